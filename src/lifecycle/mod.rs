@@ -1,0 +1,370 @@
+//! The state machine of one wrapped process: from `running` to `gone`, and until the wrapper leaves.
+//!
+//! Owns every decision about signals, deadlines and leaving. It never performs one: [`Lifecycle::handle`]
+//! answers with actions, and time is an argument, the duration since the wrapper's start on a clock that
+//! does not jump. The invariants, each asserted by the tests beside this file:
+//!
+//! - The state only moves forward: running, shutting down, gone.
+//! - No signal is sent after the exit.
+//! - What we originate (requests, deadlines) never adds a TERM once any TERM or INT was sent or forwarded.
+//! - A repeated request sends no second graceful signal; deadlines are never extended.
+//! - The wrapper leaves only after the exit, and only when it was told to or `exit_when_gone` says so.
+
+mod exit;
+mod rewrite;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+pub use exit::Exit;
+pub use rewrite::{InvalidRewrite, Rewrite, Rewrites};
+
+use crate::signal::Signal;
+
+/// What is fixed at the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The signal that asks the process to drain.
+    pub graceful_signal: Signal,
+    /// From the first graceful signal to TERM; `None` is never.
+    pub force_after: Option<Duration>,
+    /// From the first TERM to KILL; `None` is never.
+    pub kill_after: Option<Duration>,
+    /// Whether the wrapper leaves by itself once the process is gone.
+    pub exit_when_gone: ExitWhenGone,
+    /// What is forwarded for which signal.
+    pub rewrites: Rewrites,
+}
+
+/// When the wrapper leaves without having been told to stop.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ExitWhenGone {
+    /// It stays until it is told to stop.
+    #[default]
+    Never,
+    /// It leaves if nobody had asked for the exit: a crash.
+    Unrequested,
+    /// It leaves in any case.
+    Always,
+}
+
+/// How far the process has come; the order is that in which the states are passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// It is alive and nobody has asked it to stop.
+    Running,
+    /// It is alive and has been asked to stop.
+    ShuttingDown,
+    /// It has exited and has been reaped.
+    Gone,
+}
+
+/// What a request may say about deadlines, each counted as the field of [`Config`] with its name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Deadlines {
+    /// From this request to TERM.
+    pub force_after: Option<Duration>,
+    /// From the first TERM to KILL.
+    pub kill_after: Option<Duration>,
+}
+
+/// What happens to the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// Somebody asked for a drain.
+    GracefulRequest(Deadlines),
+    /// Somebody asked for TERM.
+    ForcefulRequest,
+    /// The wrapper received this signal.
+    Signal(Signal),
+    /// The process has been reaped.
+    Exited(Exit),
+    /// Time has passed; sent when [`Lifecycle::next_timeout`] is reached, harmless at any time.
+    TimePassed,
+}
+
+/// What the driver is to do, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Send this signal to the main process.
+    SignalProcess(Signal),
+    /// Answer those who wait, then leave with the exit's status.
+    Leave(Exit),
+}
+
+/// The machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lifecycle {
+    config: Config,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Phase {
+    Running,
+    ShuttingDown(Shutdown),
+    /// The process is gone and the wrapper stays until it is told to stop.
+    Gone(Departure),
+    /// The wrapper was told to leave; nothing that comes later changes that.
+    Left(Departure),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Shutdown {
+    stage: Stage,
+    /// The shortest of the option and all requests.
+    kill_after: Option<Duration>,
+    /// Whether the wrapper itself received a stop signal, so that it leaves once the process is gone.
+    told_to_stop: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Stage {
+    /// Neither TERM nor INT nor KILL has been sent yet.
+    Draining {
+        /// Whether the graceful signal was sent; not if a stop signal was rewritten to another one.
+        asked: bool,
+        force_at: Option<Duration>,
+    },
+    /// TERM or INT was sent, first at this time.
+    Terminating { since: Duration },
+    /// KILL was sent: there is nothing more to do than to wait.
+    Killed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Departure {
+    exit: Exit,
+    requested: bool,
+}
+
+impl Lifecycle {
+    /// The machine of a process that has just been spawned.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            phase: Phase::Running,
+        }
+    }
+
+    /// Takes one input at one time and answers with what is to be done.
+    pub fn handle(&mut self, now: Duration, input: Input) -> Vec<Action> {
+        match (self.phase.clone(), input) {
+            (Phase::Running, Input::GracefulRequest(deadlines)) => {
+                let actions = self.send(now, self.config.graceful_signal, None);
+                self.tighten(now, deadlines);
+                actions
+            }
+            (Phase::ShuttingDown(shutdown), Input::GracefulRequest(deadlines)) => {
+                let actions = match shutdown.stage {
+                    Stage::Draining { asked: false, .. } => {
+                        self.send(now, self.config.graceful_signal, None)
+                    }
+                    Stage::Draining { asked: true, .. }
+                    | Stage::Terminating { .. }
+                    | Stage::Killed => Vec::new(),
+                };
+                self.tighten(now, deadlines);
+                actions
+            }
+            (Phase::Running, Input::ForcefulRequest) => self.send(now, Signal::TERM, None),
+            (Phase::ShuttingDown(shutdown), Input::ForcefulRequest) => match shutdown.stage {
+                Stage::Draining { .. } => self.send(now, Signal::TERM, None),
+                Stage::Terminating { .. } | Stage::Killed => Vec::new(),
+            },
+            (Phase::Running | Phase::ShuttingDown(_), Input::Signal(received)) => {
+                match self.config.rewrites.apply(received) {
+                    Some(signal) => self.send(now, signal, Some(received)),
+                    None => Vec::new(),
+                }
+            }
+            (Phase::Running, Input::Exited(exit)) => self.depart(exit, None),
+            (Phase::ShuttingDown(shutdown), Input::Exited(exit)) => {
+                self.depart(exit, Some(shutdown))
+            }
+            (Phase::ShuttingDown(_), Input::TimePassed) => self.expire(now),
+            (Phase::Gone(departure), Input::Signal(received)) => {
+                let ignored = self.config.rewrites.apply(received).is_none();
+                if received.is_stop() && !ignored {
+                    self.leave(departure)
+                } else {
+                    Vec::new()
+                }
+            }
+            // The process has no deadlines before somebody asks it to stop; after the exit there is
+            // nothing left to ask of it; and it exits once.
+            (Phase::Running, Input::TimePassed)
+            | (
+                Phase::Gone(_),
+                Input::GracefulRequest(_)
+                | Input::ForcefulRequest
+                | Input::Exited(_)
+                | Input::TimePassed,
+            )
+            | (
+                Phase::Left(_),
+                Input::GracefulRequest(_)
+                | Input::ForcefulRequest
+                | Input::Signal(_)
+                | Input::Exited(_)
+                | Input::TimePassed,
+            ) => Vec::new(),
+        }
+    }
+
+    /// When [`Input::TimePassed`] is wanted next, if ever.
+    pub fn next_timeout(&self) -> Option<Duration> {
+        self.force_at().or(self.kill_at())
+    }
+
+    /// How far the process has come.
+    pub fn state(&self) -> State {
+        match &self.phase {
+            Phase::Running => State::Running,
+            Phase::ShuttingDown(_) => State::ShuttingDown,
+            Phase::Gone(_) | Phase::Left(_) => State::Gone,
+        }
+    }
+
+    /// Whether the exit was asked for, or is being asked for.
+    pub fn requested(&self) -> bool {
+        match &self.phase {
+            Phase::Running => false,
+            Phase::ShuttingDown(_) => true,
+            Phase::Gone(departure) | Phase::Left(departure) => departure.requested,
+        }
+    }
+
+    /// How the process ended, once it has.
+    pub fn exit(&self) -> Option<Exit> {
+        match &self.phase {
+            Phase::Running | Phase::ShuttingDown(_) => None,
+            Phase::Gone(departure) | Phase::Left(departure) => Some(departure.exit),
+        }
+    }
+
+    /// When TERM will be sent, if it will.
+    pub fn force_at(&self) -> Option<Duration> {
+        match &self.phase {
+            Phase::ShuttingDown(Shutdown {
+                stage: Stage::Draining { force_at, .. },
+                ..
+            }) => *force_at,
+            Phase::Running | Phase::ShuttingDown(_) | Phase::Gone(_) | Phase::Left(_) => None,
+        }
+    }
+
+    /// When KILL will be sent, if it will; not known before TERM was.
+    pub fn kill_at(&self) -> Option<Duration> {
+        match &self.phase {
+            Phase::ShuttingDown(Shutdown {
+                stage: Stage::Terminating { since },
+                kill_after: Some(kill_after),
+                ..
+            }) => since.checked_add(*kill_after),
+            Phase::Running | Phase::ShuttingDown(_) | Phase::Gone(_) | Phase::Left(_) => None,
+        }
+    }
+
+    /// Records that a signal goes to the living process, then says so. `received` is the signal that
+    /// the wrapper got, if this one is forwarded for it.
+    fn send(&mut self, now: Duration, signal: Signal, received: Option<Signal>) -> Vec<Action> {
+        let is_graceful = signal == self.config.graceful_signal;
+        let told_to_stop = received.is_some_and(Signal::is_stop);
+        let ends = matches!(signal, Signal::TERM | Signal::INT | Signal::KILL);
+        if !(is_graceful || told_to_stop || ends) {
+            return vec![Action::SignalProcess(signal)];
+        }
+        let before = match self.phase {
+            Phase::ShuttingDown(shutdown) => shutdown,
+            Phase::Running | Phase::Gone(_) | Phase::Left(_) => Shutdown {
+                stage: Stage::Draining {
+                    asked: false,
+                    force_at: earliest(now, None, self.config.force_after),
+                },
+                kill_after: self.config.kill_after,
+                told_to_stop: false,
+            },
+        };
+        let stage = match (before.stage, signal) {
+            (_, Signal::KILL) | (Stage::Killed, _) => Stage::Killed,
+            (Stage::Terminating { since }, _) => Stage::Terminating { since },
+            (Stage::Draining { .. }, Signal::TERM | Signal::INT) => {
+                Stage::Terminating { since: now }
+            }
+            (Stage::Draining { asked, force_at }, _) => Stage::Draining {
+                asked: asked || is_graceful,
+                force_at,
+            },
+        };
+        self.phase = Phase::ShuttingDown(Shutdown {
+            stage,
+            told_to_stop: before.told_to_stop || told_to_stop,
+            ..before
+        });
+        if signal == Signal::KILL {
+            vec![Action::SignalProcess(signal)]
+        } else {
+            // A stopped process would not see the signal until somebody continues it.
+            vec![
+                Action::SignalProcess(signal),
+                Action::SignalProcess(Signal::CONT),
+            ]
+        }
+    }
+
+    /// Brings the deadlines of a shutdown nearer, never further away.
+    fn tighten(&mut self, now: Duration, deadlines: Deadlines) {
+        if let Phase::ShuttingDown(shutdown) = &mut self.phase {
+            if let Stage::Draining { force_at, .. } = &mut shutdown.stage {
+                *force_at = earliest(now, *force_at, deadlines.force_after);
+            }
+            shutdown.kill_after = [shutdown.kill_after, deadlines.kill_after]
+                .into_iter()
+                .flatten()
+                .min();
+        }
+    }
+
+    /// Escalates as far as the deadlines that have passed say.
+    fn expire(&mut self, now: Duration) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if self.force_at().is_some_and(|at| at <= now) {
+            actions.extend(self.send(now, Signal::TERM, None));
+        }
+        if self.kill_at().is_some_and(|at| at <= now) {
+            actions.extend(self.send(now, Signal::KILL, None));
+        }
+        actions
+    }
+
+    fn depart(&mut self, exit: Exit, shutdown: Option<Shutdown>) -> Vec<Action> {
+        let departure = Departure {
+            exit,
+            requested: shutdown.is_some(),
+        };
+        let by_itself = match self.config.exit_when_gone {
+            ExitWhenGone::Never => false,
+            ExitWhenGone::Unrequested => !departure.requested,
+            ExitWhenGone::Always => true,
+        };
+        if by_itself || shutdown.is_some_and(|shutdown| shutdown.told_to_stop) {
+            self.leave(departure)
+        } else {
+            self.phase = Phase::Gone(departure);
+            Vec::new()
+        }
+    }
+
+    fn leave(&mut self, departure: Departure) -> Vec<Action> {
+        self.phase = Phase::Left(departure);
+        vec![Action::Leave(departure.exit)]
+    }
+}
+
+/// The earlier of an instant and a duration from now; a duration beyond the clock's range is never.
+fn earliest(now: Duration, at: Option<Duration>, after: Option<Duration>) -> Option<Duration> {
+    let other = after.and_then(|after| now.checked_add(after));
+    [at, other].into_iter().flatten().min()
+}

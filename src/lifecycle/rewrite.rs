@@ -1,0 +1,101 @@
+//! Which signal is forwarded for which.
+//!
+//! Owns the rules of `--rewrite-signal FROM:TO`. It never decides what a signal means.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use crate::signal::{Signal, UnknownSignal};
+
+/// One rule: what is received, and what is forwarded for it, if anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rewrite {
+    /// The signal that the wrapper receives.
+    pub from: Signal,
+    /// The signal that the process gets; `None` ignores it entirely.
+    pub to: Option<Signal>,
+}
+
+/// Why a text is not a rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRewrite {
+    /// There is no colon.
+    #[error(
+        "{0:?} is not of the form FROM:TO; write for example TERM:QUIT, or HUP:0 to ignore SIGHUP"
+    )]
+    Form(String),
+    /// One side is no signal.
+    #[error(transparent)]
+    Signal(#[from] UnknownSignal),
+    /// The kernel does not let it be caught.
+    #[error("{0} cannot be caught, so it cannot be rewritten")]
+    Uncatchable(Signal),
+}
+
+impl FromStr for Rewrite {
+    type Err = InvalidRewrite;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (from, to) = text
+            .split_once(':')
+            .ok_or_else(|| InvalidRewrite::Form(text.to_owned()))?;
+        let from: Signal = from.parse()?;
+        if matches!(from, Signal::KILL | Signal::STOP) {
+            return Err(InvalidRewrite::Uncatchable(from));
+        }
+        let to = match to {
+            "0" => None,
+            name => Some(name.parse()?),
+        };
+        Ok(Self { from, to })
+    }
+}
+
+/// All rules; without one a signal is forwarded as it came.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rewrites(BTreeMap<Signal, Option<Signal>>);
+
+impl Rewrites {
+    /// What is forwarded for this signal; `None` means that it is ignored entirely.
+    pub fn apply(&self, received: Signal) -> Option<Signal> {
+        self.0.get(&received).copied().unwrap_or(Some(received))
+    }
+}
+
+impl FromIterator<Rewrite> for Rewrites {
+    /// Of two rules for the same signal the later one counts.
+    fn from_iter<I: IntoIterator<Item = Rewrite>>(rules: I) -> Self {
+        Self(rules.into_iter().map(|rule| (rule.from, rule.to)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_names_two_signals_or_ignores_one() {
+        let rules: Rewrites = ["TERM:QUIT", "sigusr1:0"]
+            .iter()
+            .map(|rule| rule.parse().unwrap())
+            .collect();
+        assert_eq!(rules.apply(Signal::TERM), Some(Signal::QUIT));
+        assert_eq!(rules.apply("USR1".parse().unwrap()), None);
+        assert_eq!(rules.apply(Signal::INT), Some(Signal::INT));
+    }
+
+    #[test]
+    fn what_is_no_rule_is_refused() {
+        for text in [
+            "TERM",
+            "TERM:",
+            ":QUIT",
+            "TERM:QUIT:INT",
+            "KILL:TERM",
+            "STOP:0",
+            "0:TERM",
+        ] {
+            assert!(text.parse::<Rewrite>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What is asserted of the state machine, in three ways that fail for different reasons.
+//!
+//! Owns what they share. `walk` visits every reachable state and asserts the invariants after every
+//! step, `model` compares the machine with a second one that knows only the history, and `scenarios`
+//! tells each sentence of the semantics as a story of its own.
+
+mod model;
+mod scenarios;
+mod walk;
+
+use std::time::Duration;
+
+use super::{Config, Deadlines, ExitWhenGone, Rewrites};
+use crate::signal::Signal;
+
+/// An exit that nobody mistakes for a default.
+const EXIT: super::Exit = super::Exit::Code(7);
+
+/// The unit in which the tests count time.
+fn secs(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// A signal that has no constant.
+fn signal(name: &str) -> Signal {
+    name.parse().unwrap()
+}
+
+/// Rules as on the command line, separated by spaces.
+fn rewrites(rules: &str) -> Rewrites {
+    rules
+        .split_whitespace()
+        .map(|rule| rule.parse::<super::Rewrite>().unwrap())
+        .collect()
+}
+
+/// What the command line gives without options.
+fn defaults() -> Config {
+    Config {
+        graceful_signal: Signal::QUIT,
+        force_after: None,
+        kill_after: None,
+        exit_when_gone: ExitWhenGone::Never,
+        rewrites: Rewrites::default(),
+    }
+}
+
+fn deadlines(force_after: Option<Duration>, kill_after: Option<Duration>) -> Deadlines {
+    Deadlines {
+        force_after,
+        kill_after,
+    }
+}

@@ -1,0 +1,112 @@
+//! The semantics, one story each.
+//!
+//! Owns the names under which a broken rule is found. It never enumerates; `walk` does.
+
+mod deadlines;
+mod leaving;
+mod requests;
+mod signals;
+
+use std::time::Duration;
+
+use super::super::{Action, Config, Exit, Input, Lifecycle};
+use crate::signal::Signal;
+
+/// A machine, and a clock that each line of a story can move.
+struct Story {
+    machine: Lifecycle,
+    now: Duration,
+}
+
+impl Story {
+    fn of(config: Config) -> Self {
+        Self {
+            machine: Lifecycle::new(config),
+            now: Duration::ZERO,
+        }
+    }
+
+    fn with_defaults() -> Self {
+        Self::of(super::defaults())
+    }
+
+    /// Moves the clock without telling the machine.
+    fn at(&mut self, secs: u64) -> &mut Self {
+        self.now = super::secs(secs);
+        self
+    }
+
+    fn input(&mut self, input: Input) -> Vec<Action> {
+        self.machine.handle(self.now, input)
+    }
+
+    fn receives(&mut self, name: &str) -> Vec<Action> {
+        self.input(Input::Signal(super::signal(name)))
+    }
+
+    /// A graceful request without deadlines of its own.
+    fn is_asked(&mut self) -> Vec<Action> {
+        self.is_asked_within(None, None)
+    }
+
+    fn is_asked_within(
+        &mut self,
+        force_after: Option<u64>,
+        kill_after: Option<u64>,
+    ) -> Vec<Action> {
+        let secs = |count: Option<u64>| count.map(super::secs);
+        self.input(Input::GracefulRequest(super::deadlines(
+            secs(force_after),
+            secs(kill_after),
+        )))
+    }
+
+    fn is_forced(&mut self) -> Vec<Action> {
+        self.input(Input::ForcefulRequest)
+    }
+
+    fn exits(&mut self) -> Vec<Action> {
+        self.input(Input::Exited(super::EXIT))
+    }
+
+    fn time_passes(&mut self) -> Vec<Action> {
+        self.input(Input::TimePassed)
+    }
+}
+
+/// The actions that send these signals in this order.
+fn sends(names: &str) -> Vec<Action> {
+    names
+        .split_whitespace()
+        .map(|name| Action::SignalProcess(super::signal(name)))
+        .collect()
+}
+
+fn leaves() -> Vec<Action> {
+    vec![Action::Leave(super::EXIT)]
+}
+
+fn nothing() -> Vec<Action> {
+    Vec::new()
+}
+
+/// The defaults with one change.
+fn but(change: impl FnOnce(&mut Config)) -> Config {
+    let mut config = super::defaults();
+    change(&mut config);
+    config
+}
+
+#[test]
+fn the_exit_status_is_the_one_that_a_shell_would_report() {
+    assert_eq!(Exit::Code(0).status(), 0);
+    assert_eq!(Exit::Code(255).status(), 255);
+    for signal in Signal::all() {
+        let number = u8::try_from(signal.number()).unwrap();
+        let exit = Exit::Signal {
+            number,
+            core_dumped: false,
+        };
+        assert_eq!(exit.status(), 128 + number);
+    }
+}

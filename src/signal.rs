@@ -1,0 +1,117 @@
+//! The standard signals of Linux, by name and number.
+//!
+//! Owns the [`Signal`] type and how it is written. It never sends, catches or blocks one.
+//! Real-time signals are left out: async-signal cannot take them, and nobody drains by them.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A standard signal, `signal(7)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Signal(u8);
+
+/// Names by number, from 1; the numbers are those of x86, ARM and RISC-V.
+const NAMES: [&str; 31] = [
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+];
+
+impl Signal {
+    /// Hangup; by custom: read the configuration again.
+    pub const HUP: Self = Self(1);
+    /// Interrupt from the keyboard.
+    pub const INT: Self = Self(2);
+    /// Quit; for gitlab-runner: finish the running jobs, then exit.
+    pub const QUIT: Self = Self(3);
+    /// Kill; cannot be caught.
+    pub const KILL: Self = Self(9);
+    /// Termination.
+    pub const TERM: Self = Self(15);
+    /// A child has stopped or exited.
+    pub const CHLD: Self = Self(17);
+    /// Continue if stopped.
+    pub const CONT: Self = Self(18);
+    /// Stop; cannot be caught.
+    pub const STOP: Self = Self(19);
+
+    /// The signal with this number, from 1 to 31.
+    pub fn from_number(number: i32) -> Option<Self> {
+        let number = u8::try_from(number).ok()?;
+        (1..=31).contains(&number).then_some(Self(number))
+    }
+
+    /// The signal's number.
+    pub fn number(self) -> i32 {
+        i32::from(self.0)
+    }
+
+    /// The signal's name without `SIG`.
+    pub fn name(self) -> &'static str {
+        NAMES[usize::from(self.0) - 1]
+    }
+
+    /// All standard signals, in the order of their numbers.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (1..=31).map(Self)
+    }
+
+    /// Whether whoever sends it to the wrapper wants the wrapper to leave: TERM, INT and QUIT.
+    pub fn is_stop(self) -> bool {
+        matches!(self, Self::TERM | Self::INT | Self::QUIT)
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SIG{}", self.name())
+    }
+}
+
+/// Why a text does not name a signal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no standard signal is called {0:?}; write a name such as TERM or SIGTERM, or a number from 1 to 31"
+)]
+pub struct UnknownSignal(String);
+
+impl FromStr for Signal {
+    type Err = UnknownSignal;
+
+    /// Accepts `TERM`, `SIGTERM`, `sigterm` and `15`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let unknown = || UnknownSignal(text.to_owned());
+        // Digits only: the integer parser would let a plus sign pass.
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            let number = text.parse().map_err(|_| unknown())?;
+            return Self::from_number(number).ok_or_else(unknown);
+        }
+        let upper = text.to_ascii_uppercase();
+        let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+        Self::all()
+            .find(|signal| signal.name() == name)
+            .ok_or_else(unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_signal_is_read_back_from_its_name_and_its_number() {
+        for signal in Signal::all() {
+            assert_eq!(signal.to_string().parse(), Ok(signal));
+            assert_eq!(signal.name().to_lowercase().parse(), Ok(signal));
+            assert_eq!(signal.number().to_string().parse(), Ok(signal));
+        }
+    }
+
+    #[test]
+    fn what_names_no_signal_is_refused_with_advice() {
+        for text in ["", "0", "32", "+15", "-1", "TERMS", "SIG", "RTMIN", "300"] {
+            let error = text.parse::<Signal>().unwrap_err();
+            assert!(error.to_string().contains("SIGTERM"), "{error}");
+        }
+    }
+}
