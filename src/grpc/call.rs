@@ -1,0 +1,189 @@
+//! One call on the server, from its headers to its trailers.
+//!
+//! Owns what ends a call: its handler, its deadline, its client, a panic. Whatever it is, the handler
+//! is dropped and, if there is still somebody to tell, the status is sent. It never outlives the
+//! stream.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use h2::RecvStream;
+use h2::server::SendResponse;
+use http::Request;
+use smol::future::{FutureExt as _, or};
+
+use super::exchange::{Exchange, SharedStream};
+use super::head::{Head, trailers_only, validate};
+use super::limits::Limits;
+use super::router::{Context, Router};
+use super::status::{Code, Status};
+use crate::clock::Clock;
+use crate::net::peer::Peer;
+
+/// What all calls of a connection have in common.
+#[derive(Debug)]
+pub(super) struct Caller<C> {
+    pub(super) peer: Rc<Peer>,
+    pub(super) router: Rc<Router>,
+    pub(super) limits: Limits,
+    pub(super) clock: C,
+}
+
+/// Runs a call to its end. It never panics.
+pub(super) async fn run<C: Clock>(
+    caller: Rc<Caller<C>>,
+    request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+) {
+    let started = caller.clock.now();
+    let path = request.uri().path().to_owned();
+    // The handler's panics are caught further in, where they can still be answered. This catches those
+    // of a handler's destructors, and our own.
+    let code = match AssertUnwindSafe(answer(&caller, request, respond))
+        .catch_unwind()
+        .await
+    {
+        Ok(code) => code,
+        Err(panic) => {
+            report_panic(&path, &*panic);
+            Code::Internal
+        }
+    };
+    finished(&Finished {
+        path: &path,
+        peer: &caller.peer,
+        code,
+        duration: caller.clock.now().saturating_duration_since(started),
+    });
+}
+
+/// A call that has ended.
+struct Finished<'a> {
+    path: &'a str,
+    peer: &'a Peer,
+    code: Code,
+    duration: Duration,
+}
+
+/// Every call passes here once, at its end. The place for whoever wants to count or to audit.
+fn finished(call: &Finished<'_>) {
+    tracing::debug!(
+        method = ?shortened(call.path),
+        peer = %call.peer,
+        code = ?call.code,
+        duration = ?call.duration,
+        "call finished"
+    );
+}
+
+/// A path that no method has can be as long as the header list.
+fn shortened(path: &str) -> &str {
+    let end = path
+        .char_indices()
+        .nth(128)
+        .map_or(path.len(), |(at, _)| at);
+    &path[..end]
+}
+
+/// Answers a call and says with which code it ended.
+async fn answer<C: Clock>(
+    caller: &Caller<C>,
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+) -> Code {
+    let (parts, body) = request.into_parts();
+    // An answer that cannot be written has nobody to read it.
+    let Head { path, timeout } = match validate(&parts) {
+        Ok(head) => head,
+        Err(rejection) => {
+            let _ = respond.send_response(rejection.to_response(), true);
+            return rejection.status().code;
+        }
+    };
+    let Some((method, handler)) = caller.router.find(path) else {
+        let status = Status::unimplemented("there is no such method");
+        let _ = respond.send_response(trailers_only(&status, http::HeaderMap::new()), true);
+        return status.code;
+    };
+    // A timeout that the clock cannot hold is as good as none.
+    let deadline = timeout.and_then(|timeout| caller.clock.now().checked_add(timeout));
+    let max_message = caller.limits.max_message;
+    let stream = SharedStream::new(body, respond, max_message);
+    let exchange = Exchange::new(stream.clone(), max_message);
+    let context = Context {
+        peer: Rc::clone(&caller.peer),
+        method,
+        metadata: parts.headers,
+        deadline,
+    };
+
+    let work = async {
+        let handled = AssertUnwindSafe(async { handler(context, exchange).await });
+        let status = match handled.catch_unwind().await {
+            Ok(Ok(())) => Status::ok(),
+            Ok(Err(status)) if status.code == Code::Ok => {
+                Status::internal("the method failed without a reason")
+            }
+            Ok(Err(status)) => status,
+            Err(panic) => {
+                report_panic(method, &*panic);
+                Status::internal("the method failed; the server's log says why")
+            }
+        };
+        // A handler may have dropped a `send` half way.
+        match poll_fn(|cx| stream.poll_flush(cx)).await {
+            Ok(()) => End::Status(status),
+            Err(_) => End::Closed,
+        }
+    };
+    // In this order: no work for a client that has gone or does not wait any more, so a timeout of
+    // zero never starts the handler.
+    let closed = async {
+        poll_fn(|cx| stream.poll_closed(cx)).await;
+        End::Closed
+    };
+    let end = or(closed, or(expired(&caller.clock, deadline), work)).await;
+    match end {
+        End::Status(status) => {
+            stream.end(&status);
+            status.code
+        }
+        End::Closed => {
+            stream.abandon();
+            Code::Cancelled
+        }
+    }
+}
+
+/// What ended a call.
+enum End {
+    /// The handler or the deadline; the client is to be told.
+    Status(Status),
+    /// The client, or the loss of its connection.
+    Closed,
+}
+
+async fn expired<C: Clock>(clock: &C, deadline: Option<Instant>) -> End {
+    match deadline {
+        Some(at) if at <= clock.now() => {}
+        Some(at) => clock.sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+    End::Status(Status::new(
+        Code::DeadlineExceeded,
+        "the deadline passed before the call ended",
+    ))
+}
+
+pub(super) fn report_panic(what: &str, panic: &(dyn Any + Send)) {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    tracing::error!(what = ?shortened(what), panic = message, "a task panicked; it was ended");
+}

@@ -1,0 +1,248 @@
+//! One call, as its handler sees it: messages in, messages out.
+//!
+//! Owns the two halves of a server's stream and what is sent first and last on it. The handler and the
+//! driver of the call share them, so that the driver can end the call with trailers whatever became of
+//! the handler. It never decides when that is; that is `call`.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::mem;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use http::HeaderMap;
+use prost::Message;
+
+use super::head::{response_head, trailers_only};
+use super::incoming::{Incoming, ReceiveError};
+use super::message;
+use super::outgoing::{Closed, Outgoing};
+use super::status::{Code, Status};
+
+/// The messages and the metadata of a call.
+///
+/// It belongs to the handler's future: h2 wakes one task for each side of a stream, so an exchange that
+/// is used in a task of its own would wait forever. Every method fails with `CANCELLED` once the call
+/// has ended.
+#[derive(Debug)]
+pub struct Exchange {
+    stream: SharedStream,
+    max_message: usize,
+}
+
+impl Exchange {
+    pub(super) const fn new(stream: SharedStream, max_message: usize) -> Self {
+        Self {
+            stream,
+            max_message,
+        }
+    }
+
+    /// The next request message; `None` once the client has half-closed.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` for a message over [`Limits::max_message`](super::Limits), `INTERNAL` for
+    /// bytes that are no message, `CANCELLED` if the stream ended. The handler should pass it on.
+    pub async fn receive<M: Message + Default>(&mut self) -> Result<Option<M>, Status> {
+        match poll_fn(|cx| self.stream.poll_message(cx)).await? {
+            None => Ok(None),
+            Some(bytes) => M::decode(bytes)
+                .map(Some)
+                .map_err(|error| Status::internal(format!("the request is no message: {error}"))),
+        }
+    }
+
+    /// The one request message of a call that takes exactly one, after the client has half-closed.
+    ///
+    /// # Errors
+    ///
+    /// `UNIMPLEMENTED` for none or several, as the status code document asks; else as
+    /// [`receive`](Self::receive).
+    pub async fn receive_only<M: Message + Default>(&mut self) -> Result<M, Status> {
+        let only = self.receive().await?.ok_or_else(|| {
+            Status::unimplemented("the method takes one request message: none was sent")
+        })?;
+        // Its bytes are not decoded: that there is a second one is all that matters.
+        match poll_fn(|cx| self.stream.poll_message(cx)).await? {
+            None => Ok(only),
+            Some(_) => Err(Status::unimplemented(
+                "the method takes one request message: several were sent",
+            )),
+        }
+    }
+
+    /// Sends a response message, after the headers if they are still to go. Completes when h2 has taken
+    /// it, which a client that does not read holds up. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// `CANCELLED` if the stream ended, `RESOURCE_EXHAUSTED` for a message over
+    /// [`Limits::max_message`](super::Limits).
+    pub async fn send<M: Message>(&mut self, message: &M) -> Result<(), Status> {
+        let frame = message::encode(message, self.max_message)?;
+        self.stream.with_open(|open| open.send_headers())?;
+        poll_fn(|cx| self.stream.poll_flush(cx)).await?;
+        self.stream.with_open(|open| open.put(frame))?;
+        poll_fn(|cx| self.stream.poll_flush(cx)).await
+    }
+
+    /// Sets the metadata that goes before the first message. It does nothing after that.
+    pub fn set_initial_metadata(&mut self, metadata: HeaderMap) {
+        // A call that has ended has no use for it, and its handler will be told by the next message.
+        let _ = self.stream.with_open(|open| {
+            open.initial = metadata;
+            Ok(())
+        });
+    }
+
+    /// Sets the metadata that goes with the status, at the end.
+    pub fn set_trailing_metadata(&mut self, metadata: HeaderMap) {
+        let _ = self.stream.with_open(|open| {
+            open.trailing = metadata;
+            Ok(())
+        });
+    }
+
+    /// Sends the headers now, ahead of the first message.
+    ///
+    /// # Errors
+    ///
+    /// `CANCELLED` if the stream ended.
+    pub fn send_headers(&mut self) -> Result<(), Status> {
+        self.stream.with_open(|open| open.send_headers())
+    }
+}
+
+/// A server's stream, shared by handler and driver; empty once the call has ended.
+#[derive(Debug, Clone)]
+pub(super) struct SharedStream(Rc<RefCell<Option<Open>>>);
+
+#[derive(Debug)]
+struct Open {
+    incoming: Incoming,
+    reply: Reply,
+    initial: HeaderMap,
+    trailing: HeaderMap,
+}
+
+#[derive(Debug)]
+enum Reply {
+    /// Nothing was sent.
+    Unsent(SendResponse<Bytes>),
+    /// The headers were sent.
+    Body(Outgoing),
+}
+
+impl Open {
+    fn send_headers(&mut self) -> Result<(), Status> {
+        if let Reply::Unsent(respond) = &mut self.reply {
+            let head = response_head(mem::take(&mut self.initial));
+            let stream = respond.send_response(head, false).map_err(|_| ended())?;
+            self.reply = Reply::Body(Outgoing::new(stream));
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, frame: Bytes) -> Result<(), Status> {
+        match &mut self.reply {
+            Reply::Unsent(_) => Err(Status::internal("a message was sent before the headers")),
+            Reply::Body(outgoing) => {
+                outgoing.put(frame);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl SharedStream {
+    pub(super) fn new(body: RecvStream, respond: SendResponse<Bytes>, max_message: usize) -> Self {
+        Self(Rc::new(RefCell::new(Some(Open {
+            incoming: Incoming::new(body, max_message),
+            reply: Reply::Unsent(respond),
+            initial: HeaderMap::new(),
+            trailing: HeaderMap::new(),
+        }))))
+    }
+
+    fn with_open<T>(&self, act: impl FnOnce(&mut Open) -> Result<T, Status>) -> Result<T, Status> {
+        self.0
+            .borrow_mut()
+            .as_mut()
+            .map_or_else(|| Err(ended()), act)
+    }
+
+    fn poll_message(&self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Status>> {
+        match &mut *self.0.borrow_mut() {
+            None => Poll::Ready(Err(ended())),
+            Some(open) => open.incoming.poll_message(cx).map_err(|error| match error {
+                ReceiveError::Framing(error) => error.into(),
+                ReceiveError::Stream(_) => ended(),
+            }),
+        }
+    }
+
+    /// Completes once every message that was put is with h2.
+    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        match &mut *self.0.borrow_mut() {
+            None => Poll::Ready(Err(ended())),
+            Some(Open {
+                reply: Reply::Unsent(_),
+                ..
+            }) => Poll::Ready(Ok(())),
+            Some(Open {
+                reply: Reply::Body(outgoing),
+                ..
+            }) => outgoing.poll_flush(cx).map_err(|Closed| ended()),
+        }
+    }
+
+    /// Completes when the client resets the stream or its connection is lost.
+    pub(super) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut *self.0.borrow_mut() {
+            None => Poll::Ready(()),
+            Some(open) => match &mut open.reply {
+                Reply::Unsent(respond) => respond.poll_reset(cx).map(|_| ()),
+                Reply::Body(outgoing) => outgoing.poll_closed(cx),
+            },
+        }
+    }
+
+    /// Ends the call. An error before anything was answered goes as Trailers-Only. If the client has
+    /// not half-closed, h2 resets the stream with `NO_ERROR` after the trailers, as both halves are
+    /// dropped here (RFC 9113, section 8.1).
+    pub(super) fn end(&self, status: &Status) {
+        let Some(mut open) = self.0.borrow_mut().take() else {
+            return;
+        };
+        let headers_first = status.code == Code::Ok || !open.initial.is_empty();
+        if headers_first && open.send_headers().is_err() {
+            return;
+        }
+        let mut trailers = open.trailing;
+        match open.reply {
+            Reply::Unsent(mut respond) => {
+                let response = trailers_only(status, trailers);
+                if respond.send_response(response, true).is_err() {
+                    respond.send_reset(Reason::INTERNAL_ERROR);
+                }
+            }
+            Reply::Body(outgoing) => {
+                status.write_to(&mut trailers);
+                outgoing.end_with_trailers(trailers, Reason::CANCEL);
+            }
+        }
+    }
+
+    /// Lets the stream go without a word: there is nobody to tell.
+    pub(super) fn abandon(&self) {
+        self.0.borrow_mut().take();
+    }
+}
+
+fn ended() -> Status {
+    Status::new(Code::Cancelled, "the call has ended")
+}

@@ -1,0 +1,31 @@
+//! gRPC over HTTP/2: the rules of the protocol, a server and a client.
+//!
+//! Owns the protocol from the byte stream up to decoded messages. It never opens a socket, never
+//! decides what a message means, and never compresses. The rules are pure (`message`, `status`,
+//! `timeout`, `metadata`, `head`, `limits`); h2 is driven by the rest. Sources: gRPC's
+//! PROTOCOL-HTTP2 and status code documents, RFC 9113.
+
+mod call;
+pub mod client;
+mod connection;
+mod drain;
+pub mod exchange;
+pub mod head;
+mod incoming;
+pub mod limits;
+pub mod message;
+pub mod metadata;
+mod outgoing;
+pub mod router;
+pub mod server;
+pub mod status;
+pub mod timeout;
+
+#[cfg(test)]
+mod tests;
+
+pub use exchange::Exchange;
+pub use limits::Limits;
+pub use router::{Context, Router};
+pub use server::Server;
+pub use status::{Code, Status};

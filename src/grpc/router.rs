@@ -1,0 +1,96 @@
+//! Which handler answers which method.
+//!
+//! Owns the table from `/package.Service/Method` to handlers, and what a handler is told about its
+//! call. It never touches a connection.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Instant;
+
+use http::HeaderMap;
+use prost::Message;
+
+use super::exchange::Exchange;
+use super::status::Status;
+use crate::net::peer::Peer;
+
+/// What a handler knows about its call besides the messages.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Who calls.
+    pub peer: Rc<Peer>,
+    /// Which method, as `/package.Service/Method`.
+    pub method: &'static str,
+    /// The headers of the request, those of the protocol included.
+    pub metadata: HeaderMap,
+    /// When the caller stops waiting. The handler is dropped then; it need not look.
+    pub deadline: Option<Instant>,
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<(), Status>>>>;
+type Handler = Rc<dyn Fn(Context, Exchange) -> Answer>;
+
+/// The methods that a server knows.
+#[derive(Default)]
+pub struct Router {
+    methods: HashMap<&'static str, Handler>,
+}
+
+impl Router {
+    /// A router that knows no method.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a method that takes one message and answers with one. `path` is
+    /// `/package.Service/Method`; a second handler for it replaces the first.
+    ///
+    /// The handler's future is dropped when the call is cancelled or its deadline passes. A panic in it
+    /// ends that call with `INTERNAL` and nothing else.
+    pub fn unary<Req, Resp, F, Fut>(&mut self, path: &'static str, handler: F)
+    where
+        Req: Message + Default + 'static,
+        Resp: Message + 'static,
+        F: Fn(Context, Req) -> Fut + 'static,
+        Fut: Future<Output = Result<Resp, Status>> + 'static,
+    {
+        let handler = Rc::new(handler);
+        self.streaming(path, move |context, mut exchange| {
+            let handler = Rc::clone(&handler);
+            async move {
+                let request = exchange.receive_only().await?;
+                let response = handler(context, request).await?;
+                exchange.send(&response).await
+            }
+        });
+    }
+
+    /// Adds a method that takes and answers with any number of messages. As for the rest it is like
+    /// [`unary`](Self::unary).
+    pub fn streaming<F, Fut>(&mut self, path: &'static str, handler: F)
+    where
+        F: Fn(Context, Exchange) -> Fut + 'static,
+        Fut: Future<Output = Result<(), Status>> + 'static,
+    {
+        let handler: Handler =
+            Rc::new(move |context, exchange| Box::pin(handler(context, exchange)));
+        self.methods.insert(path, handler);
+    }
+
+    /// The method at exactly this path.
+    pub(super) fn find(&self, path: &str) -> Option<(&'static str, Handler)> {
+        self.methods
+            .get_key_value(path)
+            .map(|(path, handler)| (*path, Rc::clone(handler)))
+    }
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.methods.keys()).finish()
+    }
+}

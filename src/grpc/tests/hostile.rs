@@ -1,0 +1,117 @@
+//! Peers that want more than their share.
+
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+
+use smol::io::{AsyncRead, AsyncWrite};
+
+use super::*;
+
+/// Greets, then sends PINGs faster than anybody can read, and swallows what it is sent.
+struct Pinger {
+    sent: Rc<Cell<usize>>,
+}
+
+/// Where the flood ends, so that a test fails rather than hangs.
+const FLOOD: usize = 2 << 20;
+
+pub(super) const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0pingping";
+
+impl AsyncRead for Pinger {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let sent = self.sent.get();
+        if sent > FLOOD {
+            return Poll::Pending;
+        }
+        let bytes = GREETING.iter().chain(PING.iter().cycle()).skip(sent);
+        for (to, from) in buffer.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        self.sent.set(sent + buffer.len());
+        Poll::Ready(Ok(buffer.len()))
+    }
+}
+
+impl AsyncWrite for Pinger {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut std::task::Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut std::task::Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn a_peer_that_never_stops_sending_does_not_keep_the_executor() {
+    let mut router = Router::new();
+    echo(&mut router);
+    let world = World::new(router);
+    let (channel, _driver) = world.connect();
+    let sent = Rc::new(Cell::new(0));
+    let flood = Rc::clone(&sent);
+    world.serve(Pinger { sent: flood });
+    let call = world
+        .executor
+        .spawn(async move { echo_once(&channel, "hello").await });
+    while !call.is_finished() {
+        assert!(world.executor.try_tick(), "the call waits for ever");
+    }
+    assert_eq!(smol::block_on(call).unwrap(), "hello");
+    assert!(sent.get() < FLOOD, "the whole flood came first");
+}
+
+#[test]
+fn more_calls_at_once_than_the_limit_wait_for_their_turn() {
+    let mut router = Router::new();
+    echo(&mut router);
+    let limits = Limits {
+        max_concurrent_streams: 2,
+        ..Limits::default()
+    };
+    let world = World::with_limits(router, limits);
+    let (channel, _driver) = world.connect();
+    let calls: Vec<_> = (0..20)
+        .map(|_| {
+            let channel = channel.clone();
+            world
+                .executor
+                .spawn(async move { echo_once(&channel, "hello").await })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(world.finish(call).unwrap(), "hello");
+    }
+}
+
+#[test]
+fn headers_over_the_limit_are_refused() {
+    let mut router = Router::new();
+    echo(&mut router);
+    let world = World::new(router);
+    let (channel, _driver) = world.connect();
+    let mut options = CallOptions::default();
+    let value = "x".repeat(17 * 1024);
+    options.metadata.insert("x-long", value.parse().unwrap());
+    let status = world.run(async move {
+        channel
+            .unary::<(), ()>("/t.T/Echo", &(), options)
+            .await
+            .unwrap_err()
+    });
+    assert_eq!(status.code, Code::Unknown, "{status}");
+}

@@ -1,0 +1,94 @@
+//! The server and the client against each other and against peers that misbehave.
+//!
+//! Everything runs on one thread, over streams in memory and on virtual time: a test runs until no task
+//! can go on, so none of them waits or sleeps.
+
+mod calls;
+mod deadlines;
+mod drain;
+mod hostile;
+mod raw;
+mod world;
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use world::World;
+
+use super::client::{CallOptions, Channel, Connection, Requests, Responses};
+use super::router::Router;
+use super::status::{Code, Status};
+use super::{Context, Exchange, Limits};
+
+/// Says whether a handler was dropped.
+#[derive(Default, Clone)]
+struct Dropped(Rc<Cell<bool>>);
+
+impl Dropped {
+    fn get(&self) -> bool {
+        self.0.get()
+    }
+}
+
+/// Lives in a handler's future.
+struct Guard(Dropped);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.0.set(true);
+    }
+}
+
+/// A method `/t.T/Hang` that never answers, and the view of its end.
+fn hang(router: &mut Router) -> Dropped {
+    let dropped = Dropped::default();
+    let view = dropped.clone();
+    router.unary("/t.T/Hang", move |_, _: String| {
+        let guard = Guard(dropped.clone());
+        async move {
+            let _guard = guard;
+            std::future::pending::<Result<String, Status>>().await
+        }
+    });
+    view
+}
+
+/// A method `/t.T/Echo` that answers with what it is sent.
+fn echo(router: &mut Router) {
+    router.unary("/t.T/Echo", |_, text: String| async move { Ok(text) });
+}
+
+/// A method `/t.T/Flood` that streams without end, and the count of what h2 has taken.
+fn flood(router: &mut Router, size: usize) -> Rc<Cell<usize>> {
+    let sent = Rc::new(Cell::new(0));
+    let count = Rc::clone(&sent);
+    router.streaming("/t.T/Flood", move |_, mut exchange| {
+        let count = Rc::clone(&count);
+        async move {
+            let text = "x".repeat(size);
+            loop {
+                exchange.send(&text).await?;
+                count.set(count.get() + 1);
+            }
+        }
+    });
+    sent
+}
+
+#[test]
+fn the_client_is_send_if_its_stream_is() {
+    fn send<T: Send>() {}
+    send::<Channel>();
+    send::<Connection<smol::net::TcpStream>>();
+    send::<Requests>();
+    send::<Responses>();
+
+    fn is_send<T: Send>(_: impl FnOnce(Channel) -> T) {}
+    is_send(|channel| async move { echo_once(&channel, "").await });
+}
+
+async fn echo_once(channel: &Channel, text: &str) -> Result<String, Status> {
+    channel
+        .unary("/t.T/Echo", &text.to_owned(), CallOptions::default())
+        .await
+}

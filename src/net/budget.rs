@@ -1,0 +1,201 @@
+//! The byte stream under h2.
+//!
+//! Owns two things: the bridge from the futures I/O traits to tokio's, which h2 asks for, and a budget
+//! of bytes to read before the task must let others run. h2 reads for as long as reads succeed, and on
+//! a full socket they always do. It never looks at the bytes.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use smol::io::{AsyncRead, AsyncWrite};
+use tokio::io::ReadBuf;
+
+/// What a read costs at least. A peer that writes single bytes makes as much work for each of them as
+/// for a frame, so bytes alone would not bound the time.
+const MIN_COST: usize = 512;
+
+/// A byte stream that returns `Pending` once in a while although it could go on.
+#[derive(Debug)]
+pub struct Budgeted<IO> {
+    io: IO,
+    budget: usize,
+    left: usize,
+    received: Received,
+}
+
+/// How much a [`Budgeted`] stream has read, seen from outside while h2 owns the stream.
+#[derive(Debug, Clone, Default)]
+pub struct Received(Arc<AtomicUsize>);
+
+impl Received {
+    /// Bytes read so far, up to what a `usize` holds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, bytes: usize) {
+        // There is one writer, the stream, so nothing is lost between the two.
+        self.0
+            .store(self.bytes().saturating_add(bytes), Ordering::Relaxed);
+    }
+}
+
+impl<IO> Budgeted<IO> {
+    /// Wraps `io`. After `budget` bytes were read without a `Pending`, the next read wakes its task and
+    /// returns `Pending` once.
+    pub fn new(io: IO, budget: usize) -> Self {
+        Self {
+            io,
+            budget,
+            left: budget,
+            received: Received::default(),
+        }
+    }
+
+    /// A view of how much was read, for whoever drives the connection.
+    #[must_use]
+    pub fn received(&self) -> Received {
+        self.received.clone()
+    }
+}
+
+impl<IO: AsyncRead + Unpin> tokio::io::AsyncRead for Budgeted<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.left == 0 {
+            this.left = this.budget;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        match Pin::new(&mut this.io).poll_read(cx, buffer.initialize_unfilled()) {
+            Poll::Pending => {
+                this.left = this.budget;
+                Poll::Pending
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(bytes)) => {
+                buffer.advance(bytes);
+                this.left = this.left.saturating_sub(bytes.max(MIN_COST));
+                this.received.add(bytes);
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> tokio::io::AsyncWrite for Budgeted<IO> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_close(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::task::{Wake, Waker};
+
+    use tokio::io::AsyncRead as _;
+
+    use super::*;
+
+    /// Reads succeed `ready` times with up to `size` bytes, then one is pending, and so on.
+    struct Source {
+        size: usize,
+        ready: usize,
+        left: usize,
+    }
+
+    impl AsyncRead for Source {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            if self.left == 0 {
+                self.left = self.ready;
+                return Poll::Pending;
+            }
+            self.left -= 1;
+            Poll::Ready(Ok(self.size.min(buffer.len())))
+        }
+    }
+
+    #[derive(Default)]
+    struct Flag(AtomicBool);
+
+    impl Wake for Flag {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Reads until `Pending`; returns how many reads succeeded and whether the task was woken.
+    fn read_until_pending(stream: &mut Budgeted<Source>) -> (usize, bool) {
+        let flag = Arc::new(Flag::default());
+        let waker = Waker::from(Arc::clone(&flag));
+        let mut cx = Context::from_waker(&waker);
+        let mut reads = 0;
+        loop {
+            let mut space = [0; 4096];
+            let mut buffer = ReadBuf::new(&mut space);
+            match Pin::new(&mut *stream).poll_read(&mut cx, &mut buffer) {
+                Poll::Ready(result) => {
+                    result.unwrap();
+                    assert!(!buffer.filled().is_empty());
+                    reads += 1;
+                }
+                Poll::Pending => return (reads, flag.0.load(Ordering::Relaxed)),
+            }
+        }
+    }
+
+    fn source(size: usize, ready: usize) -> Source {
+        let left = ready;
+        Source { size, ready, left }
+    }
+
+    #[test]
+    fn a_source_that_never_pends_is_interrupted_and_the_task_woken() {
+        let mut stream = Budgeted::new(source(4096, usize::MAX), 64 * 1024);
+        let received = stream.received();
+        for round in 1..=3 {
+            assert_eq!(read_until_pending(&mut stream), (16, true));
+            assert_eq!(received.bytes(), round * 64 * 1024);
+        }
+    }
+
+    #[test]
+    fn single_bytes_cost_more_than_a_byte() {
+        let mut stream = Budgeted::new(source(1, usize::MAX), 64 * 1024);
+        assert_eq!(read_until_pending(&mut stream), (128, true));
+        assert_eq!(stream.received().bytes(), 128);
+    }
+
+    #[test]
+    fn a_source_that_pends_by_itself_is_never_interrupted() {
+        let mut stream = Budgeted::new(source(4096, 15), 64 * 1024);
+        for _ in 0..3 {
+            assert_eq!(read_until_pending(&mut stream), (15, false));
+        }
+    }
+}
