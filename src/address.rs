@@ -1,0 +1,406 @@
+//! Addresses of the control API: `unix:///run/control.sock`, `tcp://localhost:7777`.
+//!
+//! Owns how an address is read and written. It never resolves a name and never touches the file
+//! system, so whether an address can be used is only known once `net` has tried it.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// The longest socket path in bytes: `sun_path` holds 108 with the closing NUL, `unix(7)`.
+pub const MAX_SOCKET_PATH: usize = 107;
+
+/// Where the control API listens, or where a client finds it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// A socket file. The path is taken as written: nothing is percent-decoded.
+    Unix(PathBuf),
+    /// A TCP port; 0 lets the kernel choose one.
+    Tcp {
+        /// The interface to listen on, or the machine to connect to.
+        host: Host,
+        /// The port.
+        port: u16,
+    },
+}
+
+/// The host of a TCP address.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// An IP address.
+    Ip(IpAddr),
+    /// `localhost`, which is never resolved: 127.0.0.1, and `::1` where the machine has it.
+    Localhost,
+    /// A name for the resolver.
+    Name(String),
+}
+
+/// Why a text is not an address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not an address: {why}")]
+pub struct InvalidAddress {
+    text: String,
+    why: Fault,
+}
+
+impl InvalidAddress {
+    /// What is wrong with the text.
+    pub fn why(&self) -> &Fault {
+        &self.why
+    }
+}
+
+/// What is wrong with an address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// It starts with neither `unix:` nor `tcp://`.
+    #[error("it has no scheme; write unix:///run/control.sock or tcp://localhost:7777")]
+    Scheme,
+    /// `tcp:` without the slashes.
+    #[error("two slashes are missing; write tcp://HOST:PORT")]
+    Slashes,
+    /// Nothing after `unix:`.
+    #[error("the path is empty; write unix:///run/control.sock")]
+    EmptyPath,
+    /// `unix://host/path`.
+    #[error("{0:?} stands where a host would; write unix:///PATH with three slashes")]
+    Authority(String),
+    /// The path ends in a slash, a dot or two dots.
+    #[error("the path names a directory; add the name of the socket file")]
+    Directory,
+    /// The path holds a NUL byte.
+    #[error("the path holds a NUL byte, which no path can")]
+    Nul,
+    /// The path does not fit into a socket address.
+    #[error("the path has {0} bytes, but a socket path has at most {MAX_SOCKET_PATH}")]
+    TooLong(usize),
+    /// `unix:@name`.
+    #[error("abstract sockets have no permissions; write a path (for a file so named: unix:./@…)")]
+    Abstract,
+    /// No host before the port.
+    #[error("the host is empty; write 0.0.0.0 or [::] to listen on all interfaces")]
+    EmptyHost,
+    /// Not a host name.
+    #[error("{0:?} is neither an IP address nor a host name")]
+    Host(String),
+    /// An IPv6 address without brackets.
+    #[error("an IPv6 address needs brackets; write tcp://[::1]:7777")]
+    Brackets,
+    /// Brackets around something else.
+    #[error("{0:?} in brackets is not an IPv6 address")]
+    Ipv6(String),
+    /// `[fe80::1%eth0]`.
+    #[error("zone ids are not supported; leave {0:?} out")]
+    Zone(String),
+    /// No port.
+    #[error("the port is missing; write tcp://HOST:PORT, for example tcp://localhost:7777")]
+    NoPort,
+    /// Not a port.
+    #[error("{0:?} is not a port; write a number from 0 to 65535")]
+    Port(String),
+}
+
+impl FromStr for Address {
+    type Err = InvalidAddress;
+
+    /// Reads `unix:///abs`, `unix:/abs`, `unix:relative` and `tcp://host:port`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parsed = if let Some(rest) = text.strip_prefix("unix:") {
+            unix(rest)
+        } else if let Some(rest) = text.strip_prefix("tcp://") {
+            tcp(rest)
+        } else if text.starts_with("tcp:") {
+            Err(Fault::Slashes)
+        } else if text.starts_with("unix-abstract:") {
+            Err(Fault::Abstract)
+        } else {
+            Err(Fault::Scheme)
+        };
+        parsed.map_err(|why| InvalidAddress {
+            text: text.to_owned(),
+            why,
+        })
+    }
+}
+
+fn unix(rest: &str) -> Result<Address, Fault> {
+    let path = match rest.strip_prefix("//") {
+        Some(path) if path.is_empty() || path.starts_with('/') => path,
+        Some(host) => {
+            let host = host.split('/').next().unwrap_or(host);
+            return Err(Fault::Authority(host.to_owned()));
+        }
+        None => rest,
+    };
+    if path.is_empty() {
+        return Err(Fault::EmptyPath);
+    }
+    if path.contains('\0') {
+        return Err(Fault::Nul);
+    }
+    if path.starts_with('@') {
+        return Err(Fault::Abstract);
+    }
+    if matches!(path.rsplit('/').next(), Some("" | "." | "..")) {
+        return Err(Fault::Directory);
+    }
+    if path.len() > MAX_SOCKET_PATH {
+        return Err(Fault::TooLong(path.len()));
+    }
+    Ok(Address::Unix(PathBuf::from(path)))
+}
+
+fn tcp(rest: &str) -> Result<Address, Fault> {
+    if let Some(rest) = rest.strip_prefix('[') {
+        let (inside, after) = rest.split_once(']').ok_or(Fault::Brackets)?;
+        let ip = ipv6(inside)?;
+        let port = port(after.strip_prefix(':').ok_or(Fault::NoPort)?)?;
+        let host = Host::Ip(IpAddr::V6(ip));
+        return Ok(Address::Tcp { host, port });
+    }
+    if rest.bytes().filter(|byte| *byte == b':').count() > 1 {
+        return Err(Fault::Brackets);
+    }
+    let (name, digits) = rest.split_once(':').ok_or(Fault::NoPort)?;
+    let host = host(name)?;
+    let port = port(digits)?;
+    Ok(Address::Tcp { host, port })
+}
+
+fn ipv6(text: &str) -> Result<Ipv6Addr, Fault> {
+    if let Some((_, zone)) = text.split_once('%') {
+        return Err(Fault::Zone(format!("%{zone}")));
+    }
+    text.parse().map_err(|_| Fault::Ipv6(text.to_owned()))
+}
+
+fn port(text: &str) -> Result<u16, Fault> {
+    if text.is_empty() {
+        return Err(Fault::NoPort);
+    }
+    // Digits only: the integer parser would let a plus sign pass.
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Fault::Port(text.to_owned()));
+    }
+    text.parse().map_err(|_| Fault::Port(text.to_owned()))
+}
+
+fn host(text: &str) -> Result<Host, Fault> {
+    if text.is_empty() {
+        return Err(Fault::EmptyHost);
+    }
+    if let Ok(ip) = text.parse::<Ipv4Addr>() {
+        return Ok(Host::Ip(IpAddr::V4(ip)));
+    }
+    if text.eq_ignore_ascii_case("localhost") || text.eq_ignore_ascii_case("localhost.") {
+        return Ok(Host::Localhost);
+    }
+    if is_host_name(text) {
+        Ok(Host::Name(text.to_owned()))
+    } else {
+        Err(Fault::Host(text.to_owned()))
+    }
+}
+
+/// RFC 1123 section 2.1, and underscores, which container networks use in names.
+fn is_host_name(text: &str) -> bool {
+    let labels = text.strip_suffix('.').unwrap_or(text);
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    // `127.1`, `256.0.0.1` and `0x7f.1` would reach the resolver as old ways to write an address.
+    let last = labels.rsplit('.').next().unwrap_or(labels);
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
+        || last
+            .to_ascii_lowercase()
+            .strip_prefix("0x")
+            .is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    labels.len() <= 253 && labels.split('.').all(is_label) && !is_number
+}
+
+impl fmt::Display for Address {
+    /// Writes the address so that it can be read back.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) if path.is_absolute() => write!(f, "unix://{}", path.display()),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(IpAddr::V4(ip)) => write!(f, "{ip}"),
+            Self::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+            Self::Localhost => f.write_str("localhost"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(text: &str) -> Fault {
+        text.parse::<Address>().unwrap_err().why().clone()
+    }
+
+    #[test]
+    fn every_form_of_a_socket_path_is_read() {
+        for (text, path) in [
+            ("unix:///run/a.sock", "/run/a.sock"),
+            ("unix:/run/a.sock", "/run/a.sock"),
+            ("unix:a.sock", "a.sock"),
+            ("unix:./@a", "./@a"),
+            ("unix:dir/a%20b", "dir/a%20b"),
+            ("unix:////a", "//a"),
+        ] {
+            assert_eq!(text.parse(), Ok(Address::Unix(path.into())), "{text}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_told_apart() {
+        let ip = |text: &str| Host::Ip(text.parse().unwrap());
+        for (text, host, port) in [
+            ("tcp://127.0.0.1:80", ip("127.0.0.1"), 80),
+            ("tcp://[::1]:0", ip("::1"), 0),
+            ("tcp://localhost:7777", Host::Localhost, 7777),
+            ("tcp://LocalHost.:65535", Host::Localhost, 65535),
+            (
+                "tcp://a_b.example-1.org.:1",
+                Host::Name("a_b.example-1.org.".into()),
+                1,
+            ),
+            ("tcp://1host:1", Host::Name("1host".into()), 1),
+        ] {
+            assert_eq!(text.parse(), Ok(Address::Tcp { host, port }), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for text in [
+            "unix:///run/a.sock",
+            "unix:////a",
+            "unix:a/b.sock",
+            "unix:./@a",
+            "tcp://localhost:7777",
+            "tcp://0.0.0.0:0",
+            "tcp://[::ffff:1.2.3.4]:1",
+            "tcp://example.org:65535",
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+        let short: Address = "unix:/run/a.sock".parse().unwrap();
+        assert_eq!(short.to_string().parse(), Ok(short));
+    }
+
+    #[test]
+    fn a_path_that_no_socket_can_have_is_refused() {
+        assert_eq!(fault("unix:"), Fault::EmptyPath);
+        assert_eq!(fault("unix://"), Fault::EmptyPath);
+        assert_eq!(fault("unix://host/x"), Fault::Authority("host".into()));
+        assert_eq!(fault("unix://run"), Fault::Authority("run".into()));
+        assert_eq!(fault("unix:/a\0b"), Fault::Nul);
+        assert_eq!(fault("unix:@a"), Fault::Abstract);
+        assert_eq!(fault("unix-abstract:a"), Fault::Abstract);
+        for text in ["unix:///", "unix:/run/", "unix:/run/.", "unix:..", "unix:."] {
+            assert_eq!(fault(text), Fault::Directory, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_longest_path_passes_and_one_byte_more_does_not() {
+        let longest = format!("unix:/{}", "a".repeat(106));
+        assert!(longest.parse::<Address>().is_ok());
+        assert_eq!(fault(&format!("{longest}a")), Fault::TooLong(108));
+        // Bytes count, not characters.
+        assert_eq!(
+            fault(&format!("unix:/{}", "é".repeat(54))),
+            Fault::TooLong(109)
+        );
+    }
+
+    #[test]
+    fn a_port_is_digits_up_to_65535() {
+        assert_eq!(fault("tcp://localhost"), Fault::NoPort);
+        assert_eq!(fault("tcp://localhost:"), Fault::NoPort);
+        assert_eq!(fault("tcp://[::1]"), Fault::NoPort);
+        assert_eq!(fault("tcp://[::1]80"), Fault::NoPort);
+        for port in [
+            "+80",
+            "-1",
+            "65536",
+            "80/",
+            "http",
+            " 80",
+            "99999999999999999999",
+        ] {
+            assert_eq!(fault(&format!("tcp://a:{port}")), Fault::Port(port.into()));
+        }
+    }
+
+    #[test]
+    fn a_host_that_would_surprise_the_resolver_is_refused() {
+        assert_eq!(fault("tcp://:80"), Fault::EmptyHost);
+        for host in [
+            "*",
+            "a b",
+            "u@h",
+            "-a",
+            "a-",
+            "a..b",
+            ".",
+            "127.1",
+            "256.0.0.1",
+            "0x7f.0x1",
+            "1",
+            "0x",
+        ] {
+            assert_eq!(fault(&format!("tcp://{host}:80")), Fault::Host(host.into()));
+        }
+        let label = "a".repeat(64);
+        assert_eq!(fault(&format!("tcp://{label}:80")), Fault::Host(label));
+    }
+
+    #[test]
+    fn ipv6_needs_brackets_and_takes_no_zone() {
+        assert_eq!(fault("tcp://::1:80"), Fault::Brackets);
+        assert_eq!(fault("tcp://[::1:80"), Fault::Brackets);
+        assert_eq!(
+            fault("tcp://[127.0.0.1]:80"),
+            Fault::Ipv6("127.0.0.1".into())
+        );
+        assert_eq!(
+            fault("tcp://[fe80::1%eth0]:80"),
+            Fault::Zone("%eth0".into())
+        );
+    }
+
+    #[test]
+    fn the_scheme_is_needed_and_the_advice_shows_one() {
+        for text in [
+            "",
+            "localhost:80",
+            "/run/a.sock",
+            "http://a:1",
+            "TCP://a:1",
+            " tcp://a:1",
+        ] {
+            assert_eq!(fault(text), Fault::Scheme, "{text}");
+            let error = text.parse::<Address>().unwrap_err().to_string();
+            assert!(error.contains("unix:///run/control.sock"), "{error}");
+        }
+        assert_eq!(fault("tcp:localhost:80"), Fault::Slashes);
+    }
+}

@@ -1,0 +1,170 @@
+//! Connecting to a control API.
+//!
+//! Owns how an address becomes a connection and what is tried on the way. It never retries and keeps no
+//! time: whoever calls sets the deadline.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use smol::Async;
+
+use super::stream::Stream;
+use crate::address::{Address, Host};
+
+/// `localhost` by family, the one that everybody has first.
+pub(super) const LOCALHOST: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::LOCALHOST),
+    IpAddr::V6(Ipv6Addr::LOCALHOST),
+];
+
+/// Why no connection came about.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The socket file cannot be connected to.
+    #[error("cannot connect to unix socket {path:?}: {source}{}", advice(source))]
+    Unix {
+        /// The socket file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The listener's queue is full. It may have room again soon.
+    #[error("cannot connect to unix socket {path:?}: its queue of new connections is full")]
+    Busy {
+        /// The socket file.
+        path: PathBuf,
+    },
+    /// The resolver knows no address for the name.
+    #[error("cannot resolve {name:?}: {source}")]
+    Resolve {
+        /// The name.
+        name: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// None of the host's addresses took the connection.
+    #[error("cannot connect to {address}: {tried}")]
+    Tcp {
+        /// The address that was asked for.
+        address: Address,
+        /// What was tried, in this order.
+        tried: Attempts,
+    },
+}
+
+/// The addresses that were tried, each with what came of it.
+#[derive(Debug)]
+pub struct Attempts(pub Vec<(SocketAddr, io::Error)>);
+
+impl fmt::Display for Attempts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("the name has no address");
+        }
+        for (n, (address, error)) in self.0.iter().enumerate() {
+            let separator = if n == 0 { "" } else { "; " };
+            write!(f, "{separator}{address}: {error}")?;
+        }
+        Ok(())
+    }
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::NOENT) => "; is the wrapper running, and is this its --listen address?",
+        Some(Errno::CONNREFUSED) => "; the wrapper that made it is gone",
+        Some(Errno::ACCESS) => "; the file's mode and its directory decide who may connect",
+        Some(_) | None => "",
+    }
+}
+
+/// Connects to `address`: of a host's several addresses, to the first that takes the connection.
+///
+/// # Errors
+///
+/// [`ConnectError`] names everything that was tried.
+pub async fn connect(address: &Address) -> Result<Stream, ConnectError> {
+    match address {
+        Address::Unix(path) => connect_unix(path),
+        Address::Tcp { host, port } => {
+            let addresses = resolve(host, *port).await.map_err(|(name, source)| {
+                let name = name.to_owned();
+                ConnectError::Resolve { name, source }
+            })?;
+            let mut tried = Vec::new();
+            for candidate in addresses {
+                match Async::<TcpStream>::connect(candidate).await {
+                    Ok(socket) => match Stream::tcp(socket) {
+                        Ok(stream) => return Ok(stream),
+                        Err(error) => tried.push((candidate, error)),
+                    },
+                    Err(error) => tried.push((candidate, error)),
+                }
+            }
+            Err(ConnectError::Tcp {
+                address: address.clone(),
+                tried: Attempts(tried),
+            })
+        }
+    }
+}
+
+fn connect_unix(path: &Path) -> Result<Stream, ConnectError> {
+    let failed = |source| ConnectError::Unix {
+        path: path.to_owned(),
+        source,
+    };
+    let socket = match dial(path) {
+        Ok(socket) => socket,
+        Err(Errno::AGAIN) => {
+            let path = path.to_owned();
+            return Err(ConnectError::Busy { path });
+        }
+        Err(error) => return Err(failed(error.into())),
+    };
+    let socket = Async::new_nonblocking(UnixStream::from(socket)).map_err(failed)?;
+    let filter = None;
+    Ok(Stream::Unix { socket, filter })
+}
+
+/// Connects to a socket file. Never waits: with a full queue it fails with `EAGAIN`, `connect(2)`.
+pub(super) fn dial(path: &Path) -> rustix::io::Result<OwnedFd> {
+    let address = SocketAddrUnix::new(path)?;
+    let socket = rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None,
+    )?;
+    rustix::net::connect(&socket, &address)?;
+    Ok(socket)
+}
+
+/// The addresses of a host, in the order to try them.
+///
+/// # Errors
+///
+/// The name that could not be resolved, and what the resolver said.
+pub(super) async fn resolve(host: &Host, port: u16) -> Result<Vec<SocketAddr>, (&str, io::Error)> {
+    match host {
+        Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, port)]),
+        Host::Localhost => Ok(LOCALHOST.map(|ip| SocketAddr::new(ip, port)).to_vec()),
+        Host::Name(name) => {
+            // The resolver blocks; smol asks it on another thread.
+            let found = smol::net::resolve((name.as_str(), port)).await;
+            let mut addresses: Vec<SocketAddr> = Vec::new();
+            for address in found.map_err(|error| (name.as_str(), error))? {
+                if !addresses.contains(&address) {
+                    addresses.push(address);
+                }
+            }
+            Ok(addresses)
+        }
+    }
+}

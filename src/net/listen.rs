@@ -1,0 +1,272 @@
+//! Listening for callers of the control API.
+//!
+//! Owns the listening sockets and the acceptance of connections. It never decides how many connections
+//! there may be, and leaves backing off to whoever accepts.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use smol::Async;
+
+use super::authority::AuthorityFilter;
+pub use super::bind_error::{BindError, Holder};
+use super::connect::resolve;
+use super::peer::Peer;
+use super::socket_file::{self, BACKLOG, SocketFile};
+use super::stream::Stream;
+use crate::address::{Address, Host};
+
+/// How often a chosen port may turn out to be taken in the other family.
+const TRIES: u32 = 16;
+
+/// What a socket file shall be like. TCP listeners take no notice of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketOptions {
+    /// The permission bits of the file: who may write to it may connect. Bits above 0o777 are ignored.
+    pub mode: u32,
+}
+
+impl Default for SocketOptions {
+    /// Only the user of the wrapper (and root) may connect.
+    fn default() -> Self {
+        Self { mode: 0o600 }
+    }
+}
+
+/// A socket that takes connections. Dropping that of a socket file removes the file.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp {
+        socket: Async<TcpListener>,
+        address: SocketAddr,
+    },
+    Unix {
+        // Dropped first: who comes late finds no file, rather than one that refuses.
+        _file: SocketFile,
+        socket: Async<UnixListener>,
+        path: PathBuf,
+    },
+}
+
+/// Listens on `address`. `localhost` and a name give one listener for each of their addresses, all on
+/// one port, also if the kernel chooses it.
+///
+/// # Errors
+///
+/// [`BindError::is_usage`] says whether the address is at fault or the moment.
+pub async fn bind(address: &Address, options: &SocketOptions) -> Result<Vec<Listener>, BindError> {
+    match address {
+        Address::Unix(path) => Ok(vec![listen_unix(path, options)?]),
+        Address::Tcp { host, port } => {
+            let found = resolve(host, *port).await.map_err(|(name, source)| {
+                let name = name.to_owned();
+                BindError::Resolve { name, source }
+            })?;
+            listen_tcp(address, &found, matches!(host, Host::Localhost))
+        }
+    }
+}
+
+fn listen_unix(path: &Path, options: &SocketOptions) -> Result<Listener, BindError> {
+    let (socket, file) = socket_file::listen(path, Mode::from_raw_mode(options.mode & 0o777))?;
+    let socket =
+        Async::new_nonblocking(UnixListener::from(socket)).map_err(|source| BindError::Step {
+            step: "watch",
+            path: path.to_owned(),
+            source,
+        })?;
+    Ok(Listener {
+        socket: Socket::Unix {
+            _file: file,
+            socket,
+            path: path.to_owned(),
+        },
+    })
+}
+
+/// Listens on all of `wanted`; of `localhost`, on what the machine has.
+fn listen_tcp(
+    asked: &Address,
+    wanted: &[SocketAddr],
+    is_localhost: bool,
+) -> Result<Vec<Listener>, BindError> {
+    let mut failure = BindError::NoAddress(asked.clone());
+    for _ in 0..TRIES {
+        match listen_once(wanted, is_localhost) {
+            Ok(listeners) if !listeners.is_empty() => return Ok(listeners),
+            Ok(_) => return Err(failure),
+            Err((error, chosen)) => {
+                failure = error;
+                if !chosen {
+                    return Err(failure);
+                }
+            }
+        }
+    }
+    Err(failure)
+}
+
+/// One try. With the error comes whether another choice of the kernel's may help.
+fn listen_once(
+    wanted: &[SocketAddr],
+    is_localhost: bool,
+) -> Result<Vec<Listener>, (BindError, bool)> {
+    let mut listeners: Vec<Listener> = Vec::new();
+    let mut chosen = None;
+    let mut missing = None;
+    for address in wanted {
+        let mut address = *address;
+        if let (0, Some(port)) = (address.port(), chosen) {
+            address.set_port(port);
+        }
+        match listen_on(address) {
+            Ok((socket, address)) => {
+                chosen = Some(address.port());
+                let socket = Socket::Tcp { socket, address };
+                listeners.push(Listener { socket });
+            }
+            Err(error) => {
+                let errno = Errno::from_io_error(&error);
+                let absent = matches!(errno, Some(Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT));
+                let failure = tcp_error(address, error);
+                if is_localhost && absent {
+                    missing = Some(failure);
+                    continue;
+                }
+                let in_use = errno == Some(Errno::ADDRINUSE);
+                let was_free = wanted.iter().all(|wanted| wanted.port() == 0);
+                return Err((failure, in_use && was_free && !listeners.is_empty()));
+            }
+        }
+    }
+    match missing {
+        Some(failure) if listeners.is_empty() => Err((failure, false)),
+        Some(_) | None => Ok(listeners),
+    }
+}
+
+fn tcp_error(address: SocketAddr, source: io::Error) -> BindError {
+    if source.kind() != io::ErrorKind::AddrInUse {
+        return BindError::Tcp { address, source };
+    }
+    BindError::InUse {
+        address: of_socket(address),
+        holder: Holder::Port,
+    }
+}
+
+fn listen_on(address: SocketAddr) -> io::Result<(Async<TcpListener>, SocketAddr)> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    // A restart must not wait for the connections of its predecessor to be forgotten.
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if address.is_ipv6() {
+        // Whatever the machine's default: `[::]` is IPv6 only, so 0.0.0.0 can stand beside it.
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    rustix::net::bind(&socket, &address)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    let socket = TcpListener::from(socket);
+    let address = socket.local_addr()?;
+    Ok((Async::new_nonblocking(socket)?, address))
+}
+
+fn of_socket(address: SocketAddr) -> Address {
+    Address::Tcp {
+        host: Host::Ip(address.ip()),
+        port: address.port(),
+    }
+}
+
+impl Listener {
+    /// Where it listens, with the port that it really has.
+    pub fn local_address(&self) -> Address {
+        match &self.socket {
+            Socket::Tcp { address, .. } => of_socket(*address),
+            Socket::Unix { path, .. } => Address::Unix(path.clone()),
+        }
+    }
+
+    /// Takes the next connection. Connections that fail before they are ours are passed over.
+    ///
+    /// # Errors
+    ///
+    /// The process or the machine is short of something (descriptors, memory), `accept(2)`. The
+    /// listener stays good: wait a moment, then accept again.
+    pub async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        loop {
+            // A flood of connections must leave everybody else a turn.
+            smol::future::yield_now().await;
+            let taken = match &self.socket {
+                Socket::Tcp { socket, .. } => match socket.accept().await {
+                    Ok((socket, address)) => of_tcp(socket, address),
+                    Err(error) if concerns_one_connection(&error) => continue,
+                    Err(error) => return Err(error),
+                },
+                Socket::Unix { socket, .. } => match socket.accept().await {
+                    Ok((socket, _)) => of_unix(socket),
+                    Err(error) if concerns_one_connection(&error) => continue,
+                    Err(error) => return Err(error),
+                },
+            };
+            // What fails here is this connection alone.
+            if let Ok(taken) = taken {
+                return Ok(taken);
+            }
+        }
+    }
+}
+
+fn of_tcp(socket: Async<TcpStream>, address: SocketAddr) -> io::Result<(Stream, Peer)> {
+    Ok((Stream::tcp(socket)?, Peer::Tcp(address)))
+}
+
+fn of_unix(socket: Async<UnixStream>) -> io::Result<(Stream, Peer)> {
+    let peer = Peer::of_unix(&socket)?;
+    let filter = Some(AuthorityFilter::new());
+    Ok((Stream::Unix { socket, filter }, peer))
+}
+
+/// `accept(2)` reports what happened to a waiting connection as its own error.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::CONNABORTED
+                | Errno::INTR
+                | Errno::PROTO
+                | Errno::NOPROTOOPT
+                | Errno::OPNOTSUPP
+                | Errno::TIMEDOUT
+                | Errno::NETDOWN
+                | Errno::NETUNREACH
+                | Errno::HOSTDOWN
+                | Errno::HOSTUNREACH
+                | Errno::NONET
+        )
+    )
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.socket {
+            Socket::Tcp { socket, .. } => socket.as_fd(),
+            Socket::Unix { socket, .. } => socket.as_fd(),
+        }
+    }
+}

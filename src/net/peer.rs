@@ -1,0 +1,92 @@
+//! Who is at the other end of a connection.
+//!
+//! Owns the [`Peer`] type and how a unix socket's peer is asked for. It never decides what a peer may do.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+
+/// The other end of an accepted connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Peer {
+    /// A TCP connection from this address. Anybody may hold it: an address is no identity.
+    Tcp(SocketAddr),
+    /// A connection over a socket file, with the credentials the peer had when it connected.
+    Unix {
+        /// The effective user, as our user namespace sees it. 65534 (`nobody`) also stands for
+        /// every user whom our namespace does not map, so it must not be trusted as an identity.
+        uid: u32,
+        /// The effective group, with the same limit as `uid`.
+        gid: u32,
+        /// The process; `None` if our pid namespace cannot see it. It may have exited since, and
+        /// its number may have been given to another: good for a log line, not for a decision.
+        pid: Option<i32>,
+    },
+}
+
+impl Peer {
+    /// Asks the kernel who connected to a unix socket: `SO_PEERCRED`, `unix(7)`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `getsockopt(2)`, which an accepted unix socket does not meet.
+    pub(super) fn of_unix(socket: impl AsFd) -> io::Result<Self> {
+        let credentials = rustix::net::sockopt::socket_peercred(socket)?;
+        // The kernel writes 0 for a process outside our pid namespace, which rustix's type has no
+        // room for. The black box keeps the compiler from concluding that 0 cannot be.
+        let pid = std::hint::black_box(credentials.pid.as_raw_pid());
+        Ok(Self::Unix {
+            uid: credentials.uid.as_raw(),
+            gid: credentials.gid.as_raw(),
+            pid: (pid > 0).then_some(pid),
+        })
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "tcp {address}"),
+            Self::Unix { uid, gid, pid } => {
+                write!(f, "unix uid={uid} gid={gid}")?;
+                match pid {
+                    Some(pid) => write!(f, " pid={pid}"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn the_kernel_names_the_peer_of_a_unix_socket() {
+        let (here, _there) = UnixStream::pair().unwrap();
+        assert_eq!(
+            Peer::of_unix(&here).unwrap(),
+            Peer::Unix {
+                uid: rustix::process::geteuid().as_raw(),
+                gid: rustix::process::getegid().as_raw(),
+                pid: Some(rustix::process::getpid().as_raw_pid()),
+            }
+        );
+    }
+
+    #[test]
+    fn peers_are_written_for_a_log_line() {
+        let tcp = Peer::Tcp("127.0.0.1:4242".parse().unwrap());
+        assert_eq!(tcp.to_string(), "tcp 127.0.0.1:4242");
+        let unix = |pid| Peer::Unix {
+            uid: 0,
+            gid: 5,
+            pid,
+        };
+        assert_eq!(unix(Some(77)).to_string(), "unix uid=0 gid=5 pid=77");
+        assert_eq!(unix(None).to_string(), "unix uid=0 gid=5");
+    }
+}

@@ -1,0 +1,206 @@
+//! A listening socket file: its safe making, the take-over of a stale one, and its removal.
+//!
+//! Owns the file and its lock from start to end. It never replaces a socket that somebody answers on nor
+//! a file that is not a socket, never removes one that is not ours, and never changes the umask, which
+//! our child would inherit. Its calls return at once; they run before the child is there.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+use super::bind_error::{BindError, Holder};
+use super::connect::dial;
+use super::lock_file::{FileId, LockError, LockFile, look, remove_if};
+use crate::address::{Address, MAX_SOCKET_PATH};
+
+/// How many connections may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
+pub(super) const BACKLOG: i32 = 1024;
+
+/// Ends the name under which a socket is made ready. It is the same each time, so that what a killed
+/// predecessor left is found and removed.
+const TEMPORARY: &str = ".new";
+const LOCK: &str = ".lock";
+
+/// A socket file of ours. Dropping it removes the file and then the lock, if they are still ours.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    name: OsString,
+    id: FileId,
+    // Dropped last, hence the lock is still held when the socket is removed.
+    lock: LockFile,
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        remove_if(self.lock.directory(), &self.name, self.id);
+    }
+}
+
+/// The names that belong to one socket.
+struct Names {
+    path: PathBuf,
+    directory: PathBuf,
+    name: OsString,
+    temporary: PathBuf,
+    temporary_name: OsString,
+}
+
+impl Names {
+    fn of(path: &Path) -> Result<Self, BindError> {
+        let bytes = path.as_os_str().as_bytes();
+        let refused = || BindError::Path(path.to_owned());
+        let name = path.file_name().ok_or_else(refused)?;
+        // `file_name` overlooks what follows a slash at the end.
+        if !bytes.ends_with(name.as_bytes()) || bytes.contains(&0) {
+            return Err(refused());
+        }
+        if bytes.len() + TEMPORARY.len() > MAX_SOCKET_PATH {
+            return Err(BindError::TooLong {
+                path: path.to_owned(),
+                reserved: TEMPORARY.len(),
+            });
+        }
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            Some(_) | None => Path::new("."),
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            directory: directory.to_owned(),
+            name: name.to_owned(),
+            temporary: PathBuf::from(with(path.as_os_str(), TEMPORARY)),
+            temporary_name: with(name, TEMPORARY),
+        })
+    }
+
+    fn in_use(&self, holder: Holder) -> BindError {
+        let address = Address::Unix(self.path.clone());
+        BindError::InUse { address, holder }
+    }
+}
+
+fn with(name: &OsStr, suffix: &str) -> OsString {
+    let mut name = name.to_owned();
+    name.push(suffix);
+    name
+}
+
+fn step(step: &'static str, path: &Path) -> impl FnOnce(Errno) -> BindError {
+    let path = path.to_owned();
+    move |error| BindError::Step {
+        step,
+        path,
+        source: error.into(),
+    }
+}
+
+/// Listens on a new socket file at `path` with this mode (permission bits only).
+pub(super) fn listen(path: &Path, mode: Mode) -> Result<(OwnedFd, SocketFile), BindError> {
+    let names = Names::of(path)?;
+    let lock = lock(&names)?;
+    clear(&lock, &names, &names.temporary, &names.temporary_name)?;
+    clear(&lock, &names, &names.path, &names.name)?;
+
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+        .map_err(step("make the socket", path))?;
+    // Linux makes the file with the mode of the socket, less the umask. Elsewhere (gVisor) this may
+    // fail: the mode is looked at below.
+    let _ = rustix::fs::fchmod(&socket, mode);
+    SocketAddrUnix::new(names.temporary.as_path())
+        .and_then(|address| rustix::net::bind(&socket, &address))
+        .map_err(step("bind the socket", &names.temporary))?;
+    let found = look(lock.directory(), &names.temporary_name)
+        .map_err(step("find the new socket", &names.temporary))?;
+    // From here on, an error removes the temporary name.
+    let mut file = SocketFile {
+        name: names.temporary_name.clone(),
+        id: FileId::of(&found),
+        lock,
+    };
+    // Nobody can connect before `listen`: nobody ever meets another mode than the right one.
+    if Mode::from_raw_mode(found.st_mode) != mode {
+        change_mode(&file, mode).map_err(step("set the mode of", &names.temporary))?;
+    }
+    rustix::net::listen(&socket, BACKLOG).map_err(step("listen on", &names.temporary))?;
+    publish(&mut file, &names)?;
+    Ok((socket, file))
+}
+
+fn lock(names: &Names) -> Result<LockFile, BindError> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory =
+        rustix::fs::openat(CWD, &names.directory, flags, Mode::empty()).map_err(|error| {
+            BindError::Directory {
+                directory: names.directory.clone(),
+                source: error.into(),
+            }
+        })?;
+    let path = || PathBuf::from(with(names.path.as_os_str(), LOCK));
+    LockFile::take(directory, with(&names.name, LOCK)).map_err(|error| match error {
+        LockError::Held => names.in_use(Holder::Lock),
+        LockError::Foreign => BindError::NotALock(path()),
+        LockError::Failed(error) => step("lock", &path())(error),
+    })
+}
+
+/// Makes way at `path`: a socket that nobody answers on is removed, all else is an error.
+fn clear(lock: &LockFile, names: &Names, path: &Path, name: &OsStr) -> Result<(), BindError> {
+    let found = match look(lock.directory(), name) {
+        Ok(found) => found,
+        Err(Errno::NOENT) => return Ok(()),
+        Err(error) => return Err(step("look at", path)(error)),
+    };
+    if FileType::from_raw_mode(found.st_mode) != FileType::Socket {
+        return Err(BindError::NotASocket(path.to_owned()));
+    }
+    match dial(path) {
+        // Stale. Should somebody have replaced it meanwhile, theirs stays, and is met when we publish.
+        Err(Errno::CONNREFUSED) => {
+            remove_if(lock.directory(), name, FileId::of(&found));
+            Ok(())
+        }
+        Err(Errno::NOENT) => Ok(()),
+        // A full queue, or a datagram socket, is somebody's as well.
+        Ok(_) | Err(Errno::AGAIN | Errno::PROTOTYPE) => Err(names.in_use(Holder::Socket)),
+        Err(error) => Err(step("find out who listens on", path)(error)),
+    }
+}
+
+/// `fchmodat` follows symbolic links and the socket's descriptor is not the file: hence the detour.
+fn change_mode(file: &SocketFile, mode: Mode) -> rustix::io::Result<()> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = file.lock.directory();
+    let opened = rustix::fs::openat(directory, &file.name, flags, Mode::empty())?;
+    if FileId::of(&rustix::fs::fstat(&opened)?) != file.id {
+        return Err(Errno::STALE);
+    }
+    rustix::fs::chmod(format!("/proc/self/fd/{}", opened.as_raw_fd()), mode)
+}
+
+/// Gives the socket its name, and never at the cost of a file that came there meanwhile.
+fn publish(file: &mut SocketFile, names: &Names) -> Result<(), BindError> {
+    let directory = file.lock.directory();
+    let (from, to) = (&names.temporary_name, &names.name);
+    let renamed =
+        match rustix::fs::renameat_with(directory, from, directory, to, RenameFlags::NOREPLACE) {
+            // Some file systems know no such flag.
+            Err(Errno::INVAL | Errno::NOSYS) => match look(directory, to) {
+                Err(Errno::NOENT) => rustix::fs::renameat(directory, from, directory, to),
+                Ok(_) => Err(Errno::EXIST),
+                Err(error) => Err(error),
+            },
+            done => done,
+        };
+    match renamed {
+        Ok(()) => file.name.clone_from(&names.name),
+        Err(Errno::EXIST) => return Err(names.in_use(Holder::Socket)),
+        Err(error) => return Err(step("give the socket its name", &names.path)(error)),
+    }
+    Ok(())
+}

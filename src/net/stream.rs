@@ -1,0 +1,142 @@
+//! One connection, whatever carries it.
+//!
+//! Owns reading, writing and closing. It never frames anything; only for a local client's `:authority`
+//! does it ask [`AuthorityFilter`] to look into the bytes.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use smol::Async;
+use smol::io::{AsyncRead, AsyncWrite};
+
+use super::authority::AuthorityFilter;
+
+/// A connected byte stream.
+#[derive(Debug)]
+pub enum Stream {
+    /// Over TCP, with `TCP_NODELAY`.
+    Tcp(Async<TcpStream>),
+    /// Over a socket file.
+    Unix {
+        /// The connection.
+        socket: Async<UnixStream>,
+        /// What makes the peer's requests acceptable to h2, where the peer is a client.
+        filter: Option<AuthorityFilter>,
+    },
+}
+
+impl Stream {
+    /// Takes a TCP connection and turns Nagle's algorithm off: a call is one small packet each way.
+    ///
+    /// # Errors
+    ///
+    /// Those of `setsockopt(2)`.
+    pub(super) fn tcp(socket: Async<TcpStream>) -> io::Result<Self> {
+        socket.get_ref().set_nodelay(true)?;
+        Ok(Self::Tcp(socket))
+    }
+
+    fn shut_down_writing(&self) -> io::Result<()> {
+        let done = match self {
+            Self::Tcp(socket) => socket.get_ref().shutdown(Shutdown::Write),
+            Self::Unix { socket, .. } => socket.get_ref().shutdown(Shutdown::Write),
+        };
+        match done {
+            // The peer was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            done => done,
+        }
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(socket) => socket.as_fd(),
+            Self::Unix { socket, .. } => socket.as_fd(),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Self::Unix { socket, filter } => {
+                let read = ready!(Pin::new(socket).poll_read(cx, buffer))?;
+                if let (Some(filter), Some(bytes)) = (filter, buffer.get_mut(..read)) {
+                    filter.apply(bytes);
+                }
+                Poll::Ready(Ok(read))
+            }
+        }
+    }
+
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(socket) => Pin::new(socket).poll_read_vectored(cx, buffers),
+            Self::Unix { socket, filter } => {
+                let read = ready!(Pin::new(socket).poll_read_vectored(cx, buffers))?;
+                if let Some(filter) = filter {
+                    let mut left = read;
+                    for buffer in buffers {
+                        let filled = left.min(buffer.len());
+                        left -= filled;
+                        filter.apply(buffer.get_mut(..filled).unwrap_or_default());
+                    }
+                }
+                Poll::Ready(Ok(read))
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Self::Unix { socket, .. } => Pin::new(socket).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
+            Self::Unix { socket, .. } => Pin::new(socket).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(socket) => Pin::new(socket).poll_flush(cx),
+            Self::Unix { socket, .. } => Pin::new(socket).poll_flush(cx),
+        }
+    }
+
+    /// Tells the peer that nothing more will come. Reading goes on.
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_flush(cx))?;
+        // `Async` itself would only flush.
+        Poll::Ready(self.shut_down_writing())
+    }
+}
