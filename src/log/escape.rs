@@ -1,0 +1,170 @@
+//! Which characters may stand in a line as they are, and what the others become.
+//!
+//! Field values come from clients. Raw, a newline would forge a line, an escape sequence would
+//! drive the reader's terminal, and a bidirectional override would reorder what is shown.
+
+use std::fmt::{self, Write};
+
+/// Stands where text was left out.
+pub(super) const CUT: &str = "...[cut]";
+
+/// Whether `c` shows as itself and nothing more: no control, line separator or invisible character.
+fn is_printable(c: char) -> bool {
+    // `escape_debug` knows Unicode's tables; quotes and backslash it escapes for Rust's sake.
+    matches!(c, '\'' | '"' | '\\') || c.escape_debug().len() == 1
+}
+
+/// Writes `text` with what is not printable escaped, for words that stand on their own.
+pub(super) fn write_plain(out: &mut dyn Write, text: &str) -> fmt::Result {
+    for c in text.chars() {
+        if is_printable(c) {
+            out.write_char(c)?;
+        } else {
+            write!(out, "{}", c.escape_debug())?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes `text` as the value of a `name=value` pair: bare if that is unambiguous, else quoted.
+pub(super) fn write_value(out: &mut dyn Write, text: &str) -> fmt::Result {
+    let is_bare = |c: char| {
+        is_printable(c) && !c.is_whitespace() && !matches!(c, '\'' | '"' | '\\' | '=' | '{' | '}')
+    };
+    if !text.is_empty() && text.chars().all(is_bare) {
+        return out.write_str(text);
+    }
+    out.write_char('"')?;
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => write!(out, "\\{c}")?,
+            c => write_plain(out, c.encode_utf8(&mut [0; 4]))?,
+        }
+    }
+    out.write_char('"')
+}
+
+/// Writes JSON text again with what is not printable as `\uXXXX`. In valid JSON on one line such
+/// characters occur only inside strings, so the meaning stays.
+pub(super) fn write_json(out: &mut dyn Write, json: &str) -> fmt::Result {
+    for c in json.chars() {
+        if is_printable(c) {
+            out.write_char(c)?;
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The longest start of `text` of at most `max` bytes that ends at a character's end.
+fn start(text: &str, max: usize) -> &str {
+    let mut end = max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// Shortens `text` to at most `max` bytes, [`CUT`] at its end included.
+pub(super) fn shorten(text: &mut String, max: usize) {
+    if text.len() > max {
+        text.truncate(start(text, max.saturating_sub(CUT.len())).len());
+        text.push_str(CUT);
+    }
+}
+
+/// Keeps the first `max` bytes of what is written to it, so that no value can cost much memory.
+pub(super) struct Bounded {
+    text: String,
+    max: usize,
+    is_cut: bool,
+}
+
+impl Bounded {
+    pub(super) fn new(max: usize) -> Self {
+        Self {
+            text: String::new(),
+            max,
+            is_cut: false,
+        }
+    }
+
+    /// What was kept, with [`CUT`] after it if that is not all.
+    pub(super) fn finish(mut self) -> String {
+        if self.is_cut {
+            self.text.push_str(CUT);
+        }
+        self.text
+    }
+}
+
+impl Write for Bounded {
+    /// Fails once it is full, so that the rest is not even formatted.
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.is_cut {
+            return Err(fmt::Error);
+        }
+        let kept = start(text, self.max.saturating_sub(self.text.len()));
+        self.text.push_str(kept);
+        self.is_cut = kept.len() < text.len();
+        if self.is_cut { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> String {
+        let mut out = String::new();
+        write_value(&mut out, text).unwrap();
+        out
+    }
+
+    #[test]
+    fn a_plain_value_stays_bare() {
+        assert_eq!(value("unix:/run/x.sock"), "unix:/run/x.sock");
+        assert_eq!(value("größe-✓"), "größe-✓");
+    }
+
+    #[test]
+    fn an_ambiguous_value_is_quoted() {
+        assert_eq!(value(""), r#""""#);
+        assert_eq!(value("a b"), r#""a b""#);
+        assert_eq!(value("a=b"), r#""a=b""#);
+        assert_eq!(value(r#"a"\"#), r#""a\"\\""#);
+    }
+
+    #[test]
+    fn what_does_not_print_is_escaped() {
+        assert_eq!(value("a\nb\r\x1b[31m"), r#""a\nb\r\u{1b}[31m""#);
+        assert_eq!(
+            value("\u{9b}\u{202e}\u{2028}\u{7f}"),
+            r#""\u{9b}\u{202e}\u{2028}\u{7f}""#
+        );
+    }
+
+    #[test]
+    fn shortening_keeps_to_the_limit_and_to_whole_characters() {
+        for max in CUT.len()..30 {
+            let mut text = "ü".repeat(20);
+            shorten(&mut text, max);
+            assert!(text.len() <= max && text.ends_with(CUT), "{max}: {text}");
+        }
+        let mut text = "short".to_owned();
+        shorten(&mut text, 5);
+        assert_eq!(text, "short");
+    }
+
+    #[test]
+    fn a_bounded_text_keeps_only_its_start() {
+        let mut bounded = Bounded::new(5);
+        bounded.write_str("abc").unwrap();
+        bounded.write_str("üü").unwrap_err();
+        bounded.write_str("z").unwrap_err();
+        assert_eq!(bounded.finish(), "abcü...[cut]");
+    }
+}

@@ -1,0 +1,205 @@
+//! What the wrapper says about itself, one line per event on stderr, as text or JSON.
+//!
+//! Owns the choice of format and level and their installation for the whole process. It never
+//! blocks the thread that logs: what stderr does not take at once is dropped and counted
+//! (`writer`), because that same thread answers calls and handles signals.
+
+mod escape;
+mod fields;
+mod json;
+mod sink;
+mod text;
+mod time;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::os::fd::AsFd;
+use std::panic::PanicHookInfo;
+use std::str::FromStr;
+use std::sync::Mutex;
+
+use thiserror::Error;
+use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::layer::SubscriberExt;
+
+use self::sink::Sink;
+use self::writer::LineWriter;
+
+/// The target, and the prefix of every module's target, that the level applies to.
+const OWN_TARGET: &str = "process_wrapper";
+
+/// The longest line in bytes, its newline included: `PIPE_BUF`, up to which a write to a pipe is
+/// never split or mixed with what the child writes (pipe(7)). Longer lines are shortened and say so.
+const MAX_LINE: usize = rustix::pipe::PIPE_BUF;
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// `2026-11-23T10:00:00.123Z INFO process_wrapper: listening address=unix:/run/x.sock`
+    #[default]
+    Text,
+    /// One JSON object: `timestamp`, `level`, `message`, the event's fields, `target`.
+    Json,
+}
+
+/// The least severe of our own events that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Level {
+    /// Nothing at all, of any crate.
+    Off,
+    /// Something failed that was asked for.
+    Error,
+    /// Something is wrong, and the wrapper goes on.
+    Warn,
+    /// Changes of state and who asked for them.
+    #[default]
+    Info,
+    /// Reads and connections.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// The text names no log format.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("unknown log format {0:?}: use text or json")]
+pub struct ParseFormatError(String);
+
+/// The text names no log level.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("unknown log level {0:?}: use off, error, warn, info, debug or trace")]
+pub struct ParseLevelError(String);
+
+/// Why logging could not be installed.
+#[derive(Debug, Error)]
+pub enum InitError {
+    /// A subscriber is in place already.
+    #[error("logging is installed already: install it once per process")]
+    Installed(#[from] tracing::subscriber::SetGlobalDefaultError),
+}
+
+impl FromStr for Format {
+    type Err = ParseFormatError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            other => Err(ParseFormatError(other.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
+}
+
+impl FromStr for Level {
+    type Err = ParseLevelError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "off" => Ok(Self::Off),
+            "error" => Ok(Self::Error),
+            "warn" => Ok(Self::Warn),
+            "info" => Ok(Self::Info),
+            "debug" => Ok(Self::Debug),
+            "trace" => Ok(Self::Trace),
+            other => Err(ParseLevelError(other.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        })
+    }
+}
+
+impl Level {
+    fn filter(self) -> LevelFilter {
+        match self {
+            Self::Off => LevelFilter::OFF,
+            Self::Error => LevelFilter::ERROR,
+            Self::Warn => LevelFilter::WARN,
+            Self::Info => LevelFilter::INFO,
+            Self::Debug => LevelFilter::DEBUG,
+            Self::Trace => LevelFilter::TRACE,
+        }
+    }
+}
+
+/// Installs logging to stderr for the whole process, panics included.
+///
+/// `level` applies to our own events; other crates speak at `warn` and above, or less if `level` is
+/// lower than that. Call it once, early in `main`.
+///
+/// # Errors
+/// [`InitError::Installed`] if a subscriber is installed already.
+pub fn init(format: Format, level: Level) -> Result<(), InitError> {
+    tracing::subscriber::set_global_default(subscriber(format, level, std::io::stderr()))?;
+    // The default hook writes to stderr without regard for a full pipe.
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// Everything `init` installs, over any descriptor.
+fn subscriber<Fd>(format: Format, level: Level, fd: Fd) -> Box<dyn Subscriber + Send + Sync>
+where
+    Fd: AsFd + Send + 'static,
+{
+    let filter = Targets::new()
+        .with_default(level.filter().min(LevelFilter::WARN))
+        .with_target(OWN_TARGET, level.filter());
+    let writer = Mutex::new(LineWriter::new(Sink::new(fd), format));
+    // An internal error would be told through `eprintln!`, which blocks: no layer may report one.
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .with_ansi(false)
+        .log_internal_errors(false);
+    let layer = match format {
+        Format::Text => layer
+            .fmt_fields(text::TextFields)
+            .event_format(text::Text)
+            .boxed(),
+        Format::Json => layer
+            .fmt_fields(JsonFields::new())
+            .event_format(json::Json::new())
+            .boxed(),
+    };
+    Box::new(tracing_subscriber::registry().with(layer).with(filter))
+}
+
+/// Turns a panic into an event, so that it is escaped, shortened and never blocks like any other.
+fn log_panic(info: &PanicHookInfo<'_>) {
+    let payload = info.payload();
+    let message = payload
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    tracing::error!(
+        reason = message,
+        location = info.location().map(tracing::field::display),
+        "panic: please report this as a bug"
+    );
+}

@@ -1,0 +1,83 @@
+//! The text form of a line: time, level, target, spans, message, fields.
+//!
+//! It makes one line, never more, of at most [`MAX_LINE`] bytes; it writes to no descriptor.
+
+use std::fmt::{self, Write};
+use std::time::SystemTime;
+
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::field::{MakeVisitor, VisitOutput};
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::escape::shorten;
+use super::fields::TextVisitor;
+use super::time::rfc3339;
+use super::{MAX_LINE, OWN_TARGET};
+
+/// Formats the fields of spans.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TextFields;
+
+impl<'w> MakeVisitor<Writer<'w>> for TextFields {
+    type Visitor = TextVisitor<Writer<'w>>;
+
+    fn make_visitor(&self, target: Writer<'w>) -> Self::Visitor {
+        TextVisitor::new(target)
+    }
+}
+
+/// Formats events.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Text;
+
+impl<S, N> FormatEvent<S, N> for Text
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        ctx: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let metadata = event.metadata();
+        let mut line = head(*metadata.level(), metadata.target());
+        for span in ctx
+            .event_scope()
+            .into_iter()
+            .flat_map(|scope| scope.from_root())
+        {
+            line.push_str(span.name());
+            if let Some(fields) = span.extensions().get::<FormattedFields<N>>()
+                && !fields.is_empty()
+            {
+                write!(line, "{{{fields}}}")?;
+            }
+            line.push_str(": ");
+        }
+        let mut visitor = TextVisitor::new(&mut line);
+        event.record(&mut visitor);
+        visitor.finish()?;
+        shorten(&mut line, MAX_LINE - 1);
+        writeln!(writer, "{line}")
+    }
+}
+
+/// The line that tells of lines that were not written.
+pub(super) fn dropped(lines: u64) -> String {
+    let head = head(Level::WARN, OWN_TARGET);
+    format!("{head}stderr was full: log lines dropped lines={lines}\n")
+}
+
+fn head(level: Level, target: &str) -> String {
+    // The module is for those who look into the code; the crate is enough for everyone else.
+    let shown = if level > Level::INFO {
+        target
+    } else {
+        target.split("::").next().unwrap_or(target)
+    };
+    format!("{} {level} {shown}: ", rfc3339(SystemTime::now()))
+}
