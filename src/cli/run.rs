@@ -1,0 +1,142 @@
+//! `process-wrapper run`: everything put together, in the one order that loses nothing.
+//!
+//! Owns the order of start and end. It never decides about the process: the supervisor does.
+
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use smol::LocalExecutor;
+use smol::future;
+
+use crate::cli::options::Run;
+use crate::cli::{FAILED, USAGE, complain};
+use crate::clock::MonotonicClock;
+use crate::grpc::limits::Limits;
+use crate::grpc::server::Server;
+use crate::lifecycle::Exit;
+use crate::net::default_address::{self, Environment};
+use crate::net::listen::{self, BindError, Listener, SocketOptions};
+use crate::process::child::{self, Child, SpawnError};
+use crate::process::signals::{self, Signals};
+use crate::process::{own, reaper};
+use crate::service;
+use crate::supervisor::{self, Handle};
+
+/// How long calls in flight may take to end once the wrapper leaves. Those who wait for a state have
+/// been answered by then; the rest is bounded, because a stop must not hang on a silent peer.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Why the wrapper did not come to supervise anything.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error(transparent)]
+    DefaultAddress(#[from] default_address::DefaultAddressError),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error("signal handlers could not be installed: {0}")]
+    Signals(std::io::Error),
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+}
+
+impl StartError {
+    fn status(&self) -> u8 {
+        match self {
+            Self::DefaultAddress(_) => USAGE,
+            Self::Bind(error) if error.is_usage() => USAGE,
+            Self::Bind(_) | Self::Signals(_) => FAILED,
+            Self::Spawn(error) => error.status(),
+        }
+    }
+}
+
+/// Runs the process to its end, and the wrapper to its own. Signals must be blocked already.
+pub(super) fn run(options: &Run) -> u8 {
+    // Before our memory is closed to others, which closes part of /proc/self to us.
+    let ignored = own::ignored_at_start();
+    if let Err(error) = crate::log::init(options.log_format, options.log_level) {
+        complain(&error.to_string());
+        return FAILED;
+    }
+    own::forbid_dumps();
+    reaper::become_subreaper();
+    let executor = Rc::new(LocalExecutor::new());
+    let result = smol::block_on(executor.run(supervise(options, &ignored, Rc::clone(&executor))));
+    match result {
+        Ok(exit) => exit.status(),
+        Err(error) => {
+            complain(&error.to_string());
+            error.status()
+        }
+    }
+}
+
+async fn supervise(
+    options: &Run,
+    ignored: &[crate::signal::Signal],
+    executor: Rc<LocalExecutor<'static>>,
+) -> Result<Exit, StartError> {
+    drive_async_process(&executor).await;
+    let signals = Signals::install(ignored).map_err(StartError::Signals)?;
+    // Listeners stand before the process starts, so that a bad address leaves none behind.
+    let listeners = bind(options).await?;
+    signals::unblock().map_err(StartError::Signals)?;
+    let child = Child::spawn(&options.program)?;
+    let program = options.program.name.to_string_lossy().into_owned();
+    tracing::info!(pid = child.pid(), program, "started");
+    let handle = Handle::new(options.lifecycle.clone(), child, program);
+    let server = Server::new(
+        service::router(&handle),
+        Limits::default(),
+        MonotonicClock,
+        Rc::clone(&executor),
+    );
+    let accepting: Vec<_> = listeners
+        .into_iter()
+        .map(|listener| {
+            let (server, spawner) = (server.clone(), Rc::clone(&executor));
+            executor.spawn(service::accept(listener, server, spawner, MonotonicClock))
+        })
+        .collect();
+    let exit = supervisor::drive(&handle, signals).await;
+    // Nobody new from here on: the sockets go first, then those who are still connected.
+    for task in accepting {
+        task.cancel().await;
+    }
+    server.drain(DRAIN).await;
+    tracing::info!(status = exit.status(), "leaving");
+    Ok(exit)
+}
+
+/// Makes this executor the reaper of async-process before there is anything to reap.
+async fn drive_async_process(executor: &LocalExecutor<'static>) {
+    let mut driver = Box::pin(child::driver());
+    let polled = future::poll_once(pin!(poll_in_place(&mut driver))).await;
+    debug_assert!(polled.is_none(), "the driver never ends");
+    executor.spawn(driver).detach();
+}
+
+fn poll_in_place<F: Future + Unpin>(future: &mut F) -> impl Future<Output = F::Output> + '_ {
+    future
+}
+
+async fn bind(options: &Run) -> Result<Vec<Listener>, StartError> {
+    let default;
+    let addresses = if options.listen.is_empty() {
+        let environment = Environment::of_this_process();
+        default = [default_address::prepare_default_address(&environment)?];
+        &default[..]
+    } else {
+        &options.listen[..]
+    };
+    let mut listeners = Vec::new();
+    for address in addresses {
+        for listener in listen::bind(address, &SocketOptions::default()).await? {
+            tracing::info!(address = %listener.local_address(), "listening");
+            listeners.push(listener);
+        }
+    }
+    Ok(listeners)
+}

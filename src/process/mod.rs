@@ -1,0 +1,9 @@
+//! The wrapped process and the signals around it, as the kernel has them.
+//!
+//! Owns spawning, signalling and waiting, the wrapper's own signal handlers, and orphans. It never
+//! decides anything: that is the work of `lifecycle`.
+
+pub mod child;
+pub mod own;
+pub mod reaper;
+pub mod signals;

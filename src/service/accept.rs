@@ -1,0 +1,42 @@
+//! From listeners to the server.
+//!
+//! Owns the loop that takes connections. It never reads a byte of one.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use smol::LocalExecutor;
+use smol::future;
+
+use crate::clock::Clock;
+use crate::grpc::server::Server;
+use crate::net::listen::Listener;
+
+/// How long to wait before accepting again after it failed, for want of descriptors say.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Takes connections for as long as the task lives. It never gives up: a listener that is gone would leave
+/// the process without control.
+pub async fn accept<C: Clock>(
+    listener: Listener,
+    server: Server<C>,
+    executor: Rc<LocalExecutor<'static>>,
+    clock: C,
+) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let server = server.clone();
+                executor
+                    .spawn(async move { server.serve(stream, peer).await })
+                    .detach();
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                clock.sleep(PAUSE).await;
+            }
+        }
+        // Connections that are already waiting must not keep the other tasks from running.
+        future::yield_now().await;
+    }
+}

@@ -1,0 +1,134 @@
+//! Between messages and the supervisor's types.
+//!
+//! Owns what a field means. It never reads a clock and never calls anybody.
+
+use std::time::{Duration, SystemTime};
+
+use crate::grpc::status::{Code, Status};
+use crate::lifecycle::{Exit, State};
+use crate::pb::process_wrapper::v1 as pb;
+use crate::supervisor::Facts;
+
+/// The word of the wire contract for a state.
+pub(super) fn state_name(state: State) -> &'static str {
+    match state {
+        State::Running => "running",
+        State::ShuttingDown => "shutting_down",
+        State::Gone => "gone",
+    }
+}
+
+/// A `google.protobuf.Duration` that must not be negative; unset is `None`.
+pub(super) fn duration(
+    field: &str,
+    value: Option<&prost_types::Duration>,
+) -> Result<Option<Duration>, Status> {
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let invalid = |why: &str| {
+        Status::new(
+            Code::InvalidArgument,
+            format!("{field} {why}; nothing was signalled"),
+        )
+    };
+    let nanos = u32::try_from(value.nanos)
+        .ok()
+        .filter(|n| *n < 1_000_000_000);
+    match (u64::try_from(value.seconds), nanos) {
+        (Ok(seconds), Some(nanos)) => Ok(Some(Duration::new(seconds, nanos))),
+        (Err(_), _) => Err(invalid("is negative")),
+        (Ok(_), None) if value.nanos < 0 => Err(invalid("is negative")),
+        (Ok(_), None) => Err(invalid("has a nanos field beyond 999999999")),
+    }
+}
+
+/// What `wait_until` asks for; `None` is an answer now.
+pub(super) fn wanted_state(number: i32) -> Result<Option<State>, Status> {
+    match pb::State::try_from(number) {
+        Ok(pb::State::Unknown) => Ok(None),
+        Ok(pb::State::Running) => Ok(Some(State::Running)),
+        Ok(pb::State::ShuttingDown) => Ok(Some(State::ShuttingDown)),
+        Ok(pb::State::Gone) => Ok(Some(State::Gone)),
+        Err(_) => Err(Status::new(
+            Code::InvalidArgument,
+            format!("wait_until is {number}; it may be running (1), shutting_down (2) or gone (3)"),
+        )),
+    }
+}
+
+/// The message for the facts.
+pub(super) fn process(facts: &Facts) -> pb::Process {
+    let state = match facts.state {
+        State::Running => pb::State::Running,
+        State::ShuttingDown => pb::State::ShuttingDown,
+        State::Gone => pb::State::Gone,
+    };
+    let (exit_code, exit_signal, core_dumped) = match facts.exit {
+        Some(Exit::Code(code)) => (Some(i32::from(code)), None, false),
+        Some(Exit::Signal {
+            number,
+            core_dumped,
+        }) => (None, Some(i32::from(number)), core_dumped),
+        None => (None, None, false),
+    };
+    pb::Process {
+        state: state.into(),
+        pid: facts.pid,
+        program: facts.program.clone(),
+        started_at: Some(timestamp(facts.started_at)),
+        shutdown_requested_at: facts.shutdown_requested_at.map(timestamp),
+        exited_at: facts.exited_at.map(timestamp),
+        exit_code,
+        exit_signal,
+        core_dumped,
+        requested: facts.requested,
+        force_at: facts.force_at.map(timestamp),
+        kill_at: facts.kill_at.map(timestamp),
+        after_exit: None,
+        webhooks: Vec::new(),
+    }
+}
+
+fn timestamp(time: SystemTime) -> prost_types::Timestamp {
+    prost_types::Timestamp::from(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_negative_duration_is_refused_by_the_name_of_its_field() {
+        for (seconds, nanos) in [(-1, 0), (0, -1), (-1, 5), (3, -3)] {
+            let status = duration(
+                "kill_after",
+                Some(&prost_types::Duration { seconds, nanos }),
+            )
+            .unwrap_err();
+            assert_eq!(status.code, Code::InvalidArgument);
+            assert!(status.message.starts_with("kill_after is negative"));
+        }
+    }
+
+    #[test]
+    fn zero_and_the_longest_duration_are_accepted() {
+        for (seconds, nanos) in [(0, 0), (i64::MAX, 999_999_999)] {
+            let value = prost_types::Duration { seconds, nanos };
+            assert!(duration("force_after", Some(&value)).unwrap().is_some());
+        }
+        assert_eq!(duration("force_after", None).unwrap(), None);
+    }
+
+    #[test]
+    fn unknown_states_are_refused() {
+        assert_eq!(wanted_state(0).unwrap(), None);
+        assert_eq!(wanted_state(3).unwrap(), Some(State::Gone));
+        for number in [-1, 4, i32::MAX] {
+            assert_eq!(
+                wanted_state(number).unwrap_err().code,
+                Code::InvalidArgument
+            );
+        }
+    }
+}

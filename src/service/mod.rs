@@ -1,0 +1,20 @@
+//! What the wrapper answers to: one file for each service.
+//!
+//! Owns the table of methods. It never decides: a service turns messages into calls on the supervisor's
+//! handle and facts into messages, and nothing more.
+
+mod accept;
+mod control;
+mod convert;
+
+pub use accept::accept;
+
+use crate::grpc::router::Router;
+use crate::supervisor::Handle;
+
+/// Everything that is served, on every listener.
+pub fn router(handle: &Handle) -> Router {
+    let mut router = Router::new();
+    control::add(&mut router, handle);
+    router
+}
