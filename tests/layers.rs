@@ -1,0 +1,116 @@
+//! Fails when the code leaves the shape that ARCHITECTURE.md draws.
+//!
+//! Owns the table: which module is on which layer, which crate has which one home, and what the lowest
+//! layer may not know. `layers/source.rs` reads the files, `layers/check.rs` judges them against the
+//! table, and `layers/examples.rs` shows that each rule can fail. Unit tests (`#[cfg(test)]`) are judged
+//! by their length and their opening comment only.
+
+#[path = "layers/check.rs"]
+mod check;
+#[path = "layers/examples.rs"]
+mod examples;
+#[path = "layers/resolve.rs"]
+mod resolve;
+#[path = "layers/source.rs"]
+mod source;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The layer of each module and of all below it; the longest name that fits counts. Imports point to
+/// the same layer or a lower one.
+const LAYERS: &[(&str, u8)] = &[
+    ("address", 0),
+    ("lifecycle", 0),
+    ("pb", 0),
+    ("signal", 0),
+    ("span", 0),
+    ("grpc::head", 0),
+    ("grpc::message", 0),
+    ("grpc::metadata", 0),
+    ("grpc::status", 0),
+    ("grpc::timeout", 0),
+    ("clock", 1),
+    ("grpc", 1),
+    ("log", 1),
+    ("net", 1),
+    ("process", 1),
+    ("service", 2),
+    ("supervisor", 2),
+    ("cli", 3),
+    ("main", 3),
+];
+
+/// What only the named file, or the files in the named directory, may use.
+const HOMES: &[(&str, &str)] = &[
+    ("argh", "src/cli/"),
+    ("async_process", "src/process/child.rs"),
+    // The same crate by its other name.
+    ("smol::process", "src/process/child.rs"),
+    ("async_signal", "src/process/signals.rs"),
+    ("h2", "src/grpc/"),
+];
+
+/// What layer 0 may not know: I/O, async, clocks, the environment, the log. Types that only describe
+/// (`Duration`, `SocketAddr`, `Instant`) are welcome. A last `*` stands for any ending.
+const UNKNOWN_TO_LAYER_0: &[&str] = &[
+    "async_*",
+    "event_listener",
+    "futures*",
+    "h2",
+    "nix",
+    "rustix",
+    "smol",
+    "std::env",
+    "std::fs",
+    "std::future",
+    "std::io::std*",
+    "std::net::Tcp*",
+    "std::net::ToSocketAddrs",
+    "std::net::UdpSocket",
+    "std::os::unix::net",
+    "std::process",
+    "std::task",
+    "std::thread",
+    "std::time::Instant::now",
+    "std::time::SystemTime::now",
+    "tokio",
+    "tracing*",
+];
+
+/// More lines than this are two rooms in one.
+const MAX_LINES: usize = 450;
+
+#[test]
+fn the_tree_keeps_its_shape() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = BTreeMap::new();
+    for directory in ["src", "tests"] {
+        read(root, Path::new(directory), &mut files).unwrap();
+    }
+    assert!(
+        files.contains_key("src/lib.rs"),
+        "the sources were not found"
+    );
+    let breaks = check::breaks(&files);
+    assert!(breaks.is_empty(), "\n{}\n", breaks.join("\n"));
+}
+
+/// Reads every Rust file below a directory, by its path from the root.
+fn read(
+    root: &Path,
+    directory: &Path,
+    files: &mut BTreeMap<String, String>,
+) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(root.join(directory))? {
+        let entry = entry?;
+        let path = directory.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            read(root, &path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(entry.path())?;
+            files.insert(path.to_string_lossy().into_owned(), text);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,340 @@
+//! Socket files: their mode, their locks, what is taken over, what is kept and what is removed.
+
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use process_wrapper::address::Address;
+use process_wrapper::net::connect::{ConnectError, connect};
+use process_wrapper::net::listen::{BindError, Holder};
+use process_wrapper::net::peer::Peer;
+
+use super::place::{Place, bind_path, bind_tcp, in_use, talk, within};
+
+#[test]
+fn a_socket_file_serves_names_its_peer_and_is_removed() {
+    let place = Place::new();
+    let listener = place.bind().unwrap();
+    assert_eq!(listener.local_address(), Address::Unix(place.socket()));
+    assert_eq!(place.files(), ["s", "s.lock"]);
+    let (_, peer) = talk(&listener, &listener.local_address());
+    let me = Peer::Unix {
+        uid: fs::metadata("/proc/self").unwrap().uid(),
+        gid: fs::metadata("/proc/self").unwrap().gid(),
+        pid: i32::try_from(std::process::id()).ok(),
+    };
+    assert_eq!(peer, me);
+    drop(listener);
+    assert!(place.files().is_empty());
+}
+
+#[test]
+fn the_mode_is_the_one_asked_for_whatever_the_umask() {
+    for mode in [0o600, 0o660, 0o666, 0o777, 0o400, 0o17_600] {
+        let place = Place::new();
+        let listener = bind_path(&place.socket(), mode).unwrap();
+        let found = place.socket().metadata().unwrap().permissions().mode();
+        assert_eq!(found & 0o7777, mode & 0o777);
+        drop(listener);
+    }
+    let lock = Place::new();
+    let _listener = bind_path(&lock.socket(), 0o666).unwrap();
+    let found = lock.path("s.lock").metadata().unwrap().permissions().mode();
+    assert_eq!(found & 0o7777, 0o600);
+}
+
+#[test]
+fn nobody_ever_connects_to_another_mode_or_meets_a_socket_that_refuses() {
+    let place = Place::new();
+    let (path, temporary) = (place.socket(), place.path("s.new"));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let mut met = 0;
+            while !done.load(Ordering::Acquire) || met == 0 {
+                for path in [&path, &temporary] {
+                    // The mode is looked at first: it must be right before anybody gets through.
+                    let mode = path.symlink_metadata().map(|found| found.mode() & 0o777);
+                    if let (Ok(mode), Ok(_)) = (mode, UnixStream::connect(path)) {
+                        let after = path.symlink_metadata().map(|found| found.mode() & 0o777);
+                        assert!(after.is_err() || after.is_ok_and(|after| after == 0o666));
+                        met += usize::from(mode == 0o666);
+                    }
+                }
+            }
+        });
+        for _ in 0..200 {
+            drop(bind_path(&path, 0o666).unwrap());
+        }
+        let _last = bind_path(&path, 0o666).unwrap();
+        done.store(true, Ordering::Release);
+        watcher.join().unwrap();
+    });
+}
+
+#[test]
+fn what_a_killed_predecessor_left_is_replaced() {
+    let place = Place::new();
+    for name in ["s", "s.new"] {
+        drop(UnixListener::bind(place.path(name)).unwrap());
+    }
+    fs::write(place.path("s.lock"), "").unwrap();
+    let listener = place.bind().unwrap();
+    assert_eq!(place.files(), ["s", "s.lock"]);
+    talk(&listener, &listener.local_address());
+    drop(listener);
+    assert!(place.files().is_empty());
+}
+
+#[test]
+fn a_socket_of_ours_that_lives_is_refused_and_not_disturbed() {
+    let place = Place::new();
+    let first = place.bind().unwrap();
+    assert_eq!(in_use(&place.bind().unwrap_err()), Some(Holder::Lock));
+    assert_eq!(place.files(), ["s", "s.lock"]);
+    talk(&first, &first.local_address());
+    drop(first);
+    place.bind().unwrap();
+}
+
+#[test]
+fn a_socket_of_somebody_else_that_lives_is_refused_and_not_disturbed() {
+    for name in ["s", "s.new"] {
+        let place = Place::new();
+        let theirs = UnixListener::bind(place.path(name)).unwrap();
+        assert_eq!(in_use(&place.bind().unwrap_err()), Some(Holder::Socket));
+        assert_eq!(place.files(), [name], "no lock stays behind");
+        UnixStream::connect(place.path(name)).unwrap();
+        drop(theirs);
+    }
+}
+
+#[test]
+fn a_full_queue_and_a_datagram_socket_are_somebodys() {
+    let place = Place::new();
+    let theirs = UnixListener::bind(place.socket()).unwrap();
+    rustix::net::listen(&theirs, 0).unwrap();
+    let address = Address::Unix(place.socket());
+    let mut waiting = Vec::new();
+    let full = loop {
+        match smol::block_on(connect(&address)) {
+            Ok(stream) => waiting.push(stream),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(full, ConnectError::Busy { .. }), "{full}");
+    assert_eq!(in_use(&place.bind().unwrap_err()), Some(Holder::Socket));
+
+    let place = Place::new();
+    let _theirs = std::os::unix::net::UnixDatagram::bind(place.socket()).unwrap();
+    assert_eq!(in_use(&place.bind().unwrap_err()), Some(Holder::Socket));
+}
+
+#[test]
+fn what_is_no_socket_is_kept_and_named() {
+    for name in ["s", "s.new", "s.lock"] {
+        let place = Place::new();
+        let refused = |expected: &dyn Fn() -> bool| {
+            let error = place.bind().unwrap_err();
+            assert!(error.is_usage(), "{error}");
+            assert!(error.to_string().contains(&format!("/{name}\"")), "{error}");
+            assert!(expected(), "{name} was touched");
+            assert_eq!(place.files(), [name, "z"], "something was left");
+        };
+        let path = place.path(name);
+        let target = place.path("z");
+        fs::write(&target, "precious").unwrap();
+        let precious = |path: &Path| fs::read(path).is_ok_and(|bytes| bytes == b"precious");
+
+        fs::write(&path, "precious").unwrap();
+        refused(&|| precious(&path));
+        fs::remove_file(&path).unwrap();
+
+        symlink(&target, &path).unwrap();
+        refused(&|| path.is_symlink() && precious(&target));
+        fs::remove_file(&path).unwrap();
+
+        symlink("nowhere", &path).unwrap();
+        refused(&|| path.is_symlink());
+        fs::remove_file(&path).unwrap();
+
+        fs::create_dir(&path).unwrap();
+        refused(&|| path.is_dir());
+        fs::remove_dir(&path).unwrap();
+
+        let pipe = Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(pipe.success());
+        refused(&|| {
+            path.metadata()
+                .is_ok_and(|found| found.file_type().is_fifo())
+        });
+        fs::remove_file(&path).unwrap();
+
+        // A link to a live socket is not that socket.
+        fs::remove_file(&target).unwrap();
+        let theirs = UnixListener::bind(&target).unwrap();
+        symlink(&target, &path).unwrap();
+        refused(&|| path.is_symlink() && UnixStream::connect(&target).is_ok());
+        drop(theirs);
+    }
+}
+
+#[test]
+fn of_many_who_start_at_once_exactly_one_listens() {
+    let place = Place::new();
+    for round in 0..50 {
+        // Every other round begins with a stale socket.
+        if round % 2 == 0 {
+            drop(UnixListener::bind(place.socket()).unwrap());
+        }
+        let start = Barrier::new(4);
+        let contend = || {
+            start.wait();
+            place.bind()
+        };
+        let outcomes: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(contend)).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        let (won, lost): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+        assert_eq!(won.len(), 1, "round {round}: {lost:?}");
+        for error in lost {
+            assert_eq!(in_use(&error.unwrap_err()), Some(Holder::Lock));
+        }
+        assert_eq!(place.files(), ["s", "s.lock"]);
+        let winner = won.into_iter().next().unwrap().unwrap();
+        talk(&winner, &winner.local_address());
+        drop(winner);
+        assert!(place.files().is_empty());
+    }
+}
+
+#[test]
+fn many_who_come_and_go_never_share_the_socket() {
+    let place = Place::new();
+    let inside = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut turns = 0;
+                while turns < 50 {
+                    if let Ok(listener) = place.bind() {
+                        assert!(!inside.swap(true, Ordering::AcqRel), "two listen at once");
+                        turns += 1;
+                        inside.store(false, Ordering::Release);
+                        drop(listener);
+                    }
+                }
+            });
+        }
+    });
+    assert!(place.files().is_empty());
+}
+
+#[test]
+fn only_our_own_files_are_removed() {
+    let place = Place::new();
+    let listener = place.bind().unwrap();
+    for name in ["s", "s.lock"] {
+        fs::remove_file(place.path(name)).unwrap();
+        fs::write(place.path(name), "theirs").unwrap();
+    }
+    drop(listener);
+    assert_eq!(place.files(), ["s", "s.lock"]);
+    assert_eq!(fs::read(place.socket()).unwrap(), b"theirs");
+
+    let place = Place::new();
+    let listener = place.bind().unwrap();
+    fs::remove_file(place.socket()).unwrap();
+    symlink("s.lock", place.socket()).unwrap();
+    drop(listener);
+    assert_eq!(place.files(), ["s"]);
+}
+
+#[test]
+fn a_directory_that_was_renamed_is_still_cleaned() {
+    let place = Place::new();
+    fs::create_dir(place.path("before")).unwrap();
+    let listener = bind_path(&place.path("before/s"), 0o600).unwrap();
+    fs::rename(place.path("before"), place.path("after")).unwrap();
+    drop(listener);
+    assert_eq!(fs::read_dir(place.path("after")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_path_that_cannot_be_is_the_callers_mistake() {
+    let place = Place::new();
+    fs::write(place.path("file"), "").unwrap();
+    for path in ["missing/s", "file/s", "file/", "..", "", "nul\0"] {
+        let path = if path.is_empty() {
+            PathBuf::new()
+        } else {
+            place.path(path)
+        };
+        let error = bind_path(&path, 0o600).unwrap_err();
+        assert!(error.is_usage(), "{path:?}: {error}");
+    }
+    assert_eq!(place.files(), ["file"]);
+}
+
+#[test]
+fn the_longest_path_with_room_for_its_temporary_name_works() {
+    let place = Place::new();
+    let used = place.path("").as_os_str().len();
+    let longest = place.path(&"a".repeat(103 - used));
+    let listener = bind_path(&longest, 0o600).unwrap();
+    talk(&listener, &listener.local_address());
+    let error = bind_path(&place.path(&"a".repeat(104 - used)), 0o600).unwrap_err();
+    assert!(matches!(error, BindError::TooLong { .. }), "{error}");
+    assert!(
+        error.is_usage() && error.to_string().contains("107"),
+        "{error}"
+    );
+}
+
+#[test]
+fn our_descriptors_do_not_reach_a_child() {
+    let place = Place::new();
+    let unix = place.bind().unwrap();
+    let tcp = bind_tcp("tcp://127.0.0.1:0").unwrap();
+    let (client, accepted) = within(async {
+        let address = unix.local_address();
+        let (client, accepted) = smol::future::zip(connect(&address), unix.accept()).await;
+        (client.unwrap(), accepted.unwrap().0)
+    });
+    let target = |descriptor: &dyn AsFd| {
+        let path = format!("/proc/self/fd/{}", descriptor.as_fd().as_raw_fd());
+        fs::read_link(path)
+            .unwrap()
+            .into_os_string()
+            .into_string()
+            .unwrap()
+    };
+    let ours = [
+        target(&unix),
+        target(&tcp[0]),
+        target(&client),
+        target(&accepted),
+    ];
+    let child = Command::new("ls")
+        .args(["-l", "/proc/self/fd/"])
+        .output()
+        .unwrap();
+    let held = String::from_utf8(child.stdout).unwrap();
+    assert!(
+        held.contains("pipe:"),
+        "the child lists what it holds: {held}"
+    );
+    let directory = place.directory.path().to_str().unwrap();
+    for target in ours.iter().map(String::as_str).chain([directory]) {
+        assert!(!held.contains(target), "{target} leaks: {held}");
+    }
+}

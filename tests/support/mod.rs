@@ -1,0 +1,286 @@
+//! What the tests with real processes share: a wrapper under test and clients for it.
+//!
+//! Nothing here sleeps to be right: every wait is for an event, with a deadline that only a failure meets.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "shared: each test binary uses a part of it"
+)]
+
+pub mod client;
+pub mod peers;
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// No event that a test waits for takes this long unless something is broken.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A child that says when it is ready and leaves with code 3 when it gets SIGQUIT.
+pub const DRAINS: &str =
+    "trap 'echo draining; exit 3' QUIT; echo ready; while :; do sleep 1 & wait $!; done";
+
+/// A child that drains until it is told to go on, by the file `$1`.
+pub const DRAINS_UNTIL_TOLD: &str = "trap 'draining=1' QUIT; echo ready; \
+    while :; do sleep 0.05 & wait $!; if [ \"$draining\" ] && [ -e \"$1\" ]; then exit 0; fi; done";
+
+/// A running `process-wrapper run` and its folder.
+pub struct Wrapper {
+    pub process: Child,
+    pub folder: TempDir,
+    pub stdout: Lines,
+    pub stderr: Lines,
+}
+
+/// How to start one.
+pub struct Setup {
+    command: Command,
+    folder: TempDir,
+}
+
+pub fn binary() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_process-wrapper"))
+}
+
+/// A wrapper on a unix socket in a folder of its own.
+pub fn setup(options: &[&str], command: &[&str]) -> Setup {
+    setup_bare(options, command, true)
+}
+
+/// The same, with or without the listener.
+pub fn setup_bare(options: &[&str], command: &[&str], listen: bool) -> Setup {
+    let folder = tempfile::tempdir().unwrap();
+    let mut wrapper = Command::new(binary());
+    wrapper.env_remove("PROCESS_WRAPPER_ADDRESS");
+    wrapper.arg("run");
+    if listen {
+        wrapper.arg("--listen").arg(format!(
+            "unix:{}",
+            folder.path().join("control.sock").display()
+        ));
+    }
+    wrapper.args(options).arg("--").args(command);
+    wrapper
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    Setup {
+        command: wrapper,
+        folder,
+    }
+}
+
+impl Setup {
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn configure(mut self, change: impl FnOnce(&mut Command)) -> Self {
+        change(&mut self.command);
+        self
+    }
+
+    pub fn start(mut self) -> Wrapper {
+        let mut process = self.command.spawn().unwrap();
+        let stdout = process.stdout.take().map(Lines::read).unwrap_or_default();
+        let stderr = process.stderr.take().map(Lines::read).unwrap_or_default();
+        Wrapper {
+            process,
+            folder: self.folder,
+            stdout,
+            stderr,
+        }
+    }
+}
+
+impl Setup {
+    /// Starts it with a stderr that nobody reads; the caller gets the reading end.
+    pub fn start_unread(mut self) -> (Wrapper, std::process::ChildStderr) {
+        let mut process = self.command.spawn().unwrap();
+        let stderr = process.stderr.take().unwrap();
+        let stdout = process.stdout.take().map(Lines::read).unwrap_or_default();
+        let wrapper = Wrapper {
+            process,
+            folder: self.folder,
+            stdout,
+            stderr: Lines::default(),
+        };
+        (wrapper, stderr)
+    }
+}
+
+/// Starts a wrapper around a shell script and waits until the script says `ready`.
+pub fn start_ready(options: &[&str], script: &str) -> Wrapper {
+    let wrapper = setup(options, &["sh", "-c", script, "sh"]).start();
+    wrapper.stdout.wait_for("ready");
+    wrapper
+}
+
+impl Wrapper {
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("control.sock")
+    }
+
+    pub fn address(&self) -> String {
+        format!("unix:{}", self.socket().display())
+    }
+
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.process.id()).unwrap()
+    }
+
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), signal).unwrap();
+    }
+
+    /// Waits for the end; what was printed until then can be read afterwards.
+    pub fn wait(&mut self) -> ExitStatus {
+        wait_for_exit(&mut self.process)
+    }
+
+    /// Waits for the end and answers with the exit code.
+    pub fn code(&mut self) -> i32 {
+        let status = self.wait();
+        status.code().unwrap_or_else(|| {
+            panic!(
+                "the wrapper was ended by signal {:?}: {}",
+                status.signal(),
+                self.stderr.text()
+            )
+        })
+    }
+
+    /// The process id of the main process, from the log.
+    pub fn child_pid(&self) -> i32 {
+        let line = self.stderr.wait_for("started");
+        let digits = line.split("pid=").nth(1).unwrap();
+        let end = digits
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(digits.len());
+        digits[..end].parse().unwrap()
+    }
+}
+
+impl Drop for Wrapper {
+    fn drop(&mut self) {
+        // A failed test must not leave processes: the main process has a group of its own.
+        if let Ok(None) = self.process.try_wait() {
+            let children = format!("/proc/{0}/task/{0}/children", self.process.id());
+            for pid in std::fs::read_to_string(children)
+                .unwrap_or_default()
+                .split_whitespace()
+            {
+                let group = nix::unistd::Pid::from_raw(pid.parse().unwrap());
+                let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
+            }
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+    }
+}
+
+/// Waits for a child of ours with the deadline.
+pub fn wait_for_exit(process: &mut Child) -> ExitStatus {
+    // A pidfd becomes readable at the exit: no polling.
+    let pid = rustix::process::Pid::from_child(process);
+    let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
+    let mut polled = [rustix::event::PollFd::new(
+        &pidfd,
+        rustix::event::PollFlags::IN,
+    )];
+    let timeout = rustix::event::Timespec::try_from(DEADLINE).unwrap();
+    let ready = rustix::event::poll(&mut polled, Some(&timeout)).unwrap();
+    assert_eq!(ready, 1, "process {} did not end", process.id());
+    process.wait().unwrap()
+}
+
+/// Waits until a condition about the outside world holds for which there is no event to wait for.
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "did not happen: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// The lines of a stream, read by a thread so that the writer never blocks.
+#[derive(Clone, Default)]
+pub struct Lines {
+    shared: Arc<(Mutex<Progress>, Condvar)>,
+}
+
+#[derive(Default)]
+struct Progress {
+    lines: Vec<String>,
+    ended: bool,
+}
+
+impl Lines {
+    pub fn read(stream: impl Read + Send + 'static) -> Self {
+        let lines = Self::default();
+        let writer = lines.clone();
+        std::thread::spawn(move || {
+            let (read, changed) = &*writer.shared;
+            for line in BufReader::new(stream).split(b'\n') {
+                let Ok(line) = line else { break };
+                let line = String::from_utf8_lossy(&line).into_owned();
+                read.lock().unwrap().lines.push(line);
+                changed.notify_all();
+            }
+            read.lock().unwrap().ended = true;
+            changed.notify_all();
+        });
+        lines
+    }
+
+    /// The first line that holds the text.
+    pub fn wait_for(&self, text: &str) -> String {
+        self.wait_for_nth(text, 1)
+    }
+
+    /// The nth line that holds the text.
+    pub fn wait_for_nth(&self, text: &str, nth: usize) -> String {
+        let (read, changed) = &*self.shared;
+        let deadline = Instant::now() + DEADLINE;
+        let mut read = read.lock().unwrap();
+        loop {
+            let mut found = read.lines.iter().filter(|line| line.contains(text));
+            if let Some(line) = found.nth(nth - 1) {
+                return line.clone();
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(
+                !left.is_zero() && !read.ended,
+                "{text:?} was not printed, but:\n{}",
+                read.lines.join("\n")
+            );
+            read = changed.wait_timeout(read, left).unwrap().0;
+        }
+    }
+
+    /// What has been read so far.
+    pub fn text(&self) -> String {
+        self.shared.0.lock().unwrap().lines.join("\n")
+    }
+
+    /// Everything, once the stream has ended.
+    pub fn all(&self) -> String {
+        let (read, changed) = &*self.shared;
+        let read = read.lock().unwrap();
+        let (read, timeout) = changed
+            .wait_timeout_while(read, DEADLINE, |read| !read.ended)
+            .unwrap();
+        assert!(!timeout.timed_out(), "the stream did not end");
+        read.lines.join("\n")
+    }
+}
