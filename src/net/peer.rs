@@ -7,6 +7,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
+use nix::sys::socket::sockopt::PeerCredentials;
+
 /// The other end of an accepted connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Peer {
@@ -32,13 +34,13 @@ impl Peer {
     ///
     /// Those of `getsockopt(2)`, which an accepted unix socket does not meet.
     pub(super) fn of_unix(socket: impl AsFd) -> io::Result<Self> {
-        let credentials = rustix::net::sockopt::socket_peercred(socket)?;
-        // The kernel writes 0 for a process outside our pid namespace, which rustix's type has no
-        // room for. The black box keeps the compiler from concluding that 0 cannot be.
-        let pid = std::hint::black_box(credentials.pid.as_raw_pid());
+        // Through nix: for a process outside our pid namespace the kernel writes 0, which rustix's type
+        // for a process id has no room for.
+        let credentials = nix::sys::socket::getsockopt(&socket, PeerCredentials)?;
+        let pid = credentials.pid();
         Ok(Self::Unix {
-            uid: credentials.uid.as_raw(),
-            gid: credentials.gid.as_raw(),
+            uid: credentials.uid(),
+            gid: credentials.gid(),
             pid: (pid > 0).then_some(pid),
         })
     }
