@@ -1,4 +1,4 @@
-//! The options of each command, as argh reads them.
+//! The options of `run`.
 //!
 //! Owns their names, help texts and validation. It never acts on them.
 
@@ -8,35 +8,19 @@ use std::str::FromStr;
 use argh::FromArgs;
 
 use crate::address::Address;
-use crate::cli::arguments::Split;
 use crate::lifecycle::{Config, ExitWhenGone, Rewrite};
 use crate::log;
 use crate::process::child::Program;
 use crate::signal::Signal;
 use crate::span::Span;
 
-/// Runs a process under a gRPC control API: ask it to drain, wait until it is gone.
-#[derive(Debug, FromArgs)]
-struct Arguments {
-    /// print the version and exit
-    #[argh(switch)]
-    version: bool,
-
-    #[argh(subcommand)]
-    command: Option<Subcommand>,
-}
-
-#[derive(Debug, FromArgs)]
-#[argh(subcommand)]
-enum Subcommand {
-    Run(RunArguments),
-}
-
 /// Start COMMAND (default: gitlab-runner run), serve the control API, and stay after it has gone.
 #[derive(Debug, FromArgs)]
 #[argh(
     subcommand,
     name = "run",
+    help_triggers("-h", "--help"),
+    usage = "[OPTIONS] [-- COMMAND [ARGUMENTS...]]",
     example = "process-wrapper run -- gitlab-runner run --config /etc/gitlab-runner/config.toml",
     example = "process-wrapper run --listen tcp://127.0.0.1:7777 --rewrite-signal TERM:QUIT -- sleep 3600",
     note = "The command and its arguments follow the first `--` and are passed on untouched.\n\
@@ -53,7 +37,7 @@ enum Subcommand {
         "plus n: the command was ended by signal n; otherwise its own exit code"
     )
 )]
-struct RunArguments {
+pub(super) struct Arguments {
     /// address to serve on: unix:///abs, unix:rel or tcp://host:port; repeatable (default: a
     /// unix socket for the own user only: /run/process-wrapper/control.sock as root, else
     /// in $XDG_RUNTIME_DIR or /tmp; PROCESS_WRAPPER_ADDRESS overrides it)
@@ -90,82 +74,45 @@ struct RunArguments {
     log_level: log::Level,
 }
 
-/// A command that can be carried out.
-#[derive(Debug)]
-pub(super) enum Command {
-    Run(Run),
+impl Arguments {
+    /// Puts the options and what followed `--` together.
+    pub(super) fn validate(self, command: Option<Vec<OsString>>) -> Run {
+        let mut command = command.unwrap_or_default().into_iter();
+        let program = match command.next() {
+            Some(name) => Program {
+                name,
+                arguments: command.collect(),
+            },
+            None => Program {
+                name: "gitlab-runner".into(),
+                arguments: vec!["run".into()],
+            },
+        };
+        Run {
+            listen: self.listen,
+            lifecycle: Config {
+                graceful_signal: self.graceful_signal,
+                force_after: self.force_after.map(|span| span.0),
+                kill_after: self.kill_after.map(|span| span.0),
+                exit_when_gone: self.exit_when_gone.0,
+                rewrites: self.rewrite_signal.into_iter().collect(),
+            },
+            log_format: self.log_format,
+            log_level: self.log_level,
+            program,
+        }
+    }
 }
 
 /// `run`, validated.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(in crate::cli) struct Run {
     /// Where to serve; empty means the default address.
-    pub(super) listen: Vec<Address>,
-    pub(super) lifecycle: Config,
-    pub(super) log_format: log::Format,
-    pub(super) log_level: log::Level,
-    pub(super) program: Program,
-}
-
-/// Why there is no command to carry out.
-#[derive(Debug)]
-pub(super) enum Refusal {
-    /// Somebody asked for this text.
-    Help(String),
-    /// The command line is wrong.
-    Usage(String),
-}
-
-/// Reads the arguments.
-pub(super) fn parse(split: Split) -> Result<Command, Refusal> {
-    let own: Vec<&str> = split.own.iter().map(String::as_str).collect();
-    let arguments =
-        Arguments::from_args(&["process-wrapper"], &own).map_err(|exit| match exit.status {
-            Ok(()) => Refusal::Help(exit.output),
-            Err(()) => Refusal::Usage(one_line(&exit.output)),
-        })?;
-    if arguments.version {
-        let version = concat!("process-wrapper ", env!("CARGO_PKG_VERSION"));
-        return Err(Refusal::Help(version.to_owned()));
-    }
-    match arguments.command {
-        Some(Subcommand::Run(run)) => Ok(Command::Run(run_command(run, split.command))),
-        None => Err(Refusal::Usage(
-            "a command is missing, `run` for one".to_owned(),
-        )),
-    }
-}
-
-fn run_command(arguments: RunArguments, command: Option<Vec<OsString>>) -> Run {
-    let mut command = command.unwrap_or_default().into_iter();
-    let program = match command.next() {
-        Some(name) => Program {
-            name,
-            arguments: command.collect(),
-        },
-        None => Program {
-            name: "gitlab-runner".into(),
-            arguments: vec!["run".into()],
-        },
-    };
-    Run {
-        listen: arguments.listen,
-        lifecycle: Config {
-            graceful_signal: arguments.graceful_signal,
-            force_after: arguments.force_after.map(|span| span.0),
-            kill_after: arguments.kill_after.map(|span| span.0),
-            exit_when_gone: arguments.exit_when_gone.0,
-            rewrites: arguments.rewrite_signal.into_iter().collect(),
-        },
-        log_format: arguments.log_format,
-        log_level: arguments.log_level,
-        program,
-    }
-}
-
-/// argh breaks some of its messages into lines.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    pub(in crate::cli) listen: Vec<Address>,
+    pub(in crate::cli) lifecycle: Config,
+    pub(in crate::cli) log_format: log::Format,
+    pub(in crate::cli) log_level: log::Level,
+    pub(in crate::cli) program: Program,
 }
 
 #[derive(Debug)]

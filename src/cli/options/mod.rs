@@ -1,0 +1,74 @@
+//! The commands, and the options of each as argh reads them: one file for each group of commands.
+//!
+//! Owns the choice of a command. It never acts on one.
+
+mod run;
+
+use argh::FromArgs;
+
+pub(super) use run::Run;
+
+use crate::cli::arguments::Split;
+
+/// Runs a process under a gRPC control API: ask it to drain, wait until it is gone.
+#[derive(Debug, FromArgs)]
+#[argh(
+    help_triggers("-h", "--help"),
+    usage = "[--version] COMMAND [OPTIONS]",
+    example = "process-wrapper run -- gitlab-runner run --config /etc/gitlab-runner/config.toml",
+    note = "`process-wrapper COMMAND --help` lists the options of a command."
+)]
+struct Arguments {
+    /// print the version and exit
+    #[argh(switch)]
+    version: bool,
+
+    #[argh(subcommand)]
+    command: Option<Subcommand>,
+}
+
+#[derive(Debug, FromArgs)]
+#[argh(subcommand)]
+enum Subcommand {
+    Run(run::Arguments),
+}
+
+/// A command that can be carried out.
+#[derive(Debug)]
+pub(super) enum Command {
+    Run(Run),
+}
+
+/// Why there is no command to carry out.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// Somebody asked for this text.
+    Help(String),
+    /// The command line is wrong.
+    Usage(String),
+}
+
+/// Reads the arguments.
+pub(super) fn parse(split: Split) -> Result<Command, Refusal> {
+    let own: Vec<&str> = split.own.iter().map(String::as_str).collect();
+    let arguments =
+        Arguments::from_args(&["process-wrapper"], &own).map_err(|exit| match exit.status {
+            Ok(()) => Refusal::Help(exit.output),
+            Err(()) => Refusal::Usage(one_line(&exit.output)),
+        })?;
+    if arguments.version {
+        let version = concat!("process-wrapper ", env!("CARGO_PKG_VERSION"));
+        return Err(Refusal::Help(version.to_owned()));
+    }
+    match arguments.command {
+        Some(Subcommand::Run(run)) => Ok(Command::Run(run.validate(split.command))),
+        None => Err(Refusal::Usage(
+            "a command is missing, `run` for one".to_owned(),
+        )),
+    }
+}
+
+/// argh breaks some of its messages into lines.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
