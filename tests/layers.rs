@@ -20,6 +20,7 @@ use std::path::Path;
 /// The layer of each module and of all below it; the longest name that fits counts. Imports point to
 /// the same layer or a lower one.
 const LAYERS: &[(&str, u8)] = &[
+    ("access", 0),
     ("address", 0),
     ("lifecycle", 0),
     ("pb", 0),

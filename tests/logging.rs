@@ -21,7 +21,9 @@ use support::{DRAINS, setup, start_ready};
 fn a_state_changing_call_is_logged_with_its_caller() {
     let wrapper = start_ready(&[], DRAINS);
     Client::connect(&wrapper.address()).shut_down();
-    let line = wrapper.stderr.wait_for("graceful shutdown requested");
+    let line = wrapper
+        .stderr
+        .wait_for("InitiateGracefulShutdown outcome=done");
     let uid = format!("uid={}", rustix::process::getuid().as_raw());
     let pid = format!("pid={}", std::process::id());
     assert!(line.contains(&uid) && line.contains(&pid), "{line}");
@@ -30,7 +32,9 @@ fn a_state_changing_call_is_logged_with_its_caller() {
     let line = wrapper.stderr.wait_for("address=tcp://127.0.0.1:");
     let address = line.split("address=").nth(1).unwrap().trim().to_owned();
     Client::connect(&address).shut_down();
-    let line = wrapper.stderr.wait_for("graceful shutdown requested");
+    let line = wrapper
+        .stderr
+        .wait_for("InitiateGracefulShutdown outcome=done");
     assert!(line.contains("tcp 127.0.0.1:"), "{line}");
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use smol::LocalExecutor;
 use smol::future;
 
+use crate::access::Listen;
 use crate::cli::options::Run;
 use crate::cli::{FAILED, USAGE, complain};
 use crate::clock::MonotonicClock;
@@ -21,7 +22,7 @@ use crate::net::listen::{self, BindError, Listener, SocketOptions};
 use crate::process::child::{self, Child, SpawnError};
 use crate::process::signals::{self, Signals};
 use crate::process::{own, reaper};
-use crate::service;
+use crate::service::{self, Door};
 use crate::supervisor::{self, Handle};
 
 /// How long calls in flight may take to end once the wrapper leaves. Those who wait for a state have
@@ -95,9 +96,15 @@ async fn supervise(
     );
     let accepting: Vec<_> = listeners
         .into_iter()
-        .map(|listener| {
+        .map(|(listener, door)| {
             let (server, spawner) = (server.clone(), Rc::clone(&executor));
-            executor.spawn(service::accept(listener, server, spawner, MonotonicClock))
+            executor.spawn(service::accept(
+                listener,
+                door,
+                server,
+                spawner,
+                MonotonicClock,
+            ))
         })
         .collect();
     let exit = supervisor::drive(&handle, signals).await;
@@ -122,20 +129,26 @@ fn poll_in_place<F: Future + Unpin>(future: &mut F) -> impl Future<Output = F::O
     future
 }
 
-async fn bind(options: &Run) -> Result<Vec<Listener>, StartError> {
+async fn bind(options: &Run) -> Result<Vec<(Listener, Rc<Door>)>, StartError> {
     let default;
     let addresses = if options.listen.is_empty() {
         let environment = Environment::of_this_process();
-        default = [default_address::prepare_default_address(&environment)?];
+        let address = default_address::prepare_default_address(&environment)?;
+        default = [Listen::control(address)];
         &default[..]
     } else {
         &options.listen[..]
     };
     let mut listeners = Vec::new();
-    for address in addresses {
+    for Listen { role, address } in addresses {
         for listener in listen::bind(address, &SocketOptions::default()).await? {
-            tracing::info!(address = %listener.local_address(), "listening");
-            listeners.push(listener);
+            let address = listener.local_address();
+            tracing::info!(%role, %address, "listening");
+            let door = Door {
+                role: *role,
+                listener: address.to_string(),
+            };
+            listeners.push((listener, Rc::new(door)));
         }
     }
     Ok(listeners)

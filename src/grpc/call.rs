@@ -17,6 +17,7 @@ use http::Request;
 use smol::future::{FutureExt as _, or};
 
 use super::exchange::{Exchange, SharedStream};
+use super::gate::{Asked, Gate};
 use super::head::{Head, trailers_only, validate};
 use super::limits::Limits;
 use super::router::{Context, Router};
@@ -28,6 +29,7 @@ use crate::net::peer::Peer;
 #[derive(Debug)]
 pub(super) struct Caller<C> {
     pub(super) peer: Rc<Peer>,
+    pub(super) gate: Rc<dyn Gate>,
     pub(super) router: Rc<Router>,
     pub(super) limits: Limits,
     pub(super) clock: C,
@@ -104,6 +106,23 @@ async fn answer<C: Clock>(
             return rejection.status().code;
         }
     };
+    let asked = Asked {
+        peer: &caller.peer,
+        path,
+        metadata: &parts.headers,
+    };
+    // Before anything else is said, and before a byte of the message is read.
+    if let Err(refusal) = caller.gate.admit(&asked) {
+        if !refusal.after.is_zero() {
+            let gone = async {
+                let _ = poll_fn(|cx| respond.poll_reset(cx)).await;
+            };
+            or(gone, caller.clock.sleep(refusal.after)).await;
+        }
+        let response = trailers_only(&refusal.status, http::HeaderMap::new());
+        let _ = respond.send_response(response, true);
+        return refusal.status.code;
+    }
     let Some((method, handler)) = caller.router.find(path) else {
         let status = Status::unimplemented("there is no such method");
         let _ = respond.send_response(trailers_only(&status, http::HeaderMap::new()), true);

@@ -10,6 +10,7 @@ pub mod client;
 mod connection;
 mod drain;
 pub mod exchange;
+pub mod gate;
 pub mod head;
 mod incoming;
 pub mod limits;

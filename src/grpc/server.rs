@@ -15,6 +15,7 @@ use smol::io::{AsyncRead, AsyncWrite};
 use super::call::{self, Caller};
 use super::connection;
 use super::drain::Drain;
+use super::gate::{Gate, Open};
 use super::limits::Limits;
 use super::router::Router;
 use crate::clock::Clock;
@@ -56,9 +57,18 @@ impl<C: Clock> Server<C> {
         }
     }
 
-    /// Serves one connection to its end. It never panics: a panic ends this connection, or only one of
-    /// its calls, and is logged.
+    /// Serves one connection to its end, with all methods open to its peer: for tests and for streams
+    /// whose other end is known. See [`serve_behind`](Self::serve_behind).
     pub async fn serve<IO>(&self, io: IO, peer: Peer)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        self.serve_behind(Rc::new(Open), io, peer).await;
+    }
+
+    /// Serves one connection to its end; `gate` is asked about each of its calls. It never panics: a
+    /// panic ends this connection, or only one of its calls, and is logged.
+    pub async fn serve_behind<IO>(&self, gate: Rc<dyn Gate>, io: IO, peer: Peer)
     where
         IO: AsyncRead + AsyncWrite + Unpin + 'static,
     {
@@ -66,6 +76,7 @@ impl<C: Clock> Server<C> {
         let _entered = shared.drain.enter();
         let caller = Rc::new(Caller {
             peer: Rc::new(peer),
+            gate,
             router: Rc::clone(&shared.router),
             limits: shared.limits,
             clock: shared.clock.clone(),

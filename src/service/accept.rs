@@ -11,6 +11,7 @@ use smol::future;
 use crate::clock::Clock;
 use crate::grpc::server::Server;
 use crate::net::listen::Listener;
+use crate::service::door::Door;
 
 /// How long to wait before accepting again after it failed, for want of descriptors say.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -19,6 +20,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// the process without control.
 pub async fn accept<C: Clock>(
     listener: Listener,
+    door: Rc<Door>,
     server: Server<C>,
     executor: Rc<LocalExecutor<'static>>,
     clock: C,
@@ -26,9 +28,9 @@ pub async fn accept<C: Clock>(
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let server = server.clone();
+                let (server, door) = (server.clone(), Rc::clone(&door));
                 executor
-                    .spawn(async move { server.serve(stream, peer).await })
+                    .spawn(async move { server.serve_behind(door, stream, peer).await })
                     .detach();
             }
             Err(error) => {

@@ -9,7 +9,7 @@ use crate::pb::process_wrapper::v1::{
     GetStateRequest, GetStateResponse, InitiateGracefulShutdownRequest,
     InitiateGracefulShutdownResponse,
 };
-use crate::service::convert;
+use crate::service::{audit, convert};
 use crate::supervisor::Handle;
 
 const INITIATE: &str = "/process_wrapper.v1.ProcessWrapper/InitiateGracefulShutdown";
@@ -39,16 +39,7 @@ fn initiate_graceful_shutdown(
             Status::new(Code::Internal, message)
         })
     });
-    match &result {
-        Ok(facts) => tracing::info!(
-            peer = %context.peer, method = INITIATE, state = convert::state_name(facts.state),
-            "graceful shutdown requested"
-        ),
-        Err(status) => tracing::warn!(
-            peer = %context.peer, method = INITIATE, code = ?status.code, reason = %status.message,
-            "graceful shutdown refused"
-        ),
-    }
+    audit::called(context, &result);
     Ok(InitiateGracefulShutdownResponse {
         process: Some(convert::process(&result?)),
     })

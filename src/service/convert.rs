@@ -9,15 +9,6 @@ use crate::lifecycle::{Exit, State};
 use crate::pb::process_wrapper::v1 as pb;
 use crate::supervisor::Facts;
 
-/// The word of the wire contract for a state.
-pub(super) fn state_name(state: State) -> &'static str {
-    match state {
-        State::Running => "running",
-        State::ShuttingDown => "shutting_down",
-        State::Gone => "gone",
-    }
-}
-
 /// A `google.protobuf.Duration` that must not be negative; unset is `None`.
 pub(super) fn duration(
     field: &str,

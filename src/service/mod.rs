@@ -4,10 +4,14 @@
 //! handle and facts into messages, and nothing more.
 
 mod accept;
+mod audit;
 mod control;
 mod convert;
+mod door;
+mod roles;
 
 pub use accept::accept;
+pub use door::Door;
 
 use crate::grpc::router::Router;
 use crate::supervisor::Handle;

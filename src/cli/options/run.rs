@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use argh::FromArgs;
 
-use crate::address::Address;
+use crate::access::Listen;
 use crate::lifecycle::{Config, ExitWhenGone, Rewrite};
 use crate::log;
 use crate::process::child::Program;
@@ -38,11 +38,12 @@ use crate::span::Span;
     )
 )]
 pub(super) struct Arguments {
-    /// address to serve on: unix:///abs, unix:rel or tcp://host:port; repeatable (default: a
-    /// unix socket for the own user only: /run/process-wrapper/control.sock as root, else
+    /// where to serve: unix:///abs, unix:rel or tcp://host:port, and before it what may be called
+    /// there, control= (everything, the default), read= or health=; repeatable (default: a unix
+    /// socket for the own user only: /run/process-wrapper/control.sock as root, else
     /// in $XDG_RUNTIME_DIR or /tmp; PROCESS_WRAPPER_ADDRESS overrides it)
-    #[argh(option, arg_name = "address")]
-    listen: Vec<Address>,
+    #[argh(option, arg_name = "[role=]address")]
+    listen: Vec<Listen>,
 
     /// the signal that asks the process to drain (default: QUIT)
     #[argh(option, default = "Signal::QUIT", arg_name = "signal")]
@@ -108,7 +109,7 @@ impl Arguments {
 #[derive(Debug)]
 pub(in crate::cli) struct Run {
     /// Where to serve; empty means the default address.
-    pub(in crate::cli) listen: Vec<Address>,
+    pub(in crate::cli) listen: Vec<Listen>,
     pub(in crate::cli) lifecycle: Config,
     pub(in crate::cli) log_format: log::Format,
     pub(in crate::cli) log_level: log::Level,

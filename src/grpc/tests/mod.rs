@@ -6,6 +6,7 @@
 mod calls;
 mod deadlines;
 mod drain;
+mod gate;
 mod hostile;
 mod raw;
 mod world;
