@@ -1,18 +1,20 @@
 //! Socket files: their mode, their locks, what is taken over, what is kept and what is removed.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use process_wrapper::address::Address;
 use process_wrapper::net::connect::{ConnectError, connect};
 use process_wrapper::net::listen::{BindError, Holder};
 use process_wrapper::net::peer::Peer;
+use rustix::fs::{CWD, FileType, Mode, OFlags};
 
 use super::place::{Place, bind_path, bind_tcp, in_use, talk, within};
 
@@ -50,31 +52,33 @@ fn the_mode_is_the_one_asked_for_whatever_the_umask() {
 
 #[test]
 fn nobody_ever_connects_to_another_mode_or_meets_a_socket_that_refuses() {
-    let place = Place::new();
-    let (path, temporary) = (place.socket(), place.path("s.new"));
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let watcher = scope.spawn(|| {
-            let mut met = 0;
-            while !done.load(Ordering::Acquire) || met == 0 {
-                for path in [&path, &temporary] {
-                    // The mode is looked at first: it must be right before anybody gets through.
-                    let mode = path.symlink_metadata().map(|found| found.mode() & 0o777);
-                    if let (Ok(mode), Ok(_)) = (mode, UnixStream::connect(path)) {
-                        let after = path.symlink_metadata().map(|found| found.mode() & 0o777);
-                        assert!(after.is_err() || after.is_ok_and(|after| after == 0o666));
-                        met += usize::from(mode == 0o666);
+    for _ in 0..100 {
+        let place = Place::new();
+        let (path, temporary) = (place.socket(), place.path("s.new"));
+        let start = Barrier::new(2);
+        std::thread::scope(|scope| {
+            // Held until the watcher is through, so that the file it looks at is the one it met.
+            let watcher = scope.spawn(|| {
+                start.wait();
+                let begin = Instant::now();
+                loop {
+                    assert!(begin.elapsed() < Duration::from_secs(20), "nobody listens");
+                    let early = UnixStream::connect(&temporary).is_ok();
+                    let met = UnixStream::connect(&path);
+                    if early || met.is_ok() {
+                        let either = temporary.symlink_metadata();
+                        break either.or_else(|_| path.symlink_metadata()).unwrap();
                     }
+                    assert_eq!(met.unwrap_err().kind(), ErrorKind::NotFound);
                 }
-            }
+            });
+            start.wait();
+            let _listener = bind_path(&path, 0o666).unwrap();
+            let met = watcher.join().unwrap();
+            assert!(met.file_type().is_socket());
+            assert_eq!(met.mode() & 0o7777, 0o666);
         });
-        for _ in 0..200 {
-            drop(bind_path(&path, 0o666).unwrap());
-        }
-        let _last = bind_path(&path, 0o666).unwrap();
-        done.store(true, Ordering::Release);
-        watcher.join().unwrap();
-    });
+    }
 }
 
 #[test]
@@ -167,8 +171,7 @@ fn what_is_no_socket_is_kept_and_named() {
         refused(&|| path.is_dir());
         fs::remove_dir(&path).unwrap();
 
-        let pipe = Command::new("mkfifo").arg(&path).status().unwrap();
-        assert!(pipe.success());
+        rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RWXU, 0).unwrap();
         refused(&|| {
             path.metadata()
                 .is_ok_and(|found| found.file_type().is_fifo())
@@ -310,31 +313,38 @@ fn our_descriptors_do_not_reach_a_child() {
         let (client, accepted) = smol::future::zip(connect(&address), unix.accept()).await;
         (client.unwrap(), accepted.unwrap().0)
     });
-    let target = |descriptor: &dyn AsFd| {
-        let path = format!("/proc/self/fd/{}", descriptor.as_fd().as_raw_fd());
-        fs::read_link(path)
-            .unwrap()
-            .into_os_string()
-            .into_string()
-            .unwrap()
+    let named = |descriptor: &dyn AsFd| {
+        let number = descriptor.as_fd().as_raw_fd().to_string();
+        (
+            number.clone(),
+            fs::read_link(format!("/proc/self/fd/{number}")).unwrap(),
+        )
     };
-    let ours = [
-        target(&unix),
-        target(&tcp[0]),
-        target(&client),
-        target(&accepted),
+    let mut ours = vec![
+        named(&unix),
+        named(&tcp[0]),
+        named(&client),
+        named(&accepted),
     ];
-    let child = Command::new("ls")
-        .args(["-l", "/proc/self/fd/"])
-        .output()
-        .unwrap();
-    let held = String::from_utf8(child.stdout).unwrap();
-    assert!(
-        held.contains("pipe:"),
-        "the child lists what it holds: {held}"
-    );
-    let directory = place.directory.path().to_str().unwrap();
-    for target in ours.iter().map(String::as_str).chain([directory]) {
-        assert!(!held.contains(target), "{target} leaks: {held}");
+    // The lock and the directory, which have names.
+    for entry in fs::read_dir("/proc/self/fd").unwrap() {
+        let entry = entry.unwrap();
+        let number = entry.file_name().into_string().unwrap();
+        // The descriptors of other tests come and go.
+        match fs::read_link(entry.path()) {
+            Ok(target) if target.starts_with(place.directory.path()) => ours.push((number, target)),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    assert_eq!(ours.len(), 6, "{ours:?}");
+    // No child is started to see it: it would hold the listeners of other tests until it has its program.
+    for (number, target) in ours {
+        let facts = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap();
+        let flags = facts
+            .lines()
+            .find_map(|line| line.strip_prefix("flags:"))
+            .unwrap();
+        let flags = u32::from_str_radix(flags.trim(), 8).unwrap();
+        assert_ne!(flags & OFlags::CLOEXEC.bits(), 0, "{target:?} leaks");
     }
 }

@@ -1,6 +1,8 @@
 //! TCP listeners, and what clients are told.
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 
 use process_wrapper::address::{Address, Host};
@@ -8,6 +10,8 @@ use process_wrapper::net::connect::{ConnectError, connect};
 use process_wrapper::net::listen::{Holder, Listener, SocketOptions, bind};
 use process_wrapper::net::peer::Peer;
 use process_wrapper::net::stream::Stream;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::place::{Place, bind_tcp, in_use, port_of, talk, within};
 
@@ -40,33 +44,58 @@ fn localhost_is_both_families_on_one_port() {
     }
 }
 
+/// Takes a port without listening on it: nobody else can, and who connects is refused. `None`: taken.
+fn reserve(address: &str, port: u16) -> Option<(OwnedFd, u16)> {
+    let address = SocketAddr::new(address.parse().unwrap(), port);
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let flags = SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None).unwrap();
+    match rustix::net::bind(&socket, &address) {
+        Ok(()) => {
+            let bound = rustix::net::getsockname(&socket).unwrap();
+            Some((socket, SocketAddr::try_from(bound).unwrap().port()))
+        }
+        Err(Errno::ADDRINUSE) => None,
+        Err(error) => panic!("{address}: {error}"),
+    }
+}
+
+/// Tries until both of two things could be had on one port, which somebody else may take between them.
+fn try_ports<T>(attempt: impl FnMut(u32) -> Option<T>) -> T {
+    (0..50).find_map(attempt).unwrap()
+}
+
 #[test]
 fn a_client_of_localhost_finds_either_family() {
-    let text = if has_ipv6() {
-        "tcp://[::1]:0"
-    } else {
-        "tcp://127.0.0.1:0"
-    };
-    let listeners = bind_tcp(text).unwrap();
-    let port = port_of(&listeners[0]);
+    if !has_ipv6() {
+        return;
+    }
+    let (listeners, _refuses) = try_ports(|_| {
+        let listeners = bind_tcp("tcp://[::1]:0").unwrap();
+        let refuses = reserve("127.0.0.1", port_of(&listeners[0]))?;
+        Some((listeners, refuses))
+    });
     let host = Host::Localhost;
+    let port = port_of(&listeners[0]);
     talk(&listeners[0], &Address::Tcp { host, port });
 }
 
 #[test]
-fn the_wildcard_of_one_family_leaves_the_other_free() {
+fn the_wildcard_of_one_family_leaves_the_other_alone() {
     if !has_ipv6() {
         return;
     }
-    let six = bind_tcp("tcp://[::]:0").unwrap();
-    let port = port_of(&six[0]);
-    // Somebody else may have the port in the other family; then it is not ours to show.
-    match bind_tcp(&format!("tcp://0.0.0.0:{port}")) {
-        Ok(four) => assert_eq!(port_of(&four[0]), port),
-        Err(error) => assert_eq!(in_use(&error), Some(Holder::Port)),
-    }
-    let refused = std::net::TcpStream::connect(("::ffff:127.0.0.1", port));
-    assert!(refused.is_err());
+    // Were it for both families, no port could be had twice.
+    let (_listeners, (_refuses, port)) = try_ports(|_| {
+        let listeners = bind_tcp("tcp://[::]:0").unwrap();
+        let refuses = reserve("0.0.0.0", port_of(&listeners[0]))?;
+        Some((listeners, refuses))
+    });
+    assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
+    std::net::TcpStream::connect(("::1", port)).unwrap();
 }
 
 #[test]
@@ -106,8 +135,15 @@ fn a_failed_connection_says_what_was_tried() {
     };
     assert_eq!(source.kind(), ErrorKind::ConnectionRefused);
 
-    // A port that was just given back to the kernel.
-    let port = port_of(&bind_tcp("tcp://localhost:0").unwrap()[0]);
+    let (_refuse, port) = try_ports(|_| {
+        let (four, port) = reserve("127.0.0.1", 0)?;
+        let six = if has_ipv6() {
+            Some(reserve("::1", port)?)
+        } else {
+            None
+        };
+        Some(((four, six), port))
+    });
     let host = Host::Localhost;
     let error = within(connect(&Address::Tcp { host, port })).unwrap_err();
     for tried in ["tcp://localhost", "127.0.0.1", "[::1]"] {
