@@ -2,7 +2,12 @@
 
 use std::path::PathBuf;
 
-const SOURCES: &[&str] = &["proto/process_wrapper.proto"];
+const SOURCES: &[&str] = &[
+    "proto/process_wrapper.proto",
+    "proto/grpc/health/v1/health.proto",
+    "proto/grpc/reflection/v1/reflection.proto",
+    "proto/grpc/reflection/v1alpha/reflection.proto",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     for source in SOURCES {
@@ -17,6 +22,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     )?;
     prost_build::Config::new()
         .include_file("protocol.rs")
+        // The same messages under another name: one set of types does for both.
+        .extern_path(
+            ".grpc.reflection.v1alpha",
+            "crate::pb::grpc::reflection::v1",
+        )
+        // Descriptors are handed out again and again.
+        .bytes([".grpc.reflection.v1.FileDescriptorResponse"])
         .compile_fds(descriptors)?;
     Ok(())
 }

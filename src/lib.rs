@@ -13,6 +13,7 @@ pub mod access;
 pub mod address;
 pub mod lifecycle;
 pub mod pb;
+pub mod reflection;
 pub mod signal;
 pub mod span;
 

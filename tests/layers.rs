@@ -24,6 +24,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("address", 0),
     ("lifecycle", 0),
     ("pb", 0),
+    ("reflection", 0),
     ("signal", 0),
     ("span", 0),
     ("grpc::head", 0),

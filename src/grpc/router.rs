@@ -3,7 +3,7 @@
 //! Owns the table from `/package.Service/Method` to handlers, and what a handler is told about its
 //! call. It never touches a connection.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -79,6 +79,15 @@ impl Router {
         let handler: Handler =
             Rc::new(move |context, exchange| Box::pin(handler(context, exchange)));
         self.methods.insert(path, handler);
+    }
+
+    /// The full names of the services that have methods here.
+    #[must_use]
+    pub fn services(&self) -> BTreeSet<&'static str> {
+        self.methods
+            .keys()
+            .filter_map(|path| path.strip_prefix('/')?.split('/').next())
+            .collect()
     }
 
     /// The method at exactly this path.

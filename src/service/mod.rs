@@ -8,6 +8,8 @@ mod audit;
 mod control;
 mod convert;
 mod door;
+mod health;
+mod reflection;
 mod roles;
 
 pub use accept::accept;
@@ -20,5 +22,11 @@ use crate::supervisor::Handle;
 pub fn router(handle: &Handle) -> Router {
     let mut router = Router::new();
     control::add(&mut router, handle);
+    // Last: these two speak of all that is served, themselves included.
+    let mut services = router.services();
+    services.insert(health::SERVICE);
+    services.extend(reflection::SERVICES);
+    health::add(&mut router, handle, services.clone());
+    reflection::add(&mut router, handle, services);
     router
 }

@@ -81,13 +81,30 @@ impl Handle {
         self.shared.supervised.borrow().facts.clone()
     }
 
+    /// How far the process has come.
+    pub fn state(&self) -> State {
+        self.shared.supervised.borrow().facts.state
+    }
+
+    /// Whether the wrapper is about to leave: it takes no more calls, and those that run should end.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving().is_some()
+    }
+
     /// The facts, once `state` or a later one is reached. Dropping the future leaves nothing behind.
     pub async fn wait_until(&self, state: State) -> Facts {
+        self.when(|handle| (handle.state() >= state).then(|| handle.facts()))
+            .await
+    }
+
+    /// What `found` finds, once it finds something: it looks now and after each change. Dropping the future
+    /// leaves nothing behind.
+    pub async fn when<T>(&self, mut found: impl FnMut(&Self) -> Option<T>) -> T {
         loop {
             let changed = self.shared.changed.listen();
             // Looked at after listening: a change in between wakes us.
-            if self.shared.supervised.borrow().facts.state >= state {
-                return self.facts();
+            if let Some(found) = found(self) {
+                return found;
             }
             changed.await;
         }

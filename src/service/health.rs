@@ -1,0 +1,143 @@
+//! `grpc.health.v1.Health`: whether the wrapper serves, and whether the process runs.
+//!
+//! Owns the names that can be asked for and what each one means. It never changes anything.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use crate::grpc::exchange::Exchange;
+use crate::grpc::router::Router;
+use crate::grpc::status::{Code, Status};
+use crate::lifecycle::State;
+use crate::pb::grpc::health::v1::health_check_response::ServingStatus;
+use crate::pb::grpc::health::v1::{
+    HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
+};
+use crate::supervisor::Handle;
+
+/// The name of the service.
+pub(super) const SERVICE: &str = "grpc.health.v1.Health";
+const CHECK: &str = "/grpc.health.v1.Health/Check";
+const LIST: &str = "/grpc.health.v1.Health/List";
+const WATCH: &str = "/grpc.health.v1.Health/Watch";
+
+/// The server as a whole.
+const SERVER: &str = "";
+/// The wrapped process.
+const PROCESS: &str = "process";
+
+/// Adds the three methods. `services` are the names that are answered like the server's own.
+pub(super) fn add(router: &mut Router, handle: &Handle, services: BTreeSet<&'static str>) {
+    let health = Health {
+        handle: handle.clone(),
+        services: Rc::new(services),
+    };
+    let this = health.clone();
+    router.unary(CHECK, move |_, request: HealthCheckRequest| {
+        let answer = this.check(&request.service);
+        async move { answer }
+    });
+    let this = health.clone();
+    router.unary(LIST, move |_, _: HealthListRequest| {
+        let answer = this.list();
+        async move { Ok(answer) }
+    });
+    router.streaming(WATCH, move |_, exchange| health.clone().watch(exchange));
+}
+
+#[derive(Debug, Clone)]
+struct Health {
+    handle: Handle,
+    services: Rc<BTreeSet<&'static str>>,
+}
+
+impl Health {
+    /// How a name stands now. `None`: nothing is called that.
+    fn status(&self, name: &str) -> Option<ServingStatus> {
+        let known = name == SERVER || name == PROCESS || self.services.contains(name);
+        known.then(|| status(name, self.handle.state(), self.handle.is_leaving()))
+    }
+
+    fn check(&self, name: &str) -> Result<HealthCheckResponse, Status> {
+        let status = self.status(name).ok_or_else(|| {
+            Status::new(
+                Code::NotFound,
+                "there is no such service; `process` is the wrapped process, and no name is the server",
+            )
+        })?;
+        Ok(response(status))
+    }
+
+    fn list(&self) -> HealthListResponse {
+        let names = [SERVER, PROCESS];
+        let statuses = names
+            .iter()
+            .chain(self.services.iter())
+            .filter_map(|name| Some(((*name).to_owned(), response(self.status(name)?))))
+            .collect();
+        HealthListResponse { statuses }
+    }
+
+    /// Answers at once and after each change. A client that reads slowly misses what was in between.
+    async fn watch(self, mut exchange: Exchange) -> Result<(), Status> {
+        let HealthCheckRequest { service: name } = exchange.receive_only().await?;
+        let mut sent = None;
+        loop {
+            let next = |_: &Handle| {
+                let status = self.status(&name).unwrap_or(ServingStatus::ServiceUnknown);
+                let leaving = self.handle.is_leaving();
+                (leaving || sent != Some(status)).then_some((status, leaving))
+            };
+            let (status, leaving) = self.handle.when(next).await;
+            if sent != Some(status) {
+                exchange.send(&response(status)).await?;
+                sent = Some(status);
+            }
+            if leaving {
+                // A watch has no end of its own, so it would hold up ours.
+                return Err(Status::new(Code::Unavailable, "the wrapper is leaving"));
+            }
+        }
+    }
+}
+
+/// How a known name stands.
+fn status(name: &str, state: State, leaving: bool) -> ServingStatus {
+    let serves = match state {
+        State::Running => true,
+        State::ShuttingDown | State::Gone => name != PROCESS,
+    };
+    if serves && !leaving {
+        ServingStatus::Serving
+    } else {
+        ServingStatus::NotServing
+    }
+}
+
+fn response(status: ServingStatus) -> HealthCheckResponse {
+    HealthCheckResponse {
+        status: status.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_process_is_healthy_while_it_runs_and_the_server_until_it_leaves() {
+        for (state, process) in [
+            (State::Running, ServingStatus::Serving),
+            (State::ShuttingDown, ServingStatus::NotServing),
+            (State::Gone, ServingStatus::NotServing),
+        ] {
+            assert_eq!(status(PROCESS, state, false), process);
+            for name in [SERVER, SERVICE] {
+                assert_eq!(status(name, state, false), ServingStatus::Serving);
+            }
+            for name in [SERVER, SERVICE, PROCESS] {
+                assert_eq!(status(name, state, true), ServingStatus::NotServing);
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! `grpc.reflection.v1.ServerReflection` and its older self, `v1alpha`: our contracts for those who do not
+//! have them.
+//!
+//! Owns what each kind of request is answered with. It never looks into a contract: `crate::reflection` does.
+
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use smol::future::{or, yield_now};
+
+use crate::grpc::exchange::Exchange;
+use crate::grpc::router::Router;
+use crate::grpc::status::{Code, Status};
+use crate::pb::DESCRIPTORS;
+use crate::pb::grpc::reflection::v1::server_reflection_request::MessageRequest;
+use crate::pb::grpc::reflection::v1::server_reflection_response::MessageResponse;
+use crate::pb::grpc::reflection::v1::{
+    ErrorResponse, FileDescriptorResponse, ListServiceResponse, ServerReflectionRequest,
+    ServerReflectionResponse, ServiceResponse,
+};
+use crate::reflection::Index;
+use crate::supervisor::Handle;
+
+/// The names of the service.
+pub(super) const SERVICES: [&str; 2] = [
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
+/// The two differ in nothing else.
+const METHODS: [&str; 2] = [
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+
+/// Adds the method under both names. `services` are the names that are listed.
+pub(super) fn add(router: &mut Router, handle: &Handle, services: BTreeSet<&'static str>) {
+    let reflection = Rc::new(Reflection {
+        services,
+        index: OnceCell::new(),
+    });
+    for method in METHODS {
+        let (reflection, handle) = (Rc::clone(&reflection), handle.clone());
+        router.streaming(method, move |_, exchange| {
+            converse(Rc::clone(&reflection), handle.clone(), exchange)
+        });
+    }
+}
+
+struct Reflection {
+    services: BTreeSet<&'static str>,
+    /// Made when somebody asks, which may be never.
+    index: OnceCell<Index>,
+}
+
+/// Answers request after request until the client has no more.
+async fn converse(
+    reflection: Rc<Reflection>,
+    handle: Handle,
+    mut exchange: Exchange,
+) -> Result<(), Status> {
+    // A client that keeps its stream open must not hold up the end.
+    let left = async {
+        handle
+            .when(|handle| handle.is_leaving().then_some(()))
+            .await;
+        Err(Status::new(Code::Unavailable, "the wrapper is leaving"))
+    };
+    let answers = async {
+        while let Some(request) = exchange.receive().await? {
+            exchange.send(&reflection.answer(request)).await?;
+            // Requests that are already here must not keep the other tasks from running.
+            yield_now().await;
+        }
+        Ok(())
+    };
+    or(answers, left).await
+}
+
+impl Reflection {
+    fn answer(&self, request: ServerReflectionRequest) -> ServerReflectionResponse {
+        let answer = match &request.message_request {
+            Some(MessageRequest::ListServices(_)) => Ok(self.list()),
+            Some(MessageRequest::FileByFilename(name)) => files(self.index().file(name)),
+            Some(MessageRequest::FileContainingSymbol(name)) => {
+                files(self.index().file_of_symbol(name))
+            }
+            Some(
+                MessageRequest::FileContainingExtension(_)
+                | MessageRequest::AllExtensionNumbersOfType(_),
+            ) => Err((Code::NotFound, "no message here has extensions")),
+            None => Err((
+                Code::Unimplemented,
+                "this kind of request is not known here",
+            )),
+        };
+        ServerReflectionResponse {
+            valid_host: request.host.clone(),
+            original_request: Some(request),
+            message_response: Some(answer.unwrap_or_else(error)),
+        }
+    }
+
+    fn list(&self) -> MessageResponse {
+        let service = self
+            .services
+            .iter()
+            .map(|name| ServiceResponse {
+                name: (*name).to_owned(),
+            })
+            .collect();
+        MessageResponse::ListServicesResponse(ListServiceResponse { service })
+    }
+
+    fn index(&self) -> &Index {
+        self.index.get_or_init(|| {
+            // The build wrote them, and a test reads them; of damaged ones nothing can be said.
+            Index::new(DESCRIPTORS).unwrap_or_default()
+        })
+    }
+}
+
+fn files(found: Option<Vec<Bytes>>) -> Result<MessageResponse, (Code, &'static str)> {
+    let file_descriptor_proto = found.ok_or((Code::NotFound, "nothing here has this name"))?;
+    Ok(MessageResponse::FileDescriptorResponse(
+        FileDescriptorResponse {
+            file_descriptor_proto,
+        },
+    ))
+}
+
+fn error((code, message): (Code, &str)) -> MessageResponse {
+    MessageResponse::ErrorResponse(ErrorResponse {
+        error_code: code as i32,
+        error_message: message.to_owned(),
+    })
+}
