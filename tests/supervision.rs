@@ -8,6 +8,8 @@
     reason = "a test fails by them"
 )]
 
+#[path = "supervision/after_exit.rs"]
+mod after_exit;
 mod support;
 
 use std::ffi::OsStr;

@@ -84,10 +84,16 @@ async fn supervise(
     // Listeners stand before the process starts, so that a bad address leaves none behind.
     let listeners = bind(options).await?;
     signals::unblock().map_err(StartError::Signals)?;
-    let child = Child::spawn(&options.program)?;
+    let child = Child::spawn(&options.program, &[])?;
     let program = options.program.name.to_string_lossy().into_owned();
     tracing::info!(pid = child.pid(), program, "started");
-    let handle = Handle::new(options.lifecycle.clone(), child, program);
+    let handle = Handle::new(
+        options.lifecycle.clone(),
+        child,
+        program,
+        options.after_exit.clone(),
+        Rc::clone(&executor),
+    );
     let server = Server::new(
         service::router(&handle),
         Limits::default(),

@@ -8,46 +8,27 @@
 //! - No signal is sent after the exit.
 //! - What we originate (requests, deadlines) never adds a TERM once any TERM or INT was sent or forwarded.
 //! - A repeated request sends no second graceful signal; deadlines are never extended.
-//! - The wrapper leaves only after the exit, and only when it was told to or `exit_when_gone` says so.
+//! - The command after the exit runs once, after the exit, and ends or is ended.
+//! - The wrapper leaves only after the exit, and only when it was told to or `exit_when_gone` says so; it
+//!   leaves while something is owed only when it was told to stop again.
 
+mod config;
 mod exit;
+mod owed;
+mod phase;
 mod rewrite;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
+pub use config::{AfterExit, Config, ExitWhenGone};
 pub use exit::Exit;
 pub use rewrite::{InvalidRewrite, Rewrite, Rewrites};
 
 use crate::signal::Signal;
-
-/// What is fixed at the start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    /// The signal that asks the process to drain.
-    pub graceful_signal: Signal,
-    /// From the first graceful signal to TERM; `None` is never.
-    pub force_after: Option<Duration>,
-    /// From the first TERM to KILL; `None` is never.
-    pub kill_after: Option<Duration>,
-    /// Whether the wrapper leaves by itself once the process is gone.
-    pub exit_when_gone: ExitWhenGone,
-    /// What is forwarded for which signal.
-    pub rewrites: Rewrites,
-}
-
-/// When the wrapper leaves without having been told to stop.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ExitWhenGone {
-    /// It stays until it is told to stop.
-    #[default]
-    Never,
-    /// It leaves if nobody had asked for the exit: a crash.
-    Unrequested,
-    /// It leaves in any case.
-    Always,
-}
+use owed::Debt;
+use phase::{Departure, Owing, Phase, Shutdown, Stage};
 
 /// How far the process has come; the order is that in which the states are passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +61,8 @@ pub enum Input {
     Signal(Signal),
     /// The process has been reaped.
     Exited(Exit),
+    /// The command that runs after the exit has ended, however it did, or could not be started.
+    AfterExitEnded,
     /// Time has passed; sent when [`Lifecycle::next_timeout`] is reached, harmless at any time.
     TimePassed,
 }
@@ -89,6 +72,10 @@ pub enum Input {
 pub enum Action {
     /// Send this signal to the main process.
     SignalProcess(Signal),
+    /// Start the command that runs after the exit, and say [`Input::AfterExitEnded`] once it has ended.
+    RunAfterExit,
+    /// Send this signal to the command that runs after the exit.
+    SignalAfterExit(Signal),
     /// Answer those who wait, then leave with the exit's status.
     Leave(Exit),
 }
@@ -98,45 +85,6 @@ pub enum Action {
 pub struct Lifecycle {
     config: Config,
     phase: Phase,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Phase {
-    Running,
-    ShuttingDown(Shutdown),
-    /// The process is gone and the wrapper stays until it is told to stop.
-    Gone(Departure),
-    /// The wrapper was told to leave; nothing that comes later changes that.
-    Left(Departure),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Shutdown {
-    stage: Stage,
-    /// The shortest of the option and all requests.
-    kill_after: Option<Duration>,
-    /// Whether the wrapper itself received a stop signal, so that it leaves once the process is gone.
-    told_to_stop: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Stage {
-    /// Neither TERM nor INT nor KILL has been sent yet.
-    Draining {
-        /// Whether the graceful signal was sent; not if a stop signal was rewritten to another one.
-        asked: bool,
-        force_at: Option<Duration>,
-    },
-    /// TERM or INT was sent, first at this time.
-    Terminating { since: Duration },
-    /// KILL was sent: there is nothing more to do than to wait.
-    Killed,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Departure {
-    exit: Exit,
-    requested: bool,
 }
 
 impl Lifecycle {
@@ -179,35 +127,53 @@ impl Lifecycle {
                     None => Vec::new(),
                 }
             }
-            (Phase::Running, Input::Exited(exit)) => self.depart(exit, None),
+            (Phase::Running, Input::Exited(exit)) => self.depart(now, exit, None),
             (Phase::ShuttingDown(shutdown), Input::Exited(exit)) => {
-                self.depart(exit, Some(shutdown))
+                self.depart(now, exit, Some(shutdown))
             }
             (Phase::ShuttingDown(_), Input::TimePassed) => self.expire(now),
-            (Phase::Gone(departure), Input::Signal(received)) => {
-                let ignored = self.config.rewrites.apply(received).is_none();
-                if received.is_stop() && !ignored {
-                    self.leave(departure)
+            (Phase::Owing(owing), Input::Signal(received)) if self.stops(received) => {
+                if owing.told_to_stop {
+                    let mut actions = owing.debt.abandon();
+                    actions.extend(self.leave(owing.departure));
+                    actions
                 } else {
+                    self.phase = Phase::Owing(Owing {
+                        told_to_stop: true,
+                        ..owing
+                    });
                     Vec::new()
                 }
             }
+            (Phase::Owing(mut owing), Input::TimePassed) => {
+                let actions = owing.debt.expire(now, self.config.after_exit);
+                self.phase = Phase::Owing(owing);
+                actions
+            }
+            (Phase::Owing(owing), Input::AfterExitEnded) => match owing.debt {
+                Debt::AfterExit(_) => self.settle(owing.departure, owing.told_to_stop),
+            },
+            (Phase::Gone(departure), Input::Signal(received)) if self.stops(received) => {
+                self.leave(departure)
+            }
             // The process has no deadlines before somebody asks it to stop; after the exit there is
-            // nothing left to ask of it; and it exits once.
-            (Phase::Running, Input::TimePassed)
+            // nothing left to ask of it; it exits once; and nothing runs after the exit before it.
+            (Phase::Running, Input::TimePassed | Input::AfterExitEnded)
+            | (Phase::ShuttingDown(_), Input::AfterExitEnded)
             | (
-                Phase::Gone(_),
+                Phase::Owing(_),
                 Input::GracefulRequest(_)
                 | Input::ForcefulRequest
-                | Input::Exited(_)
-                | Input::TimePassed,
+                | Input::Signal(_)
+                | Input::Exited(_),
             )
             | (
-                Phase::Left(_),
+                Phase::Gone(_) | Phase::Left(_),
                 Input::GracefulRequest(_)
                 | Input::ForcefulRequest
                 | Input::Signal(_)
                 | Input::Exited(_)
+                | Input::AfterExitEnded
                 | Input::TimePassed,
             ) => Vec::new(),
         }
@@ -215,7 +181,12 @@ impl Lifecycle {
 
     /// When [`Input::TimePassed`] is wanted next, if ever.
     pub fn next_timeout(&self) -> Option<Duration> {
-        self.force_at().or(self.kill_at())
+        match &self.phase {
+            Phase::Owing(owing) => owing.debt.next_timeout(),
+            Phase::Running | Phase::ShuttingDown(_) | Phase::Gone(_) | Phase::Left(_) => {
+                self.force_at().or(self.kill_at())
+            }
+        }
     }
 
     /// How far the process has come.
@@ -223,7 +194,7 @@ impl Lifecycle {
         match &self.phase {
             Phase::Running => State::Running,
             Phase::ShuttingDown(_) => State::ShuttingDown,
-            Phase::Gone(_) | Phase::Left(_) => State::Gone,
+            Phase::Owing(_) | Phase::Gone(_) | Phase::Left(_) => State::Gone,
         }
     }
 
@@ -232,7 +203,9 @@ impl Lifecycle {
         match &self.phase {
             Phase::Running => false,
             Phase::ShuttingDown(_) => true,
-            Phase::Gone(departure) | Phase::Left(departure) => departure.requested,
+            Phase::Owing(Owing { departure, .. })
+            | Phase::Gone(departure)
+            | Phase::Left(departure) => departure.requested,
         }
     }
 
@@ -240,7 +213,9 @@ impl Lifecycle {
     pub fn exit(&self) -> Option<Exit> {
         match &self.phase {
             Phase::Running | Phase::ShuttingDown(_) => None,
-            Phase::Gone(departure) | Phase::Left(departure) => Some(departure.exit),
+            Phase::Owing(Owing { departure, .. })
+            | Phase::Gone(departure)
+            | Phase::Left(departure) => Some(departure.exit),
         }
     }
 
@@ -251,7 +226,11 @@ impl Lifecycle {
                 stage: Stage::Draining { force_at, .. },
                 ..
             }) => *force_at,
-            Phase::Running | Phase::ShuttingDown(_) | Phase::Gone(_) | Phase::Left(_) => None,
+            Phase::Running
+            | Phase::ShuttingDown(_)
+            | Phase::Owing(_)
+            | Phase::Gone(_)
+            | Phase::Left(_) => None,
         }
     }
 
@@ -263,7 +242,11 @@ impl Lifecycle {
                 kill_after: Some(kill_after),
                 ..
             }) => since.checked_add(*kill_after),
-            Phase::Running | Phase::ShuttingDown(_) | Phase::Gone(_) | Phase::Left(_) => None,
+            Phase::Running
+            | Phase::ShuttingDown(_)
+            | Phase::Owing(_)
+            | Phase::Gone(_)
+            | Phase::Left(_) => None,
         }
     }
 
@@ -278,7 +261,7 @@ impl Lifecycle {
         }
         let before = match self.phase {
             Phase::ShuttingDown(shutdown) => shutdown,
-            Phase::Running | Phase::Gone(_) | Phase::Left(_) => Shutdown {
+            Phase::Running | Phase::Owing(_) | Phase::Gone(_) | Phase::Left(_) => Shutdown {
                 stage: Stage::Draining {
                     asked: false,
                     force_at: earliest(now, None, self.config.force_after),
@@ -339,22 +322,43 @@ impl Lifecycle {
         actions
     }
 
-    fn depart(&mut self, exit: Exit, shutdown: Option<Shutdown>) -> Vec<Action> {
+    fn depart(&mut self, now: Duration, exit: Exit, shutdown: Option<Shutdown>) -> Vec<Action> {
         let departure = Departure {
             exit,
             requested: shutdown.is_some(),
         };
+        let told_to_stop = shutdown.is_some_and(|shutdown| shutdown.told_to_stop);
+        match self.config.after_exit {
+            Some(limits) => {
+                self.phase = Phase::Owing(Owing {
+                    departure,
+                    debt: Debt::after_exit(now, limits),
+                    told_to_stop,
+                });
+                vec![Action::RunAfterExit]
+            }
+            None => self.settle(departure, told_to_stop),
+        }
+    }
+
+    /// Nothing is owed any longer: the wrapper leaves, or stays until it is told to.
+    fn settle(&mut self, departure: Departure, told_to_stop: bool) -> Vec<Action> {
         let by_itself = match self.config.exit_when_gone {
             ExitWhenGone::Never => false,
             ExitWhenGone::Unrequested => !departure.requested,
             ExitWhenGone::Always => true,
         };
-        if by_itself || shutdown.is_some_and(|shutdown| shutdown.told_to_stop) {
+        if by_itself || told_to_stop {
             self.leave(departure)
         } else {
             self.phase = Phase::Gone(departure);
             Vec::new()
         }
+    }
+
+    /// Whether the wrapper is told to stop by this signal, which `X:0` prevents.
+    fn stops(&self, received: Signal) -> bool {
+        received.is_stop() && self.config.rewrites.apply(received).is_some()
     }
 
     fn leave(&mut self, departure: Departure) -> Vec<Action> {

@@ -42,6 +42,7 @@ fn defaults() -> Config {
         kill_after: None,
         exit_when_gone: ExitWhenGone::Never,
         rewrites: Rewrites::default(),
+        after_exit: None,
     }
 }
 

@@ -105,17 +105,24 @@ pub fn driver() -> impl Future<Output = std::convert::Infallible> + Send + 'stat
 }
 
 impl Child {
-    /// Starts the program with our own standard streams, in a process group of its own.
+    /// Starts the program with our own standard streams, in a process group of its own, and with these
+    /// variables besides our environment.
     ///
     /// # Errors
     /// See [`SpawnError`]; in no case is a process left running.
-    pub fn spawn(program: &Program) -> Result<Self, SpawnError> {
+    pub fn spawn(
+        program: &Program,
+        environment: &[(&'static str, String)],
+    ) -> Result<Self, SpawnError> {
         let mut command = std::process::Command::new(&program.name);
         // posix_spawn is kept: no code of ours runs between fork and exec.
         command.args(&program.arguments).process_group(0);
         // Only where there are some: an untouched environment is passed on byte by byte.
         for (variable, _) in std::env::vars_os().filter(|(name, _)| is_for_us(name)) {
             command.env_remove(variable);
+        }
+        for (name, value) in environment {
+            command.env(name, value);
         }
         let reserve = Reserve::new().map_err(|source| resources(program, source))?;
         drop(reserve);

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::grpc::status::{Code, Status};
 use crate::lifecycle::{Exit, State};
 use crate::pb::process_wrapper::v1 as pb;
-use crate::supervisor::Facts;
+use crate::supervisor::{AfterExitFacts, Facts};
 
 /// A `google.protobuf.Duration` that must not be negative; unset is `None`.
 pub(super) fn duration(
@@ -76,8 +76,30 @@ pub(super) fn process(facts: &Facts) -> pb::Process {
         requested: facts.requested,
         force_at: facts.force_at.map(timestamp),
         kill_at: facts.kill_at.map(timestamp),
-        after_exit: None,
+        after_exit: facts.after_exit.as_ref().map(after_exit),
         webhooks: Vec::new(),
+    }
+}
+
+fn after_exit(facts: &AfterExitFacts) -> pb::AfterExit {
+    use pb::after_exit::Phase;
+    let (phase, exit, error) = match facts {
+        AfterExitFacts::Pending => (Phase::Pending, None, ""),
+        AfterExitFacts::Running => (Phase::Running, None, ""),
+        AfterExitFacts::Ended(exit) => (Phase::Ended, Some(*exit), ""),
+        AfterExitFacts::FailedToStart(error) => (Phase::FailedToStart, None, error.as_str()),
+        AfterExitFacts::TimedOut(exit) => (Phase::TimedOut, Some(*exit), ""),
+    };
+    let (exit_code, exit_signal) = match exit {
+        Some(Exit::Code(code)) => (Some(i32::from(code)), None),
+        Some(Exit::Signal { number, .. }) => (None, Some(i32::from(number))),
+        None => (None, None),
+    };
+    pb::AfterExit {
+        phase: phase.into(),
+        exit_code,
+        exit_signal,
+        error: error.to_owned(),
     }
 }
 

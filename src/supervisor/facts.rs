@@ -29,4 +29,21 @@ pub struct Facts {
     pub force_at: Option<SystemTime>,
     /// When KILL will be sent.
     pub kill_at: Option<SystemTime>,
+    /// How the command that runs after the exit stands, if there is one.
+    pub after_exit: Option<AfterExitFacts>,
+}
+
+/// How the command that runs after the exit stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AfterExitFacts {
+    /// The process is not gone yet.
+    Pending,
+    /// It runs.
+    Running,
+    /// It ended by itself or by a signal of somebody else.
+    Ended(Exit),
+    /// There is no such program, or the machine is short of something.
+    FailedToStart(String),
+    /// It was ended because it ran out of time.
+    TimedOut(Exit),
 }

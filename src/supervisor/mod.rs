@@ -4,22 +4,26 @@
 //! Owns the `Lifecycle`, the child and its timers, and is the only writer of the state; everyone else has a
 //! [`Handle`]. It never decides: `lifecycle` does.
 
+mod after_exit;
+mod drive;
 mod facts;
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use event_listener::Event;
-use smol::future::{self, FutureExt};
+use smol::LocalExecutor;
 
-pub use facts::Facts;
+pub use drive::drive;
+pub use facts::{AfterExitFacts, Facts};
+
+use after_exit::AfterExit;
 
 use crate::clock::{Clock, MonotonicClock};
 use crate::lifecycle::{Action, Config, Deadlines, Exit, Input, Lifecycle, State};
-use crate::process::child::{Child, SignalError};
-use crate::process::reaper;
-use crate::process::signals::Signals;
+use crate::process::child::{Child, Program, SignalError};
 use crate::signal::Signal;
 
 /// What everyone but the supervisor holds: reads the facts, waits for a state, asks for a shutdown.
@@ -33,6 +37,8 @@ struct Shared {
     supervised: RefCell<Supervised>,
     /// Notified after every change of the state or of a deadline.
     changed: Event,
+    /// Runs what is owed after the exit.
+    executor: Rc<LocalExecutor<'static>>,
 }
 
 #[derive(Debug)]
@@ -44,11 +50,19 @@ struct Supervised {
     epoch: Instant,
     /// Set once the lifecycle has said so.
     leaving: Option<Exit>,
+    after_exit: Option<AfterExit>,
 }
 
 impl Handle {
-    /// Puts a child that has just been spawned under supervision.
-    pub fn new(config: Config, child: Child, program: String) -> Self {
+    /// Puts a child that has just been spawned under supervision. `after_exit` is run if the
+    /// configuration has limits for it.
+    pub fn new(
+        config: Config,
+        child: Child,
+        program: String,
+        after_exit: Option<Program>,
+        executor: Rc<LocalExecutor<'static>>,
+    ) -> Self {
         let facts = Facts {
             state: State::Running,
             pid: child.pid(),
@@ -60,6 +74,7 @@ impl Handle {
             requested: false,
             force_at: None,
             kill_at: None,
+            after_exit: after_exit.is_some().then_some(AfterExitFacts::Pending),
         };
         let supervised = Supervised {
             lifecycle: Lifecycle::new(config),
@@ -67,11 +82,13 @@ impl Handle {
             facts,
             epoch: MonotonicClock.now(),
             leaving: None,
+            after_exit: after_exit.map(AfterExit::new),
         };
         Self {
             shared: Rc::new(Shared {
                 supervised: RefCell::new(supervised),
                 changed: Event::new(),
+                executor,
             }),
         }
     }
@@ -142,25 +159,77 @@ impl Handle {
         let mut result = Ok(());
         let mut supervised = self.shared.supervised.borrow_mut();
         let now = supervised.epoch.elapsed();
-        let actions = supervised.lifecycle.handle(now, input);
-        supervised.record();
-        for action in actions {
-            match action {
-                Action::SignalProcess(signal) => {
-                    let sent = supervised.child.signal(signal);
-                    match &sent {
-                        Ok(()) if signal == Signal::CONT => {}
-                        Ok(()) => tracing::info!(%signal, pid = supervised.facts.pid, "signalled"),
-                        Err(error) => tracing::error!(%error, "not signalled"),
+        // What an action leads to at once is taken after the actions before it.
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let actions = supervised.lifecycle.handle(now, input);
+            supervised.record();
+            for action in actions {
+                match action {
+                    Action::SignalProcess(signal) => {
+                        let sent = supervised.signal(signal);
+                        result = result.and(sent);
                     }
-                    result = result.and(sent);
+                    Action::RunAfterExit => inputs.extend(self.run_after_exit(&mut supervised)),
+                    Action::SignalAfterExit(signal) => {
+                        if let Some(after_exit) = &mut supervised.after_exit
+                            && let Err(error) = after_exit.signal(signal)
+                        {
+                            tracing::error!(%error, "the command after the exit was not signalled");
+                        }
+                    }
+                    Action::Leave(exit) => supervised.leaving = Some(exit),
                 }
-                Action::Leave(exit) => supervised.leaving = Some(exit),
             }
         }
         drop(supervised);
         self.shared.changed.notify(usize::MAX);
         result
+    }
+
+    /// Starts the command that runs after the exit; it is started before this returns, so that it can be
+    /// signalled. Answers with what is to be told to the lifecycle if it has ended already.
+    fn run_after_exit(&self, supervised: &mut Supervised) -> Option<Input> {
+        let Some(after_exit) = &mut supervised.after_exit else {
+            return Some(Input::AfterExitEnded);
+        };
+        match after_exit.start(&supervised.facts) {
+            Ok(exit) => {
+                supervised.facts.after_exit = Some(AfterExitFacts::Running);
+                let handle = self.clone();
+                let waiting = async move {
+                    let result = exit.await;
+                    handle.after_exit_ended(result);
+                };
+                self.shared.executor.spawn(waiting).detach();
+                None
+            }
+            Err(failed) => {
+                supervised.facts.after_exit = Some(failed);
+                Some(Input::AfterExitEnded)
+            }
+        }
+    }
+
+    fn after_exit_ended(&self, result: std::io::Result<Exit>) {
+        let mut supervised = self.shared.supervised.borrow_mut();
+        if let Some(after_exit) = &mut supervised.after_exit {
+            supervised.facts.after_exit = Some(after_exit.ended(result));
+        }
+        drop(supervised);
+        self.apply_or_log(Input::AfterExitEnded);
+    }
+
+    /// The processes that somebody waits for, which the reaper must leave alone.
+    fn waited_for(&self) -> Vec<i32> {
+        let supervised = self.shared.supervised.borrow();
+        let main = supervised
+            .facts
+            .exit
+            .is_none()
+            .then_some(supervised.facts.pid);
+        let after_exit = supervised.after_exit.as_ref().and_then(AfterExit::pid);
+        main.into_iter().chain(after_exit).collect()
     }
 
     fn next_timeout(&self) -> Option<Instant> {
@@ -176,6 +245,16 @@ impl Handle {
 }
 
 impl Supervised {
+    fn signal(&self, signal: Signal) -> Result<(), SignalError> {
+        let sent = self.child.signal(signal);
+        match &sent {
+            Ok(()) if signal == Signal::CONT => {}
+            Ok(()) => tracing::info!(%signal, pid = self.facts.pid, "signalled"),
+            Err(error) => tracing::error!(%error, "not signalled"),
+        }
+        sent
+    }
+
     /// Brings the facts up to the lifecycle.
     fn record(&mut self) {
         let now = SystemTime::now();
@@ -197,83 +276,5 @@ impl Supervised {
         let on_the_wall = |at: Duration| now.checked_add(at.saturating_sub(elapsed));
         facts.force_at = self.lifecycle.force_at().and_then(on_the_wall);
         facts.kill_at = self.lifecycle.kill_at().and_then(on_the_wall);
-    }
-}
-
-/// What can happen to the driver.
-enum Occurrence {
-    Exited(std::io::Result<Exit>),
-    Signal(Signal),
-    ChildrenChanged,
-    TimePassed,
-    Changed,
-}
-
-/// Drives the process to its end and beyond, until the lifecycle says that the wrapper leaves.
-///
-/// Returns how the process ended.
-pub async fn drive(handle: &Handle, signals: Signals) -> Exit {
-    let (mut stop, mut other, mut children) = signals.split();
-    let mut exited = Some(Box::pin(handle.shared.supervised.borrow_mut().child.exit()));
-    let pid = handle.facts().pid;
-    loop {
-        if let Some(exit) = handle.leaving() {
-            return exit;
-        }
-        let changed = handle.shared.changed.listen();
-        let timeout = handle.next_timeout();
-        let event = async {
-            match &mut exited {
-                Some(exited) => Occurrence::Exited(exited.await),
-                None => future::pending().await,
-            }
-        }
-        .or(async {
-            match timeout {
-                Some(at) => MonotonicClock.sleep_until(at).await,
-                None => future::pending().await,
-            }
-            Occurrence::TimePassed
-        })
-        .or(async { Occurrence::Signal(stop.next().await) })
-        .or(async {
-            changed.await;
-            Occurrence::Changed
-        })
-        .or(async {
-            children.next().await;
-            Occurrence::ChildrenChanged
-        })
-        .or(async { Occurrence::Signal(other.next().await) })
-        .await;
-        match event {
-            Occurrence::Exited(result) => {
-                exited = None;
-                let exit = result.unwrap_or_else(|error| {
-                    // Only a foreign wait can have taken it. Gone it is, and a stale `running` would be worse.
-                    tracing::error!(%error, "the exit status of the process is lost");
-                    Exit::Code(u8::MAX)
-                });
-                handle.apply_or_log(Input::Exited(exit));
-                reaper::reap_orphans(&[]);
-            }
-            Occurrence::Signal(signal) => {
-                if signal.is_stop() {
-                    tracing::info!(%signal, "received");
-                } else {
-                    tracing::debug!(%signal, "received");
-                }
-                handle.observe_exit();
-                handle.apply_or_log(Input::Signal(signal));
-            }
-            Occurrence::TimePassed => handle.apply_or_log(Input::TimePassed),
-            Occurrence::ChildrenChanged => {
-                let ours: &[i32] = if exited.is_some() { &[pid] } else { &[] };
-                reaper::reap_orphans(ours);
-            }
-            Occurrence::Changed => {}
-        }
-        // A flood of signals must not keep the other tasks from running.
-        future::yield_now().await;
     }
 }

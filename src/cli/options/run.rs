@@ -4,11 +4,12 @@
 
 use std::ffi::OsString;
 use std::str::FromStr;
+use std::time::Duration;
 
 use argh::FromArgs;
 
 use crate::access::Listen;
-use crate::lifecycle::{Config, ExitWhenGone, Rewrite};
+use crate::lifecycle::{AfterExit, Config, ExitWhenGone, Rewrite};
 use crate::log;
 use crate::process::child::Program;
 use crate::signal::Signal;
@@ -66,6 +67,16 @@ pub(super) struct Arguments {
     #[argh(option, arg_name = "from:to")]
     rewrite_signal: Vec<Rewrite>,
 
+    /// a program and its arguments, to be run once the process is gone; quoted as for a shell, but
+    /// no shell is run. PROCESS_WRAPPER_EXIT_CODE or _EXIT_SIGNAL, _REQUESTED (true or false),
+    /// _STARTED_AT, _SHUTDOWN_REQUESTED_AT and _EXITED_AT tell it what happened
+    #[argh(option, arg_name = "command")]
+    after_exit: Option<AfterExitCommand>,
+
+    /// end the program of --after-exit after this long: TERM, and KILL 5s later (default: 60s)
+    #[argh(option, default = "Span(AFTER_EXIT_TIMEOUT)", arg_name = "duration")]
+    after_exit_timeout: Span,
+
     /// the form of log lines on stderr: text or json (default: text)
     #[argh(option, default = "log::Format::Text", arg_name = "format")]
     log_format: log::Format,
@@ -74,6 +85,12 @@ pub(super) struct Arguments {
     #[argh(option, default = "log::Level::Info", arg_name = "level")]
     log_level: log::Level,
 }
+
+/// How long the program of `--after-exit` may take unless it is said otherwise.
+const AFTER_EXIT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long it has from TERM to KILL.
+const AFTER_EXIT_GRACE: Duration = Duration::from_secs(5);
 
 impl Arguments {
     /// Puts the options and what followed `--` together.
@@ -97,7 +114,12 @@ impl Arguments {
                 kill_after: self.kill_after.map(|span| span.0),
                 exit_when_gone: self.exit_when_gone.0,
                 rewrites: self.rewrite_signal.into_iter().collect(),
+                after_exit: self.after_exit.as_ref().map(|_| AfterExit {
+                    timeout: self.after_exit_timeout.0,
+                    grace: AFTER_EXIT_GRACE,
+                }),
             },
+            after_exit: self.after_exit.map(|command| command.0),
             log_format: self.log_format,
             log_level: self.log_level,
             program,
@@ -111,6 +133,8 @@ pub(in crate::cli) struct Run {
     /// Where to serve; empty means the default address.
     pub(in crate::cli) listen: Vec<Listen>,
     pub(in crate::cli) lifecycle: Config,
+    /// What runs once the process is gone; there is one exactly if `lifecycle` has limits for it.
+    pub(in crate::cli) after_exit: Option<Program>,
     pub(in crate::cli) log_format: log::Format,
     pub(in crate::cli) log_level: log::Level,
     pub(in crate::cli) program: Program,
@@ -128,6 +152,26 @@ impl FromStr for ExitChoice {
             "unrequested" => Ok(Self(ExitWhenGone::Unrequested)),
             "always" => Ok(Self(ExitWhenGone::Always)),
             _ => Err("write never, unrequested or always"),
+        }
+    }
+}
+
+/// A program with its arguments in one word of ours.
+#[derive(Debug)]
+struct AfterExitCommand(Program);
+
+impl FromStr for AfterExitCommand {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let words = shell_words::split(text).map_err(|_| "a quotation mark is not closed")?;
+        let mut words = words.into_iter().map(OsString::from);
+        match words.next() {
+            Some(name) if !name.is_empty() => Ok(Self(Program {
+                name,
+                arguments: words.collect(),
+            })),
+            Some(_) | None => Err("name a program, for example --after-exit 'rm -f /run/lock'"),
         }
     }
 }

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use super::super::{Action, Config, Deadlines, Exit, ExitWhenGone, Input, Lifecycle, State};
+use super::super::{
+    Action, AfterExit, Config, Deadlines, Exit, ExitWhenGone, Input, Lifecycle, State,
+};
 use super::{deadlines, rewrites, signal};
 use crate::signal::Signal;
 
@@ -21,6 +23,11 @@ enum Fact {
     /// A signal went to the process, from whomever.
     Sent(Signal),
     Exited(Exit),
+    /// The command after the exit was started.
+    Started,
+    /// It got this signal.
+    SentAfterwards(Signal),
+    Ended,
     Left,
 }
 
@@ -40,6 +47,13 @@ impl Model {
                 };
                 let alive = self.exited().is_none();
                 if received.is_stop() {
+                    // Whoever says it twice does not want to wait.
+                    if self.owes() && self.happened(|fact| fact == Fact::Stopped) {
+                        if !self.happened(|fact| fact == Fact::SentAfterwards(Signal::KILL)) {
+                            self.send_afterwards(now, Signal::KILL, &mut actions);
+                        }
+                        self.facts.push((now, Fact::Ended));
+                    }
                     self.facts.push((now, Fact::Stopped));
                 }
                 if alive {
@@ -61,7 +75,12 @@ impl Model {
             }
             Input::Exited(exit) if self.exited().is_none() => {
                 self.facts.push((now, Fact::Exited(exit)));
+                if self.config.after_exit.is_some() {
+                    self.facts.push((now, Fact::Started));
+                    actions.push(Action::RunAfterExit);
+                }
             }
+            Input::AfterExitEnded if self.owes() => self.facts.push((now, Fact::Ended)),
             Input::TimePassed => {
                 if self.force_at().is_some_and(|at| at <= now) {
                     self.send(now, Signal::TERM, true, &mut actions);
@@ -69,11 +88,22 @@ impl Model {
                 if self.kill_at().is_some_and(|at| at <= now) {
                     self.send(now, Signal::KILL, true, &mut actions);
                 }
+                if self.end_at().is_some_and(|at| at <= now) {
+                    self.send_afterwards(now, Signal::TERM, &mut actions);
+                    self.send_afterwards(now, Signal::CONT, &mut actions);
+                }
+                if self.kill_afterwards_at().is_some_and(|at| at <= now) {
+                    self.send_afterwards(now, Signal::KILL, &mut actions);
+                }
             }
-            // Nobody is left to ask, and it exits once.
-            Input::GracefulRequest(_) | Input::ForcefulRequest | Input::Exited(_) => {}
+            // Nobody is left to ask, it exits once, and nothing else runs.
+            Input::GracefulRequest(_)
+            | Input::ForcefulRequest
+            | Input::Exited(_)
+            | Input::AfterExitEnded => {}
         }
         if let Some(exit) = self.exited()
+            && !self.owes()
             && self.may_leave()
             && !self.happened(|fact| fact == Fact::Left)
         {
@@ -94,6 +124,42 @@ impl Model {
         }
     }
 
+    fn send_afterwards(&mut self, now: Duration, signal: Signal, actions: &mut Vec<Action>) {
+        self.facts.push((now, Fact::SentAfterwards(signal)));
+        actions.push(Action::SignalAfterExit(signal));
+    }
+
+    fn when(&self, what: Fact) -> Option<Duration> {
+        let found = self.facts.iter().find(|(_, fact)| *fact == what);
+        found.map(|(at, _)| *at)
+    }
+
+    /// The command after the exit was started and has not ended.
+    fn owes(&self) -> bool {
+        self.when(Fact::Started).is_some() && self.when(Fact::Ended).is_none()
+    }
+
+    /// When the command is told to end.
+    fn end_at(&self) -> Option<Duration> {
+        let term = self.when(Fact::SentAfterwards(Signal::TERM));
+        let limits = self
+            .config
+            .after_exit
+            .filter(|_| self.owes() && term.is_none())?;
+        self.when(Fact::Started)?.checked_add(limits.timeout)
+    }
+
+    /// When the command is killed.
+    fn kill_afterwards_at(&self) -> Option<Duration> {
+        let kill = self.when(Fact::SentAfterwards(Signal::KILL));
+        let limits = self
+            .config
+            .after_exit
+            .filter(|_| self.owes() && kill.is_none())?;
+        let term = self.when(Fact::SentAfterwards(Signal::TERM))?;
+        term.checked_add(limits.grace)
+    }
+
     fn happened(&self, what: impl Fn(Fact) -> bool) -> bool {
         self.facts.iter().any(|(_, fact)| what(*fact))
     }
@@ -106,6 +172,9 @@ impl Model {
             | Fact::Stopped
             | Fact::Sent(_)
             | Fact::Exited(_)
+            | Fact::Started
+            | Fact::SentAfterwards(_)
+            | Fact::Ended
             | Fact::Left => None,
         })
     }
@@ -113,7 +182,14 @@ impl Model {
     fn exited(&self) -> Option<Exit> {
         self.facts.iter().find_map(|(_, fact)| match fact {
             Fact::Exited(exit) => Some(*exit),
-            Fact::Requested(_) | Fact::Forced | Fact::Stopped | Fact::Sent(_) | Fact::Left => None,
+            Fact::Requested(_)
+            | Fact::Forced
+            | Fact::Stopped
+            | Fact::Sent(_)
+            | Fact::Started
+            | Fact::SentAfterwards(_)
+            | Fact::Ended
+            | Fact::Left => None,
         })
     }
 
@@ -137,7 +213,11 @@ impl Model {
             .find(|(_, fact)| match fact {
                 Fact::Requested(_) | Fact::Forced | Fact::Stopped => true,
                 Fact::Sent(signal) => asking.contains(signal),
-                Fact::Exited(_) | Fact::Left => false,
+                Fact::Exited(_)
+                | Fact::Started
+                | Fact::SentAfterwards(_)
+                | Fact::Ended
+                | Fact::Left => false,
             })
             .map(|(at, _)| *at)
     }
@@ -155,7 +235,14 @@ impl Model {
     fn requests(&self) -> impl Iterator<Item = (Duration, Deadlines)> {
         self.facts.iter().filter_map(|(at, fact)| match fact {
             Fact::Requested(deadlines) => Some((*at, *deadlines)),
-            Fact::Forced | Fact::Stopped | Fact::Sent(_) | Fact::Exited(_) | Fact::Left => None,
+            Fact::Forced
+            | Fact::Stopped
+            | Fact::Sent(_)
+            | Fact::Exited(_)
+            | Fact::Started
+            | Fact::SentAfterwards(_)
+            | Fact::Ended
+            | Fact::Left => None,
         })
     }
 
@@ -243,6 +330,10 @@ fn config(rng: &mut fastrand::Rng) -> Config {
             ],
         ),
         rewrites: rewrites(&rules),
+        after_exit: rng.bool().then(|| AfterExit {
+            timeout: duration(rng).unwrap_or(Duration::from_millis(9)),
+            grace: duration(rng).unwrap_or(Duration::from_millis(9)),
+        }),
     }
 }
 
@@ -251,7 +342,8 @@ fn input(rng: &mut fastrand::Rng) -> Input {
         0..5 => Input::GracefulRequest(deadlines(duration(rng), duration(rng))),
         5..7 => Input::ForcefulRequest,
         7..12 => Input::Signal(any_signal(rng)),
-        12 => Input::Exited(match rng.bool() {
+        12 => Input::AfterExitEnded,
+        13 => Input::Exited(match rng.bool() {
             true => Exit::Code(rng.u8(..)),
             false => Exit::Signal {
                 number: rng.u8(1..65),
@@ -298,7 +390,15 @@ fn compare(seed: u64) -> usize {
             model.exited(),
             model.force_at(),
             model.kill_at(),
-            model.force_at().into_iter().chain(model.kill_at()).min(),
+            [
+                model.force_at(),
+                model.kill_at(),
+                model.end_at(),
+                model.kill_afterwards_at(),
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
         );
         assert_eq!(
             (actions, got),

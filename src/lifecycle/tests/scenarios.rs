@@ -4,6 +4,7 @@
 
 mod deadlines;
 mod leaving;
+mod owed;
 mod requests;
 mod signals;
 
@@ -67,6 +68,10 @@ impl Story {
 
     fn exits(&mut self) -> Vec<Action> {
         self.input(Input::Exited(super::EXIT))
+    }
+
+    fn command_ends(&mut self) -> Vec<Action> {
+        self.input(Input::AfterExitEnded)
     }
 
     fn time_passes(&mut self) -> Vec<Action> {

@@ -10,7 +10,7 @@ mod invariants;
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use super::super::{Config, Exit, ExitWhenGone, Input, Lifecycle, Phase};
+use super::super::{AfterExit, Config, Exit, ExitWhenGone, Input, Lifecycle, Phase};
 use super::{EXIT, deadlines, rewrites, secs, signal};
 use crate::signal::Signal;
 use history::History;
@@ -26,16 +26,32 @@ struct Node {
     history: History,
 }
 
-/// Every pair of a graceful signal and a rewrite rule, with every pair of deadlines. What happens after
-/// the exit does not depend on these, so `exit_when_gone` takes turns over them instead of multiplying
-/// them; each of its values still meets every graceful signal, every rule and every deadline.
-fn configs() -> Vec<Config> {
-    let mut configs = Vec::new();
-    let turns = [
+/// Every way to go on after the exit.
+fn turns() -> Vec<(ExitWhenGone, Option<AfterExit>)> {
+    let limits = |timeout, grace| Some(AfterExit { timeout, grace });
+    let mut turns = Vec::new();
+    for exit_when_gone in [
         ExitWhenGone::Never,
         ExitWhenGone::Unrequested,
         ExitWhenGone::Always,
-    ];
+    ] {
+        for after_exit in [
+            None,
+            limits(secs(1), secs(1)),
+            limits(secs(0), Duration::MAX),
+        ] {
+            turns.push((exit_when_gone, after_exit));
+        }
+    }
+    turns
+}
+
+/// Every pair of a graceful signal and a rewrite rule, with every pair of deadlines. What happens after
+/// the exit does not depend on these, so that its options take turns over them instead of multiplying
+/// them; each of their values still meets every graceful signal, every rule and every deadline.
+fn configs() -> Vec<Config> {
+    let mut configs = Vec::new();
+    let turns = turns();
     for graceful in ["QUIT", "TERM", "INT", "USR1"] {
         for rules in [
             "",
@@ -48,12 +64,15 @@ fn configs() -> Vec<Config> {
         ] {
             for force_after in [None, Some(secs(0)), Some(secs(2))] {
                 for kill_after in [None, Some(secs(0)), Some(secs(2))] {
+                    let turn = (configs.len() + configs.len() / 9) % turns.len();
+                    let (exit_when_gone, after_exit) = turns[turn];
                     configs.push(Config {
                         graceful_signal: signal(graceful),
                         force_after,
                         kill_after,
-                        exit_when_gone: turns[(configs.len() + configs.len() / 9) % turns.len()],
+                        exit_when_gone,
                         rewrites: rewrites(rules),
+                        after_exit,
                     });
                 }
             }
@@ -79,6 +98,7 @@ fn inputs() -> Vec<Input> {
         }
     }
     inputs.push(Input::ForcefulRequest);
+    inputs.push(Input::AfterExitEnded);
     inputs.push(Input::Exited(EXIT));
     inputs.push(Input::Exited(Exit::Signal {
         number: 9,
@@ -177,16 +197,12 @@ fn every_reachable_state_and_input_keeps_the_invariants() {
 }
 
 #[test]
-fn every_value_of_exit_when_gone_meets_every_other_option() {
+fn every_way_to_go_on_after_the_exit_meets_every_other_option() {
     let configs = configs();
-    for turn in [
-        ExitWhenGone::Never,
-        ExitWhenGone::Unrequested,
-        ExitWhenGone::Always,
-    ] {
+    for turn in turns() {
         let of_turn: Vec<&Config> = configs
             .iter()
-            .filter(|config| config.exit_when_gone == turn)
+            .filter(|config| (config.exit_when_gone, config.after_exit) == turn)
             .collect();
         for other in &configs {
             assert!(of_turn.iter().any(|config| {

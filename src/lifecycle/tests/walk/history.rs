@@ -25,6 +25,12 @@ pub(super) struct History {
     pub(super) force_at: Option<Duration>,
     /// The shortest time from TERM to KILL that a request named, if one did.
     pub(super) kill_after: Option<Duration>,
+    /// When the command after the exit was started, while it runs.
+    pub(super) runs_since: Option<Duration>,
+    /// When TERM went to the running command.
+    pub(super) term_sent_at: Option<Duration>,
+    /// Whether KILL went to the running command.
+    pub(super) kill_sent: bool,
     /// How the process ended, once it has.
     pub(super) exit: Option<Exit>,
     /// Whether the wrapper was told to leave.
@@ -69,6 +75,11 @@ impl History {
                 }
             }
             Input::Exited(exit) if alive => self.exit = Some(*exit),
+            Input::AfterExitEnded => {
+                self.runs_since = None;
+                self.term_sent_at = None;
+                self.kill_sent = false;
+            }
             Input::GracefulRequest(_)
             | Input::ForcefulRequest
             | Input::Exited(_)
@@ -90,7 +101,16 @@ impl History {
                         self.requested = true;
                     }
                 }
-                Action::Leave(_) => self.left = true,
+                Action::RunAfterExit => self.runs_since = Some(now),
+                Action::SignalAfterExit(Signal::TERM) => self.term_sent_at = Some(now),
+                Action::SignalAfterExit(Signal::KILL) => self.kill_sent = true,
+                Action::SignalAfterExit(_) => {}
+                Action::Leave(_) => {
+                    self.left = true;
+                    self.runs_since = None;
+                    self.term_sent_at = None;
+                    self.kill_sent = false;
+                }
             }
         }
         if self.requested && !requested_before {
@@ -114,6 +134,9 @@ impl History {
                 told_to_stop: self.told_to_stop,
                 requested: self.requested,
                 left: self.left,
+                runs_since: self.runs_since,
+                term_sent_at: self.term_sent_at,
+                kill_sent: self.kill_sent,
                 ..Self::default()
             };
         }

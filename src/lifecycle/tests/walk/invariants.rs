@@ -1,10 +1,12 @@
 //! What must hold of every single step of the machine, each in words beside its assertion.
 //!
-//! Owns the invariants. It never predicts a whole step, which is what `model` does.
+//! Owns the invariants; those of the time after the exit are in `owed`. It never predicts a whole step, which is what `model` does.
+
+mod owed;
 
 use std::time::Duration;
 
-use super::super::super::{Action, Config, ExitWhenGone, Input, Lifecycle, State};
+use super::super::super::{Action, Config, Input, Lifecycle, State};
 use super::history::History;
 use crate::signal::Signal;
 
@@ -32,6 +34,7 @@ impl Step<'_> {
         self.nothing_is_killed_unless_somebody_said_when();
         self.deadlines_come_true_and_are_never_extended();
         self.a_stopped_process_is_continued();
+        self.the_command_after_the_exit_runs_once_and_within_its_time();
         self.the_wrapper_leaves_when_it_should_and_only_then();
     }
 
@@ -41,7 +44,7 @@ impl Step<'_> {
             .iter()
             .filter_map(|action| match action {
                 Action::SignalProcess(signal) => Some(*signal),
-                Action::Leave(_) => None,
+                Action::RunAfterExit | Action::SignalAfterExit(_) | Action::Leave(_) => None,
             })
             .collect()
     }
@@ -57,6 +60,7 @@ impl Step<'_> {
             Input::GracefulRequest(_)
             | Input::ForcefulRequest
             | Input::Exited(_)
+            | Input::AfterExitEnded
             | Input::TimePassed => None,
         }
     }
@@ -128,11 +132,12 @@ impl Step<'_> {
                 "no signal is sent after the exit: {self:#?}"
             );
         }
-        if !self.alive() && !self.is_received() {
+        let can_matter = self.is_received() || self.history.runs_since.is_some();
+        if !self.alive() && !can_matter {
             assert_eq!(
                 (self.before, self.actions),
                 (self.after, [].as_slice()),
-                "after the exit requests, time and further exits change nothing: {self:#?}"
+                "once nothing is owed, requests, time and further exits change nothing: {self:#?}"
             );
         }
     }
@@ -185,7 +190,7 @@ impl Step<'_> {
                 Input::ForcefulRequest => true,
                 Input::GracefulRequest(_) => self.config.graceful_signal == Signal::TERM,
                 Input::TimePassed => due,
-                Input::Signal(_) | Input::Exited(_) => false,
+                Input::Signal(_) | Input::Exited(_) | Input::AfterExitEnded => false,
             };
             assert!(
                 wanted,
@@ -218,6 +223,7 @@ impl Step<'_> {
             | Input::ForcefulRequest
             | Input::Signal(_)
             | Input::Exited(_)
+            | Input::AfterExitEnded
             | Input::TimePassed => {}
         }
     }
@@ -270,7 +276,7 @@ impl Step<'_> {
         }
         assert_eq!(
             self.after.next_timeout(),
-            force_at.or(kill_at),
+            force_at.or(kill_at).or(self.owed_until(&history)),
             "the next timeout is the next deadline: {self:#?}"
         );
         if *self.input == Input::TimePassed {
@@ -302,37 +308,6 @@ impl Step<'_> {
                     "a stopped process sees what it is asked only once it is continued: {self:#?}"
                 );
             }
-        }
-    }
-
-    fn the_wrapper_leaves_when_it_should_and_only_then(&self) {
-        let leaves: Vec<_> = self
-            .actions
-            .iter()
-            .filter(|action| matches!(action, Action::Leave(_)))
-            .collect();
-        let history = self.history_after();
-        let by_itself = match self.config.exit_when_gone {
-            ExitWhenGone::Never => false,
-            ExitWhenGone::Unrequested => !history.requested,
-            ExitWhenGone::Always => true,
-        };
-        let due = history.exit.filter(|_| {
-            // Once: whoever is leaving is not told again.
-            !self.history.left && (history.told_to_stop || by_itself)
-        });
-        assert_eq!(
-            leaves,
-            due.map(Action::Leave).iter().collect::<Vec<_>>(),
-            "the wrapper leaves after the exit, with its status, once it was told to or \
-             exit_when_gone says so, and at no other time: {self:#?}"
-        );
-        if self.history.left {
-            assert_eq!(
-                (self.before, self.actions),
-                (self.after, [].as_slice()),
-                "nothing that comes after leaving changes it: {self:#?}"
-            );
         }
     }
 }

@@ -1,0 +1,89 @@
+//! The loop that waits for whatever happens next.
+//!
+//! Owns the order in which things that happen at once are taken: the exit first. It never decides what
+//! they mean.
+
+use smol::future::{self, FutureExt};
+
+use crate::clock::{Clock, MonotonicClock};
+use crate::lifecycle::{Exit, Input};
+use crate::process::reaper;
+use crate::process::signals::Signals;
+use crate::signal::Signal;
+use crate::supervisor::Handle;
+
+/// What can happen to the driver.
+enum Occurrence {
+    Exited(std::io::Result<Exit>),
+    Signal(Signal),
+    ChildrenChanged,
+    TimePassed,
+    Changed,
+}
+
+/// Drives the process to its end and beyond, until the lifecycle says that the wrapper leaves.
+///
+/// Returns how the process ended.
+pub async fn drive(handle: &Handle, signals: Signals) -> Exit {
+    let (mut stop, mut other, mut children) = signals.split();
+    let mut exited = Some(Box::pin(handle.shared.supervised.borrow_mut().child.exit()));
+    loop {
+        if let Some(exit) = handle.leaving() {
+            return exit;
+        }
+        let changed = handle.shared.changed.listen();
+        let timeout = handle.next_timeout();
+        let event = async {
+            match &mut exited {
+                Some(exited) => Occurrence::Exited(exited.await),
+                None => future::pending().await,
+            }
+        }
+        .or(async {
+            match timeout {
+                Some(at) => MonotonicClock.sleep_until(at).await,
+                None => future::pending().await,
+            }
+            Occurrence::TimePassed
+        })
+        .or(async { Occurrence::Signal(stop.next().await) })
+        .or(async {
+            changed.await;
+            Occurrence::Changed
+        })
+        .or(async {
+            children.next().await;
+            Occurrence::ChildrenChanged
+        })
+        .or(async { Occurrence::Signal(other.next().await) })
+        .await;
+        match event {
+            Occurrence::Exited(result) => {
+                exited = None;
+                let exit = result.unwrap_or_else(|error| {
+                    // Only a foreign wait can have taken it. Gone it is, and a stale `running` would be worse.
+                    tracing::error!(%error, "the exit status of the process is lost");
+                    Exit::Code(u8::MAX)
+                });
+                handle.apply_or_log(Input::Exited(exit));
+                reaper::reap_orphans(&handle.waited_for());
+            }
+            Occurrence::Signal(signal) => {
+                if signal.is_stop() {
+                    tracing::info!(%signal, "received");
+                } else {
+                    tracing::debug!(%signal, "received");
+                }
+                handle.observe_exit();
+                handle.apply_or_log(Input::Signal(signal));
+            }
+            Occurrence::TimePassed => handle.apply_or_log(Input::TimePassed),
+            // Also whenever one of ours has been waited for: until then it hides the orphans behind it.
+            Occurrence::ChildrenChanged | Occurrence::Changed => {
+                reaper::reap_orphans(&handle.waited_for());
+            }
+        }
+        // A flood of signals must not keep the other tasks from running.
+        future::yield_now().await;
+    }
+}
