@@ -69,7 +69,7 @@ pub(super) struct Arguments {
 
     /// a program and its arguments, to be run once the process is gone; quoted as for a shell, but
     /// no shell is run. PROCESS_WRAPPER_EXIT_CODE or _EXIT_SIGNAL, _REQUESTED (true or false),
-    /// _STARTED_AT, _SHUTDOWN_REQUESTED_AT and _EXITED_AT tell it what happened
+    /// _STARTED_AT, _SHUTDOWN_REQUESTED_AT and _EXITED_AT tell it what happened (default: none)
     #[argh(option, arg_name = "command")]
     after_exit: Option<AfterExitCommand>,
 
