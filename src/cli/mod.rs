@@ -11,11 +11,7 @@ use std::ffi::OsString;
 
 /// What the command line asked for, done; the code to exit with.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let split = match arguments::split(arguments) {
-        Ok(split) => split,
-        Err(error) => return usage(&error.to_string()),
-    };
-    match options::parse(split) {
+    match parse(arguments) {
         Ok(options::Command::Run(options)) => run::run(&options),
         Err(options::Refusal::Help(text)) => {
             print(&text);
@@ -23,6 +19,34 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         }
         Err(options::Refusal::Usage(text)) => usage(&text),
     }
+}
+
+/// What becomes of a command line, without carrying it out: for whoever checks the parser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It would be carried out; what was understood, in no stable form.
+    Command(String),
+    /// This text would be printed, and nothing else done.
+    Help(String),
+    /// It would be refused with this text, before anything is started.
+    Usage(String),
+}
+
+/// Reads a command line and does nothing: no I/O, no environment.
+pub fn check(arguments: impl IntoIterator<Item = OsString>) -> Verdict {
+    match parse(arguments) {
+        Ok(command) => Verdict::Command(format!("{command:?}")),
+        Err(options::Refusal::Help(text)) => Verdict::Help(text),
+        Err(options::Refusal::Usage(text)) => Verdict::Usage(text),
+    }
+}
+
+fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<options::Command, options::Refusal> {
+    let split =
+        arguments::split(arguments).map_err(|error| options::Refusal::Usage(error.to_string()))?;
+    options::parse(split)
 }
 
 /// Says what is wrong with the command line.

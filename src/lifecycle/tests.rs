@@ -10,11 +10,24 @@ mod walk;
 
 use std::time::Duration;
 
-use super::{Config, Deadlines, ExitWhenGone, Rewrites};
+// The model takes everything from here.
+use fastrand::Rng;
+
+use super::{
+    Action, AfterExit, Config, Deadlines, Exit, ExitWhenGone, Input, Lifecycle, Rewrites, State,
+};
 use crate::signal::Signal;
 
+#[test]
+fn the_machine_does_what_its_history_demands() {
+    let actions: usize = (0..10_000)
+        .map(|seed| model::compare(&mut Rng::with_seed(seed), &format!("seed {seed}")))
+        .sum();
+    assert!(actions > 50_000, "only {actions} actions were compared");
+}
+
 /// An exit that nobody mistakes for a default.
-const EXIT: super::Exit = super::Exit::Code(7);
+const EXIT: Exit = Exit::Code(7);
 
 /// The unit in which the tests count time.
 fn secs(count: u64) -> Duration {

@@ -10,7 +10,11 @@ use crate::pb::process_wrapper::v1 as pb;
 use crate::supervisor::{AfterExitFacts, Facts};
 
 /// A `google.protobuf.Duration` that must not be negative; unset is `None`.
-pub(super) fn duration(
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` for a negative one or one whose nanoseconds are a second or more.
+pub fn duration(
     field: &str,
     value: Option<&prost_types::Duration>,
 ) -> Result<Option<Duration>, Status> {
@@ -35,7 +39,11 @@ pub(super) fn duration(
 }
 
 /// What `wait_until` asks for; `None` is an answer now.
-pub(super) fn wanted_state(number: i32) -> Result<Option<State>, Status> {
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` for a number that is no state.
+pub fn wanted_state(number: i32) -> Result<Option<State>, Status> {
     match pb::State::try_from(number) {
         Ok(pb::State::Unknown) => Ok(None),
         Ok(pb::State::Running) => Ok(Some(State::Running)),
@@ -49,7 +57,7 @@ pub(super) fn wanted_state(number: i32) -> Result<Option<State>, Status> {
 }
 
 /// The message for the facts.
-pub(super) fn process(facts: &Facts) -> pb::Process {
+pub fn process(facts: &Facts) -> pb::Process {
     let state = match facts.state {
         State::Running => pb::State::Running,
         State::ShuttingDown => pb::State::ShuttingDown,

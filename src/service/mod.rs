@@ -6,7 +6,7 @@
 mod accept;
 mod audit;
 mod control;
-mod convert;
+pub mod convert;
 mod door;
 mod health;
 mod reflection;
