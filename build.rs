@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 const SOURCES: &[&str] = &[
     "proto/process_wrapper.proto",
+    "proto/gitlab_runner_wrapper.proto",
     "proto/grpc/health/v1/health.proto",
     "proto/grpc/reflection/v1/reflection.proto",
     "proto/grpc/reflection/v1alpha/reflection.proto",

@@ -25,6 +25,26 @@ pub enum Address {
     },
 }
 
+impl Address {
+    /// Whether other machines might reach it. A name may lead anywhere, so it counts as reachable.
+    pub fn is_beyond_loopback(&self) -> bool {
+        match self {
+            Self::Unix(_)
+            | Self::Tcp {
+                host: Host::Localhost,
+                ..
+            } => false,
+            Self::Tcp {
+                host: Host::Ip(ip), ..
+            } => !ip.to_canonical().is_loopback(),
+            Self::Tcp {
+                host: Host::Name(_),
+                ..
+            } => true,
+        }
+    }
+}
+
 /// The host of a TCP address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Host {

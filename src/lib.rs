@@ -11,6 +11,7 @@ compile_error!("process-wrapper needs Linux: it rests on pidfds, SO_PEERCRED and
 // L0: decides. No I/O, no async, no clock, no environment, no tracing.
 pub mod access;
 pub mod address;
+pub mod gitlab;
 pub mod lifecycle;
 pub mod pb;
 pub mod reflection;

@@ -17,7 +17,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The name of the golden file, and the command whose `--help` it holds.
-const COMMANDS: &[(&str, &[&str])] = &[("process-wrapper", &[]), ("run", &["run"])];
+const COMMANDS: &[(&str, &[&str])] = &[
+    ("process-wrapper", &[]),
+    ("run", &["run"]),
+    ("wrapper", &["wrapper"]),
+];
 
 /// The widest line of a help text.
 const COLUMNS: usize = 100;

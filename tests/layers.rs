@@ -22,6 +22,7 @@ use std::path::Path;
 const LAYERS: &[(&str, u8)] = &[
     ("access", 0),
     ("address", 0),
+    ("gitlab", 0),
     ("lifecycle", 0),
     ("pb", 0),
     ("reflection", 0),

@@ -61,6 +61,9 @@ pub(super) fn run(options: &Run) -> u8 {
         complain(&error.to_string());
         return FAILED;
     }
+    for warning in &options.warnings {
+        tracing::warn!("{warning}");
+    }
     own::forbid_dumps();
     reaper::become_subreaper();
     let executor = Rc::new(LocalExecutor::new());

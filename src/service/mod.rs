@@ -8,6 +8,7 @@ mod audit;
 mod control;
 pub mod convert;
 mod door;
+mod gitlab;
 mod health;
 mod reflection;
 mod roles;
@@ -22,6 +23,7 @@ use crate::supervisor::Handle;
 pub fn router(handle: &Handle) -> Router {
     let mut router = Router::new();
     control::add(&mut router, handle);
+    gitlab::add(&mut router, handle);
     // Last: these two speak of all that is served, themselves included.
     let mut services = router.services();
     services.insert(health::SERVICE);

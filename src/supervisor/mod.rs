@@ -137,6 +137,16 @@ impl Handle {
         Ok(self.facts())
     }
 
+    /// Asks the process to stop now: TERM, unless TERM or INT was sent already. Idempotent.
+    ///
+    /// # Errors
+    /// The kernel refused the signal; the request stays recorded, its deadlines hold.
+    pub fn forceful_shutdown(&self) -> Result<Facts, SignalError> {
+        self.observe_exit();
+        self.apply(Input::ForcefulRequest)?;
+        Ok(self.facts())
+    }
+
     /// Takes an exit that the driver has not seen yet, so that what comes after it is not mistaken for
     /// its cause.
     fn observe_exit(&self) {

@@ -58,17 +58,24 @@ pub fn setup(options: &[&str], command: &[&str]) -> Setup {
 
 /// The same, with or without the listener.
 pub fn setup_bare(options: &[&str], command: &[&str], listen: bool) -> Setup {
+    setup_with(|wrapper, folder| {
+        wrapper.arg("run");
+        if listen {
+            let socket = folder.join("control.sock");
+            wrapper
+                .arg("--listen")
+                .arg(format!("unix:{}", socket.display()));
+        }
+        wrapper.args(options).arg("--").args(command);
+    })
+}
+
+/// Whatever the command line: `fill` writes it, and may put files into the folder.
+pub fn setup_with(fill: impl FnOnce(&mut Command, &Path)) -> Setup {
     let folder = tempfile::tempdir().unwrap();
     let mut wrapper = Command::new(binary());
     wrapper.env_remove("PROCESS_WRAPPER_ADDRESS");
-    wrapper.arg("run");
-    if listen {
-        wrapper.arg("--listen").arg(format!(
-            "unix:{}",
-            folder.path().join("control.sock").display()
-        ));
-    }
-    wrapper.args(options).arg("--").args(command);
+    fill(&mut wrapper, folder.path());
     wrapper
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -3,6 +3,7 @@
 //! Owns the choice of a command. It never acts on one.
 
 mod run;
+mod wrapper;
 
 use argh::FromArgs;
 
@@ -31,6 +32,7 @@ struct Arguments {
 #[argh(subcommand)]
 enum Subcommand {
     Run(run::Arguments),
+    Wrapper(wrapper::Arguments),
 }
 
 /// A command that can be carried out.
@@ -50,10 +52,15 @@ pub(super) enum Refusal {
 
 /// Reads the arguments.
 pub(super) fn parse(split: Split) -> Result<Command, Refusal> {
-    let own: Vec<&str> = split.own.iter().map(String::as_str).collect();
+    let own = wrapper::with_two_dashes(split.own);
+    let own: Vec<&str> = own.iter().map(String::as_str).collect();
     let arguments =
         Arguments::from_args(&["process-wrapper"], &own).map_err(|exit| match exit.status {
             Ok(()) => Refusal::Help(exit.output),
+            Err(()) if own.contains(&wrapper::NAME) => Refusal::Usage(format!(
+                "{}; what is meant for gitlab-runner goes behind `--`",
+                one_line(&exit.output)
+            )),
             Err(()) => Refusal::Usage(one_line(&exit.output)),
         })?;
     if arguments.version {
@@ -62,6 +69,10 @@ pub(super) fn parse(split: Split) -> Result<Command, Refusal> {
     }
     match arguments.command {
         Some(Subcommand::Run(run)) => Ok(Command::Run(run.validate(split.command))),
+        Some(Subcommand::Wrapper(wrapper)) => wrapper
+            .validate(split.command)
+            .map(Command::Run)
+            .map_err(|refused| Refusal::Usage(refused.to_string())),
         None => Err(Refusal::Usage(
             "a command is missing, `run` for one".to_owned(),
         )),

@@ -123,6 +123,7 @@ impl Arguments {
             log_format: self.log_format,
             log_level: self.log_level,
             program,
+            warnings: Vec::new(),
         }
     }
 }
@@ -138,6 +139,8 @@ pub(in crate::cli) struct Run {
     pub(in crate::cli) log_format: log::Format,
     pub(in crate::cli) log_level: log::Level,
     pub(in crate::cli) program: Program,
+    /// What the user should know before anything is served.
+    pub(in crate::cli) warnings: Vec<String>,
 }
 
 #[derive(Debug)]

@@ -1,0 +1,106 @@
+//! `process-wrapper wrapper` takes GitLab's own command line.
+
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::Signal;
+
+use super::support::client::Client;
+use super::*;
+
+/// The port that the kernel chose, from the log.
+pub(super) fn tcp_address(wrapper: &Wrapper) -> String {
+    let line = wrapper.stderr.wait_for("listening");
+    let at = line.find("tcp://").unwrap();
+    let end = line[at..].find(|c: char| c.is_whitespace() || c == '"');
+    line[at..end.map_or(line.len(), |end| at + end)].to_owned()
+}
+
+#[test]
+fn arguments_are_given_to_the_gitlab_runner_on_path() {
+    let mut wrapper = support::setup_with(|command, folder| {
+        runner(folder, "echo \"$0 $*\"; exit 3");
+        let path = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{}:{path}", folder.display()));
+        let listen = format!("--grpc-listen=unix://{}/control.sock", folder.display());
+        command.args(["wrapper", &listen, "--process-termination-timeout=1m30s"]);
+        command.args(["--", "run", "--config", "a=b", "--", "-x"]);
+    })
+    .start();
+    let line = wrapper.stdout.wait_for("gitlab-runner");
+    assert!(
+        line.ends_with("/gitlab-runner run --config a=b -- -x"),
+        "{line}"
+    );
+    let client = Client::connect(&wrapper.address());
+    assert_eq!(wait_terminated(&client), "exit status 3");
+    wrapper.signal(Signal::SIGTERM);
+    assert_eq!(wrapper.code(), 3);
+}
+
+#[test]
+fn every_interface_is_served_with_a_loud_warning() {
+    let wrapper = support::setup_with(|command, folder| {
+        command.args(["wrapper", "-grpc-listen", "tcp://0.0.0.0:0"]);
+        command.args(["-process-termination-timeout", "3h", "--runner-path"]);
+        command.arg(runner(folder, RUNNER)).args(["--", "run"]);
+    })
+    .start();
+    let warning = wrapper.stderr.wait_for("WHOEVER REACHES");
+    assert!(
+        warning.contains("WARN") && warning.contains("tcp://0.0.0.0"),
+        "{warning}"
+    );
+    let address = tcp_address(&wrapper).replace("0.0.0.0", "127.0.0.1");
+    let client = Client::connect(&address);
+    wrapper.stdout.wait_for("ready");
+    assert_eq!(check(&client).0, pb::Status::Running);
+}
+
+#[test]
+fn what_it_does_not_take_is_exit_code_2_with_advice_and_starts_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("started");
+    let path = runner(folder.path(), &format!("touch {}", mark.display()));
+    for (options, words) in [
+        (
+            &["--strict", "--grpc-listen", "tcp://0.0.0.0:0"][..],
+            &["--strict", "tcp://0.0.0.0:0"][..],
+        ),
+        (
+            &["--config", "/etc/config.toml"],
+            &["--config", "behind `--`"],
+        ),
+        (&["--process-termination-timeout", "-1s"], &["negative"]),
+        (&["--process-termination-timeout", "10"], &["unit", "1m30s"]),
+        (&["--grpc-listen", "http://localhost:7777"], &["tcp://"]),
+        (&["--grpc-listen", "localhost:7777"], &["tcp://"]),
+    ] {
+        let output = Command::new(support::binary())
+            .arg("wrapper")
+            .args(options)
+            .arg("--runner-path")
+            .arg(&path)
+            .args(["--", "run"])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{options:?}: {stderr}");
+        for word in words {
+            assert!(stderr.contains(word), "{word:?} is not in: {stderr}");
+        }
+    }
+    assert!(!mark.exists(), "a process was started");
+}
+
+#[test]
+fn a_runner_that_is_not_there_is_127() {
+    let mut wrapper = support::setup_with(|command, folder| {
+        let listen = format!("unix:{}/control.sock", folder.display());
+        command.args(["wrapper", "--grpc-listen", &listen]);
+        command.args(["--runner-path", "no-such-runner", "--", "run"]);
+    })
+    .start();
+    assert_eq!(wrapper.code(), 127);
+    assert!(wrapper.stderr.all().contains("no-such-runner"));
+}
