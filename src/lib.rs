@@ -30,6 +30,7 @@ pub mod process;
 // L2: the driver and what it is asked for.
 pub mod service;
 pub mod supervisor;
+pub mod systemd;
 
 // L3: the command line.
 pub mod cli;

@@ -40,6 +40,9 @@ const LAYERS: &[(&str, u8)] = &[
     ("process", 1),
     ("service", 2),
     ("supervisor", 2),
+    ("systemd", 2),
+    ("systemd::socket", 1),
+    ("systemd::words", 0),
     ("cli", 3),
     ("main", 3),
 ];
@@ -52,6 +55,7 @@ const HOMES: &[(&str, &str)] = &[
     ("smol::process", "src/process/child.rs"),
     ("async_signal", "src/process/signals.rs"),
     ("h2", "src/grpc/"),
+    ("sd_notify", "src/systemd/socket.rs"),
 ];
 
 /// What layer 0 may not know: I/O, async, clocks, the environment, the log. Types that only describe

@@ -24,6 +24,7 @@ use crate::process::signals::{self, Signals};
 use crate::process::{own, reaper};
 use crate::service::{self, Door};
 use crate::supervisor::{self, Handle};
+use crate::systemd::{self, socket::ServiceManager};
 
 /// How long calls in flight may take to end once the wrapper leaves. Those who wait for a state have
 /// been answered by then; the rest is bounded, because a stop must not hang on a silent peer.
@@ -116,7 +117,16 @@ async fn supervise(
             ))
         })
         .collect();
+    let reporting = match ServiceManager::of_this_process() {
+        Some(manager) => {
+            let told = systemd::ready(manager, &handle, &MonotonicClock).await;
+            let report = systemd::report(manager, told, handle.clone(), MonotonicClock);
+            Some(executor.spawn(report))
+        }
+        None => None,
+    };
     let exit = supervisor::drive(&handle, signals).await;
+    drop(reporting);
     // Nobody new from here on: the sockets go first, then those who are still connected.
     for task in accepting {
         task.cancel().await;

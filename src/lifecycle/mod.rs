@@ -209,6 +209,16 @@ impl Lifecycle {
         }
     }
 
+    /// Whether the wrapper itself was told to stop, and leaves as soon as nothing holds it.
+    pub fn is_told_to_stop(&self) -> bool {
+        match &self.phase {
+            Phase::Running | Phase::Gone(_) => false,
+            Phase::ShuttingDown(shutdown) => shutdown.told_to_stop,
+            Phase::Owing(owing) => owing.told_to_stop,
+            Phase::Left(_) => true,
+        }
+    }
+
     /// How the process ended, once it has.
     pub fn exit(&self) -> Option<Exit> {
         match &self.phase {

@@ -108,6 +108,11 @@ impl Handle {
         self.leaving().is_some()
     }
 
+    /// Whether the wrapper itself was told to stop, other than the process over the API.
+    pub fn is_told_to_stop(&self) -> bool {
+        self.shared.supervised.borrow().lifecycle.is_told_to_stop()
+    }
+
     /// The facts, once `state` or a later one is reached. Dropping the future leaves nothing behind.
     pub async fn wait_until(&self, state: State) -> Facts {
         self.when(|handle| (handle.state() >= state).then(|| handle.facts()))
