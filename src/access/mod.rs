@@ -3,8 +3,19 @@
 //! Owns the roles of listeners and every rule about callers that needs no I/O. It never opens, reads or
 //! asks anything: `net` finds out who calls, `service` asks here and acts.
 
+mod callers;
+mod exposure;
+mod group;
 mod listen;
+mod options;
+mod place;
 mod role;
+pub mod throttle;
 
+pub use callers::{Callers, UNMAPPED};
+pub use exposure::{Exposure, Lack, Protection, exposure};
+pub use group::{Group, gid_of};
 pub use listen::{InvalidListen, Listen};
+pub use options::{Contradiction, InvalidMode, Options, Own, SocketMode, TlsOptions, TokenOptions};
+pub use place::{Doubt, doubt};
 pub use role::{InvalidRole, Role};

@@ -30,12 +30,17 @@ const TRIES: u32 = 16;
 pub struct SocketOptions {
     /// The permission bits of the file: who may write to it may connect. Bits above 0o777 are ignored.
     pub mode: u32,
+    /// The group of the file; `None` leaves it at what the kernel chooses, mostly our own.
+    pub group: Option<u32>,
 }
 
 impl Default for SocketOptions {
     /// Only the user of the wrapper (and root) may connect.
     fn default() -> Self {
-        Self { mode: 0o600 }
+        Self {
+            mode: 0o600,
+            group: None,
+        }
     }
 }
 
@@ -79,7 +84,8 @@ pub async fn bind(address: &Address, options: &SocketOptions) -> Result<Vec<List
 }
 
 fn listen_unix(path: &Path, options: &SocketOptions) -> Result<Listener, BindError> {
-    let (socket, file) = socket_file::listen(path, Mode::from_raw_mode(options.mode & 0o777))?;
+    let mode = Mode::from_raw_mode(options.mode & 0o777);
+    let (socket, file) = socket_file::listen(path, mode, options.group)?;
     let socket =
         Async::new_nonblocking(UnixListener::from(socket)).map_err(|source| BindError::Step {
             step: "watch",

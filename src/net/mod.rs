@@ -7,6 +7,7 @@ mod bind_error;
 pub mod budget;
 pub mod connect;
 pub mod default_address;
+pub mod directory;
 pub mod listen;
 mod lock_file;
 pub mod peer;

@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, CWD, Gid, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
@@ -99,8 +99,12 @@ fn step(step: &'static str, path: &Path) -> impl FnOnce(Errno) -> BindError {
     }
 }
 
-/// Listens on a new socket file at `path` with this mode (permission bits only).
-pub(super) fn listen(path: &Path, mode: Mode) -> Result<(OwnedFd, SocketFile), BindError> {
+/// Listens on a new socket file at `path` with this mode (permission bits only) and group.
+pub(super) fn listen(
+    path: &Path,
+    mode: Mode,
+    group: Option<u32>,
+) -> Result<(OwnedFd, SocketFile), BindError> {
     let names = Names::of(path)?;
     let lock = lock(&names)?;
     clear(&lock, &names, &names.temporary, &names.temporary_name)?;
@@ -123,7 +127,10 @@ pub(super) fn listen(path: &Path, mode: Mode) -> Result<(OwnedFd, SocketFile), B
         id: FileId::of(&found),
         lock,
     };
-    // Nobody can connect before `listen`: nobody ever meets another mode than the right one.
+    // Nobody can connect before `listen`: nobody ever meets another group or mode than the right one.
+    if let Some(group) = group.filter(|group| *group != found.st_gid) {
+        change_group(&file, group).map_err(step("set the group of", &names.temporary))?;
+    }
     if Mode::from_raw_mode(found.st_mode) != mode {
         change_mode(&file, mode).map_err(step("set the mode of", &names.temporary))?;
     }
@@ -181,6 +188,13 @@ fn change_mode(file: &SocketFile, mode: Mode) -> rustix::io::Result<()> {
         return Err(Errno::STALE);
     }
     rustix::fs::chmod(format!("/proc/self/fd/{}", opened.as_raw_fd()), mode)
+}
+
+/// By its name in a directory that we hold, without following a link that somebody put there.
+fn change_group(file: &SocketFile, group: u32) -> rustix::io::Result<()> {
+    let group = Some(Gid::from_raw(group));
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    rustix::fs::chownat(file.lock.directory(), &file.name, None, group, flags)
 }
 
 /// Gives the socket its name, and never at the cost of a file that came there meanwhile.

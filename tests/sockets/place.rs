@@ -48,7 +48,7 @@ impl Place {
 
 pub(crate) fn bind_path(path: &Path, mode: u32) -> Result<Listener, BindError> {
     let address = Address::Unix(path.to_owned());
-    let listeners = smol::block_on(bind(&address, &SocketOptions { mode }))?;
+    let listeners = smol::block_on(bind(&address, &SocketOptions { mode, group: None }))?;
     let [listener] = <[Listener; 1]>::try_from(listeners).unwrap();
     Ok(listener)
 }

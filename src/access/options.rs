@@ -1,0 +1,248 @@
+//! What the command line says about callers, and whether it can be meant.
+//!
+//! Owns the contradictions: an option that has no effect where it stands would leave somebody believing
+//! in a guard, or in a way in, that is not there.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::callers::{Callers, UNMAPPED};
+use super::group::Group;
+use super::listen::Listen;
+use super::role::Role;
+use crate::address::Address;
+
+/// The permission bits of a socket file: who may write may connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketMode(pub u32);
+
+/// Why a text is not the mode of a socket.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not the mode of a socket; write it in octal, for example 0600 or 0660")]
+pub struct InvalidMode(String);
+
+impl FromStr for SocketMode {
+    type Err = InvalidMode;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // The integer parser would let a plus sign pass.
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        match u32::from_str_radix(text, 8) {
+            Ok(mode) if digits && mode <= 0o777 => Ok(Self(mode)),
+            Ok(_) | Err(_) => Err(InvalidMode(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for SocketMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
+/// Where tokens are, and who needs one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenOptions {
+    /// The file: one token in each line.
+    pub file: PathBuf,
+    /// Callers on socket files need none.
+    pub tcp_only: bool,
+}
+
+/// What TLS needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// Our certificate and its chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// Who signs the certificates of callers, PEM. With it they need one.
+    pub client_ca: Option<PathBuf>,
+    /// The names of callers, one of which a certificate must hold; empty: any will do.
+    pub allow_sans: Vec<String>,
+    /// TLS 1.2 is good enough.
+    pub allow_tls12: bool,
+}
+
+/// What the command line says about callers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `--socket-mode`; 0600 if unset.
+    pub socket_mode: Option<SocketMode>,
+    /// `--socket-group`.
+    pub socket_group: Option<Group>,
+    /// `--allow-uid` and `--allow-gid`.
+    pub allowed: Callers,
+    /// `--token-file` and `--token-tcp-only`.
+    pub token: Option<TokenOptions>,
+    /// The options of TLS.
+    pub tls: Option<TlsOptions>,
+    /// Serve even where everybody can call.
+    pub insecure: bool,
+}
+
+/// The wrapper's own effective ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Own {
+    /// User.
+    pub uid: u32,
+    /// Group: that of its socket files unless another is asked for.
+    pub gid: u32,
+}
+
+/// Why options cannot be meant as they stand.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Contradiction {
+    /// The option is about socket files, and there are none.
+    #[error("{0} is for unix sockets, but no --listen is one")]
+    NoSocket(&'static str),
+    /// 65534 was to be allowed.
+    #[error("{0} {UNMAPPED} would let in everybody whom the user namespace does not map; allow \
+             them by another way")]
+    Unmapped(&'static str),
+    /// The mode keeps out whom the option lets in.
+    #[error(
+        "{option} {id} is pointless: a socket of mode {mode} cannot be opened by them; use \
+         --socket-mode 0660 with --socket-group, or 0666"
+    )]
+    Unreachable {
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        id: u32,
+        /// The mode in force.
+        mode: SocketMode,
+    },
+    /// We are the unmapped user ourselves.
+    #[error(
+        "the wrapper runs as user {UNMAPPED}, which cannot be told from unmapped users, so that \
+         nobody could call over a unix socket; run it as another user, or use --allow-uid"
+    )]
+    NobodyMayCall,
+    /// There is no listener that asks for a token.
+    #[error("--token-file has no listener to guard{0}")]
+    NoListenerForToken(&'static str),
+    /// There is no listener that speaks TLS.
+    #[error("--tls-cert is for tcp listeners with the role control or read, but there is none")]
+    NoListenerForTls,
+}
+
+impl Options {
+    /// The mode of socket files.
+    #[must_use]
+    pub fn mode(&self) -> SocketMode {
+        self.socket_mode.unwrap_or(SocketMode(0o600))
+    }
+
+    /// Whether callers of this listener need a token.
+    #[must_use]
+    pub fn needs_token(&self, listen: &Listen) -> bool {
+        let Some(token) = &self.token else {
+            return false;
+        };
+        match (listen.role, &listen.address) {
+            (Role::Health, _) => false,
+            (Role::Read | Role::Control, Address::Unix(_)) => !token.tcp_only,
+            (Role::Read | Role::Control, Address::Tcp { .. }) => true,
+        }
+    }
+
+    /// Whether this listener speaks TLS.
+    #[must_use]
+    pub fn needs_tls(&self, listen: &Listen) -> bool {
+        let is_tcp = match &listen.address {
+            Address::Unix(_) => false,
+            Address::Tcp { .. } => true,
+        };
+        self.tls.is_some() && is_tcp && listen.role > Role::Health
+    }
+
+    /// Who may connect to socket files.
+    #[must_use]
+    pub fn callers(&self, own: Own) -> Callers {
+        let mut callers = self.allowed.clone();
+        callers.uids.push(own.uid);
+        callers
+    }
+
+    /// Checks the options against each other and the listeners.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Contradiction`]. `socket_group` is the number of [`Options::socket_group`].
+    pub fn check(
+        &self,
+        listens: &[Listen],
+        own: Own,
+        socket_group: Option<u32>,
+    ) -> Result<(), Contradiction> {
+        let has_socket = listens
+            .iter()
+            .any(|listen| matches!(listen.address, Address::Unix(_)));
+        let given = [
+            ("--socket-mode", self.socket_mode.is_some()),
+            ("--socket-group", self.socket_group.is_some()),
+            ("--allow-uid", !self.allowed.uids.is_empty()),
+            ("--allow-gid", !self.allowed.gids.is_empty()),
+        ];
+        for (option, is_given) in given {
+            if is_given && !has_socket {
+                return Err(Contradiction::NoSocket(option));
+            }
+        }
+        self.check_allowed(own, socket_group.unwrap_or(own.gid))?;
+        let nobody = self.allowed.uids.is_empty() && self.allowed.gids.is_empty();
+        if has_socket && nobody && own.uid == UNMAPPED {
+            return Err(Contradiction::NobodyMayCall);
+        }
+        if self.token.is_some() && !listens.iter().any(|listen| self.needs_token(listen)) {
+            let tcp_only = self.token.as_ref().is_some_and(|token| token.tcp_only);
+            let why = if tcp_only {
+                ": --token-tcp-only leaves unix sockets out, and no tcp listener is for control or read"
+            } else {
+                ": health listeners ask for none"
+            };
+            return Err(Contradiction::NoListenerForToken(why));
+        }
+        if self.tls.is_some() && !listens.iter().any(|listen| self.needs_tls(listen)) {
+            return Err(Contradiction::NoListenerForTls);
+        }
+        Ok(())
+    }
+
+    fn check_allowed(&self, own: Own, socket_group: u32) -> Result<(), Contradiction> {
+        let mode = self.mode();
+        // Whether somebody else's membership gets him through is not ours to know: the bit is enough.
+        let for_others = mode.0 & 0o022 != 0;
+        for &id in &self.allowed.uids {
+            let option = "--allow-uid";
+            if id == UNMAPPED {
+                return Err(Contradiction::Unmapped(option));
+            }
+            // Root opens every file.
+            if id != own.uid && id != 0 && !for_others {
+                return Err(Contradiction::Unreachable { option, id, mode });
+            }
+        }
+        for &id in &self.allowed.gids {
+            let option = "--allow-gid";
+            if id == UNMAPPED {
+                return Err(Contradiction::Unmapped(option));
+            }
+            // The file's own group is judged by the group's bits, whatever others may.
+            let reachable = if id == socket_group {
+                mode.0 & 0o020 != 0
+            } else {
+                for_others
+            };
+            if !reachable {
+                return Err(Contradiction::Unreachable { option, id, mode });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! Options that contradict each other, and those that do not.
+
+use super::*;
+
+const OWN: Own = Own { uid: 999, gid: 998 };
+
+fn listens(texts: &[&str]) -> Vec<Listen> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn socket() -> Vec<Listen> {
+    listens(&["unix:/a"])
+}
+
+fn allowing(uids: &[u32], gids: &[u32], mode: u32) -> Options {
+    Options {
+        socket_mode: Some(SocketMode(mode)),
+        allowed: Callers {
+            uids: uids.to_vec(),
+            gids: gids.to_vec(),
+        },
+        ..Options::default()
+    }
+}
+
+#[test]
+fn who_cannot_open_the_socket_cannot_be_allowed() {
+    for (uids, gids, mode, group, fits) in [
+        (&[1000][..], &[][..], 0o600, None, false),
+        (&[1000], &[], 0o620, None, true),
+        (&[1000], &[], 0o666, None, true),
+        (&[1000], &[], 0o644, None, false),
+        (&[999], &[], 0o600, None, true),
+        (&[0], &[], 0o600, None, true),
+        (&[], &[50], 0o600, None, false),
+        (&[], &[50], 0o660, Some(50), true),
+        (&[], &[50], 0o660, None, true),
+        (&[], &[50], 0o606, Some(50), false),
+        (&[], &[998], 0o606, None, false),
+        (&[], &[50], 0o606, None, true),
+    ] {
+        let checked = allowing(uids, gids, mode).check(&socket(), OWN, group);
+        assert_eq!(checked.is_ok(), fits, "{uids:?} {gids:?} {mode:o}: {checked:?}");
+        if let Err(error) = checked {
+            assert!(matches!(error, Contradiction::Unreachable { .. }), "{error}");
+        }
+    }
+}
+
+#[test]
+fn the_unmapped_user_is_never_allowed() {
+    let unmapped = |uids: &[u32], gids: &[u32]| allowing(uids, gids, 0o666);
+    for options in [unmapped(&[UNMAPPED], &[]), unmapped(&[], &[UNMAPPED])] {
+        let error = options.check(&socket(), OWN, None).unwrap_err();
+        assert!(matches!(error, Contradiction::Unmapped(_)), "{error}");
+    }
+    let own = Own { uid: UNMAPPED, gid: 1 };
+    let nobody = Options::default().check(&socket(), own, None);
+    assert_eq!(nobody, Err(Contradiction::NobodyMayCall));
+    assert_eq!(allowing(&[0], &[], 0o600).check(&socket(), own, None), Ok(()));
+    let tcp = listens(&["tcp://localhost:0"]);
+    assert_eq!(Options::default().check(&tcp, own, None), Ok(()));
+}
+
+#[test]
+fn options_for_sockets_need_one() {
+    let tcp = listens(&["tcp://localhost:0"]);
+    let group = Options {
+        socket_group: Some(Group::Number(1)),
+        ..Options::default()
+    };
+    for options in [allowing(&[], &[], 0o666), group] {
+        let error = options.check(&tcp, OWN, None).unwrap_err();
+        assert!(matches!(error, Contradiction::NoSocket(_)), "{error}");
+        assert_eq!(options.check(&socket(), OWN, None), Ok(()));
+    }
+}
+
+fn token(tcp_only: bool) -> Options {
+    Options {
+        token: Some(TokenOptions {
+            file: "t".into(),
+            tcp_only,
+        }),
+        ..Options::default()
+    }
+}
+
+#[test]
+fn a_token_needs_a_listener_that_asks_for_it() {
+    for (texts, tcp_only, fits) in [
+        (&["unix:/a"][..], false, true),
+        (&["unix:/a"], true, false),
+        (&["unix:/a", "read=tcp://localhost:0"], true, true),
+        (&["unix:/a", "health=tcp://localhost:0"], true, false),
+        (&["health=unix:/a"], false, false),
+    ] {
+        let checked = token(tcp_only).check(&listens(texts), OWN, None);
+        assert_eq!(checked.is_ok(), fits, "{texts:?} {tcp_only}");
+    }
+    let needed = |text: &str| token(true).needs_token(&text.parse().unwrap());
+    assert!(needed("tcp://[::1]:0") && !needed("unix:/a") && !needed("health=tcp://[::1]:0"));
+    assert!(token(false).needs_token(&"read=unix:/a".parse().unwrap()));
+}
+
+#[test]
+fn tls_is_for_tcp_and_never_for_health() {
+    let options = Options {
+        tls: Some(TlsOptions {
+            certificate: "c".into(),
+            key: "k".into(),
+            client_ca: None,
+            allow_sans: Vec::new(),
+            allow_tls12: false,
+        }),
+        ..Options::default()
+    };
+    for (text, fits) in [
+        ("tcp://localhost:0", true),
+        ("read=tcp://localhost:0", true),
+        ("health=tcp://localhost:0", false),
+        ("unix:/a", false),
+    ] {
+        assert_eq!(options.needs_tls(&text.parse().unwrap()), fits, "{text}");
+        let checked = options.check(&listens(&[text]), OWN, None);
+        assert_eq!(checked.is_ok(), fits, "{text}");
+    }
+}
+
+#[test]
+fn modes_are_octal() {
+    for (text, mode) in [("600", 0o600), ("0660", 0o660), ("777", 0o777), ("0", 0)] {
+        assert_eq!(text.parse(), Ok(SocketMode(mode)));
+    }
+    for text in ["", "0o600", "+600", "-1", "1777", "888", "rw"] {
+        assert!(text.parse::<SocketMode>().is_err(), "{text}");
+    }
+}

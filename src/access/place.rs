@@ -1,0 +1,54 @@
+//! Where a socket file is safe from others.
+//!
+//! Owns the judgement on one directory of its path. Whoever may rename what lies in one of them may put
+//! a socket of his own in the place of ours, and be asked and told what was meant for us.
+
+use super::callers::UNMAPPED;
+
+/// The bit that keeps others from renaming what is not theirs, `inode(7)`.
+const STICKY: u32 = 0o1000;
+
+/// Why others could put another socket in the place of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Doubt {
+    /// The directory belongs to this user, neither root nor us.
+    #[error("belongs to user {0}")]
+    Owner(u32),
+    /// Everybody may rename what lies in it.
+    #[error("is open to everybody (its mode is {0:o}, without the sticky bit)")]
+    Mode(u32),
+}
+
+/// What is wrong with a directory of this owner and mode (permission bits and the three above them).
+/// An owner whom our user namespace does not map cannot be judged and passes: `/` in a container may
+/// be like that.
+#[must_use]
+pub fn doubt(owner: u32, mode: u32, own: u32) -> Option<Doubt> {
+    if owner != own && owner != 0 && owner != UNMAPPED {
+        return Some(Doubt::Owner(owner));
+    }
+    let open = mode & 0o002 != 0 && mode & STICKY == 0;
+    open.then_some(Doubt::Mode(mode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_safe_when_only_we_and_root_can_rename_in_it() {
+        for (owner, mode, doubted) in [
+            (1000, 0o700, None),
+            (0, 0o755, None),
+            (0, 0o1777, None),
+            (0, 0o775, None),
+            (UNMAPPED, 0o755, None),
+            (0, 0o777, Some(Doubt::Mode(0o777))),
+            (UNMAPPED, 0o777, Some(Doubt::Mode(0o777))),
+            (1001, 0o700, Some(Doubt::Owner(1001))),
+            (1001, 0o1777, Some(Doubt::Owner(1001))),
+        ] {
+            assert_eq!(doubt(owner, mode, 1000), doubted, "{owner} {mode:o}");
+        }
+    }
+}
