@@ -98,8 +98,10 @@ pub enum Contradiction {
     #[error("{0} is for unix sockets, but no --listen is one")]
     NoSocket(&'static str),
     /// 65534 was to be allowed.
-    #[error("{0} {UNMAPPED} would let in everybody whom the user namespace does not map; allow \
-             them by another way")]
+    #[error(
+        "{0} {UNMAPPED} would let in everybody whom the user namespace does not map; allow \
+             them by another way"
+    )]
     Unmapped(&'static str),
     /// The mode keeps out whom the option lets in.
     #[error(

@@ -4,6 +4,7 @@
 //! to the wrapped process, bytes and all.
 
 mod arguments;
+mod doors;
 mod options;
 mod run;
 

@@ -11,6 +11,7 @@ use smol::LocalExecutor;
 use smol::future;
 
 use crate::access::Listen;
+use crate::cli::doors::{self, DoorError};
 use crate::cli::options::Run;
 use crate::cli::{FAILED, USAGE, complain};
 use crate::clock::MonotonicClock;
@@ -18,11 +19,10 @@ use crate::grpc::limits::Limits;
 use crate::grpc::server::Server;
 use crate::lifecycle::Exit;
 use crate::net::default_address::{self, Environment};
-use crate::net::listen::{self, BindError, Listener, SocketOptions};
 use crate::process::child::{self, Child, SpawnError};
 use crate::process::signals::{self, Signals};
 use crate::process::{own, reaper};
-use crate::service::{self, Door};
+use crate::service;
 use crate::supervisor::{self, Handle};
 use crate::systemd::{self, socket::ServiceManager};
 
@@ -36,7 +36,7 @@ enum StartError {
     #[error(transparent)]
     DefaultAddress(#[from] default_address::DefaultAddressError),
     #[error(transparent)]
-    Bind(#[from] BindError),
+    Door(#[from] DoorError),
     #[error("signal handlers could not be installed: {0}")]
     Signals(std::io::Error),
     #[error(transparent)]
@@ -47,8 +47,8 @@ impl StartError {
     fn status(&self) -> u8 {
         match self {
             Self::DefaultAddress(_) => USAGE,
-            Self::Bind(error) if error.is_usage() => USAGE,
-            Self::Bind(_) | Self::Signals(_) => FAILED,
+            Self::Door(error) if error.is_usage() => USAGE,
+            Self::Door(_) | Self::Signals(_) => FAILED,
             Self::Spawn(error) => error.status(),
         }
     }
@@ -148,9 +148,10 @@ fn poll_in_place<F: Future + Unpin>(future: &mut F) -> impl Future<Output = F::O
     future
 }
 
-async fn bind(options: &Run) -> Result<Vec<(Listener, Rc<Door>)>, StartError> {
+/// The listeners that were asked for, or the one that is there when nobody says.
+async fn bind(options: &Run) -> Result<Vec<doors::Guarded>, StartError> {
     let default;
-    let addresses = if options.listen.is_empty() {
+    let listens = if options.listen.is_empty() {
         let environment = Environment::of_this_process();
         let address = default_address::prepare_default_address(&environment)?;
         default = [Listen::control(address)];
@@ -158,17 +159,5 @@ async fn bind(options: &Run) -> Result<Vec<(Listener, Rc<Door>)>, StartError> {
     } else {
         &options.listen[..]
     };
-    let mut listeners = Vec::new();
-    for Listen { role, address } in addresses {
-        for listener in listen::bind(address, &SocketOptions::default()).await? {
-            let address = listener.local_address();
-            tracing::info!(%role, %address, "listening");
-            let door = Door {
-                role: *role,
-                listener: address.to_string(),
-            };
-            listeners.push((listener, Rc::new(door)));
-        }
-    }
-    Ok(listeners)
+    Ok(doors::open(listens, &options.access).await?)
 }

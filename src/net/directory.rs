@@ -10,7 +10,9 @@ use crate::access::{Doubt, doubt};
 
 /// A directory in which others could put another socket in the place of ours.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the directory {directory:?} {why}, so that others could put their own socket in our place")]
+#[error(
+    "the directory {directory:?} {why}, so that others could put their own socket in our place"
+)]
 pub struct Replaceable {
     /// The directory.
     pub directory: PathBuf,

@@ -2,6 +2,7 @@
 //!
 //! Owns the loop that takes connections. It never reads a byte of one.
 
+use std::fmt::Debug;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,15 +19,17 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes connections for as long as the task lives. It never gives up: a listener that is gone would leave
 /// the process without control.
-pub async fn accept<C: Clock>(
+pub async fn accept<C: Clock + Debug>(
     listener: Listener,
-    door: Rc<Door>,
+    door: Rc<Door<C>>,
     server: Server<C>,
     executor: Rc<LocalExecutor<'static>>,
     clock: C,
 ) {
     loop {
         match listener.accept().await {
+            // Dropped, and so closed, without a byte.
+            Ok((_, peer)) if !door.lets_in(&peer) => {}
             Ok((stream, peer)) => {
                 let (server, door) = (server.clone(), Rc::clone(&door));
                 executor

@@ -1,8 +1,9 @@
 //! The audit log: one line for every call that changes something, and for every refusal.
 //!
 //! Owns what these lines say: who, from where, what, and what came of it. It never says a secret, and it
-//! never decides.
+//! never decides. The messages of all of them begin with `audit`.
 
+use crate::grpc::gate::Asked;
 use crate::grpc::router::Context;
 use crate::grpc::status::Status;
 use crate::net::peer::Peer;
@@ -12,18 +13,26 @@ pub(super) fn called<T>(context: &Context, result: &Result<T, Status>) {
     let peer = &context.peer;
     let method = context.method;
     match result {
-        Ok(_) => tracing::info!(audit = true, %peer, method, outcome = "done", "call"),
+        Ok(_) => tracing::info!(%peer, method, outcome = "done", "audit: called"),
         Err(status) => tracing::warn!(
-            audit = true, %peer, method, outcome = ?status.code, reason = %status.message, "call"
+            %peer, method, outcome = ?status.code, reason = %status.message, "audit: called"
         ),
     }
 }
 
-/// A call that may not begin.
-pub(super) fn refused(peer: &Peer, listener: &str, path: &str, status: &Status) {
+/// A call may not begin. `held_back` refusals before it were not logged.
+pub(super) fn refused(asked: &Asked<'_>, listener: &str, status: &Status, held_back: u64) {
     tracing::warn!(
-        audit = true, %peer, listener, method = shortened(path), outcome = ?status.code,
-        reason = %status.message, "call refused"
+        peer = %asked.peer, listener, method = shortened(asked.path),
+        outcome = ?status.code, reason = %status.message, held_back, "audit: call refused"
+    );
+}
+
+/// A connection may not begin. `held_back` refusals before it were not logged.
+pub(super) fn turned_away(peer: &Peer, listener: &str, reason: &str, held_back: u64) {
+    tracing::warn!(
+        %peer, listener, outcome = "closed", reason, held_back,
+        "audit: connection refused"
     );
 }
 

@@ -40,9 +40,16 @@ fn who_cannot_open_the_socket_cannot_be_allowed() {
         (&[], &[50], 0o606, None, true),
     ] {
         let checked = allowing(uids, gids, mode).check(&socket(), OWN, group);
-        assert_eq!(checked.is_ok(), fits, "{uids:?} {gids:?} {mode:o}: {checked:?}");
+        assert_eq!(
+            checked.is_ok(),
+            fits,
+            "{uids:?} {gids:?} {mode:o}: {checked:?}"
+        );
         if let Err(error) = checked {
-            assert!(matches!(error, Contradiction::Unreachable { .. }), "{error}");
+            assert!(
+                matches!(error, Contradiction::Unreachable { .. }),
+                "{error}"
+            );
         }
     }
 }
@@ -54,10 +61,16 @@ fn the_unmapped_user_is_never_allowed() {
         let error = options.check(&socket(), OWN, None).unwrap_err();
         assert!(matches!(error, Contradiction::Unmapped(_)), "{error}");
     }
-    let own = Own { uid: UNMAPPED, gid: 1 };
+    let own = Own {
+        uid: UNMAPPED,
+        gid: 1,
+    };
     let nobody = Options::default().check(&socket(), own, None);
     assert_eq!(nobody, Err(Contradiction::NobodyMayCall));
-    assert_eq!(allowing(&[0], &[], 0o600).check(&socket(), own, None), Ok(()));
+    assert_eq!(
+        allowing(&[0], &[], 0o600).check(&socket(), own, None),
+        Ok(())
+    );
     let tcp = listens(&["tcp://localhost:0"]);
     assert_eq!(Options::default().check(&tcp, own, None), Ok(()));
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use argh::FromArgs;
 
-use crate::access::Listen;
+use crate::access::{self, Callers, Group, Listen, SocketMode};
 use crate::lifecycle::{AfterExit, Config, ExitWhenGone, Rewrite};
 use crate::log;
 use crate::process::child::Program;
@@ -45,6 +45,27 @@ pub(super) struct Arguments {
     /// in $XDG_RUNTIME_DIR or /tmp; PROCESS_WRAPPER_ADDRESS overrides it)
     #[argh(option, arg_name = "[role=]address")]
     listen: Vec<Listen>,
+
+    /// permissions of unix sockets, octal: who may write may connect (default: 0600)
+    #[argh(option, arg_name = "mode")]
+    socket_mode: Option<SocketMode>,
+
+    /// group of unix sockets, by name or number (default: the wrapper's own)
+    #[argh(option, arg_name = "group")]
+    socket_group: Option<Group>,
+
+    /// user who may call over unix sockets besides the wrapper's own; repeatable
+    #[argh(option, arg_name = "uid")]
+    allow_uid: Vec<u32>,
+
+    /// primary group whose members may call over unix sockets; repeatable
+    #[argh(option, arg_name = "gid")]
+    allow_gid: Vec<u32>,
+
+    /// serve even where strangers could call: in plaintext beyond loopback, or on a unix socket in
+    /// a directory of others
+    #[argh(switch)]
+    insecure: bool,
 
     /// the signal that asks the process to drain (default: QUIT)
     #[argh(option, default = "Signal::QUIT", arg_name = "signal")]
@@ -108,6 +129,16 @@ impl Arguments {
         };
         Run {
             listen: self.listen,
+            access: access::Options {
+                socket_mode: self.socket_mode,
+                socket_group: self.socket_group,
+                allowed: Callers {
+                    uids: self.allow_uid,
+                    gids: self.allow_gid,
+                },
+                insecure: self.insecure,
+                ..access::Options::default()
+            },
             lifecycle: Config {
                 graceful_signal: self.graceful_signal,
                 force_after: self.force_after.map(|span| span.0),
@@ -133,6 +164,8 @@ impl Arguments {
 pub(in crate::cli) struct Run {
     /// Where to serve; empty means the default address.
     pub(in crate::cli) listen: Vec<Listen>,
+    /// Who may call there.
+    pub(in crate::cli) access: access::Options,
     pub(in crate::cli) lifecycle: Config,
     /// What runs once the process is gone; there is one exactly if `lifecycle` has limits for it.
     pub(in crate::cli) after_exit: Option<Program>,

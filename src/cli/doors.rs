@@ -1,0 +1,161 @@
+//! From `--listen` and the options about callers to listeners with their doors.
+//!
+//! Owns the order: what contradicts itself is refused before anything is bound, and what would be open
+//! to everybody before anybody is let in. The judgements are in `access`.
+
+use std::rc::Rc;
+
+use crate::access::{
+    Contradiction, Exposure, Group, Lack, Listen, Options, Own, Protection, exposure, gid_of,
+};
+use crate::address::{Address, Host};
+use crate::clock::MonotonicClock;
+use crate::net::directory::{self, Replaceable};
+use crate::net::listen::{self, BindError, Listener, SocketOptions};
+use crate::service::Door;
+
+/// Where groups are looked up, `group(5)`.
+const GROUP_FILE: &str = "/etc/group";
+
+/// Why there are no listeners.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DoorError {
+    #[error(transparent)]
+    Contradiction(#[from] Contradiction),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error("--socket-group {name:?} is not in {GROUP_FILE}{why}; write its number")]
+    Group { name: String, why: String },
+    #[error("{listen} is refused: {why}; or accept it with --insecure")]
+    Exposed { listen: Listen, why: Lack },
+    #[error("{listen} is refused: {why}; use another one, or accept it with --insecure")]
+    Directory { listen: Listen, why: Replaceable },
+}
+
+impl DoorError {
+    /// Whether the same command would fail again.
+    pub(super) fn is_usage(&self) -> bool {
+        match self {
+            Self::Bind(error) => error.is_usage(),
+            Self::Contradiction(_)
+            | Self::Group { .. }
+            | Self::Exposed { .. }
+            | Self::Directory { .. } => true,
+        }
+    }
+}
+
+/// A listener and what is asked of those who come to it.
+pub(super) type Guarded = (Listener, Rc<Door<MonotonicClock>>);
+
+/// Listens on all of them. Where `options` say `insecure`, what others could reach is a warning.
+pub(super) async fn open(listens: &[Listen], options: &Options) -> Result<Vec<Guarded>, DoorError> {
+    let own = Own {
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+    };
+    let group = options.socket_group.as_ref().map(number_of).transpose()?;
+    options.check(listens, own, group)?;
+    let socket_options = SocketOptions {
+        mode: options.mode().0,
+        group,
+    };
+    let mut guarded = Vec::new();
+    let mut warned = false;
+    for listen in listens {
+        check_place(listen, options, own)?;
+        // Before it is bound, if the address says it all; a name says it once it has been resolved.
+        judge(listen, &listen.address, options)?;
+        for listener in listen::bind(&listen.address, &socket_options).await? {
+            let address = listener.local_address();
+            let judged = judge(listen, &address, options)?;
+            tracing::info!(role = %listen.role, %address, "listening");
+            warn(&address, judged, &mut warned);
+            let callers = options.callers(own);
+            let door = Door::new(listen.role, address.to_string(), callers, MonotonicClock);
+            guarded.push((listener, Rc::new(door)));
+        }
+    }
+    Ok(guarded)
+}
+
+fn number_of(group: &Group) -> Result<u32, DoorError> {
+    match group {
+        Group::Number(number) => Ok(*number),
+        Group::Name(name) => {
+            let unknown = |why: String| DoorError::Group {
+                name: name.clone(),
+                why,
+            };
+            let file = std::fs::read(GROUP_FILE).map_err(|error| unknown(format!(": {error}")))?;
+            gid_of(name, &String::from_utf8_lossy(&file)).ok_or_else(|| unknown(String::new()))
+        }
+    }
+}
+
+/// Refuses a socket file that others could replace by their own.
+fn check_place(listen: &Listen, options: &Options, own: Own) -> Result<(), DoorError> {
+    let Address::Unix(path) = &listen.address else {
+        return Ok(());
+    };
+    match directory::replaceable(path, own.uid) {
+        // `bind` says it better.
+        Err(_) | Ok(None) => Ok(()),
+        Ok(Some(why)) if options.insecure => {
+            tracing::warn!(%why, "insecure: another socket could be put in the place of ours");
+            Ok(())
+        }
+        Ok(Some(why)) => {
+            let listen = listen.clone();
+            Err(DoorError::Directory { listen, why })
+        }
+    }
+}
+
+/// Refuses a port that strangers could call on, unless that was accepted.
+fn judge(listen: &Listen, address: &Address, options: &Options) -> Result<Exposure, DoorError> {
+    let protection = Protection {
+        tls: options.needs_tls(listen),
+        client_certificates: options
+            .tls
+            .as_ref()
+            .is_some_and(|tls| tls.client_ca.is_some()),
+        token: options.needs_token(listen),
+    };
+    let judged = match address {
+        Address::Tcp {
+            host: Host::Ip(ip), ..
+        } => exposure(*ip, listen.role, protection),
+        // Judged when they have been resolved.
+        Address::Tcp {
+            host: Host::Localhost | Host::Name(_),
+            ..
+        }
+        | Address::Unix(_) => Exposure::Guarded,
+    };
+    match judged {
+        Exposure::Beyond(why) if !options.insecure => Err(DoorError::Exposed {
+            listen: listen.clone(),
+            why,
+        }),
+        Exposure::Guarded | Exposure::EveryLocalUser | Exposure::Beyond(_) => Ok(judged),
+    }
+}
+
+/// Says what was not refused. That local users can call is said once.
+fn warn(address: &Address, judged: Exposure, warned: &mut bool) {
+    match judged {
+        Exposure::Guarded => {}
+        Exposure::EveryLocalUser => {
+            if !std::mem::replace(warned, true) {
+                tracing::warn!(
+                    %address,
+                    "every user of this machine can call here; use --token-file, or a unix socket"
+                );
+            }
+        }
+        Exposure::Beyond(why) => {
+            tracing::warn!(%address, %why, "insecure: strangers can call here")
+        }
+    }
+}

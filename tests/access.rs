@@ -1,0 +1,21 @@
+//! Who may call: listeners, identities, roles. Each refusal is shown, and that who should get in does.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by them"
+)]
+
+mod support;
+
+#[path = "access/call.rs"]
+mod call;
+#[path = "access/roles.rs"]
+mod roles;
+#[path = "access/sockets.rs"]
+mod sockets;
+#[path = "access/usage.rs"]
+mod usage;
+#[path = "access/user.rs"]
+mod user;

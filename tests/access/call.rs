@@ -1,0 +1,91 @@
+//! Calls that never send their message: what is answered was decided without it.
+
+use process_wrapper::address::Address;
+use process_wrapper::grpc::client::{CallOptions, handshake};
+use process_wrapper::grpc::{Code, Limits, Status};
+use process_wrapper::net::connect::connect;
+use process_wrapper::net::stream::Stream;
+use smol::future::{FutureExt as _, or};
+
+use crate::support::DEADLINE;
+
+pub(crate) const INITIATE: &str = crate::support::client::SHUTDOWN;
+pub(crate) const GET_STATE: &str = crate::support::client::GET_STATE;
+pub(crate) const HEALTH: &str = "/grpc.health.v1.Health/Check";
+pub(crate) const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+
+/// What comes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// There is no connection, or it is closed without a byte.
+    Closed,
+    /// Refused without its message.
+    Refused(Code),
+    /// The server wants the message.
+    Admitted,
+}
+
+/// Opens a call on a connection and sends no message. Where the call is expected to be refused its stream
+/// stays open, so that the refusal did not wait for a message. Otherwise the stream is half-closed, and
+/// only whoever wanted a message says that there was none: so nothing is ever carried out.
+pub(crate) fn probe_on(
+    stream: Stream,
+    path: &str,
+    options: CallOptions,
+    expected: Outcome,
+) -> Outcome {
+    let call = async {
+        let limits = Limits::default();
+        let started = handshake(stream, "localhost", &limits).await;
+        let Ok((channel, connection)) = started else {
+            return Outcome::Closed;
+        };
+        let call = async {
+            let (requests, mut responses) = match channel.open(path, options).await {
+                Ok(opened) => opened,
+                Err(status) => return outcome(status),
+            };
+            let _open = match expected {
+                Outcome::Refused(_) => Some(requests),
+                Outcome::Closed | Outcome::Admitted => {
+                    requests.finish().await;
+                    None
+                }
+            };
+            match responses.receive::<()>().await {
+                Ok(_) => Outcome::Admitted,
+                Err(status) => outcome(status),
+            }
+        };
+        let driven = async {
+            let _ = connection.await;
+            std::future::pending().await
+        };
+        or(call, driven).await
+    };
+    let deadline = async {
+        smol::Timer::after(DEADLINE).await;
+        panic!("{path}: neither refused nor admitted")
+    };
+    smol::block_on(call.or(deadline))
+}
+
+fn outcome(status: Status) -> Outcome {
+    let closed = [Code::Unavailable, Code::Cancelled, Code::Unknown];
+    if closed.contains(&status.code) {
+        Outcome::Closed
+    } else if status.message.contains("none was sent") {
+        Outcome::Admitted
+    } else {
+        Outcome::Refused(status.code)
+    }
+}
+
+/// The same on a new connection.
+pub(crate) fn probe(address: &str, path: &str, expected: Outcome) -> Outcome {
+    let address: Address = address.parse().unwrap();
+    match smol::block_on(connect(&address)) {
+        Ok(stream) => probe_on(stream, path, CallOptions::default(), expected),
+        Err(_) => Outcome::Closed,
+    }
+}

@@ -1,0 +1,234 @@
+//! Socket files and other users of the same machine.
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::process::Command;
+
+use crate::call::{GET_STATE, INITIATE, Outcome, probe};
+use crate::support::client::Client;
+use crate::support::{DRAINS, Wrapper, start_ready};
+use crate::user::{JOB, as_user, is_root};
+
+/// A wrapper whose folder others may enter.
+fn start(options: &[&str]) -> Wrapper {
+    let wrapper = start_ready(options, DRAINS);
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(wrapper.folder.path(), mode).unwrap();
+    wrapper
+}
+
+const OPEN: &str = "--socket-mode=666";
+
+/// Whether a caller of these ids gets an answer.
+fn is_let_in(wrapper: &Wrapper, ids: (u32, u32)) -> bool {
+    let expected = Outcome::Admitted;
+    let address = wrapper.address();
+    match as_user(ids, || probe(&address, GET_STATE, expected)) {
+        Outcome::Admitted => true,
+        Outcome::Closed => false,
+        Outcome::Refused(code) => panic!("{code:?}"),
+    }
+}
+
+#[test]
+fn by_default_only_the_own_user_may_connect() {
+    if !is_root() {
+        return;
+    }
+    let wrapper = start(&[]);
+    let connected = as_user(JOB, || UnixStream::connect(wrapper.socket()));
+    assert_eq!(connected.unwrap_err().kind(), ErrorKind::PermissionDenied);
+    assert!(is_let_in(&wrapper, (0, 0)));
+}
+
+#[test]
+fn whom_the_mode_lets_through_the_credentials_still_stop() {
+    if !is_root() {
+        return;
+    }
+    let wrapper = start(&[OPEN, "--allow-uid=1000", "--allow-gid=2000"]);
+    for (ids, let_in) in [
+        ((0, 0), true),
+        ((1000, 1000), true),
+        ((1001, 2000), true),
+        (JOB, false),
+        ((2000, 1000), false),
+        ((65534, 2000), false),
+        ((65534, 0), false),
+    ] {
+        assert_eq!(is_let_in(&wrapper, ids), let_in, "{ids:?}");
+    }
+    let line = wrapper.stderr.wait_for("connection refused");
+    assert!(line.contains("uid=4711 gid=4711 pid="), "{line}");
+}
+
+#[test]
+fn a_refused_peer_is_closed_without_a_byte() {
+    if !is_root() {
+        return;
+    }
+    let wrapper = start(&[OPEN]);
+    // Silent, and with a preface: neither is answered.
+    for sent in [&b""[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+        let (read, seen) = as_user(JOB, || {
+            let mut socket = UnixStream::connect(wrapper.socket()).unwrap();
+            let deadline = Some(crate::support::DEADLINE);
+            socket.set_read_timeout(deadline).unwrap();
+            let _ = socket.write_all(sent);
+            let mut seen = Vec::new();
+            (socket.read_to_end(&mut seen), seen)
+        });
+        assert_eq!(seen, b"");
+        assert!(
+            matches!(&read, Ok(0)) || read.is_err_and(|e| e.kind() == ErrorKind::ConnectionReset)
+        );
+    }
+    // The wrapper is unmoved.
+    Client::connect(&wrapper.address()).get_state();
+}
+
+#[test]
+fn grpcurl_of_another_user_is_refused() {
+    let Some(grpcurl) = crate::support::peers::find("grpcurl") else {
+        return;
+    };
+    if !is_root() {
+        return;
+    }
+    let wrapper = start(&[OPEN, "--allow-uid=1000"]);
+    // Where others may run it; by another process, as one that is being written cannot be executed, and
+    // a child of another test would hold it open.
+    let copy = wrapper.folder.path().join("grpcurl");
+    let copied = Command::new("cp").args([&grpcurl, &copy]).status();
+    assert!(copied.unwrap().success());
+    let list = |ids| {
+        let output = as_user(ids, || {
+            Command::new(&copy)
+                .args([
+                    "-plaintext",
+                    "-unix",
+                    "-max-time",
+                    "2",
+                    "-connect-timeout",
+                    "2",
+                ])
+                .args([wrapper.socket().to_str().unwrap(), "list"])
+                .current_dir("/")
+                .output()
+                .unwrap()
+        });
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let service = "process_wrapper.v1.ProcessWrapper";
+    assert!(list((1000, 1000)).contains(service));
+    assert!(!list(JOB).contains(service));
+}
+
+#[test]
+fn mode_and_group_are_there_before_anybody_can_connect() {
+    if !is_root() {
+        return;
+    }
+    let wrapper = start(&["--socket-mode=660", "--socket-group=2000"]);
+    let found = wrapper.socket().metadata().unwrap();
+    assert_eq!((found.mode() & 0o7777, found.gid()), (0o660, 2000));
+    // The mode lets the group through to us, and we do not let it in.
+    assert!(!is_let_in(&wrapper, (1000, 2000)));
+    let wrapper = start(&[
+        "--socket-mode=660",
+        "--socket-group=2000",
+        "--allow-gid=2000",
+    ]);
+    assert!(is_let_in(&wrapper, (1000, 2000)));
+    assert!(!is_let_in(&wrapper, (1000, 1000)));
+}
+
+/// Everything that somebody might do to a socket by way of its directory.
+fn attack(folder: &Path) -> Vec<&'static str> {
+    let at = |name: &str| folder.join(name);
+    let mut done = Vec::new();
+    let mut attempt = |what, succeeded: bool| {
+        if succeeded {
+            done.push(what);
+        }
+    };
+    attempt("removed", std::fs::remove_file(at("control.sock")).is_ok());
+    let moved = std::fs::rename(at("control.sock"), at("moved")).is_ok();
+    attempt("moved", moved);
+    let socket = UnixListener::bind(at("mine")).is_ok();
+    attempt("bound another", socket);
+    let over = std::fs::rename(at("mine"), at("control.sock")).is_ok();
+    attempt("replaced", over);
+    let link = std::os::unix::fs::symlink("/nowhere", at("control.sock")).is_ok();
+    attempt("linked", link);
+    let hard = std::fs::hard_link(at("control.sock"), at("hard")).is_ok();
+    attempt("hard-linked", hard);
+    attempt(
+        "unlocked",
+        std::fs::remove_file(at("control.sock.lock")).is_ok(),
+    );
+    let lock = std::fs::File::open(at("control.sock.lock")).is_ok();
+    attempt("opened the lock", lock);
+    let mode = std::fs::Permissions::from_mode(0o777);
+    let changed = std::fs::set_permissions(at("control.sock"), mode.clone()).is_ok();
+    attempt("changed the mode", changed);
+    let folder_changed = std::fs::set_permissions(folder, mode).is_ok();
+    attempt("changed the folder", folder_changed);
+    attempt(
+        "moved the folder",
+        std::fs::rename(folder, "/tmp/taken").is_ok(),
+    );
+    attempt(
+        "removed the folder",
+        std::fs::remove_dir_all(folder).is_ok(),
+    );
+    attempt("connected", UnixStream::connect(at("control.sock")).is_ok());
+    done
+}
+
+#[test]
+fn another_user_cannot_open_replace_or_hijack_the_socket() {
+    if !is_root() {
+        return;
+    }
+    // A folder that others may enter, and one in which they may even make files.
+    for mode in [0o755, 0o1777] {
+        let wrapper = start(&[]);
+        let folder = wrapper.folder.path();
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(folder, permissions).unwrap();
+        let inode = wrapper.socket().metadata().unwrap().ino();
+        let mut done = as_user(JOB, || attack(folder));
+        if mode == 0o1777 {
+            // He may make files of his own. None of them is in our place.
+            done.retain(|what| *what != "bound another");
+        }
+        assert_eq!(done, Vec::<&str>::new(), "{mode:o}");
+        let found = wrapper.socket().metadata().unwrap();
+        assert_eq!((found.ino(), found.mode() & 0o777), (inode, 0o600));
+        let admitted = Outcome::Admitted;
+        assert_eq!(probe(&wrapper.address(), INITIATE, admitted), admitted);
+    }
+}
+
+#[test]
+fn a_socket_that_another_user_put_there_first_is_not_used() {
+    if !is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let sticky = std::fs::Permissions::from_mode(0o1777);
+    std::fs::set_permissions(folder.path(), sticky).unwrap();
+    let path = folder.path().join("s");
+    let _theirs = as_user(JOB, || UnixListener::bind(&path).unwrap());
+    let output = Command::new(crate::support::binary())
+        .args(["run", "--listen", &format!("unix:{}", path.display())])
+        .args(["--", "true"])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("in use"), "{stderr}");
+}
