@@ -8,8 +8,38 @@
     reason = "a test fails by them"
 )]
 
+#[path = "peers/clients.rs"]
+mod clients;
 #[path = "peers/health.rs"]
 mod health;
+#[path = "peers/interop.rs"]
+mod interop;
 #[path = "peers/reflection.rs"]
 mod reflection;
+#[path = "peers/server.rs"]
+mod server;
+#[path = "peers/suites.rs"]
+mod suites;
 mod support;
+
+use std::process::{Command, Stdio};
+
+/// How a program of others ended, and what it printed.
+struct Output {
+    success: bool,
+    text: String,
+}
+
+/// Runs it to its end, which must come before the deadline.
+fn run(command: &mut Command) -> Output {
+    command.stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    let stdout = support::Lines::read(process.stdout.take().unwrap());
+    let stderr = support::Lines::read(process.stderr.take().unwrap());
+    let status = support::wait_for_exit(&mut process);
+    Output {
+        success: status.success(),
+        text: [stdout.all(), stderr.all()].join("\n"),
+    }
+}

@@ -20,6 +20,7 @@ use super::exchange::{Exchange, SharedStream};
 use super::gate::{Asked, Gate};
 use super::head::{Head, trailers_only, validate};
 use super::limits::Limits;
+use super::page;
 use super::router::{Context, Router};
 use super::status::{Code, Status};
 use crate::clock::Clock;
@@ -102,6 +103,10 @@ async fn answer<C: Clock>(
     let Head { path, timeout } = match validate(&parts) {
         Ok(head) => head,
         Err(rejection) => {
+            if let Some(text) = caller.router.find_page(&rejection, parts.uri.path()) {
+                page::send(respond, text);
+                return Code::Ok;
+            }
             let _ = respond.send_response(rejection.to_response(), true);
             return rejection.status().code;
         }

@@ -17,6 +17,7 @@ pub mod limits;
 pub mod message;
 pub mod metadata;
 mod outgoing;
+mod page;
 pub mod router;
 pub mod server;
 pub mod status;

@@ -14,6 +14,7 @@ use http::HeaderMap;
 use prost::Message;
 
 use super::exchange::Exchange;
+use super::head::Rejection;
 use super::status::Status;
 use crate::net::peer::Peer;
 
@@ -37,6 +38,7 @@ type Handler = Rc<dyn Fn(Context, Exchange) -> Answer>;
 #[derive(Default)]
 pub struct Router {
     methods: HashMap<&'static str, Handler>,
+    pages: HashMap<&'static str, &'static str>,
 }
 
 impl Router {
@@ -81,6 +83,12 @@ impl Router {
         self.methods.insert(path, handler);
     }
 
+    /// Answers requests that are not gRPC with this text, at this path, where they would be refused
+    /// otherwise. No gate is asked: everybody who may connect can read it.
+    pub fn page(&mut self, path: &'static str, text: &'static str) {
+        self.pages.insert(path, text);
+    }
+
     /// The full names of the services that have methods here.
     #[must_use]
     pub fn services(&self) -> BTreeSet<&'static str> {
@@ -95,6 +103,17 @@ impl Router {
         self.methods
             .get_key_value(path)
             .map(|(path, handler)| (*path, Rc::clone(handler)))
+    }
+
+    /// The text for a request that was refused like this.
+    pub(super) fn find_page(&self, rejection: &Rejection, path: &str) -> Option<&'static str> {
+        match rejection {
+            Rejection::Method | Rejection::ContentType => self.pages.get(path).copied(),
+            Rejection::Te
+            | Rejection::Timeout(_)
+            | Rejection::Repeated(_)
+            | Rejection::Encoding => None,
+        }
     }
 }
 
