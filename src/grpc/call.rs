@@ -104,7 +104,7 @@ async fn answer<C: Clock>(
         Ok(head) => head,
         Err(rejection) => {
             if let Some(text) = caller.router.find_page(&rejection, parts.uri.path()) {
-                page::send(respond, text);
+                page::send(body, respond, text).await;
                 return Code::Ok;
             }
             let _ = respond.send_response(rejection.to_response(), true);
