@@ -7,7 +7,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 /// A clock that does not jump, and sleeps on it.
-pub trait Clock: Clone + 'static {
+pub trait Clock: Clone + Unpin + 'static {
     /// The time now.
     fn now(&self) -> Instant;
 

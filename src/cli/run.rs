@@ -15,7 +15,7 @@ use crate::cli::doors::{self, DoorError};
 use crate::cli::options::Run;
 use crate::cli::{FAILED, USAGE, complain};
 use crate::clock::MonotonicClock;
-use crate::grpc::limits::Limits;
+use crate::grpc::limits::{Limits, connections_for};
 use crate::grpc::server::Server;
 use crate::lifecycle::Exit;
 use crate::net::default_address::{self, Environment};
@@ -100,7 +100,10 @@ async fn supervise(
     );
     let server = Server::new(
         service::router(&handle),
-        Limits::default(),
+        Limits {
+            max_connections: connections_for(own::descriptor_limit()),
+            ..Limits::default()
+        },
         MonotonicClock,
         Rc::clone(&executor),
     );

@@ -8,6 +8,7 @@ use std::any::Any;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use smol::future::{FutureExt as _, or};
 use super::exchange::{Exchange, SharedStream};
 use super::gate::{Asked, Gate};
 use super::head::{Head, trailers_only, validate};
+use super::in_flight::{InFlight, Running};
 use super::limits::Limits;
 use super::page;
 use super::router::{Context, Router};
@@ -34,11 +36,13 @@ pub(super) struct Caller<C> {
     pub(super) router: Rc<Router>,
     pub(super) limits: Limits,
     pub(super) clock: C,
+    pub(super) calls: Rc<InFlight>,
 }
 
-/// Runs a call to its end. It never panics.
+/// Runs a call to its end, for as long as which it is counted. It never panics.
 pub(super) async fn run<C: Clock>(
     caller: Rc<Caller<C>>,
+    _running: Running<C>,
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
 ) {
@@ -108,6 +112,7 @@ async fn answer<C: Clock>(
                 return Code::Ok;
             }
             let _ = respond.send_response(rejection.to_response(), true);
+            caller.calls.made_progress();
             return rejection.status().code;
         }
     };
@@ -131,12 +136,13 @@ async fn answer<C: Clock>(
     let Some((method, handler)) = caller.router.find(path) else {
         let status = Status::unimplemented("there is no such method");
         let _ = respond.send_response(trailers_only(&status, http::HeaderMap::new()), true);
+        caller.calls.made_progress();
         return status.code;
     };
     // A timeout that the clock cannot hold is as good as none.
     let deadline = timeout.and_then(|timeout| caller.clock.now().checked_add(timeout));
     let max_message = caller.limits.max_message;
-    let stream = SharedStream::new(body, respond, max_message);
+    let stream = SharedStream::new(body, respond, max_message, Rc::clone(&caller.calls));
     let exchange = Exchange::new(stream.clone(), max_message);
     let context = Context {
         peer: Rc::clone(&caller.peer),
@@ -170,10 +176,20 @@ async fn answer<C: Clock>(
         poll_fn(|cx| stream.poll_closed(cx)).await;
         End::Closed
     };
-    let end = or(closed, or(expired(&caller.clock, deadline), work)).await;
+    let told = async {
+        caller.calls.told_to_end().await;
+        End::Status(Status::new(
+            Code::Unavailable,
+            "the connection has to end; call again on a new one",
+        ))
+    };
+    // Last, what most calls never wait for.
+    let rest = or(told, stuck(caller, &stream));
+    let end = or(closed, or(expired(&caller.clock, deadline), or(work, rest))).await;
     match end {
         End::Status(status) => {
             stream.end(&status);
+            caller.calls.made_progress();
             status.code
         }
         End::Closed => {
@@ -201,6 +217,22 @@ async fn expired<C: Clock>(clock: &C, deadline: Option<Instant>) -> End {
         Code::DeadlineExceeded,
         "the deadline passed before the call ended",
     ))
+}
+
+/// Completes when the client has had something to read for too long and left no room for it in the
+/// stream's window.
+async fn stuck<C: Clock>(caller: &Caller<C>, stream: &SharedStream) -> End {
+    loop {
+        // Nobody has to wake this: it is polled after each poll of the handler, which is what gets stuck.
+        let gone = poll_fn(|_| stream.stuck().map_or(Poll::Pending, Poll::Ready)).await;
+        caller.clock.sleep(caller.limits.write_timeout).await;
+        if stream.stuck() == Some(gone) {
+            return End::Status(Status::new(
+                Code::Cancelled,
+                "the client did not read the answer",
+            ));
+        }
+    }
 }
 
 pub(super) fn report_panic(what: &str, panic: &(dyn Any + Send)) {

@@ -1,122 +1,253 @@
 //! One connection on the server, from its preface to its last frame.
 //!
-//! Owns the h2 connection: one task polls it to the end and starts a task for each stream. Owns the
-//! connection's own clock too: the deadline for the preface and the steps of a drain. It never waits
-//! for a call.
+//! Owns the h2 connection: one task polls it to the end and starts a task for each stream. It does what
+//! `lifetime` decides about its end, and never waits for a call.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
-use h2::Reason;
-use h2::server::{Builder, Connection};
+use h2::server::{Builder, Connection, SendResponse};
+use h2::{Ping, PingPong, Reason, RecvStream};
+use http::Request;
 use smol::LocalExecutor;
-use smol::future::or;
+use smol::future::yield_now;
 use smol::io::{AsyncRead, AsyncWrite};
 
 use super::call::{self, Caller};
-use super::drain::Drain;
+use super::drain::Watch;
+use super::in_flight::InFlight;
+use super::lifetime::{Cause, Facts, Lifetime, Step};
 use super::limits::Limits;
+use super::watched::{Seen, Watched};
 use crate::clock::Clock;
 use crate::net::budget::Budgeted;
 
-/// The preface and the header of a SETTINGS frame (RFC 9113, sections 3.4 and 4.1). h2 says when the
-/// first has come but not the second; whoever has sent this many bytes is no silent socket.
-const GREETING: usize = 24 + 9;
+type Io<IO, C> = Budgeted<Watched<IO, C>>;
 
-/// What the connection's clock can ask for next.
-enum Cue {
-    /// The time for the greeting is over.
-    GreetingDue,
-    /// The server drains: no new calls.
-    Drain,
-    /// The drain took too long: no more patience for calls.
-    BoundPassed,
-    /// The last frames took too long as well.
-    CloseNow,
+/// A new stream.
+type Call = (Request<RecvStream>, SendResponse<Bytes>);
+
+/// What comes instead of a call.
+enum Else {
+    /// The connection's lifetime asks for something.
+    Step(Step),
+    /// There is no more to come.
+    Over(Option<h2::Error>),
 }
-
-type NextCue<'a> = Pin<Box<dyn Future<Output = Cue> + 'a>>;
 
 /// Serves a connection until it ends.
 pub(super) async fn run<C, IO>(
     io: IO,
     caller: Rc<Caller<C>>,
     executor: &LocalExecutor<'static>,
-    drain: &Drain,
+    mut timers: Timers<C>,
 ) where
     C: Clock,
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let Caller { limits, clock, .. } = &*caller;
-    let io = Budgeted::new(io, limits.read_budget);
-    let received = io.received();
-    let mut cue: NextCue<'_> = {
-        let greeting = clock.sleep(limits.handshake_timeout);
-        Box::pin(or(drain_begins(drain), async {
-            greeting.await;
-            Cue::GreetingDue
-        }))
-    };
-
-    let handshake = builder(limits).handshake::<_, Bytes>(io);
-    let greeted = or(async { Err(cue.as_mut().await) }, async {
-        Ok(handshake.await)
+    let limits = &caller.limits;
+    let calls = Rc::clone(&caller.calls);
+    let io = Watched::new(io, limits, caller.clock.clone(), Rc::clone(&calls));
+    let seen = io.seen();
+    timers.seen = Some(Rc::clone(&seen));
+    let mut handshake =
+        builder(limits).handshake::<_, Bytes>(Budgeted::new(io, limits.read_budget));
+    let greeted = poll_fn(|cx| {
+        if let Poll::Ready(step) = timers.poll_step(cx) {
+            return Poll::Ready(Err(step));
+        }
+        let greeted = Pin::new(&mut handshake).poll(cx).map(Ok);
+        if greeted.is_pending() {
+            return timers.poll_step(cx).map(Err);
+        }
+        greeted
     });
     let mut connection = match greeted.await {
         Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return log_end(&caller, &error),
+        Ok(Err(error)) => return log_error(&caller, &error),
         // Nothing has begun, so nothing needs an end.
-        Err(Cue::GreetingDue | Cue::Drain | Cue::BoundPassed | Cue::CloseNow) => return,
+        Err(step) => return log_step(&caller, step),
     };
+    let mut pings = connection.ping_pong();
 
     loop {
-        // The cue first: a connection that always has a request must not hold it up.
-        let next = or(async { Err(cue.as_mut().await) }, async {
-            Ok(connection.accept().await)
-        });
-        match next.await {
-            Ok(Some(Ok((request, respond)))) => {
+        // The budget of the stream ends h2's reading, but while there are calls to accept h2 is asked again.
+        if seen.in_a_row() >= limits.read_budget {
+            yield_now().await;
+            seen.others_ran();
+        }
+        match poll_fn(|cx| poll_next(&mut connection, &mut timers, cx)).await {
+            Ok((_, mut respond)) if calls.running() >= most_running(limits) => {
+                // Streams that are reset do not count for h2, but their calls may still be about to end.
+                respond.send_reset(Reason::REFUSED_STREAM);
+            }
+            Ok((request, respond)) => {
+                let running = calls.enter(caller.clock.clone());
                 executor
-                    .spawn(call::run(Rc::clone(&caller), request, respond))
+                    .spawn(call::run(Rc::clone(&caller), running, request, respond))
                     .detach();
             }
-            Ok(Some(Err(error))) => return log_end(&caller, &error),
-            Ok(None) => return,
-            Err(Cue::GreetingDue) if received.bytes() < GREETING => return,
-            Err(Cue::GreetingDue) => cue = Box::pin(drain_begins(drain)),
-            Err(Cue::Drain) => {
-                connection.graceful_shutdown();
-                cue = Box::pin(async {
-                    drain.bound_passed(clock).await;
-                    Cue::BoundPassed
-                });
+            Err(Else::Step(step)) => {
+                log_step(&caller, step);
+                match step {
+                    Step::Wait(_) => {}
+                    Step::Ping => ping(pings.as_mut()).await,
+                    Step::Leave(_) => connection.graceful_shutdown(),
+                    Step::EndCalls(_) => calls.end_all(),
+                    Step::Close(cause) => connection.abrupt_shutdown(reason(cause)),
+                    Step::Drop(_) => return,
+                }
             }
-            Err(Cue::BoundPassed) => {
-                close(&mut connection);
-                let close = clock.sleep(limits.close_timeout);
-                cue = Box::pin(async {
-                    close.await;
-                    Cue::CloseNow
-                });
-            }
-            Err(Cue::CloseNow) => return,
+            Err(Else::Over(None)) => return,
+            Err(Else::Over(Some(error))) => return log_error(&caller, &error),
         }
     }
 }
 
-async fn drain_begins(drain: &Drain) -> Cue {
-    drain.begun().await;
-    Cue::Drain
+fn poll_next<C, IO>(
+    connection: &mut Connection<Io<IO, C>, Bytes>,
+    timers: &mut Timers<C>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Call, Else>>
+where
+    C: Clock,
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    // The timers first: a connection that always has a request must not hold them up.
+    if let Poll::Ready(step) = timers.poll_step(cx) {
+        return Poll::Ready(Err(Else::Step(step)));
+    }
+    match connection.poll_accept(cx) {
+        Poll::Ready(Some(Ok(call))) => Poll::Ready(Ok(call)),
+        Poll::Ready(Some(Err(error))) => Poll::Ready(Err(Else::Over(Some(error)))),
+        Poll::Ready(None) => Poll::Ready(Err(Else::Over(None))),
+        // What was just read and written may have changed the facts.
+        Poll::Pending => {
+            let step = timers.poll_step(cx);
+            if let (Poll::Pending, Some(seen)) = (&step, &timers.seen) {
+                seen.others_ran();
+            }
+            step.map(|step| Err(Else::Step(step)))
+        }
+    }
 }
 
-/// Ends all streams and says goodbye. Polling goes on until that is written.
-fn close<IO>(connection: &mut Connection<IO, Bytes>)
-where
-    IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-{
-    connection.abrupt_shutdown(Reason::NO_ERROR);
+/// The decisions about a connection's end, and the one timer that wakes its task for them.
+pub(super) struct Timers<C> {
+    clock: C,
+    lifetime: Lifetime,
+    calls: Rc<InFlight>,
+    drain: Watch,
+    seen: Option<Rc<Seen>>,
+    alarm: Option<Alarm>,
+}
+
+struct Alarm {
+    at: Instant,
+    timer: Pin<Box<dyn Future<Output = ()>>>,
+}
+
+impl<C: Clock> Timers<C> {
+    /// The timers of a connection that was accepted at `now`.
+    pub(super) fn new(
+        now: Instant,
+        limits: Limits,
+        serial: u64,
+        clock: C,
+        calls: Rc<InFlight>,
+        drain: Watch,
+    ) -> Self {
+        Self {
+            clock,
+            lifetime: Lifetime::new(now, limits, serial),
+            calls,
+            drain,
+            seen: None,
+            alarm: None,
+        }
+    }
+
+    /// The next step, unless it is to wait; then the task is woken when there may be another.
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        let drain = self.drain.poll_bound(cx);
+        self.calls.wake_at_end(cx);
+        loop {
+            let now = self.clock.now();
+            let facts = self.facts(now, drain);
+            let step = self.lifetime.step(now, &facts);
+            let Step::Wait(at) = step else {
+                return Poll::Ready(step);
+            };
+            let Some(at) = at else { return Poll::Pending };
+            // An alarm that comes too early only makes us look again. Setting one for each call would
+            // cost more than that.
+            let alarm = match self.alarm.take() {
+                Some(alarm) if alarm.at <= at => alarm,
+                Some(_) | None => Alarm {
+                    at,
+                    timer: Box::pin(self.clock.sleep_until(at)),
+                },
+            };
+            let alarm = self.alarm.insert(alarm);
+            if alarm.timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.alarm = None;
+        }
+    }
+
+    fn facts(&self, now: Instant, drain: Option<Instant>) -> Facts {
+        let seen = self.seen.as_deref();
+        Facts {
+            greeted: seen.is_some_and(Seen::greeted),
+            calls: self.calls.running(),
+            idle_since: self.calls.idle_since(),
+            read_at: seen.map_or(now, Seen::read_at),
+            blocked_since: seen.and_then(Seen::blocked_since),
+            flooded: seen.is_some_and(Seen::flooded),
+            evicted: self.calls.evicted(),
+            drain,
+        }
+    }
+}
+
+/// Asks for a sign of life. Any byte that comes is one, so nobody waits for the answer itself.
+async fn ping(pings: Option<&mut PingPong>) {
+    if let Some(pings) = pings {
+        poll_fn(|cx| {
+            // The last answer has to be taken before there can be another question.
+            let _ = pings.poll_pong(cx);
+            Poll::Ready(())
+        })
+        .await;
+        // A connection that has ended says so itself.
+        let _ = pings.send_ping(Ping::opaque());
+    }
+}
+
+/// How many calls of a connection may run. Twice as many as streams: a client that resets all it has and
+/// opens new ones at once is within its rights, and the old calls end with their next poll.
+fn most_running(limits: &Limits) -> usize {
+    usize::try_from(limits.max_concurrent_streams)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(2)
+}
+
+const fn reason(cause: Cause) -> Reason {
+    match cause {
+        Cause::Flood => Reason::ENHANCE_YOUR_CALM,
+        Cause::Handshake
+        | Cause::Idle
+        | Cause::Evicted
+        | Cause::Blocked
+        | Cause::Silent
+        | Cause::Age
+        | Cause::Drain => Reason::NO_ERROR,
+    }
 }
 
 fn builder(limits: &Limits) -> Builder {
@@ -127,11 +258,25 @@ fn builder(limits: &Limits) -> Builder {
         .initial_window_size(limits.stream_window)
         .initial_connection_window_size(limits.connection_window)
         .max_send_buffer_size(limits.max_send_buffer)
+        .data_frame_budget(limits.data_frame_budget)
         .max_pending_accept_reset_streams(limits.max_pending_accept_resets)
         .max_local_error_reset_streams(Some(limits.max_local_error_resets));
     builder
 }
 
-fn log_end<C>(caller: &Caller<C>, error: &h2::Error) {
+fn log_error<C>(caller: &Caller<C>, error: &h2::Error) {
     tracing::debug!(peer = %caller.peer, %error, "connection ended");
+}
+
+fn log_step<C>(caller: &Caller<C>, step: Step) {
+    match step {
+        Step::Close(Cause::Flood) => tracing::warn!(
+            peer = %caller.peer,
+            "connection closed: too many frames that bring no call forward"
+        ),
+        Step::Wait(_) | Step::Ping => {}
+        Step::Leave(_) | Step::EndCalls(_) | Step::Close(_) | Step::Drop(_) => {
+            tracing::debug!(peer = %caller.peer, ?step, "connection ends");
+        }
+    }
 }

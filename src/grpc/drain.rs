@@ -4,10 +4,13 @@
 //! connection watches the switch and closes itself.
 
 use std::cell::Cell;
-use std::future::pending;
+use std::future::{Future as _, pending};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Context;
 use std::time::Instant;
 
-use event_listener::Event;
+use event_listener::{Event, EventListener};
 use smol::future::or;
 
 use crate::clock::Clock;
@@ -23,9 +26,9 @@ pub(super) struct Drain {
 
 impl Drain {
     /// Counts a connection in for as long as the guard lives.
-    pub(super) fn enter(&self) -> Entered<'_> {
+    pub(super) fn enter(self: &Rc<Self>) -> Entered {
         self.open.set(self.open.get().saturating_add(1));
-        Entered(self)
+        Entered(Rc::clone(self))
     }
 
     /// Begins the drain, or shortens it: of several bounds the earliest counts.
@@ -35,14 +38,11 @@ impl Drain {
         self.changed.notify(usize::MAX);
     }
 
-    /// Completes when the drain has begun.
-    pub(super) async fn begun(&self) {
-        loop {
-            let changed = self.changed.listen();
-            if self.bound.get().is_some() {
-                return;
-            }
-            changed.await;
+    /// A look at the drain for one connection.
+    pub(super) fn watch(self: &Rc<Self>) -> Watch {
+        Watch {
+            drain: Rc::clone(self),
+            changed: self.changed.listen(),
         }
     }
 
@@ -84,11 +84,28 @@ impl Drain {
     }
 }
 
+/// One connection's look at the drain.
+#[derive(Debug)]
+pub(super) struct Watch {
+    drain: Rc<Drain>,
+    changed: EventListener,
+}
+
+impl Watch {
+    /// Until when the drain lasts, if it has begun. The task is woken when that changes.
+    pub(super) fn poll_bound(&mut self, cx: &mut Context<'_>) -> Option<Instant> {
+        while Pin::new(&mut self.changed).poll(cx).is_ready() {
+            self.changed = self.drain.changed.listen();
+        }
+        self.drain.bound.get()
+    }
+}
+
 /// A connection that is counted.
 #[derive(Debug)]
-pub(super) struct Entered<'a>(&'a Drain);
+pub(super) struct Entered(Rc<Drain>);
 
-impl Drop for Entered<'_> {
+impl Drop for Entered {
     fn drop(&mut self) {
         self.0.open.set(self.0.open.get().saturating_sub(1));
         self.0.left.notify(usize::MAX);

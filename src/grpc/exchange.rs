@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::mem;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -17,6 +17,7 @@ use http::HeaderMap;
 use prost::Message;
 
 use super::head::{response_head, trailers_only};
+use super::in_flight::InFlight;
 use super::incoming::{Incoming, ReceiveError};
 use super::message;
 use super::outgoing::{Closed, Outgoing};
@@ -127,6 +128,8 @@ struct Open {
     reply: Reply,
     initial: HeaderMap,
     trailing: HeaderMap,
+    /// Where the messages that went through are counted.
+    calls: Rc<InFlight>,
 }
 
 #[derive(Debug)]
@@ -152,6 +155,7 @@ impl Open {
             Reply::Unsent(_) => Err(Status::internal("a message was sent before the headers")),
             Reply::Body(outgoing) => {
                 outgoing.put(frame);
+                self.calls.made_progress();
                 Ok(())
             }
         }
@@ -159,12 +163,18 @@ impl Open {
 }
 
 impl SharedStream {
-    pub(super) fn new(body: RecvStream, respond: SendResponse<Bytes>, max_message: usize) -> Self {
+    pub(super) fn new(
+        body: RecvStream,
+        respond: SendResponse<Bytes>,
+        max_message: usize,
+        calls: Rc<InFlight>,
+    ) -> Self {
         Self(Rc::new(RefCell::new(Some(Open {
             incoming: Incoming::new(body, max_message),
             reply: Reply::Unsent(respond),
             initial: HeaderMap::new(),
             trailing: HeaderMap::new(),
+            calls,
         }))))
     }
 
@@ -178,10 +188,16 @@ impl SharedStream {
     fn poll_message(&self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Status>> {
         match &mut *self.0.borrow_mut() {
             None => Poll::Ready(Err(ended())),
-            Some(open) => open.incoming.poll_message(cx).map_err(|error| match error {
-                ReceiveError::Framing(error) => error.into(),
-                ReceiveError::Stream(_) => ended(),
-            }),
+            Some(open) => {
+                let message = ready!(open.incoming.poll_message(cx));
+                if let Ok(Some(_)) = message {
+                    open.calls.made_progress();
+                }
+                Poll::Ready(message.map_err(|error| match error {
+                    ReceiveError::Framing(error) => error.into(),
+                    ReceiveError::Stream(_) => ended(),
+                }))
+            }
         }
     }
 
@@ -197,6 +213,14 @@ impl SharedStream {
                 reply: Reply::Body(outgoing),
                 ..
             }) => outgoing.poll_flush(cx).map_err(|Closed| ended()),
+        }
+    }
+
+    /// While a message meets a window without room: how many pieces had gone before.
+    pub(super) fn stuck(&self) -> Option<u64> {
+        match &self.0.borrow().as_ref()?.reply {
+            Reply::Unsent(_) => None,
+            Reply::Body(outgoing) => outgoing.stuck(),
         }
     }
 

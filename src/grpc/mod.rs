@@ -2,26 +2,32 @@
 //!
 //! Owns the protocol from the byte stream up to decoded messages. It never opens a socket, never
 //! decides what a message means, and never compresses. The rules are pure (`message`, `status`,
-//! `timeout`, `metadata`, `head`, `limits`); h2 is driven by the rest. Sources: gRPC's
-//! PROTOCOL-HTTP2 and status code documents, RFC 9113.
+//! `timeout`, `metadata`, `head`, `limits`, `frames`, `flood`, `lifetime`); h2 is driven by the rest.
+//! Sources: gRPC's PROTOCOL-HTTP2 and status code documents, RFC 9113.
 
 mod call;
 pub mod client;
 mod connection;
 mod drain;
 pub mod exchange;
+pub mod flood;
+pub mod frames;
 pub mod gate;
 pub mod head;
+mod in_flight;
 mod incoming;
+pub mod lifetime;
 pub mod limits;
 pub mod message;
 pub mod metadata;
 mod outgoing;
 mod page;
+mod places;
 pub mod router;
 pub mod server;
 pub mod status;
 pub mod timeout;
+mod watched;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 //! for, so nothing of a slow reader's piles up there and it is always known whether a message is under
 //! way. It never sends before it is polled, and must be polled from one task only.
 
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::{Reason, SendStream};
@@ -21,6 +21,10 @@ pub(super) struct Outgoing {
     rest: Bytes,
     /// The length of the message that `rest` is the end of.
     whole: usize,
+    /// The pieces that have gone.
+    gone: u64,
+    /// The peer's window has no room for the rest.
+    stuck: bool,
 }
 
 impl Outgoing {
@@ -29,6 +33,8 @@ impl Outgoing {
             stream,
             rest: Bytes::new(),
             whole: 0,
+            gone: 0,
+            stuck: false,
         }
     }
 
@@ -44,18 +50,29 @@ impl Outgoing {
         while !self.rest.is_empty() {
             self.stream.reserve_capacity(self.rest.len());
             let room = match self.stream.capacity() {
-                0 => match ready!(self.stream.poll_capacity(cx)) {
-                    Some(Ok(room)) => room,
-                    Some(Err(_)) | None => return Poll::Ready(Err(Closed)),
+                0 => match self.stream.poll_capacity(cx) {
+                    Poll::Ready(Some(Ok(room))) => room,
+                    Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Err(Closed)),
+                    Poll::Pending => {
+                        self.stuck = true;
+                        return Poll::Pending;
+                    }
                 },
                 room => room,
             };
+            self.stuck = false;
+            self.gone = self.gone.wrapping_add(1);
             let piece = self.rest.split_to(room.min(self.rest.len()));
             if self.stream.send_data(piece, false).is_err() {
                 return Poll::Ready(Err(Closed));
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// While the peer leaves no room for what is to go: how many pieces had gone before.
+    pub(super) fn stuck(&self) -> Option<u64> {
+        (self.stuck && !self.rest.is_empty()).then_some(self.gone)
     }
 
     /// Completes when the peer resets the stream or the connection is lost.

@@ -1,9 +1,11 @@
 //! The server: what its connections have in common, and their common end.
 //!
-//! Owns the methods, the limits and the drain. It never listens: whoever accepts connections hands them
+//! Owns the methods, the limits, the places and the drain. It never listens: whoever accepts connections hands them
 //! over one by one.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,10 +15,12 @@ use smol::future::{FutureExt as _, or};
 use smol::io::{AsyncRead, AsyncWrite};
 
 use super::call::{self, Caller};
-use super::connection;
-use super::drain::Drain;
+use super::connection::{self, Timers};
+use super::drain::{Drain, Entered};
 use super::gate::{Gate, Open};
-use super::limits::Limits;
+use super::in_flight::InFlight;
+use super::limits::{Limits, MAX_LEAVING};
+use super::places::Places;
 use super::router::Router;
 use crate::clock::Clock;
 use crate::net::peer::Peer;
@@ -34,7 +38,8 @@ struct Shared<C> {
     limits: Limits,
     clock: C,
     executor: Rc<LocalExecutor<'static>>,
-    drain: Drain,
+    drain: Rc<Drain>,
+    places: RefCell<Places>,
 }
 
 impl<C: Clock> Server<C> {
@@ -52,38 +57,58 @@ impl<C: Clock> Server<C> {
                 limits,
                 clock,
                 executor,
-                drain: Drain::default(),
+                drain: Rc::default(),
+                places: RefCell::default(),
             }),
         }
     }
 
-    /// Serves one connection to its end, with all methods open to its peer: for tests and for streams
-    /// whose other end is known. See [`serve_behind`](Self::serve_behind).
-    pub async fn serve<IO>(&self, io: IO, peer: Peer)
-    where
-        IO: AsyncRead + AsyncWrite + Unpin + 'static,
-    {
-        self.serve_behind(Rc::new(Open), io, peer).await;
+    /// Takes a place for a connection that was just accepted. Its time to greet begins now, whatever
+    /// comes before [`Admitted::serve`], a TLS handshake for one.
+    ///
+    /// Where all of [`Limits::max_connections`] are taken, the one that has been without a call for longest
+    /// is told to go. `None` if there is none: the new one has to be closed.
+    #[must_use]
+    pub fn admit(&self) -> Option<Admitted<C>> {
+        let shared = &self.shared;
+        let beyond = (shared.drain.open() + 1).saturating_sub(shared.limits.max_connections);
+        // Those who were told to go need a moment; a burst of newcomers has to wait for them.
+        if beyond > MAX_LEAVING || (beyond > 0 && !shared.places.borrow().evict()) {
+            return None;
+        }
+        let now = shared.clock.now();
+        let calls = Rc::new(InFlight::new(now));
+        let serial = shared.places.borrow_mut().take(Rc::clone(&calls));
+        let timers = Timers::new(
+            now,
+            shared.limits,
+            serial,
+            shared.clock.clone(),
+            Rc::clone(&calls),
+            shared.drain.watch(),
+        );
+        Some(Admitted {
+            timers,
+            place: Place {
+                serial,
+                calls,
+                shared: Rc::clone(shared),
+                _entered: shared.drain.enter(),
+            },
+        })
     }
 
-    /// Serves one connection to its end; `gate` is asked about each of its calls. It never panics: a
-    /// panic ends this connection, or only one of its calls, and is logged.
-    pub async fn serve_behind<IO>(&self, gate: Rc<dyn Gate>, io: IO, peer: Peer)
+    /// Takes a place for a connection and serves it to its end, with all methods open to its peer: for
+    /// tests and for streams whose other end is known. Closes it if there is no place.
+    pub fn serve<IO>(&self, io: IO, peer: Peer) -> impl Future<Output = ()> + use<IO, C>
     where
         IO: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let shared = &*self.shared;
-        let _entered = shared.drain.enter();
-        let caller = Rc::new(Caller {
-            peer: Rc::new(peer),
-            gate,
-            router: Rc::clone(&shared.router),
-            limits: shared.limits,
-            clock: shared.clock.clone(),
-        });
-        let run = connection::run(io, caller, &shared.executor, &shared.drain);
-        if let Err(panic) = AssertUnwindSafe(run).catch_unwind().await {
-            call::report_panic("connection", &*panic);
+        let admitted = self.admit();
+        async move {
+            if let Some(admitted) = admitted {
+                admitted.serve(Rc::new(Open), io, peer).await;
+            }
         }
     }
 
@@ -107,6 +132,59 @@ impl<C: Clock> Server<C> {
             shared.clock.sleep(shared.limits.close_timeout).await;
         };
         or(shared.drain.empty(), given_up).await;
+    }
+}
+
+/// A connection that has a place.
+pub struct Admitted<C: Clock> {
+    timers: Timers<C>,
+    place: Place<C>,
+}
+
+impl<C: Clock> Admitted<C> {
+    /// Serves the connection to its end; `gate` is asked about each of its calls. It never panics: a panic
+    /// ends this connection, or only one of its calls, and is logged.
+    pub async fn serve<IO>(self, gate: Rc<dyn Gate>, io: IO, peer: Peer)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let Self { timers, place } = self;
+        let shared = &place.shared;
+        let caller = Rc::new(Caller {
+            peer: Rc::new(peer),
+            gate,
+            router: Rc::clone(&shared.router),
+            limits: shared.limits,
+            clock: shared.clock.clone(),
+            calls: Rc::clone(&place.calls),
+        });
+        let run = connection::run(io, caller, &shared.executor, timers);
+        if let Err(panic) = AssertUnwindSafe(run).catch_unwind().await {
+            call::report_panic("connection", &*panic);
+        }
+    }
+}
+
+impl<C: Clock> fmt::Debug for Admitted<C> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Admitted")
+            .field("serial", &self.place.serial)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The place of one connection; free again when it is dropped.
+struct Place<C> {
+    serial: u64,
+    calls: Rc<InFlight>,
+    shared: Rc<Shared<C>>,
+    _entered: Entered,
+}
+
+impl<C> Drop for Place<C> {
+    fn drop(&mut self) {
+        self.shared.places.borrow_mut().leave(self.serial);
     }
 }
 

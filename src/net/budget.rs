@@ -6,8 +6,6 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use smol::io::{AsyncRead, AsyncWrite};
@@ -23,25 +21,6 @@ pub struct Budgeted<IO> {
     io: IO,
     budget: usize,
     left: usize,
-    received: Received,
-}
-
-/// How much a [`Budgeted`] stream has read, seen from outside while h2 owns the stream.
-#[derive(Debug, Clone, Default)]
-pub struct Received(Arc<AtomicUsize>);
-
-impl Received {
-    /// Bytes read so far, up to what a `usize` holds.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn add(&self, bytes: usize) {
-        // There is one writer, the stream, so nothing is lost between the two.
-        self.0
-            .store(self.bytes().saturating_add(bytes), Ordering::Relaxed);
-    }
 }
 
 impl<IO> Budgeted<IO> {
@@ -52,14 +31,7 @@ impl<IO> Budgeted<IO> {
             io,
             budget,
             left: budget,
-            received: Received::default(),
         }
-    }
-
-    /// A view of how much was read, for whoever drives the connection.
-    #[must_use]
-    pub fn received(&self) -> Received {
-        self.received.clone()
     }
 }
 
@@ -84,7 +56,6 @@ impl<IO: AsyncRead + Unpin> tokio::io::AsyncRead for Budgeted<IO> {
             Poll::Ready(Ok(bytes)) => {
                 buffer.advance(bytes);
                 this.left = this.left.saturating_sub(bytes.max(MIN_COST));
-                this.received.add(bytes);
                 Poll::Ready(Ok(()))
             }
         }
@@ -111,7 +82,8 @@ impl<IO: AsyncWrite + Unpin> tokio::io::AsyncWrite for Budgeted<IO> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::task::{Wake, Waker};
 
     use tokio::io::AsyncRead as _;
@@ -177,10 +149,8 @@ mod tests {
     #[test]
     fn a_source_that_never_pends_is_interrupted_and_the_task_woken() {
         let mut stream = Budgeted::new(source(4096, usize::MAX), 64 * 1024);
-        let received = stream.received();
-        for round in 1..=3 {
+        for _ in 0..3 {
             assert_eq!(read_until_pending(&mut stream), (16, true));
-            assert_eq!(received.bytes(), round * 64 * 1024);
         }
     }
 
@@ -188,7 +158,6 @@ mod tests {
     fn single_bytes_cost_more_than_a_byte() {
         let mut stream = Budgeted::new(source(1, usize::MAX), 64 * 1024);
         assert_eq!(read_until_pending(&mut stream), (128, true));
-        assert_eq!(stream.received().bytes(), 128);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Owns what is read from `/proc/self` at the start and what is set by prctl(2). It never touches
 //! limits, umask or anything else that the wrapped process would inherit.
 
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior};
 
 use crate::signal::Signal;
 
@@ -21,6 +21,11 @@ pub fn forbid_dumps() {
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         tracing::warn!(%error, "memory stays readable for processes of the same user");
     }
+}
+
+/// How many descriptors we may have open, the soft `RLIMIT_NOFILE` of getrlimit(2). `None`: no limit.
+pub fn descriptor_limit() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
 }
 
 fn ignored_in(status: &str) -> Vec<Signal> {

@@ -14,8 +14,10 @@ use crate::grpc::server::Server;
 use crate::net::listen::Listener;
 use crate::service::door::Door;
 
-/// How long to wait before accepting again after it failed, for want of descriptors say.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How long to wait before accepting again after it failed, for want of descriptors say: the first time,
+/// and at most. Descriptors come back when connections end, so there is no event to wait for.
+const PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Takes connections for as long as the task lives. It never gives up: a listener that is gone would leave
 /// the process without control.
@@ -26,19 +28,26 @@ pub async fn accept<C: Clock + Debug>(
     executor: Rc<LocalExecutor<'static>>,
     clock: C,
 ) {
+    let mut pause = PAUSE;
     loop {
         match listener.accept().await {
             // Dropped, and so closed, without a byte.
             Ok((_, peer)) if !door.lets_in(&peer) => {}
             Ok((stream, peer)) => {
-                let (server, door) = (server.clone(), Rc::clone(&door));
-                executor
-                    .spawn(async move { server.serve_behind(door, stream, peer).await })
-                    .detach();
+                pause = PAUSE;
+                // Without a place the connection is closed, by being dropped.
+                if let Some(admitted) = server.admit() {
+                    let door: Rc<Door> = Rc::clone(&door);
+                    executor.spawn(admitted.serve(door, stream, peer)).detach();
+                }
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection was not accepted");
-                clock.sleep(PAUSE).await;
+                // Once for each shortage, not for each try.
+                if pause == PAUSE {
+                    tracing::warn!(%error, "connections are not accepted for now");
+                }
+                clock.sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
         // Connections that are already waiting must not keep the other tasks from running.

@@ -108,7 +108,7 @@ fn a_second_drain_can_only_shorten_the_first() {
 }
 
 #[test]
-fn a_peer_that_reads_nothing_is_dropped_after_the_bound() {
+fn an_idle_peer_that_does_not_read_is_dropped_soon() {
     let world = World::new(Router::new());
     // Room for our SETTINGS, the acknowledgement of theirs and the window, but not for a GOAWAY.
     let (mut ours, theirs) = world::pipe(60);
@@ -119,13 +119,28 @@ fn a_peer_that_reads_nothing_is_dropped_after_the_bound() {
     });
     let server = world.server.clone();
     let drain = world.start(async move { server.drain(BOUND).await });
-    world.advance(BOUND);
+    world.advance(world.limits.goodbye_timeout);
     assert!(!drain.is_finished());
     assert_eq!(world.server.connections(), 1);
     world.advance(world.limits.close_timeout);
     world.finish(drain);
     assert_eq!(world.server.connections(), 0);
     drop(ours);
+}
+
+#[test]
+fn an_idle_peer_that_does_not_answer_is_closed_soon() {
+    let world = World::new(Router::new());
+    let mut peer = peer::Peer::connect(&world);
+    peer.greet(&world);
+    let server = world.server.clone();
+    let drain = world.start(async move { server.drain(BOUND).await });
+    world.advance(world.limits.goodbye_timeout - Duration::from_millis(1));
+    assert!(!drain.is_finished());
+    world.advance(Duration::from_millis(1));
+    world.finish(drain);
+    let goodbyes: Vec<_> = peer.goodbyes(&world);
+    assert_eq!(goodbyes, [(0x7fff_ffff, 0), (0, 0)]);
 }
 
 #[test]
@@ -154,12 +169,4 @@ fn a_peer_without_greeting_is_dropped_at_its_deadline() {
         world.advance(Duration::from_millis(1));
         assert_eq!(world.server.connections(), 0, "{greeting:?}");
     }
-}
-
-#[test]
-fn a_peer_that_has_greeted_stays() {
-    let world = World::new(Router::new());
-    let (_channel, _driver) = world.connect();
-    world.advance(Duration::from_secs(3600));
-    assert_eq!(world.server.connections(), 1);
 }

@@ -38,7 +38,13 @@ fn world() -> (World, world::Pipe) {
     let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
     world
         .executor
-        .spawn(async move { server.serve_behind(Rc::new(Shut), theirs, peer).await })
+        .spawn(async move {
+            server
+                .admit()
+                .unwrap()
+                .serve(Rc::new(Shut), theirs, peer)
+                .await
+        })
         .detach();
     (world, ours)
 }

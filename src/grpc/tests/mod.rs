@@ -6,9 +6,12 @@
 mod calls;
 mod deadlines;
 mod drain;
+mod flood;
 mod gate;
 mod hostile;
+mod peer;
 mod raw;
+mod timers;
 mod world;
 
 use std::cell::Cell;
