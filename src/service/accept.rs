@@ -10,6 +10,7 @@ use smol::LocalExecutor;
 use smol::future;
 
 use crate::clock::Clock;
+use crate::grpc::gate::Gate;
 use crate::grpc::server::Server;
 use crate::net::listen::Listener;
 use crate::service::door::Door;
@@ -37,7 +38,7 @@ pub async fn accept<C: Clock + Debug>(
                 pause = PAUSE;
                 // Without a place the connection is closed, by being dropped.
                 if let Some(admitted) = server.admit() {
-                    let door: Rc<Door> = Rc::clone(&door);
+                    let door: Rc<dyn Gate> = door.clone();
                     executor.spawn(admitted.serve(door, stream, peer)).detach();
                 }
             }
