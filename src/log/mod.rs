@@ -169,6 +169,8 @@ where
 {
     let filter = Targets::new()
         .with_default(level.filter().min(LevelFilter::WARN))
+        // All that h2 warns of is what a peer did, and a peer can do it as often as it likes.
+        .with_target("h2", level.filter().min(LevelFilter::ERROR))
         .with_target(OWN_TARGET, level.filter());
     let writer = Mutex::new(LineWriter::new(Sink::new(fd), format));
     // An internal error would be told through `eprintln!`, which blocks: no layer may report one.
