@@ -19,10 +19,12 @@ use std::rc::Rc;
 
 use world::World;
 
-use super::client::{CallOptions, Channel, Connection, Requests, Responses};
+use super::client::{CallOptions, Channel, Connection, Requests, Responses, handshake};
 use super::router::Router;
 use super::status::{Code, Status};
-use super::{Context, Exchange, Limits};
+use super::{Context, Exchange, Limits, Server};
+use crate::clock::Clock;
+use crate::net::peer::Peer;
 
 /// Says whether a handler was dropped.
 #[derive(Default, Clone)]

@@ -1,4 +1,6 @@
 //! An executor, a clock and streams that only move when the test does.
+//!
+//! The fuzzer runs this file too: what it names of ours comes through `super`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -13,10 +15,7 @@ use event_listener::Event;
 use smol::io::{AsyncRead, AsyncWrite};
 use smol::{LocalExecutor, Task};
 
-use super::super::client::{Channel, handshake};
-use super::super::{Limits, Router, Server};
-use crate::clock::Clock;
-use crate::net::peer::Peer;
+use super::{Channel, Clock, Limits, Peer, Router, Server, handshake};
 
 /// A clock that stands still until it is moved.
 #[derive(Clone)]

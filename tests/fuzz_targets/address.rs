@@ -1,0 +1,43 @@
+//! Addresses of the control API.
+
+use process_wrapper::access::Listen;
+use process_wrapper::address::{Address, Host, MAX_SOCKET_PATH};
+
+/// What is read can be written and read again, and holds what the kernel and the resolver can take.
+pub fn run(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    if let Ok(listen) = text.parse::<Listen>() {
+        assert_eq!(listen.to_string().parse(), Ok(listen));
+    }
+    let address: Address = match text.parse() {
+        Ok(address) => address,
+        Err(error) => {
+            assert!(!error.to_string().contains('\n'), "one line: {error}");
+            return;
+        }
+    };
+    assert_eq!(
+        address.to_string().parse().as_ref(),
+        Ok(&address),
+        "{address}"
+    );
+    match &address {
+        Address::Unix(path) => {
+            let path = path.to_str().unwrap();
+            assert!((1..=MAX_SOCKET_PATH).contains(&path.len()) && !path.contains('\0'));
+            assert!(text.ends_with(path), "a path is taken as written");
+        }
+        Address::Tcp { host, port } => {
+            assert!(text.ends_with(&port.to_string()) || text.contains(":0"));
+            if let Host::Name(name) = host {
+                assert!(name.parse::<std::net::IpAddr>().is_err());
+                assert!(
+                    name.bytes()
+                        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+                );
+            }
+        }
+    }
+}
