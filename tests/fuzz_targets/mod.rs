@@ -7,6 +7,7 @@ pub mod address;
 pub mod authority;
 pub mod command_line;
 pub mod convert;
+pub mod go_duration;
 pub mod head;
 pub mod lifecycle;
 pub mod message;
@@ -30,6 +31,7 @@ pub const ALL: &[Target] = &[
     ("authority", authority::run),
     ("command_line", command_line::run),
     ("convert", convert::run),
+    ("go_duration", go_duration::run),
     ("head", head::run),
     ("lifecycle", lifecycle::run),
     ("message", message::run),

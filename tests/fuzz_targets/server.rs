@@ -152,10 +152,12 @@ impl Gate for Slow {
 
 fn open(world: &World) -> Pipe {
     let (ours, theirs) = world::pipe(256 * 1024);
-    let server = world.server.clone();
-    let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
-    let serve = async move { server.serve_behind(Rc::new(Slow), theirs, peer).await };
-    world.executor.spawn(serve).detach();
+    // A server that has no place left closes the connection, and so does dropping their end.
+    if let Some(admitted) = world.server.admit() {
+        let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
+        let serve = admitted.serve(Rc::new(Slow), theirs, peer);
+        world.executor.spawn(serve).detach();
+    }
     ours
 }
 

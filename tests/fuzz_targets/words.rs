@@ -1,9 +1,9 @@
-//! The small words of the command line: signals, durations, rewrite rules, roles, levels.
+//! The small words of the command line: signals, durations, rewrite rules, roles, modes, levels.
 
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use process_wrapper::access::Role;
+use process_wrapper::access::{Group, Role, SocketMode};
 use process_wrapper::lifecycle::{Rewrite, Rewrites};
 use process_wrapper::log;
 use process_wrapper::signal::Signal;
@@ -19,6 +19,10 @@ pub fn run(data: &[u8]) {
         assert!((1..=31).contains(&signal.number()));
     }
     survives::<Role>(text);
+    survives::<Group>(text);
+    if let Some(mode) = survives::<SocketMode>(text) {
+        assert!(mode.0 <= 0o777);
+    }
     survives::<Span>(text);
     one_line(text.parse::<log::Level>());
     one_line(text.parse::<log::Format>());
