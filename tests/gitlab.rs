@@ -1,8 +1,8 @@
 //! Tools made for GitLab Runner's own wrapper drive this one without a change, and what that wrapper gets
 //! wrong is right here.
 //!
-//! `contract` is the service on the wire, `command_line` is `process-wrapper wrapper`, and `defects` has a
-//! test for each known defect of that wrapper.
+//! `contract` is the service on the wire, `command_line` is `process-wrapper wrapper`, `defects` has a test
+//! for each known defect of that wrapper, and `go_client` drives ours as GitLab's deployer does, on grpc-go.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,6 +19,8 @@ mod command_line;
 mod contract;
 #[path = "gitlab/defects.rs"]
 mod defects;
+#[path = "gitlab/go_client.rs"]
+mod go_client;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

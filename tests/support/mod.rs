@@ -87,6 +87,11 @@ pub fn setup_with(fill: impl FnOnce(&mut Command, &Path)) -> Setup {
 }
 
 impl Setup {
+    /// Where its files will be.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
