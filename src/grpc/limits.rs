@@ -47,7 +47,8 @@ pub struct Limits {
     /// It holds all single-byte frames of one `read_budget`, so that no way to cut a message is punished.
     pub data_frame_budget: usize,
     /// Streams that a peer may reset before we have seen them; the connection ends beyond it
-    /// (CVE-2023-44487, rapid reset).
+    /// (CVE-2023-44487, rapid reset). On a busy machine a client may give up all of its calls before they
+    /// were read, so it is no less than `max_concurrent_streams`.
     pub max_pending_accept_resets: usize,
     /// Streams that we may have to reset for a peer's mistakes; the connection ends beyond it
     /// (CVE-2025-8671, `MadeYouReset`). Refused streams count too, and clients exist that open 100 before
@@ -99,7 +100,7 @@ impl Default for Limits {
             connection_window: 1024 * 1024,
             max_send_buffer: 64 * 1024,
             data_frame_budget: 2 * 1024 * 1024,
-            max_pending_accept_resets: 20,
+            max_pending_accept_resets: 64,
             max_local_error_resets: 128,
             flood_burst: 2000,
             flood_rate: 1000,

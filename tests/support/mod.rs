@@ -296,3 +296,11 @@ impl Lines {
         read.lines.join("\n")
     }
 }
+
+/// The resident memory of a process now, in bytes (`VmRSS` of proc_pid_status(5)).
+pub fn memory(pid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
+    kibibytes.parse::<u64>().unwrap() * 1024
+}
