@@ -15,6 +15,8 @@ mod call;
 mod roles;
 #[path = "access/sockets.rs"]
 mod sockets;
+#[path = "access/tokens.rs"]
+mod tokens;
 #[path = "access/usage.rs"]
 mod usage;
 #[path = "access/user.rs"]

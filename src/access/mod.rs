@@ -11,11 +11,15 @@ mod options;
 mod place;
 mod role;
 pub mod throttle;
+mod token;
 
 pub use callers::{Callers, UNMAPPED};
 pub use exposure::{Exposure, Lack, Protection, exposure};
 pub use group::{Group, gid_of};
 pub use listen::{InvalidListen, Listen};
-pub use options::{Contradiction, InvalidMode, Options, Own, SocketMode, TlsOptions, TokenOptions};
+pub use options::{
+    Contradiction, InvalidMode, InvalidVersion, Options, Own, SocketMode, TlsOptions, TlsVersion,
+};
 pub use place::{Doubt, doubt};
 pub use role::{InvalidRole, Role};
+pub use token::{InvalidTokens, Tokens};

@@ -41,28 +41,45 @@ impl fmt::Display for SocketMode {
     }
 }
 
-/// Where tokens are, and who needs one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenOptions {
-    /// The file: one token in each line.
-    pub file: PathBuf,
-    /// Callers on socket files need none.
-    pub tcp_only: bool,
+/// The oldest TLS that is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    V1_2,
+    /// RFC 8446.
+    V1_3,
 }
 
-/// What TLS needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a text is not a version of TLS.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a version of TLS that can be spoken; write 1.3 or 1.2")]
+pub struct InvalidVersion(String);
+
+impl FromStr for TlsVersion {
+    type Err = InvalidVersion;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "1.2" => Ok(Self::V1_2),
+            "1.3" => Ok(Self::V1_3),
+            _ => Err(InvalidVersion(text.to_owned())),
+        }
+    }
+}
+
+/// What the command line says about TLS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TlsOptions {
-    /// Our certificate and its chain, PEM.
-    pub certificate: PathBuf,
+    /// Our certificate and its chain, PEM. With it TLS is spoken.
+    pub certificate: Option<PathBuf>,
     /// Its private key, PEM.
-    pub key: PathBuf,
+    pub key: Option<PathBuf>,
     /// Who signs the certificates of callers, PEM. With it they need one.
     pub client_ca: Option<PathBuf>,
     /// The names of callers, one of which a certificate must hold; empty: any will do.
     pub allow_sans: Vec<String>,
-    /// TLS 1.2 is good enough.
-    pub allow_tls12: bool,
+    /// 1.3 if unset.
+    pub min_version: Option<TlsVersion>,
 }
 
 /// What the command line says about callers.
@@ -74,10 +91,12 @@ pub struct Options {
     pub socket_group: Option<Group>,
     /// `--allow-uid` and `--allow-gid`.
     pub allowed: Callers,
-    /// `--token-file` and `--token-tcp-only`.
-    pub token: Option<TokenOptions>,
+    /// `--token-file`: one token in each line.
+    pub token_file: Option<PathBuf>,
+    /// `--token-tcp-only`: callers on socket files need none.
+    pub token_tcp_only: bool,
     /// The options of TLS.
-    pub tls: Option<TlsOptions>,
+    pub tls: TlsOptions,
     /// Serve even where everybody can call.
     pub insecure: bool,
 }
@@ -122,6 +141,14 @@ pub enum Contradiction {
          nobody could call over a unix socket; run it as another user, or use --allow-uid"
     )]
     NobodyMayCall,
+    /// The option does nothing without another.
+    #[error("{option} does nothing without {needs}")]
+    Alone {
+        /// The option.
+        option: &'static str,
+        /// What it needs.
+        needs: &'static str,
+    },
     /// There is no listener that asks for a token.
     #[error("--token-file has no listener to guard{0}")]
     NoListenerForToken(&'static str),
@@ -140,14 +167,12 @@ impl Options {
     /// Whether callers of this listener need a token.
     #[must_use]
     pub fn needs_token(&self, listen: &Listen) -> bool {
-        let Some(token) = &self.token else {
-            return false;
-        };
-        match (listen.role, &listen.address) {
-            (Role::Health, _) => false,
-            (Role::Read | Role::Control, Address::Unix(_)) => !token.tcp_only,
-            (Role::Read | Role::Control, Address::Tcp { .. }) => true,
-        }
+        self.token_file.is_some()
+            && match (listen.role, &listen.address) {
+                (Role::Health, _) => false,
+                (Role::Read | Role::Control, Address::Unix(_)) => !self.token_tcp_only,
+                (Role::Read | Role::Control, Address::Tcp { .. }) => true,
+            }
     }
 
     /// Whether this listener speaks TLS.
@@ -157,7 +182,7 @@ impl Options {
             Address::Unix(_) => false,
             Address::Tcp { .. } => true,
         };
-        self.tls.is_some() && is_tcp && listen.role > Role::Health
+        self.tls.certificate.is_some() && is_tcp && listen.role > Role::Health
     }
 
     /// Who may connect to socket files.
@@ -198,17 +223,57 @@ impl Options {
         if has_socket && nobody && own.uid == UNMAPPED {
             return Err(Contradiction::NobodyMayCall);
         }
-        if self.token.is_some() && !listens.iter().any(|listen| self.needs_token(listen)) {
-            let tcp_only = self.token.as_ref().is_some_and(|token| token.tcp_only);
-            let why = if tcp_only {
+        self.check_company()?;
+        let token_needed = listens.iter().any(|listen| self.needs_token(listen));
+        if self.token_file.is_some() && !token_needed {
+            let why = if self.token_tcp_only {
                 ": --token-tcp-only leaves unix sockets out, and no tcp listener is for control or read"
             } else {
                 ": health listeners ask for none"
             };
             return Err(Contradiction::NoListenerForToken(why));
         }
-        if self.tls.is_some() && !listens.iter().any(|listen| self.needs_tls(listen)) {
+        if self.tls.certificate.is_some() && !listens.iter().any(|listen| self.needs_tls(listen)) {
             return Err(Contradiction::NoListenerForTls);
+        }
+        Ok(())
+    }
+
+    /// Options that do nothing without another.
+    fn check_company(&self) -> Result<(), Contradiction> {
+        let tls = &self.tls;
+        let certificate = tls.certificate.is_some();
+        for (option, given, needs, there) in [
+            (
+                "--token-tcp-only",
+                self.token_tcp_only,
+                "--token-file",
+                self.token_file.is_some(),
+            ),
+            ("--tls-cert", certificate, "--tls-key", tls.key.is_some()),
+            ("--tls-key", tls.key.is_some(), "--tls-cert", certificate),
+            (
+                "--tls-client-ca",
+                tls.client_ca.is_some(),
+                "--tls-cert",
+                certificate,
+            ),
+            (
+                "--tls-min-version",
+                tls.min_version.is_some(),
+                "--tls-cert",
+                certificate,
+            ),
+            (
+                "--allow-san",
+                !tls.allow_sans.is_empty(),
+                "--tls-client-ca",
+                tls.client_ca.is_some(),
+            ),
+        ] {
+            if given && !there {
+                return Err(Contradiction::Alone { option, needs });
+            }
         }
         Ok(())
     }

@@ -37,6 +37,12 @@ impl Throttle {
         Some(std::mem::take(&mut self.suppressed))
     }
 
+    /// Whether one could pass now.
+    #[must_use]
+    pub fn is_open(&self, now: Instant) -> bool {
+        self.wait(now).is_zero()
+    }
+
     /// Counts one that cannot be held back. It says how long its consequences should wait.
     pub fn count(&mut self, now: Instant, longest: Duration) -> Duration {
         let wait = self.wait(now).min(longest);

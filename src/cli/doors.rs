@@ -5,14 +5,18 @@
 
 use std::rc::Rc;
 
+use smol::LocalExecutor;
+
 use crate::access::{
     Contradiction, Exposure, Group, Lack, Listen, Options, Own, Protection, exposure, gid_of,
 };
 use crate::address::{Address, Host};
+use crate::cli::secrets;
 use crate::clock::MonotonicClock;
 use crate::net::directory::{self, Replaceable};
 use crate::net::listen::{self, BindError, Listener, SocketOptions};
-use crate::service::Door;
+use crate::net::reread::Unusable;
+use crate::service::{Door, Rules};
 
 /// Where groups are looked up, `group(5)`.
 const GROUP_FILE: &str = "/etc/group";
@@ -24,6 +28,8 @@ pub(super) enum DoorError {
     Contradiction(#[from] Contradiction),
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
     #[error("--socket-group {name:?} is not in {GROUP_FILE}{why}; write its number")]
     Group { name: String, why: String },
     #[error("{listen} is refused: {why}; or accept it with --insecure")]
@@ -38,6 +44,7 @@ impl DoorError {
         match self {
             Self::Bind(error) => error.is_usage(),
             Self::Contradiction(_)
+            | Self::Unusable(_)
             | Self::Group { .. }
             | Self::Exposed { .. }
             | Self::Directory { .. } => true,
@@ -49,7 +56,11 @@ impl DoorError {
 pub(super) type Guarded = (Listener, Rc<Door<MonotonicClock>>);
 
 /// Listens on all of them. Where `options` say `insecure`, what others could reach is a warning.
-pub(super) async fn open(listens: &[Listen], options: &Options) -> Result<Vec<Guarded>, DoorError> {
+pub(super) async fn open(
+    listens: &[Listen],
+    options: &Options,
+    executor: &LocalExecutor<'static>,
+) -> Result<Vec<Guarded>, DoorError> {
     let own = Own {
         uid: rustix::process::geteuid().as_raw(),
         gid: rustix::process::getegid().as_raw(),
@@ -60,6 +71,11 @@ pub(super) async fn open(listens: &[Listen], options: &Options) -> Result<Vec<Gu
         mode: options.mode().0,
         group,
     };
+    let tokens = options
+        .token_file
+        .as_deref()
+        .map(|file| secrets::tokens(file, executor))
+        .transpose()?;
     let mut guarded = Vec::new();
     let mut warned = false;
     for listen in listens {
@@ -71,9 +87,13 @@ pub(super) async fn open(listens: &[Listen], options: &Options) -> Result<Vec<Gu
             let judged = judge(listen, &address, options)?;
             tracing::info!(role = %listen.role, %address, "listening");
             warn(&address, judged, &mut warned);
-            let callers = options.callers(own);
-            let door = Door::new(listen.role, address.to_string(), callers, MonotonicClock);
-            guarded.push((listener, Rc::new(door)));
+            let rules = Rules {
+                role: listen.role,
+                listener: address.to_string(),
+                callers: options.callers(own),
+                tokens: tokens.clone().filter(|_| options.needs_token(listen)),
+            };
+            guarded.push((listener, Rc::new(Door::new(rules, MonotonicClock))));
         }
     }
     Ok(guarded)
@@ -116,10 +136,7 @@ fn check_place(listen: &Listen, options: &Options, own: Own) -> Result<(), DoorE
 fn judge(listen: &Listen, address: &Address, options: &Options) -> Result<Exposure, DoorError> {
     let protection = Protection {
         tls: options.needs_tls(listen),
-        client_certificates: options
-            .tls
-            .as_ref()
-            .is_some_and(|tls| tls.client_ca.is_some()),
+        client_certificates: options.tls.client_ca.is_some(),
         token: options.needs_token(listen),
     };
     let judged = match address {

@@ -7,6 +7,7 @@ mod arguments;
 mod doors;
 mod options;
 mod run;
+mod secrets;
 
 use std::ffi::OsString;
 

@@ -86,7 +86,7 @@ async fn supervise(
     drive_async_process(&executor).await;
     let signals = Signals::install(ignored).map_err(StartError::Signals)?;
     // Listeners stand before the process starts, so that a bad address leaves none behind.
-    let listeners = bind(options).await?;
+    let listeners = bind(options, &executor).await?;
     signals::unblock().map_err(StartError::Signals)?;
     let child = Child::spawn(&options.program, &[])?;
     let program = options.program.name.to_string_lossy().into_owned();
@@ -152,7 +152,10 @@ fn poll_in_place<F: Future + Unpin>(future: &mut F) -> impl Future<Output = F::O
 }
 
 /// The listeners that were asked for, or the one that is there when nobody says.
-async fn bind(options: &Run) -> Result<Vec<doors::Guarded>, StartError> {
+async fn bind(
+    options: &Run,
+    executor: &LocalExecutor<'static>,
+) -> Result<Vec<doors::Guarded>, StartError> {
     let default;
     let listens = if options.listen.is_empty() {
         let environment = Environment::of_this_process();
@@ -162,5 +165,5 @@ async fn bind(options: &Run) -> Result<Vec<doors::Guarded>, StartError> {
     } else {
         &options.listen[..]
     };
-    Ok(doors::open(listens, &options.access).await?)
+    Ok(doors::open(listens, &options.access, executor).await?)
 }

@@ -11,5 +11,6 @@ pub mod directory;
 pub mod listen;
 mod lock_file;
 pub mod peer;
+pub mod reread;
 mod socket_file;
 pub mod stream;

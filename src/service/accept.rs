@@ -2,7 +2,6 @@
 //!
 //! Owns the loop that takes connections. It never reads a byte of one.
 
-use std::fmt::Debug;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,7 +9,6 @@ use smol::LocalExecutor;
 use smol::future;
 
 use crate::clock::Clock;
-use crate::grpc::gate::Gate;
 use crate::grpc::server::Server;
 use crate::net::listen::Listener;
 use crate::service::door::Door;
@@ -22,7 +20,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Takes connections for as long as the task lives. It never gives up: a listener that is gone would leave
 /// the process without control.
-pub async fn accept<C: Clock + Debug>(
+pub async fn accept<C: Clock>(
     listener: Listener,
     door: Rc<Door<C>>,
     server: Server<C>,
@@ -38,8 +36,8 @@ pub async fn accept<C: Clock + Debug>(
                 pause = PAUSE;
                 // Without a place the connection is closed, by being dropped.
                 if let Some(admitted) = server.admit() {
-                    let door: Rc<dyn Gate> = door.clone();
-                    executor.spawn(admitted.serve(door, stream, peer)).detach();
+                    let gate = Rc::new(door.visit());
+                    executor.spawn(admitted.serve(gate, stream, peer)).detach();
                 }
             }
             Err(error) => {

@@ -4,41 +4,71 @@
 //! are in `access`; here they meet connections and calls. It never reads a message.
 
 use std::cell::RefCell;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
+use std::rc::Rc;
 use std::time::Duration;
 
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
 use crate::access::throttle::Throttle;
-use crate::access::{Callers, Role};
+use crate::access::{Callers, Role, Tokens};
 use crate::clock::Clock;
 use crate::grpc::gate::{Asked, Gate, Refusal};
 use crate::grpc::status::{Code, Status};
 use crate::net::peer::Peer;
+use crate::net::reread::Reread;
 use crate::service::{audit, roles};
 
 /// Lines in the log about refusals: so many at once, then one for each interval.
 const LINES: u32 = 20;
 const LINE_EVERY: Duration = Duration::from_secs(1);
 
-/// What is asked of those who come through one listener.
+/// Wrong tokens on one connection: so many at once, then one for each interval. In between its calls
+/// are refused without a look at their tokens.
+const GUESSES: u32 = 5;
+const GUESS_EVERY: Duration = Duration::from_secs(10);
+
+/// Wrong tokens on all connections of a listener: so many are answered at once, then one for each
+/// interval; the rest waits, but not longer than this. Good tokens are never held up.
+const ANSWERS: u32 = 10;
+const ANSWER_EVERY: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// What a listener asks of those who come.
 #[derive(Debug)]
-pub struct Door<C> {
-    role: Role,
+pub struct Rules {
+    /// What may be called.
+    pub role: Role,
     /// Where it is, for the audit log.
-    listener: String,
-    callers: Callers,
+    pub listener: String,
+    /// Who may connect, if it is that of a socket file.
+    pub callers: Callers,
+    /// The tokens, one of which a call needs.
+    pub tokens: Option<Rc<Reread<Tokens>>>,
+}
+
+/// What is asked of those who come through one listener, and what those before them have used up.
+pub struct Door<C> {
+    rules: Rules,
     lines: RefCell<Throttle>,
+    answers: RefCell<Throttle>,
     clock: C,
 }
 
+/// One connection through a door.
+pub(super) struct Visit<C> {
+    door: Rc<Door<C>>,
+    guesses: RefCell<Throttle>,
+}
+
 impl<C: Clock> Door<C> {
-    /// A door of this role. `listener` is what the audit log calls it; `callers` are those who may
-    /// connect, if it is that of a socket file.
-    pub fn new(role: Role, listener: String, callers: Callers, clock: C) -> Self {
+    /// A door with these rules.
+    pub fn new(rules: Rules, clock: C) -> Self {
         Self {
-            role,
-            listener,
-            callers,
+            rules,
             lines: RefCell::new(Throttle::new(LINES, LINE_EVERY)),
+            answers: RefCell::new(Throttle::new(ANSWERS, ANSWER_EVERY)),
             clock,
         }
     }
@@ -48,18 +78,34 @@ impl<C: Clock> Door<C> {
         match peer {
             Peer::Tcp(_) => true,
             Peer::Unix { uid, gid, .. } => {
-                let admitted = self.callers.admit(*uid, *gid);
-                if !admitted && let Some(held_back) = self.may_log() {
-                    audit::turned_away(peer, &self.listener, "user and group", held_back);
+                let admitted = self.rules.callers.admit(*uid, *gid);
+                if !admitted {
+                    self.turn_away(peer, "neither the user nor the primary group is allowed");
                 }
                 admitted
             }
         }
     }
 
-    fn refuse(&self, asked: &Asked<'_>, status: Status) -> Refusal {
+    /// Writes down that a connection may not begin.
+    pub(super) fn turn_away(&self, peer: &Peer, reason: &str) {
         if let Some(held_back) = self.may_log() {
-            audit::refused(asked, &self.listener, &status, held_back);
+            audit::turned_away(peer, &self.rules.listener, reason, held_back);
+        }
+    }
+
+    /// What is asked of the calls of a connection.
+    pub(super) fn visit(self: &Rc<Self>) -> Visit<C> {
+        Visit {
+            door: Rc::clone(self),
+            guesses: RefCell::new(Throttle::new(GUESSES, GUESS_EVERY)),
+        }
+    }
+
+    fn refuse(&self, asked: &Asked<'_>, code: Code, message: &str) -> Refusal {
+        let status = Status::new(code, message);
+        if let Some(held_back) = self.may_log() {
+            audit::refused(asked, &self.rules.listener, &status, held_back);
         }
         status.into()
     }
@@ -70,15 +116,63 @@ impl<C: Clock> Door<C> {
     }
 }
 
-impl<C: Clock + Debug> Gate for Door<C> {
+impl<C: Clock> Visit<C> {
+    fn check_token(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
+        let door = &*self.door;
+        let Some(tokens) = &door.rules.tokens else {
+            return Ok(());
+        };
+        let now = door.clock.now();
+        let exhausted = !self.guesses.borrow().is_open(now);
+        let message = if exhausted {
+            "too many wrong tokens on this connection; wait, or connect again"
+        } else {
+            match authorization(asked.metadata) {
+                Some(given) if tokens.get().admit(given) => return Ok(()),
+                Some(_) => "the token is not one of the server's",
+                None => "a token is needed: send one header `authorization: Bearer TOKEN`",
+            }
+        };
+        if !exhausted {
+            self.guesses.borrow_mut().pass(now);
+        }
+        let mut refusal = door.refuse(asked, Code::Unauthenticated, message);
+        refusal.after = door.answers.borrow_mut().count(now, LONGEST_WAIT);
+        Err(refusal)
+    }
+}
+
+impl<C: Clock> Gate for Visit<C> {
     fn admit(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
+        // Who is not known is told nothing about what he could call.
+        self.check_token(asked)?;
+        let role = self.door.rules.role;
         let wanted = roles::wanted(asked.path);
-        if self.role.permits(wanted) {
+        if role.permits(wanted) {
             return Ok(());
         }
-        let role = self.role;
         let message = format!("this listener is for {role}; the call needs {wanted}");
-        let status = Status::new(Code::PermissionDenied, message);
-        Err(self.refuse(asked, status))
+        Err(self.door.refuse(asked, Code::PermissionDenied, &message))
     }
+}
+
+impl<C> Debug for Door<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Door")
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<C> Debug for Visit<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.door.fmt(f)
+    }
+}
+
+/// The one `authorization` of a call: of several, nobody could say which one counts.
+fn authorization(metadata: &HeaderMap) -> Option<&[u8]> {
+    let mut values = metadata.get_all(AUTHORIZATION).iter();
+    let first = values.next()?;
+    values.next().is_none().then(|| first.as_bytes())
 }

@@ -14,7 +14,7 @@ mod reflection;
 mod roles;
 
 pub use accept::accept;
-pub use door::Door;
+pub use door::{Door, Rules};
 
 use crate::grpc::router::Router;
 use crate::supervisor::Handle;

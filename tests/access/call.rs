@@ -1,7 +1,7 @@
 //! Calls that never send their message: what is answered was decided without it.
 
 use process_wrapper::address::Address;
-use process_wrapper::grpc::client::{CallOptions, handshake};
+use process_wrapper::grpc::client::{CallOptions, Channel, handshake};
 use process_wrapper::grpc::{Code, Limits, Status};
 use process_wrapper::net::connect::connect;
 use process_wrapper::net::stream::Stream;
@@ -34,40 +34,63 @@ pub(crate) fn probe_on(
     options: CallOptions,
     expected: Outcome,
 ) -> Outcome {
-    let call = async {
+    let stays_open = matches!(expected, Outcome::Refused(_));
+    let outcomes = on_connection(stream, path, vec![options], stays_open);
+    outcomes.first().copied().unwrap_or(Outcome::Closed)
+}
+
+/// Calls one after the other on one connection, all of which are expected to be refused.
+pub(crate) fn probe_many(stream: Stream, path: &str, calls: Vec<CallOptions>) -> Vec<Outcome> {
+    on_connection(stream, path, calls, true)
+}
+
+fn on_connection(
+    stream: Stream,
+    path: &str,
+    calls: Vec<CallOptions>,
+    stay_open: bool,
+) -> Vec<Outcome> {
+    let work = async {
         let limits = Limits::default();
         let started = handshake(stream, "localhost", &limits).await;
         let Ok((channel, connection)) = started else {
-            return Outcome::Closed;
+            return vec![Outcome::Closed; calls.len()];
         };
-        let call = async {
-            let (requests, mut responses) = match channel.open(path, options).await {
-                Ok(opened) => opened,
-                Err(status) => return outcome(status),
-            };
-            let _open = match expected {
-                Outcome::Refused(_) => Some(requests),
-                Outcome::Closed | Outcome::Admitted => {
-                    requests.finish().await;
-                    None
-                }
-            };
-            match responses.receive::<()>().await {
-                Ok(_) => Outcome::Admitted,
-                Err(status) => outcome(status),
+        let calls = async {
+            let mut outcomes = Vec::new();
+            for options in calls {
+                outcomes.push(call(&channel, path, options, stay_open).await);
             }
+            outcomes
         };
         let driven = async {
             let _ = connection.await;
             std::future::pending().await
         };
-        or(call, driven).await
+        or(calls, driven).await
     };
     let deadline = async {
         smol::Timer::after(DEADLINE).await;
         panic!("{path}: neither refused nor admitted")
     };
-    smol::block_on(call.or(deadline))
+    smol::block_on(work.or(deadline))
+}
+
+async fn call(channel: &Channel, path: &str, options: CallOptions, stay_open: bool) -> Outcome {
+    let (requests, mut responses) = match channel.open(path, options).await {
+        Ok(opened) => opened,
+        Err(status) => return outcome(status),
+    };
+    let _open = if stay_open {
+        Some(requests)
+    } else {
+        requests.finish().await;
+        None
+    };
+    match responses.receive::<()>().await {
+        Ok(_) => Outcome::Admitted,
+        Err(status) => outcome(status),
+    }
 }
 
 fn outcome(status: Status) -> Outcome {

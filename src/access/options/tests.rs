@@ -91,10 +91,8 @@ fn options_for_sockets_need_one() {
 
 fn token(tcp_only: bool) -> Options {
     Options {
-        token: Some(TokenOptions {
-            file: "t".into(),
-            tcp_only,
-        }),
+        token_file: Some("t".into()),
+        token_tcp_only: tcp_only,
         ..Options::default()
     }
 }
@@ -119,13 +117,11 @@ fn a_token_needs_a_listener_that_asks_for_it() {
 #[test]
 fn tls_is_for_tcp_and_never_for_health() {
     let options = Options {
-        tls: Some(TlsOptions {
-            certificate: "c".into(),
-            key: "k".into(),
-            client_ca: None,
-            allow_sans: Vec::new(),
-            allow_tls12: false,
-        }),
+        tls: TlsOptions {
+            certificate: Some("c".into()),
+            key: Some("k".into()),
+            ..TlsOptions::default()
+        },
         ..Options::default()
     };
     for (text, fits) in [
@@ -147,5 +143,31 @@ fn modes_are_octal() {
     }
     for text in ["", "0o600", "+600", "-1", "1777", "888", "rw"] {
         assert!(text.parse::<SocketMode>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn an_option_that_needs_another_says_so() {
+    let alone = |change: fn(&mut Options)| {
+        let mut options = Options::default();
+        change(&mut options);
+        let listens = listens(&["tcp://localhost:0"]);
+        options.check(&listens, OWN, None).unwrap_err().to_string()
+    };
+    for (said, needs) in [
+        (alone(|o| o.token_tcp_only = true), "--token-file"),
+        (alone(|o| o.tls.certificate = Some("c".into())), "--tls-key"),
+        (alone(|o| o.tls.key = Some("k".into())), "--tls-cert"),
+        (alone(|o| o.tls.client_ca = Some("a".into())), "--tls-cert"),
+        (
+            alone(|o| o.tls.min_version = Some(TlsVersion::V1_2)),
+            "--tls-cert",
+        ),
+        (
+            alone(|o| o.tls.allow_sans.push("a".into())),
+            "--tls-client-ca",
+        ),
+    ] {
+        assert!(said.ends_with(&format!("without {needs}")), "{said}");
     }
 }

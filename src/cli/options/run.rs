@@ -3,6 +3,7 @@
 //! Owns their names, help texts and validation. It never acts on them.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -61,6 +62,15 @@ pub(super) struct Arguments {
     /// primary group whose members may call over unix sockets; repeatable
     #[argh(option, arg_name = "gid")]
     allow_gid: Vec<u32>,
+
+    /// file with bearer tokens, one in each line, one of which every call but health needs; it is read
+    /// again when it changes (default: none)
+    #[argh(option, arg_name = "file")]
+    token_file: Option<PathBuf>,
+
+    /// ask for tokens on tcp listeners only
+    #[argh(switch)]
+    token_tcp_only: bool,
 
     /// serve even where strangers could call: in plaintext beyond loopback, or on a unix socket in
     /// a directory of others
@@ -136,6 +146,8 @@ impl Arguments {
                     uids: self.allow_uid,
                     gids: self.allow_gid,
                 },
+                token_file: self.token_file,
+                token_tcp_only: self.token_tcp_only,
                 insecure: self.insecure,
                 ..access::Options::default()
             },

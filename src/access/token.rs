@@ -1,0 +1,206 @@
+//! Bearer tokens, RFC 6750.
+//!
+//! Owns how they are written, in a file and in a call, and their comparison in constant time. It never
+//! shows one.
+
+use std::fmt;
+
+use subtle::{Choice, ConstantTimeEq};
+
+/// What a token has at least: shorter ones could be guessed.
+const SHORTEST: usize = 16;
+/// What a token has at most: all are compared at this length, so that time says nothing about theirs.
+const LONGEST: usize = 512;
+/// Enough for a rotation that overlaps.
+const MOST: usize = 16;
+
+/// The tokens that are good for a call.
+#[derive(Clone)]
+pub struct Tokens(Vec<Padded>);
+
+#[derive(Clone)]
+struct Padded {
+    bytes: [u8; LONGEST],
+    length: u64,
+}
+
+/// Why a file holds no tokens. Never says one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTokens {
+    /// There is none.
+    #[error("it holds no token; write one in each line")]
+    Empty,
+    /// There are more than anybody needs.
+    #[error("it holds more than {MOST} tokens")]
+    TooMany,
+    /// The token in this line is too short or too long.
+    #[error("the token in line {0} must have {SHORTEST} to {LONGEST} characters")]
+    Length(usize),
+    /// The token in this line holds something else.
+    #[error("the token in line {0} may hold letters, digits and -._~+/ only, and = at its end")]
+    Character(usize),
+}
+
+impl Tokens {
+    /// Reads the text of a file: one token in each line, and empty lines.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTokens`], which names the line.
+    pub fn parse(text: &[u8]) -> Result<Self, InvalidTokens> {
+        let mut tokens = Vec::new();
+        for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
+            let token = line.trim_ascii();
+            if token.is_empty() {
+                continue;
+            }
+            if !is_token(token) {
+                return Err(InvalidTokens::Character(index + 1));
+            }
+            let padded = Padded::of(token).filter(|_| token.len() >= SHORTEST);
+            tokens.push(padded.ok_or(InvalidTokens::Length(index + 1))?);
+        }
+        match tokens.len() {
+            0 => Err(InvalidTokens::Empty),
+            1..=MOST => Ok(Self(tokens)),
+            _ => Err(InvalidTokens::TooMany),
+        }
+    }
+
+    /// Whether the value of an `authorization` header holds one of the tokens. It takes as long for
+    /// each of them, and for none.
+    #[must_use]
+    pub fn admit(&self, authorization: &[u8]) -> bool {
+        let given = bearer(authorization).and_then(Padded::of);
+        // A header that is none costs the same as a wrong one.
+        let none = Padded {
+            bytes: [0; LONGEST],
+            length: 0,
+        };
+        let given = given.as_ref().unwrap_or(&none);
+        let found = self.0.iter().fold(Choice::from(0), |found, token| {
+            found | (token.length.ct_eq(&given.length) & token.bytes.ct_eq(&given.bytes))
+        });
+        found.into()
+    }
+
+    /// What a caller writes into `authorization`: the first token of the file.
+    #[must_use]
+    pub fn authorization(&self) -> Option<String> {
+        let first = self.0.first()?;
+        let length = usize::try_from(first.length).ok()?;
+        let token = std::str::from_utf8(first.bytes.get(..length)?).ok()?;
+        Some(format!("Bearer {token}"))
+    }
+}
+
+impl Padded {
+    fn of(token: &[u8]) -> Option<Self> {
+        let mut bytes = [0; LONGEST];
+        bytes.get_mut(..token.len())?.copy_from_slice(token);
+        let length = token.len() as u64;
+        Some(Self { bytes, length })
+    }
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} tokens", self.0.len())
+    }
+}
+
+/// `b64token`, RFC 6750 section 2.1.
+fn is_token(text: &[u8]) -> bool {
+    let body = text.trim_ascii_end();
+    let padding = body.iter().rev().take_while(|byte| **byte == b'=').count();
+    body.get(..body.len() - padding).is_some_and(|body| {
+        !body.is_empty()
+            && body
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte))
+    })
+}
+
+/// The token in `Bearer TOKEN`; the scheme's letters may be of either case, RFC 9110 section 11.1.
+fn bearer(authorization: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = authorization.split_at_checked(7)?;
+    scheme
+        .eq_ignore_ascii_case(b"bearer ")
+        .then(|| token.trim_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "abcdefghijklmnop";
+    const TWO: &str = "ABC-._~+/0123456789==";
+
+    fn tokens() -> Tokens {
+        Tokens::parse(format!("{ONE}\r\n\n  {TWO} \n").as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn each_token_of_the_file_is_good() {
+        for value in [
+            format!("Bearer {ONE}"),
+            format!("bearer {TWO}"),
+            format!("BEARER   {ONE}"),
+        ] {
+            assert!(tokens().admit(value.as_bytes()), "{value}");
+        }
+        let first = tokens().authorization().unwrap();
+        assert_eq!(first, format!("Bearer {ONE}"));
+    }
+
+    #[test]
+    fn nothing_else_is_good() {
+        for value in [
+            String::new(),
+            "Bearer".to_owned(),
+            "Bearer ".to_owned(),
+            ONE.to_owned(),
+            format!("Basic {ONE}"),
+            format!("Bearer{ONE}"),
+            format!("Bearer {}", &ONE[1..]),
+            format!("Bearer {}", &ONE[..15]),
+            format!("Bearer {ONE}p"),
+            format!("Bearer {ONE}\0"),
+            format!("Bearer {}", ONE.to_uppercase()),
+            format!("Bearer {ONE}, Bearer {TWO}"),
+            format!("Bearer {ONE}\n{TWO}"),
+            format!("Bearer {}", "a".repeat(10_000)),
+            format!("Bearer {}", "\0".repeat(512)),
+        ] {
+            assert!(!tokens().admit(value.as_bytes()), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_meant_is_refused_by_its_line() {
+        let long = "a".repeat(513);
+        let many = format!("{ONE}\n").repeat(17);
+        for (text, error) in [
+            ("", InvalidTokens::Empty),
+            ("\n \n", InvalidTokens::Empty),
+            ("secret", InvalidTokens::Length(1)),
+            (&*long, InvalidTokens::Length(1)),
+            (
+                "abcdefghijklmnop\nabcdefgh ijklmnop",
+                InvalidTokens::Character(2),
+            ),
+            ("\n================", InvalidTokens::Character(2)),
+            ("abcdefgh=ijklmnop", InvalidTokens::Character(1)),
+            ("abcdefgh\u{e9}ijklmnop", InvalidTokens::Character(1)),
+            (&*many, InvalidTokens::TooMany),
+        ] {
+            assert_eq!(Tokens::parse(text.as_bytes()).unwrap_err(), error);
+        }
+        assert!(Tokens::parse("a".repeat(512).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_token_is_never_shown() {
+        assert_eq!(format!("{:?}", tokens()), "2 tokens");
+    }
+}

@@ -1,0 +1,54 @@
+//! Files of the command line that hold secrets and change while we run.
+//!
+//! Owns what is said about them in the log. It never says what they hold.
+
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use smol::LocalExecutor;
+
+use crate::access::Tokens;
+use crate::clock::MonotonicClock;
+use crate::net::reread::{Reread, Unusable, is_open_to_all};
+
+/// The tokens in a file, now and whenever it changes.
+pub(super) fn tokens(
+    file: &Path,
+    executor: &LocalExecutor<'static>,
+) -> Result<Rc<Reread<Tokens>>, Unusable> {
+    let path = file.to_owned();
+    let reread = Reread::new(vec![path.clone()], move |contents| {
+        let text = contents.first().map_or(&[][..], Vec::as_slice);
+        Tokens::parse(text).map_err(|error| Unusable::new(&path, error))
+    })?;
+    warn_if_open(file);
+    Ok(watched(reread, executor))
+}
+
+/// Says so if everybody may read what should be secret.
+pub(super) fn warn_if_open(file: &Path) {
+    if is_open_to_all(file) {
+        tracing::warn!(
+            ?file,
+            "every user of this machine can read this secret; chmod 600 it"
+        );
+    }
+}
+
+/// Has the files looked at for as long as we run.
+pub(super) fn watched<T: Debug + 'static>(
+    reread: Reread<T>,
+    executor: &LocalExecutor<'static>,
+) -> Rc<Reread<T>> {
+    let reread = Rc::new(reread);
+    let watched = Rc::clone(&reread);
+    let told = |files: &[PathBuf], result: Result<(), Unusable>| match result {
+        Ok(()) => tracing::info!(?files, "changed and read again"),
+        Err(error) => tracing::warn!(%error, "changed, but what was read before stays in force"),
+    };
+    executor
+        .spawn(async move { watched.watch(MonotonicClock, told).await })
+        .detach();
+    reread
+}

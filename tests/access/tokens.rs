@@ -1,0 +1,217 @@
+//! Bearer tokens: who has none is not listened to, and nobody guesses his way in.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use http::HeaderMap;
+use process_wrapper::address::Address;
+use process_wrapper::grpc::Code;
+use process_wrapper::grpc::client::CallOptions;
+use process_wrapper::net::connect::connect;
+use tempfile::TempDir;
+
+use crate::call::{GET_STATE, HEALTH, INITIATE, Outcome, probe_many, probe_on};
+use crate::support::{DRAINS, Wrapper, eventually, start_ready};
+
+pub(crate) const TOKEN: &str = "correct-horse-battery-staple";
+const OTHER: &str = "another-token-for-rotation";
+const WRONG: &str = "wrong-token-of-good-length";
+
+pub(crate) const ADMITTED: Outcome = Outcome::Admitted;
+pub(crate) const UNKNOWN: Outcome = Outcome::Refused(Code::Unauthenticated);
+
+/// A file with tokens that only we can read.
+pub(crate) fn token_file(folder: &Path, text: &str) -> PathBuf {
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = folder.join("tokens");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    std::io::Write::write_all(&mut options.open(&path).unwrap(), text.as_bytes()).unwrap();
+    path
+}
+
+/// The metadata of a call with these `authorization` headers.
+pub(crate) fn with(values: &[&str]) -> CallOptions {
+    let mut metadata = HeaderMap::new();
+    for value in values {
+        metadata.append("authorization", value.parse().unwrap());
+    }
+    CallOptions {
+        metadata,
+        ..CallOptions::default()
+    }
+}
+
+fn bearer(token: &str) -> CallOptions {
+    with(&[&format!("Bearer {token}")])
+}
+
+fn ask(address: &str, path: &str, options: CallOptions, expected: Outcome) -> Outcome {
+    let address: Address = address.parse().unwrap();
+    let stream = smol::block_on(connect(&address)).unwrap();
+    probe_on(stream, path, options, expected)
+}
+
+fn start(options: &[&str]) -> (Wrapper, TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = token_file(folder.path(), TOKEN);
+    let file = format!("--token-file={}", file.display());
+    let options = [&["--listen=tcp://127.0.0.1:0", &file], options].concat();
+    let wrapper = start_ready(&options, DRAINS);
+    let line = wrapper.stderr.wait_for("address=tcp://127.0.0.1:");
+    let tcp = line.split("address=").nth(1).unwrap().trim().to_owned();
+    (wrapper, folder, tcp)
+}
+
+#[test]
+fn a_call_without_a_good_token_is_refused_without_its_message() {
+    let (wrapper, _folder, tcp) = start(&[]);
+    for address in [&wrapper.address(), &tcp] {
+        for (values, expected) in [
+            (&[][..], UNKNOWN),
+            (&["Bearer"], UNKNOWN),
+            (&[&format!("Bearer {WRONG}")], UNKNOWN),
+            (&[&format!("Basic {TOKEN}")], UNKNOWN),
+            (
+                &[&format!("Bearer {TOKEN}"), &format!("Bearer {TOKEN}")],
+                UNKNOWN,
+            ),
+            (&[&format!("Bearer {TOKEN}")], ADMITTED),
+            (&[&format!("bearer  {TOKEN}")], ADMITTED),
+        ] {
+            for method in [INITIATE, GET_STATE, HEALTH, "/no.Such/Method"] {
+                let expected = if method.starts_with("/no") && expected == ADMITTED {
+                    Outcome::Refused(Code::Unimplemented)
+                } else {
+                    expected
+                };
+                let found = ask(address, method, with(values), expected);
+                assert_eq!(found, expected, "{address} {method} {values:?}");
+            }
+        }
+    }
+    wrapper.stderr.wait_for("outcome=Unauthenticated");
+    let said = wrapper.stderr.text();
+    for secret in [TOKEN, WRONG] {
+        assert!(!said.contains(secret), "{said}");
+    }
+    assert!(!said.contains("every user of this machine"), "{said}");
+}
+
+#[test]
+fn sockets_can_be_spared_and_health_always_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let health = format!("health=unix:{}/h", folder.path().display());
+    let listen = format!("--listen={health}");
+    let (wrapper, _folder, tcp) = start(&["--token-tcp-only", &listen]);
+    let none = CallOptions::default;
+    let unix = wrapper.address();
+    assert_eq!(ask(&unix, INITIATE, none(), ADMITTED), ADMITTED);
+    assert_eq!(ask(&tcp, GET_STATE, none(), UNKNOWN), UNKNOWN);
+    let health = health.trim_start_matches("health=");
+    assert_eq!(ask(health, HEALTH, none(), ADMITTED), ADMITTED);
+    let denied = Outcome::Refused(Code::PermissionDenied);
+    assert_eq!(ask(health, GET_STATE, bearer(TOKEN), denied), denied);
+}
+
+#[test]
+fn a_changed_file_is_read_again_and_a_broken_one_is_not_taken_over() {
+    let (wrapper, folder, tcp) = start(&[]);
+    let accepts = |token: &str| {
+        // A refusal tells apart as well as an admission does.
+        let expected = ADMITTED;
+        ask(&tcp, GET_STATE, bearer(token), expected) == ADMITTED
+    };
+    assert!(accepts(TOKEN) && !accepts(OTHER));
+    // Both while rotating.
+    token_file(folder.path(), &format!("{TOKEN}\n{OTHER}\n"));
+    eventually("the new token is good", || accepts(OTHER));
+    assert!(accepts(TOKEN));
+    // The old one goes; the new file comes by a link, as with Kubernetes.
+    std::fs::write(folder.path().join("next"), OTHER).unwrap();
+    std::os::unix::fs::symlink("next", folder.path().join("link")).unwrap();
+    std::fs::rename(folder.path().join("link"), folder.path().join("tokens")).unwrap();
+    eventually("the old token is bad", || !accepts(TOKEN));
+    assert!(accepts(OTHER));
+    std::fs::write(folder.path().join("next"), "short").unwrap();
+    let line = wrapper
+        .stderr
+        .wait_for("what was read before stays in force");
+    assert!(line.contains("line 1") && !line.contains("short"), "{line}");
+    assert!(accepts(OTHER));
+}
+
+#[test]
+fn wrong_tokens_are_answered_ever_slower_and_good_ones_at_once() {
+    let (wrapper, _folder, tcp) = start(&[]);
+    let address: Address = tcp.parse().unwrap();
+    let stream = || smol::block_on(connect(&address)).unwrap();
+    // On one connection: after a few guesses a good token is not looked at either.
+    let mut calls = vec![bearer(WRONG); 5];
+    calls.push(bearer(TOKEN));
+    assert_eq!(probe_many(stream(), GET_STATE, calls), vec![UNKNOWN; 6]);
+    // Others are not held up.
+    let started = Instant::now();
+    assert_eq!(
+        probe_on(stream(), GET_STATE, bearer(TOKEN), ADMITTED),
+        ADMITTED
+    );
+    let good = started.elapsed();
+    // Ten a second: the burst is used up by now.
+    let started = Instant::now();
+    for _ in 0..3 {
+        let calls = vec![bearer(WRONG); 5];
+        assert_eq!(probe_many(stream(), GET_STATE, calls), vec![UNKNOWN; 5]);
+    }
+    let wrong = started.elapsed();
+    assert!(wrong.as_millis() >= 800, "{wrong:?}");
+    assert!(good < wrong, "{good:?} {wrong:?}");
+    // And the log is not flooded either: 22 refusals, 20 lines and what has passed since.
+    let lines = wrapper.stderr.text().matches("audit: call refused").count();
+    assert!((1..=24).contains(&lines), "{lines}");
+}
+
+#[test]
+fn a_flood_of_refusals_does_not_flood_the_log() {
+    let (wrapper, _folder, tcp) = start(&[]);
+    let address: Address = tcp.parse().unwrap();
+    let started = Instant::now();
+    for _ in 0..14 {
+        let stream = smol::block_on(connect(&address)).unwrap();
+        probe_many(stream, GET_STATE, vec![bearer(WRONG); 3]);
+    }
+    let lines = wrapper.stderr.text().matches("audit: call refused").count();
+    let allowed = 20 + usize::try_from(started.elapsed().as_secs()).unwrap() + 1;
+    assert!(lines <= allowed, "{lines} lines for 42 refusals");
+}
+
+#[test]
+fn grpcurl_needs_the_token() {
+    let Some(grpcurl) = crate::support::peers::find("grpcurl") else {
+        return;
+    };
+    let (_wrapper, _folder, tcp) = start(&[]);
+    let call = |header: Option<&str>| {
+        let mut command = Command::new(&grpcurl);
+        command.args(["-plaintext", "-import-path", "proto", "-max-time", "10"]);
+        command.args(["-proto", "process_wrapper.proto"]);
+        if let Some(header) = header {
+            command.args(["-rpc-header", header]);
+        }
+        command.arg(tcp.trim_start_matches("tcp://"));
+        command.arg("process_wrapper.v1.ProcessWrapper/GetState");
+        command.current_dir(env!("CARGO_MANIFEST_DIR"));
+        let output = command.output().unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let good = call(Some(&format!("authorization: Bearer {TOKEN}")));
+    assert!(good.contains("\"state\": \"running\""), "{good}");
+    for header in [
+        None,
+        Some("authorization: Bearer wrong-token-of-good-length"),
+    ] {
+        let refused = call(header);
+        assert!(refused.contains("Unauthenticated"), "{refused}");
+    }
+}
