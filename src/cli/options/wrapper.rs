@@ -63,7 +63,7 @@ pub(super) struct Arguments {
     #[argh(option, default = "\"gitlab-runner\".to_owned()", arg_name = "path")]
     runner_path: String,
 
-    /// refuse to serve beyond loopback, where a warning is logged otherwise
+    /// refuse to serve where strangers could call, where a warning is logged otherwise
     #[argh(switch)]
     strict: bool,
 
