@@ -1,0 +1,52 @@
+// The same method on grpc-go: `bench PORT`. The answer is a message of the same bytes, so that no generated code is
+// needed on either side.
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"net"
+	"os"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/proto"
+)
+
+func handler(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+	request := new(emptypb.Empty)
+	if err := decode(request); err != nil {
+		return nil, err
+	}
+	response := new(emptypb.Empty)
+	if err := proto.Unmarshal(wire, response); err != nil {
+		return nil, err
+	}
+	return response, nil
+}
+
+// What the wrapper answers. Unknown fields of Empty are kept as they are, so that protobuf's decoder and encoder both
+// do their work.
+var wire []byte
+
+func main() {
+	// { process: { state: running, pid: 4242, program: "sleep", started_at: { seconds: 1790000000, nanos: 1 } } }
+	var err error
+	wire, err = hex.DecodeString("0a16" + "0801" + "109221" + "1a05736c656570" + "2208" + "0880bbc5d50610" + "01")
+	if err != nil {
+		panic(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Args[1])
+	if err != nil {
+		panic(err)
+	}
+	server := grpc.NewServer()
+	server.RegisterService(&grpc.ServiceDesc{
+		ServiceName: "process_wrapper.v1.ProcessWrapper",
+		HandlerType: (*any)(nil),
+		Methods:     []grpc.MethodDesc{{MethodName: "GetState", Handler: handler}},
+	}, struct{}{})
+	if err := server.Serve(listener); err != nil {
+		panic(err)
+	}
+}
