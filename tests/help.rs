@@ -157,9 +157,12 @@ fn described(help: &str) -> Vec<(String, String)> {
 
 /// Options of cargo and other programs that the documentation tells how to use.
 const FOREIGN: &[&str] = &[
+    "--all-runners",
     "--config",
     "--no-default-features",
     "--release",
+    "--rewrite",
+    "--single-child",
     "--target",
     "--test",
 ];

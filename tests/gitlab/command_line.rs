@@ -104,3 +104,72 @@ fn a_runner_that_is_not_there_is_127() {
     assert_eq!(wrapper.code(), 127);
     assert!(wrapper.stderr.all().contains("no-such-runner"));
 }
+
+/// Words that a shell would make of the line.
+fn words(line: &str) -> Vec<String> {
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_command_lines_of_the_migration_guide_are_understood() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/migrating.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let mut commands: Vec<Vec<String>> = guide
+        .lines()
+        // Indented blocks, the right side of tables, and ExecStart.
+        .filter_map(|line| {
+            let start = line
+                .find("process-wrapper run ")
+                .or_else(|| line.find("process-wrapper wrapper "))?;
+            let end = line[start..]
+                .find('`')
+                .map_or(line.len(), |end| start + end);
+            line[start..end]
+                .contains(" -- ")
+                .then(|| words(&line[start..end]))
+        })
+        .collect();
+    let list: Vec<String> = guide
+        .lines()
+        .skip_while(|line| line.trim() != "command:")
+        .skip(1)
+        .map_while(|line| line.trim().strip_prefix("- ").map(str::to_owned))
+        .collect();
+    assert!(list.len() > 5, "the pod has no command");
+    commands.push(list);
+    assert!(commands.len() >= 7, "{commands:?}");
+    for command in commands {
+        // What is wrong is said before the program is looked for, and that is all that may be missing.
+        let mut own: Vec<_> = command[1..]
+            .iter()
+            .take_while(|word| *word != "--")
+            .collect();
+        let (folder, not_there) = (tempfile::tempdir().unwrap(), "no-such-runner".to_owned());
+        let socket = format!("unix:{}/control.sock", folder.path().display());
+        let (listen, runner) = ("--listen".to_owned(), "--runner-path".to_owned());
+        let is_wrapper = own[0] == "wrapper";
+        if is_wrapper {
+            own.extend([&runner, &not_there]);
+        } else if !own.iter().any(|word| word.starts_with("--listen")) {
+            own.extend([&listen, &socket]);
+        }
+        let own: Vec<String> = own
+            .into_iter()
+            .map(|word| {
+                word.replace(
+                    "unix:///run/",
+                    &format!("unix://{}/", folder.path().display()),
+                )
+            })
+            .map(|word| word.replace(":7777", ":0").replace(":8080", ":0"))
+            .collect();
+        let output = Command::new(support::binary())
+            .args(&own)
+            .args(["--", &not_there])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(127), "{own:?}: {said}");
+    }
+}

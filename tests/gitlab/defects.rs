@@ -2,9 +2,19 @@
 
 use std::os::unix::net::UnixListener;
 
+use http::uri::PathAndQuery;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use process_wrapper::pb::grpc::health::v1::health_check_response::ServingStatus;
+use process_wrapper::pb::grpc::health::v1::{HealthCheckRequest, HealthCheckResponse};
+use process_wrapper::pb::grpc::reflection::v1::server_reflection_request::MessageRequest;
+use process_wrapper::pb::grpc::reflection::v1::server_reflection_response::MessageResponse;
+use process_wrapper::pb::grpc::reflection::v1::{
+    ServerReflectionRequest, ServerReflectionResponse,
+};
 use process_wrapper::pb::process_wrapper::v1::{GetStateRequest, GetStateResponse, State};
+use tonic::Code;
+use tonic_prost::ProstCodec;
 
 use super::support::client::{Client, GET_STATE, unary};
 use super::*;
@@ -115,6 +125,43 @@ fn defect_10_the_exit_code_and_the_facts_of_the_exit_are_kept() {
     assert_eq!(wrapper.code(), 7);
 }
 
+/// There, whoever reached the socket could do everything, and nothing about that could be changed.
+#[test]
+fn defect_11_the_socket_is_its_owners_and_a_listener_can_be_for_reading_only() {
+    let wrapper = start(&[], RUNNER);
+    let mode = wrapper.socket().metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("unix:{}", folder.path().join("read.sock").display());
+    let wrapper = support::start_ready(&["--listen", &format!("read={address}")], RUNNER);
+    let reader = Client::connect(&address);
+    assert_eq!(check(&reader).0, pb::Status::Running);
+    for refused in [graceful(&reader), forceful(&reader)] {
+        assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied);
+    }
+    assert_eq!(check(&reader), (pb::Status::Running, String::new()));
+    assert_eq!(wrapper.stdout.text(), "ready");
+}
+
+/// There, no caller was ever asked who it is.
+#[test]
+fn defect_11_a_caller_without_the_token_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens");
+    std::fs::write(&tokens, "a-token-of-good-length\n").unwrap();
+    std::fs::set_permissions(&tokens, PermissionsExt::from_mode(0o600)).unwrap();
+    let option = format!("--token-file={}", tokens.display());
+    let wrapper = support::start_ready(&[&option], RUNNER);
+    let client = Client::connect(&wrapper.address());
+    for refused in [graceful(&client), forceful(&client)] {
+        assert_eq!(refused.unwrap_err().code(), Code::Unauthenticated);
+    }
+    wrapper.signal(Signal::SIGHUP);
+    wrapper.stdout.wait_for("hup");
+    assert_eq!(wrapper.stdout.text(), "ready\nhup");
+}
+
 /// There, a stale socket file made the next start fail.
 #[test]
 fn defect_12_a_stale_socket_file_does_not_stop_the_start() {
@@ -171,4 +218,58 @@ fn defect_13_a_call_in_flight_is_answered_when_the_wrapper_stops() {
     });
     assert_eq!((gone.state(), gone.exit_code), (State::Gone, Some(0)));
     assert_eq!(wrapper.code(), 0);
+}
+
+/// There, neither was served.
+#[test]
+fn defect_14_health_and_reflection_know_the_service() {
+    const SERVICE: &str = "gitlab_com.gitlab_runner.runner_wrapper.ProcessWrapper";
+    let wrapper = start(&[], RUNNER);
+    let client = Client::connect(&wrapper.address());
+    for name in [SERVICE, "process"] {
+        let request = HealthCheckRequest {
+            service: name.to_owned(),
+        };
+        let answer: HealthCheckResponse = client
+            .call("/grpc.health.v1.Health/Check", request, None)
+            .unwrap();
+        assert_eq!(answer.status(), ServingStatus::Serving, "{name}");
+    }
+    let listed = client.run(|channel| async move {
+        let request = ServerReflectionRequest {
+            message_request: Some(MessageRequest::ListServices(String::new())),
+            ..Default::default()
+        };
+        let mut grpc = tonic::client::Grpc::new(channel);
+        grpc.ready().await.unwrap();
+        let codec = ProstCodec::<ServerReflectionRequest, ServerReflectionResponse>::default();
+        let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+        let answers = grpc
+            .streaming(
+                tonic::Request::new(smol::stream::once(request)),
+                PathAndQuery::from_static(path),
+                codec,
+            )
+            .await
+            .unwrap();
+        let answer = answers.into_inner().message().await.unwrap().unwrap();
+        answer.message_response.unwrap()
+    });
+    let MessageResponse::ListServicesResponse(listed) = listed else {
+        panic!("no list: {listed:?}");
+    };
+    assert!(listed.service.iter().any(|service| service.name == SERVICE));
+}
+
+/// There, zombies were left to pile up.
+#[test]
+fn defect_15_orphans_of_the_runner_are_reaped() {
+    let script = format!("for i in 1 2 3 4 5 6 7 8 9 10; do (true & ); done; {LOOP}");
+    let wrapper = start(&[], &script);
+    let children = format!("/proc/{0}/task/{0}/children", wrapper.pid());
+    let runner = wrapper.child_pid().to_string();
+    support::eventually("only the runner is left", || {
+        let children = std::fs::read_to_string(&children).unwrap();
+        children.split_whitespace().eq([runner.as_str()])
+    });
 }
