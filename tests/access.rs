@@ -11,10 +11,16 @@ mod support;
 
 #[path = "access/call.rs"]
 mod call;
+#[cfg(feature = "tls")]
+#[path = "access/certificates.rs"]
+mod certificates;
 #[path = "access/roles.rs"]
 mod roles;
 #[path = "access/sockets.rs"]
 mod sockets;
+#[cfg(feature = "tls")]
+#[path = "access/tls.rs"]
+mod tls;
 #[path = "access/tokens.rs"]
 mod tokens;
 #[path = "access/usage.rs"]

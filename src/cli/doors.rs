@@ -76,6 +76,7 @@ pub(super) async fn open(
         .as_deref()
         .map(|file| secrets::tokens(file, executor))
         .transpose()?;
+    let tls = secrets::tls(&options.tls, executor)?;
     let mut guarded = Vec::new();
     let mut warned = false;
     for listen in listens {
@@ -92,6 +93,7 @@ pub(super) async fn open(
                 listener: address.to_string(),
                 callers: options.callers(own),
                 tokens: tokens.clone().filter(|_| options.needs_token(listen)),
+                tls: tls.clone().filter(|_| options.needs_tls(listen)),
             };
             guarded.push((listener, Rc::new(Door::new(rules, MonotonicClock))));
         }

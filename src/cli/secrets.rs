@@ -8,9 +8,10 @@ use std::rc::Rc;
 
 use smol::LocalExecutor;
 
-use crate::access::Tokens;
+use crate::access::{TlsOptions, Tokens};
 use crate::clock::MonotonicClock;
 use crate::net::reread::{Reread, Unusable, is_open_to_all};
+use crate::net::tls::ServerTls;
 
 /// The tokens in a file, now and whenever it changes.
 pub(super) fn tokens(
@@ -26,8 +27,22 @@ pub(super) fn tokens(
     Ok(watched(reread, executor))
 }
 
+/// What TLS is spoken with, now and whenever its files change.
+pub(super) fn tls(
+    options: &TlsOptions,
+    executor: &LocalExecutor<'static>,
+) -> Result<Option<Rc<Reread<ServerTls>>>, Unusable> {
+    let Some(reread) = ServerTls::read(options)? else {
+        return Ok(None);
+    };
+    if let Some(key) = &options.key {
+        warn_if_open(key);
+    }
+    Ok(Some(watched(reread, executor)))
+}
+
 /// Says so if everybody may read what should be secret.
-pub(super) fn warn_if_open(file: &Path) {
+fn warn_if_open(file: &Path) {
     if is_open_to_all(file) {
         tracing::warn!(
             ?file,
@@ -37,7 +52,7 @@ pub(super) fn warn_if_open(file: &Path) {
 }
 
 /// Has the files looked at for as long as we run.
-pub(super) fn watched<T: Debug + 'static>(
+fn watched<T: Debug + 'static>(
     reread: Reread<T>,
     executor: &LocalExecutor<'static>,
 ) -> Rc<Reread<T>> {

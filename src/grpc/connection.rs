@@ -172,7 +172,7 @@ impl<C: Clock> Timers<C> {
     }
 
     /// The next step, unless it is to wait; then the task is woken when there may be another.
-    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+    pub(super) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         let drain = self.drain.poll_bound(cx);
         self.calls.wake_at_end(cx);
         loop {

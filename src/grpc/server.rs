@@ -5,9 +5,11 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use smol::LocalExecutor;
@@ -142,6 +144,25 @@ pub struct Admitted<C: Clock> {
 }
 
 impl<C: Clock> Admitted<C> {
+    /// Does what has to come before [`serve`](Self::serve), for as long as the connection may stay: `None`
+    /// if its time to greet is over, the server drains or the place is needed. A panic in `work` is
+    /// logged and is `None` as well.
+    pub async fn prepare<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let timers = &mut self.timers;
+        let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
+        let done = poll_fn(|cx| match timers.poll_step(cx) {
+            Poll::Ready(_) => Poll::Ready(None),
+            Poll::Pending => work.as_mut().poll(cx).map(Some),
+        });
+        match done.await? {
+            Ok(done) => Some(done),
+            Err(panic) => {
+                call::report_panic("preparation", &*panic);
+                None
+            }
+        }
+    }
+
     /// Serves the connection to its end; `gate` is asked about each of its calls. It never panics: a panic
     /// ends this connection, or only one of its calls, and is logged.
     pub async fn serve<IO>(self, gate: Rc<dyn Gate>, io: IO, peer: Peer)

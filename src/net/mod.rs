@@ -14,3 +14,4 @@ pub mod peer;
 pub mod reread;
 mod socket_file;
 pub mod stream;
+pub mod tls;

@@ -14,6 +14,14 @@ use nix::sys::socket::sockopt::PeerCredentials;
 pub enum Peer {
     /// A TCP connection from this address. Anybody may hold it: an address is no identity.
     Tcp(SocketAddr),
+    /// A connection over TLS from this address.
+    Tls {
+        /// Where from.
+        address: SocketAddr,
+        /// The DNS names and URIs in the certificate that it showed, which was found valid; empty if it
+        /// was not asked for one, or if there are no such names in it.
+        names: Vec<String>,
+    },
     /// A connection over a socket file, with the credentials the peer had when it connected.
     Unix {
         /// The effective user, as our user namespace sees it. 65534 (`nobody`) also stands for
@@ -50,6 +58,13 @@ impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => write!(f, "tcp {address}"),
+            Self::Tls { address, names } => {
+                write!(f, "tls {address}")?;
+                for (n, name) in names.iter().enumerate() {
+                    write!(f, "{}{name}", if n == 0 { " as " } else { "," })?;
+                }
+                Ok(())
+            }
             Self::Unix { uid, gid, pid } => {
                 write!(f, "unix uid={uid} gid={gid}")?;
                 match pid {
@@ -83,6 +98,12 @@ mod tests {
     fn peers_are_written_for_a_log_line() {
         let tcp = Peer::Tcp("127.0.0.1:4242".parse().unwrap());
         assert_eq!(tcp.to_string(), "tcp 127.0.0.1:4242");
+        let tls = |names: &[&str]| Peer::Tls {
+            address: "127.0.0.1:4242".parse().unwrap(),
+            names: names.iter().map(ToString::to_string).collect(),
+        };
+        assert_eq!(tls(&[]).to_string(), "tls 127.0.0.1:4242");
+        assert_eq!(tls(&["a", "b"]).to_string(), "tls 127.0.0.1:4242 as a,b");
         let unix = |pid| Peer::Unix {
             uid: 0,
             gid: 5,

@@ -136,7 +136,7 @@ fn read(files: &[PathBuf]) -> Result<Vec<Vec<u8>>, Unusable> {
     files.iter().map(read).collect()
 }
 
-fn contents(path: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn contents(path: &Path) -> io::Result<Vec<u8>> {
     // Without waiting for the writer of a pipe: only a file has contents to compare.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;

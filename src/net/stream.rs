@@ -27,6 +27,9 @@ pub enum Stream {
         /// What makes the peer's requests acceptable to h2, where the peer is a client.
         filter: Option<AuthorityFilter>,
     },
+    /// Over TLS, on one of the above.
+    #[cfg(feature = "tls")]
+    Tls(Box<futures_rustls::TlsStream<Stream>>),
 }
 
 impl Stream {
@@ -44,6 +47,8 @@ impl Stream {
         let done = match self {
             Self::Tcp(socket) => socket.get_ref().shutdown(Shutdown::Write),
             Self::Unix { socket, .. } => socket.get_ref().shutdown(Shutdown::Write),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => return tls.get_ref().0.shut_down_writing(),
         };
         match done {
             // The peer was faster.
@@ -58,6 +63,8 @@ impl AsFd for Stream {
         match self {
             Self::Tcp(socket) => socket.as_fd(),
             Self::Unix { socket, .. } => socket.as_fd(),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.get_ref().0.as_fd(),
         }
     }
 }
@@ -70,6 +77,8 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_read(cx, buffer),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_read(cx, buffer),
             Self::Unix { socket, filter } => {
                 let read = ready!(Pin::new(socket).poll_read(cx, buffer))?;
                 if let (Some(filter), Some(bytes)) = (filter, buffer.get_mut(..read)) {
@@ -87,6 +96,8 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_read_vectored(cx, buffers),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_read_vectored(cx, buffers),
             Self::Unix { socket, filter } => {
                 let read = ready!(Pin::new(socket).poll_read_vectored(cx, buffers))?;
                 if let Some(filter) = filter {
@@ -111,6 +122,8 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_write(cx, bytes),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_write(cx, bytes),
             Self::Unix { socket, .. } => Pin::new(socket).poll_write(cx, bytes),
         }
     }
@@ -122,6 +135,8 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_write_vectored(cx, slices),
             Self::Unix { socket, .. } => Pin::new(socket).poll_write_vectored(cx, slices),
         }
     }
@@ -129,12 +144,19 @@ impl AsyncWrite for Stream {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_flush(cx),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_flush(cx),
             Self::Unix { socket, .. } => Pin::new(socket).poll_flush(cx),
         }
     }
 
     /// Tells the peer that nothing more will come. Reading goes on.
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        #[cfg(feature = "tls")]
+        if let Self::Tls(tls) = &mut *self {
+            // With a word to the peer that this is the end, and no accident (RFC 8446, section 6.1).
+            return Pin::new(&mut **tls).poll_close(cx);
+        }
         ready!(self.as_mut().poll_flush(cx))?;
         // `Async` itself would only flush.
         Poll::Ready(self.shut_down_writing())

@@ -9,8 +9,10 @@ use smol::LocalExecutor;
 use smol::future;
 
 use crate::clock::Clock;
-use crate::grpc::server::Server;
+use crate::grpc::server::{Admitted, Server};
 use crate::net::listen::Listener;
+use crate::net::peer::Peer;
+use crate::net::stream::Stream;
 use crate::service::door::Door;
 
 /// How long to wait before accepting again after it failed, for want of descriptors say: the first time,
@@ -36,8 +38,10 @@ pub async fn accept<C: Clock>(
                 pause = PAUSE;
                 // Without a place the connection is closed, by being dropped.
                 if let Some(admitted) = server.admit() {
-                    let gate = Rc::new(door.visit());
-                    executor.spawn(admitted.serve(gate, stream, peer)).detach();
+                    let door = Rc::clone(&door);
+                    executor
+                        .spawn(welcome(door, admitted, stream, peer))
+                        .detach();
                 }
             }
             Err(error) => {
@@ -51,5 +55,17 @@ pub async fn accept<C: Clock>(
         }
         // Connections that are already waiting must not keep the other tasks from running.
         future::yield_now().await;
+    }
+}
+
+/// One connection in a task of its own, so that no handshake holds up others.
+async fn welcome<C: Clock>(
+    door: Rc<Door<C>>,
+    mut admitted: Admitted<C>,
+    stream: Stream,
+    peer: Peer,
+) {
+    if let Some(Some((stream, peer))) = admitted.prepare(door.secure(stream, peer)).await {
+        admitted.serve(Rc::new(door.visit()), stream, peer).await;
     }
 }

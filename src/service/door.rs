@@ -18,6 +18,8 @@ use crate::grpc::gate::{Asked, Gate, Refusal};
 use crate::grpc::status::{Code, Status};
 use crate::net::peer::Peer;
 use crate::net::reread::Reread;
+use crate::net::stream::Stream;
+use crate::net::tls::ServerTls;
 use crate::service::{audit, roles};
 
 /// Lines in the log about refusals: so many at once, then one for each interval.
@@ -46,6 +48,8 @@ pub struct Rules {
     pub callers: Callers,
     /// The tokens, one of which a call needs.
     pub tokens: Option<Rc<Reread<Tokens>>>,
+    /// What TLS is spoken with, if it is.
+    pub tls: Option<Rc<Reread<ServerTls>>>,
 }
 
 /// What is asked of those who come through one listener, and what those before them have used up.
@@ -76,13 +80,31 @@ impl<C: Clock> Door<C> {
     /// Whether a peer may have a connection at all. To one who may not, nothing is ever sent.
     pub(super) fn lets_in(&self, peer: &Peer) -> bool {
         match peer {
-            Peer::Tcp(_) => true,
+            Peer::Tcp(_) | Peer::Tls { .. } => true,
             Peer::Unix { uid, gid, .. } => {
                 let admitted = self.rules.callers.admit(*uid, *gid);
                 if !admitted {
                     self.turn_away(peer, "neither the user nor the primary group is allowed");
                 }
                 admitted
+            }
+        }
+    }
+
+    /// Does what has to come before HTTP/2: TLS, where it is spoken. `None` if the connection is to be
+    /// closed.
+    pub(super) async fn secure(&self, stream: Stream, peer: Peer) -> Option<(Stream, Peer)> {
+        let (address, tls) = match (&peer, &self.rules.tls) {
+            (Peer::Tcp(address), Some(tls)) => (*address, tls.get()),
+            (Peer::Tcp(_) | Peer::Tls { .. } | Peer::Unix { .. }, _) => {
+                return Some((stream, peer));
+            }
+        };
+        match tls.accept(stream).await {
+            Ok((stream, names)) => Some((stream, Peer::Tls { address, names })),
+            Err(error) => {
+                self.turn_away(&peer, &error.to_string());
+                None
             }
         }
     }

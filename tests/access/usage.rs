@@ -68,6 +68,18 @@ fn an_allow_option_without_effect_is_refused() {
         (&[&*unix, "--socket-mode=1777"], "octal"),
         (&[tcp, "--allow-uid=1000"], "unix sockets"),
         (&[tcp, "--socket-mode=600"], "unix sockets"),
+        (&[tcp, "--tls-cert=x"], "--tls-key"),
+        (&[tcp, "--tls-key=x"], "--tls-cert"),
+        (&[tcp, "--tls-client-ca=x"], "--tls-cert"),
+        (&[tcp, "--allow-san=x"], "--tls-client-ca"),
+        (&[tcp, "--tls-min-version=1.1"], "1.3 or 1.2"),
+        (&[&*unix, "--tls-cert=x", "--tls-key=x"], "tcp listeners"),
+        (&[tcp, "--token-tcp-only"], "--token-file"),
+        (&[tcp, "--token-file=/no/such/file"], "/no/such/file"),
+        (
+            &["--listen=health=tcp://127.0.0.1:0", "--token-file=x"],
+            "no listener to guard",
+        ),
         (&["--listen=admin=unix:/s"], "control, read or health"),
     ] {
         assert_refused(options, word);

@@ -30,6 +30,10 @@ struct Arguments {
 
 #[derive(Debug, FromArgs)]
 #[argh(subcommand)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one of them, while the arguments are read"
+)]
 enum Subcommand {
     Run(run::Arguments),
     Wrapper(wrapper::Arguments),

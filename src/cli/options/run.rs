@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use argh::FromArgs;
 
-use crate::access::{self, Callers, Group, Listen, SocketMode};
+use crate::access::{self, Callers, Group, Listen, SocketMode, TlsOptions, TlsVersion};
 use crate::lifecycle::{AfterExit, Config, ExitWhenGone, Rewrite};
 use crate::log;
 use crate::process::child::Program;
@@ -71,6 +71,27 @@ pub(super) struct Arguments {
     /// ask for tokens on tcp listeners only
     #[argh(switch)]
     token_tcp_only: bool,
+
+    /// certificate (chain) of tcp listeners, PEM: they speak TLS; read again when it changes (default:
+    /// none)
+    #[argh(option, arg_name = "file")]
+    tls_cert: Option<PathBuf>,
+
+    /// private key of the certificate, PEM (default: none)
+    #[argh(option, arg_name = "file")]
+    tls_key: Option<PathBuf>,
+
+    /// authorities that sign the certificates of callers, PEM: callers need one (default: none)
+    #[argh(option, arg_name = "file")]
+    tls_client_ca: Option<PathBuf>,
+
+    /// oldest TLS that is spoken: 1.2 or 1.3 (default: 1.3)
+    #[argh(option, arg_name = "version")]
+    tls_min_version: Option<TlsVersion>,
+
+    /// DNS name or URI of a caller, one of which a certificate must hold; repeatable (default: any)
+    #[argh(option, arg_name = "name")]
+    allow_san: Vec<String>,
 
     /// serve even where strangers could call: in plaintext beyond loopback, or on a unix socket in
     /// a directory of others
@@ -148,8 +169,14 @@ impl Arguments {
                 },
                 token_file: self.token_file,
                 token_tcp_only: self.token_tcp_only,
+                tls: TlsOptions {
+                    certificate: self.tls_cert,
+                    key: self.tls_key,
+                    client_ca: self.tls_client_ca,
+                    allow_sans: self.allow_san,
+                    min_version: self.tls_min_version,
+                },
                 insecure: self.insecure,
-                ..access::Options::default()
             },
             lifecycle: Config {
                 graceful_signal: self.graceful_signal,

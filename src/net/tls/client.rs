@@ -1,0 +1,84 @@
+//! Our end of TLS towards a server.
+//!
+//! Owns whom we trust and who we say we are. It never trusts an authority that was not named.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_rustls::{TlsConnector, TlsStream};
+use rustls::ClientConfig;
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::ServerName;
+use rustls::version::{TLS12, TLS13};
+
+use super::{Files, H2, TlsError, pem};
+use crate::net::reread::{Unusable, contents};
+use crate::net::stream::Stream;
+
+/// What a client needs to speak TLS.
+#[derive(Debug, Clone)]
+pub struct ClientTls {
+    config: Arc<ClientConfig>,
+}
+
+impl ClientTls {
+    /// Reads the files; blocks. `None` if none is named.
+    ///
+    /// # Errors
+    ///
+    /// The first file that cannot be used, or is missing beside the others.
+    pub fn read(files: &Files) -> Result<Option<Self>, Unusable> {
+        let Files {
+            certificate,
+            key,
+            authorities,
+        } = files;
+        let read = |path: &Path| contents(path).map_err(|error| Unusable::new(path, error));
+        let Some(path) = authorities else {
+            let own = certificate.as_ref().or(key.as_ref());
+            return match own {
+                None => Ok(None),
+                Some(path) => Err(Unusable::new(path, "say whom to trust with --tls-ca")),
+            };
+        };
+        let trusted = pem::authorities(path, &read(path)?)?;
+        let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_protocol_versions(&[&TLS13, &TLS12])
+            .map_err(|error| Unusable::new(path, error))?
+            .with_root_certificates(trusted);
+        let mut config = match (certificate, key) {
+            (None, None) => builder.with_no_client_auth(),
+            (Some(path), None) => return Err(Unusable::new(path, "it needs --tls-key")),
+            (None, Some(path)) => return Err(Unusable::new(path, "it needs --tls-cert")),
+            (Some(certificate), Some(path)) => {
+                let chain = pem::certificates(certificate, &read(certificate)?)?;
+                builder
+                    .with_client_auth_cert(chain, pem::key(path, &read(path)?)?)
+                    .map_err(|error| {
+                        Unusable::new(path, format!("with {certificate:?}: {error}"))
+                    })?
+            }
+        };
+        config.alpn_protocols = vec![H2.to_vec()];
+        config.resumption = rustls::client::Resumption::disabled();
+        Ok(Some(Self {
+            config: Arc::new(config),
+        }))
+    }
+
+    /// Shakes hands with a server that must be called `name`: a DNS name or an IP address.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`]: the connection is lost.
+    pub async fn connect(&self, stream: Stream, name: &str) -> Result<Stream, TlsError> {
+        let server = ServerName::try_from(name.to_owned())
+            .map_err(|_| TlsError::ServerName(name.to_owned()))?;
+        let connector = TlsConnector::from(Arc::clone(&self.config));
+        let stream = connector.connect(server, stream).await?;
+        if stream.get_ref().1.alpn_protocol() != Some(H2) {
+            return Err(TlsError::Protocol);
+        }
+        Ok(Stream::Tls(Box::new(TlsStream::Client(stream))))
+    }
+}

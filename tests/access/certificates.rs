@@ -1,0 +1,103 @@
+//! Certificates, made for one test and gone with it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use process_wrapper::net::tls::{ClientTls, Files};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose, SanType,
+};
+use tempfile::TempDir;
+
+/// The name of the server in all tests.
+pub(crate) const SERVER: &str = "wrapper.example";
+
+/// An authority with a folder of its own for what it signs.
+pub(crate) struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    pub(crate) folder: TempDir,
+}
+
+/// A certificate and its key in files.
+#[derive(Clone)]
+pub(crate) struct Pair {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), issuer.pem()).unwrap();
+        Self { issuer, folder }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// Signs a certificate for names, those with a colon being URIs, and writes it into the folder.
+    pub(crate) fn sign(&self, file: &str, names: &[&str]) -> Pair {
+        self.sign_into(self.folder.path(), file, names)
+    }
+
+    pub(crate) fn sign_into(&self, folder: &Path, file: &str, names: &[&str]) -> Pair {
+        let (uris, others): (Vec<&str>, Vec<&str>) =
+            names.iter().copied().partition(|name| name.contains(':'));
+        let others: Vec<String> = others.into_iter().map(str::to_owned).collect();
+        let mut params = CertificateParams::new(others).unwrap();
+        for uri in uris {
+            let uri = SanType::URI(uri.try_into().unwrap());
+            params.subject_alt_names.push(uri);
+        }
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let pair = Pair {
+            certificate: folder.join(format!("{file}.pem")),
+            key: folder.join(format!("{file}.key")),
+        };
+        std::fs::write(&pair.certificate, certificate.pem()).unwrap();
+        std::fs::write(&pair.key, key.serialize_pem()).unwrap();
+        pair
+    }
+
+    /// A client that trusts this authority.
+    pub(crate) fn client(&self, own: Option<&Pair>) -> ClientTls {
+        let files = Files {
+            certificate: own.map(|own| own.certificate.clone()),
+            key: own.map(|own| own.key.clone()),
+            authorities: Some(self.path()),
+        };
+        ClientTls::read(&files).unwrap().unwrap()
+    }
+
+    /// The configuration of a client with choices that ours does not make.
+    pub(crate) fn odd_client(
+        &self,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        alpn: &[&[u8]],
+    ) -> rustls::ClientConfig {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).unwrap();
+        let mut config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        config
+    }
+}
+
+/// The options of a server with this certificate.
+pub(crate) fn options(pair: &Pair) -> Vec<String> {
+    vec![
+        format!("--tls-cert={}", pair.certificate.display()),
+        format!("--tls-key={}", pair.key.display()),
+    ]
+}
