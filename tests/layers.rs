@@ -59,6 +59,8 @@ const HOMES: &[(&str, &str)] = &[
     ("smol::process", "src/process/child.rs"),
     ("async_signal", "src/process/signals.rs"),
     ("h2", "src/grpc/"),
+    ("subtle", "src/access/token.rs"),
+    ("webpki", "src/net/tls/"),
     ("sd_notify", "src/systemd/socket.rs"),
 ];
 

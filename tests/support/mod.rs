@@ -297,10 +297,13 @@ impl Lines {
     }
 }
 
-/// The resident memory of a process now, in bytes (`VmRSS` of proc_pid_status(5)).
+/// The memory that a process has of its own now, in bytes (`RssAnon` of proc_pid_status(5)): the pages of
+/// its code come as it runs, and say nothing about what it allocates.
 pub fn memory(pid: i32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
     let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
     kibibytes.parse::<u64>().unwrap() * 1024
 }
