@@ -24,8 +24,8 @@ pub const MAX_LEAVING: usize = 16;
 /// connection; with these, 2.4 MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once. For one more, the one that has been idle for longest goes; if none is idle,
-    /// the new one is closed.
+    /// Connections at once. For one more, one without calls goes, those first that never made any; if none
+    /// is idle, the new one is closed.
     pub max_connections: usize,
     /// Calls at once on a connection. More are refused, and nothing ran for them, so that clients may
     /// try again (RFC 9113, section 8.7).

@@ -29,14 +29,14 @@ impl Places {
         self.taken.remove(&serial);
     }
 
-    /// Asks the connection to go that has been without a call for longest. False if there is none that was
-    /// not asked already.
+    /// Asks a connection without calls to go: one that never made any, if there is such a one, and of those
+    /// the one that has been so for longest. False if all are busy or were asked already.
     pub(super) fn evict(&self) -> bool {
         let idle = self
             .taken
             .values()
             .filter(|calls| calls.running() == 0 && !calls.evicted())
-            .min_by_key(|calls| calls.idle_since());
+            .min_by_key(|calls| (calls.progress() > 0, calls.idle_since()));
         if let Some(calls) = idle {
             calls.evict();
         }

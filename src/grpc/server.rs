@@ -1,7 +1,7 @@
 //! The server: what its connections have in common, and their common end.
 //!
-//! Owns the methods, the limits, the places and the drain. It never listens: whoever accepts connections hands them
-//! over one by one.
+//! Owns the methods, the limits, the places and the drain. It never listens: whoever accepts connections
+//! hands them over one by one.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -68,8 +68,8 @@ impl<C: Clock> Server<C> {
     /// Takes a place for a connection that was just accepted. Its time to greet begins now, whatever
     /// comes before [`Admitted::serve`], a TLS handshake for one.
     ///
-    /// Where all of [`Limits::max_connections`] are taken, the one that has been without a call for longest
-    /// is told to go. `None` if there is none: the new one has to be closed.
+    /// Where all of [`Limits::max_connections`] are taken, one without calls is told to go: first those that
+    /// never made any, of them the longest idle. `None` if there is none: the new one has to be closed.
     #[must_use]
     pub fn admit(&self) -> Option<Admitted<C>> {
         let shared = &self.shared;

@@ -210,6 +210,21 @@ fn the_connection_that_was_idle_for_longest_makes_place_for_a_new_one() {
 }
 
 #[test]
+fn a_client_that_works_keeps_its_place_longer_than_those_that_never_did() {
+    let (world, mut honest, _) = greeted(Limits {
+        max_connections: 2,
+        ..limits()
+    });
+    assert!(honest.send(&world, peer::call(1, "/t.T/Echo", peer::END_STREAM)));
+    for _ in 0..50 {
+        world.advance(Duration::from_secs(1));
+        let mut hoarder = Peer::connect(&world);
+        hoarder.greet(&world);
+    }
+    assert_eq!(honest.goodbyes(&world), []);
+}
+
+#[test]
 fn without_an_idle_connection_the_new_one_is_closed() {
     let (world, mut busy, _) = greeted(Limits {
         max_connections: 1,

@@ -1,0 +1,161 @@
+//! Connections that do nothing, or too many of them.
+
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, prlimit};
+
+use crate::frames::*;
+use crate::measure::{LONG, Target, descriptors};
+use crate::peer::Peer;
+use crate::support;
+
+/// How long a connection may say nothing.
+const SILENCE: Duration = Duration::from_secs(10);
+
+#[test]
+fn silent_and_slow_sockets_are_closed() {
+    let target = Target::start();
+    target.survives("100 silent sockets, 50 slow prefaces", 6 << 20, |wrapper| {
+        let begun = Instant::now();
+        let mut silent: Vec<_> = (0..100).map(|_| Peer::silent(&wrapper.socket())).collect();
+        let mut slow: Vec<_> = (0..50).map(|_| Peer::silent(&wrapper.socket())).collect();
+        // A byte now and then is no greeting; after the preface comes half of a SETTINGS frame.
+        for byte in &GREETING[..GREETING.len() - 1] {
+            for peer in &mut slow {
+                peer.send(&[*byte]);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        for peer in silent.iter_mut().chain(&mut slow) {
+            while peer.next().is_some() {}
+        }
+        let passed = begun.elapsed();
+        assert!(passed < SILENCE, "{passed:?}");
+    });
+}
+
+#[test]
+fn hoarded_connections_cost_little_and_keep_nobody_out() {
+    let target = Target::with_descriptors(512);
+    target.survives("2,000 connections, 512 descriptors", 24 << 20, |wrapper| {
+        let mut hoard: Vec<UnixStream> = Vec::new();
+        for _ in 0..2000 {
+            let mut stream = UnixStream::connect(wrapper.socket()).unwrap();
+            let _ = std::io::Write::write_all(&mut stream, GREETING);
+            hoard.push(stream);
+            // Our own descriptors are few as well; those who were sent away are closed here, too.
+            if hoard.len() > 700 {
+                hoard.drain(..200);
+            }
+        }
+        support::eventually("the places are taken", || descriptors(wrapper) > 400);
+        assert!(descriptors(wrapper) <= 512);
+        let mut newcomer = Peer::connect(wrapper);
+        let answer = newcomer.call(&Head::of(GET_STATE), &message(b""));
+        assert_eq!(answer.code(), Some(0));
+    });
+}
+
+#[test]
+fn without_descriptors_accepting_goes_on_later() {
+    let target = Target::start();
+    target.survives("EMFILE on accept", 4 << 20, |wrapper| {
+        // A handful more than it has; how many connections it takes was decided before.
+        let few = u64::try_from(descriptors(wrapper)).unwrap() + 4;
+        let limit = Rlimit {
+            current: Some(few),
+            maximum: Some(few),
+        };
+        let pid = rustix::process::Pid::from_child(&wrapper.process);
+        prlimit(Some(pid), Resource::Nofile, limit).unwrap();
+        let hoard: Vec<_> = (0..40)
+            .map(|_| UnixStream::connect(wrapper.socket()).unwrap())
+            .collect();
+        wrapper
+            .stderr
+            .wait_for("connections are not accepted for now");
+        std::thread::sleep(LONG);
+        drop(hoard);
+    });
+}
+
+#[test]
+fn an_idle_connection_costs_little() {
+    const MANY: u64 = 400;
+    let target = Target::start();
+    let mut idle: Vec<_> = (0..MANY)
+        .map(|_| {
+            let mut peer = Peer::connect(&target.wrapper);
+            let answer = peer.call(&Head::of(GET_STATE), &message(b""));
+            assert_eq!(answer.code(), Some(0));
+            peer
+        })
+        .collect();
+    let each = target.grown() / MANY;
+    println!("| idle connection | {each} bytes | | |");
+    assert!(each < 40 * 1024, "{each} bytes for each idle connection");
+    // They are all still there.
+    for peer in &mut idle {
+        let answer = peer.call(&Head::of(GET_STATE), &message(b""));
+        assert_eq!(answer.code(), Some(0));
+    }
+}
+
+#[test]
+fn ten_thousand_waiters_that_go_away_leave_nothing_behind() {
+    const STREAMS: usize = 64;
+    const CONNECTIONS: usize = 157;
+    let target = Target::start();
+    let mut after = Vec::new();
+    for round in 0..4 {
+        let peers: Vec<_> = (0..CONNECTIONS)
+            .map(|_| {
+                let mut peer = Peer::connect(&target.wrapper);
+                for _ in 0..STREAMS {
+                    let stream = peer.open();
+                    let call = Head::of(GET_STATE).call(stream, &until_gone());
+                    assert!(peer.send(&call));
+                }
+                // All of them have been read when this is answered.
+                assert!(peer.send(&ping()));
+                peer.wait_for("the ping's answer", |frame| {
+                    frame.kind == PING && frame.flags & ACK != 0
+                });
+                peer
+            })
+            .collect();
+        let peak = target.grown();
+        drop(peers);
+        // Each connection that is closed gives its descriptor back.
+        support::eventually("the connections are closed", || {
+            descriptors(&target.wrapper) < 40
+        });
+        let left = target.grown();
+        println!(
+            "| 10,000 waiters, round {round} | {} KiB, then {} KiB | | |",
+            peak / 1024,
+            left / 1024
+        );
+        after.push(left);
+    }
+    // The allocator keeps pages for the next time; what it keeps does not grow, so nothing else is kept.
+    let grown = after[3].saturating_sub(after[1]);
+    assert!(grown < 2 << 20, "{grown} bytes more after two more rounds");
+    assert!(after[3] < 80 << 20, "{} bytes are kept", after[3]);
+    let mut client = Peer::connect(&target.wrapper);
+    let answer = client.call(&Head::of(GET_STATE), &message(b""));
+    assert_eq!(answer.code(), Some(0));
+}
+
+#[test]
+fn a_connection_that_is_cut_off_is_cut_off_for_good() {
+    let target = Target::start();
+    let mut peer = Peer::connect(&target.wrapper);
+    while peer.send(&ping().repeat(100)) {}
+    let mut rest = Vec::new();
+    // Whatever was under way: the end comes, and nothing after it.
+    let _ = peer.stream.read_to_end(&mut rest);
+    assert!(!peer.send(GREETING));
+}

@@ -1,0 +1,177 @@
+//! What an attack costs, seen by a healthy client and by the kernel.
+
+#![allow(unreachable_pub, reason = "shared within its test binary")]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::frames::*;
+use crate::peer::Peer;
+use crate::support::{self, DRAINS, Wrapper};
+
+/// How long an attack goes on that could go on for ever.
+pub const LONG: Duration = Duration::from_millis(700);
+
+/// How late the timer may be. Without a read budget it is seconds; the rest is for a machine with other
+/// things to do.
+const LATE: Duration = Duration::from_millis(400);
+
+/// The timer whose lateness is measured.
+const TIMER: Duration = Duration::from_millis(50);
+
+/// One attack at a time, or each would be measured with the others'.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// A wrapper under attack.
+pub struct Target {
+    pub wrapper: Wrapper,
+    before: u64,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Target {
+    pub fn start() -> Self {
+        let alone = alone();
+        Self::of(alone, support::setup(&[], &["sh", "-c", DRAINS, "sh"]))
+    }
+
+    /// With so many descriptors.
+    pub fn with_descriptors(most: u64) -> Self {
+        let alone = alone();
+        let script = format!("ulimit -n {most}; exec \"$0\" \"$@\"");
+        let setup = support::setup_with(|command, folder| {
+            *command = std::process::Command::new("sh");
+            command.arg("-c").arg(script).arg(support::binary());
+            command.env_remove("PROCESS_WRAPPER_ADDRESS");
+            let socket = folder.join("control.sock");
+            command.arg("run").arg("--listen");
+            command.arg(format!("unix:{}", socket.display()));
+            command.args(["--", "sh", "-c", DRAINS]);
+        });
+        Self::of(alone, setup)
+    }
+
+    fn of(alone: MutexGuard<'static, ()>, setup: support::Setup) -> Self {
+        let wrapper = setup.start();
+        wrapper.stdout.wait_for("ready");
+        // What every client needs once is not the attacker's.
+        let mut client = Peer::connect(&wrapper);
+        for _ in 0..100 {
+            let answer = client.call(&Head::of(GET_STATE), &message(b""));
+            assert_eq!(answer.code(), Some(0));
+        }
+        let before = support::memory(wrapper.pid());
+        Self {
+            wrapper,
+            before,
+            _alone: alone,
+        }
+    }
+
+    /// Memory now, beyond that before the attack.
+    pub fn grown(&self) -> u64 {
+        support::memory(self.wrapper.pid()).saturating_sub(self.before)
+    }
+
+    /// Runs the attack beside a healthy client and asserts what it cost: at most so many bytes.
+    pub fn survives(&self, name: &str, most: u64, attack: impl FnOnce(&Wrapper)) {
+        let probe = Probe::start(&self.wrapper);
+        attack(&self.wrapper);
+        let seen = probe.stop();
+        let peak = peak(self.wrapper.pid()).saturating_sub(self.before);
+        println!(
+            "| {name} | {} KiB | {:.1} ms | {} calls, slowest {:.1} ms |",
+            peak / 1024,
+            seen.late.as_secs_f64() * 1e3,
+            seen.calls,
+            seen.slowest.as_secs_f64() * 1e3,
+        );
+        assert!(peak <= most, "{name}: {peak} bytes of memory");
+        assert!(seen.late <= LATE, "{name}: {:?} late", seen.late);
+        assert!(seen.calls > 0, "{name}: no call was answered");
+        // Whoever comes new is answered as well.
+        let mut late = Peer::connect(&self.wrapper);
+        let answer = late.call(&Head::of(GET_STATE), &message(b""));
+        assert_eq!(answer.code(), Some(0), "{name}");
+        let child = self.wrapper.child_pid();
+        assert!(
+            std::fs::exists(format!("/proc/{child}")).unwrap(),
+            "{name}: the process is gone"
+        );
+    }
+}
+
+/// How many descriptors the wrapper has open.
+pub fn descriptors(wrapper: &Wrapper) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", wrapper.pid()))
+        .unwrap()
+        .count()
+}
+
+/// The highest memory so far (`VmHWM` of `proc_pid_status(5)`).
+fn peak(pid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
+    kibibytes.parse::<u64>().unwrap() * 1024
+}
+
+/// A healthy client in a thread of its own.
+pub struct Probe {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Seen>,
+}
+
+/// What it met.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// The most that the timer was late.
+    pub late: Duration,
+    pub calls: u32,
+    /// The longest that an answer took which needs no waiting.
+    pub slowest: Duration,
+}
+
+impl Probe {
+    pub fn start(wrapper: &Wrapper) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stop);
+        let mut peer = Peer::connect(wrapper);
+        let thread = std::thread::spawn(move || {
+            let mut seen = Seen::default();
+            let timed = Head::of(GET_STATE).with("grpc-timeout", "50m");
+            while !flag.load(Ordering::Relaxed) || seen.calls == 0 {
+                let begun = Instant::now();
+                let answer = peer.call(&timed, &until_gone());
+                assert_eq!(answer.code(), Some(4));
+                seen.late = seen.late.max(begun.elapsed().saturating_sub(TIMER));
+                let begun = Instant::now();
+                let answer = peer.call(&Head::of(GET_STATE), &message(b""));
+                assert_eq!(answer.code(), Some(0));
+                seen.slowest = seen.slowest.max(begun.elapsed());
+                seen.calls += 2;
+            }
+            seen
+        });
+        Self { stop, thread }
+    }
+
+    pub fn stop(self) -> Seen {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+/// Does something again and again, for as long as an attack takes.
+pub fn for_long(mut act: impl FnMut()) {
+    let end = Instant::now() + LONG;
+    while Instant::now() < end {
+        act();
+    }
+}
