@@ -64,7 +64,8 @@ func deploy(way, target string) error {
 // by itself: the deployer's goes through an SSH tunnel there.
 func connect(ctx context.Context, target string) (*grpc.ClientConn, error) {
 	conn, err := grpc.NewClient(
-		target,
+		// grpc-go resolves no tcp://, so GitLab's client takes that away as well.
+		strings.TrimPrefix(target, "tcp://"),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(dial),
 	)

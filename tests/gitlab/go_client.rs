@@ -126,10 +126,8 @@ fn the_deployers_sequence_drains_and_forces_over_tcp() {
         })
         .start();
         wrapper.stdout.wait_for("ready");
-        // grpc-go resolves no tcp:// itself; behind a tunnel the target is the host and the port.
-        let address = tcp_address(&wrapper);
-        let target = address.strip_prefix("tcp://").unwrap();
-        let client = start_client(program, &["deploy", way, target], Path::new("/"));
+        let target = tcp_address(&wrapper);
+        let client = start_client(program, &["deploy", way, &target], Path::new("/"));
         assert_deployed(client, terminated);
         wrapper.signal(Signal::SIGTERM);
         assert_eq!(wrapper.code(), code);
