@@ -14,6 +14,9 @@ mod call;
 #[cfg(feature = "tls")]
 #[path = "access/certificates.rs"]
 mod certificates;
+#[cfg(feature = "tls")]
+#[path = "access/matrix.rs"]
+mod matrix;
 #[path = "access/roles.rs"]
 mod roles;
 #[path = "access/sockets.rs"]

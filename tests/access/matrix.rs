@@ -1,0 +1,203 @@
+//! Every listener × every identity × every method, in one table.
+//!
+//! What is expected is worked out here from three facts about each row, not from the code under test: may
+//! the connection be, is the token good, is the method within the role.
+
+use std::collections::BTreeMap;
+
+use process_wrapper::address::Address;
+use process_wrapper::grpc::Code;
+use process_wrapper::grpc::client::CallOptions;
+use process_wrapper::net::connect::connect;
+use process_wrapper::net::tls::ClientTls;
+
+use crate::call::{GET_STATE, HEALTH, INITIATE, Outcome, REFLECTION, probe_on};
+use crate::certificates::{Authority, SERVER, options};
+use crate::support::{DRAINS, Wrapper, start_ready};
+use crate::tls::ask_with;
+use crate::tokens::{TOKEN, token_file, with};
+use crate::user::{JOB, as_user, is_root};
+
+/// The methods, and the least role that holds each.
+const METHODS: &[(&str, &str)] = &[
+    (INITIATE, "control"),
+    (
+        "/gitlab_com.gitlab_runner.runner_wrapper.ProcessWrapper/InitGracefulShutdown",
+        "control",
+    ),
+    (
+        "/gitlab_com.gitlab_runner.runner_wrapper.ProcessWrapper/InitForcefulShutdown",
+        "control",
+    ),
+    (
+        "/gitlab_com.gitlab_runner.runner_wrapper.ProcessWrapper/CheckStatus",
+        "read",
+    ),
+    (GET_STATE, "read"),
+    (REFLECTION, "read"),
+    (
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        "read",
+    ),
+    (HEALTH, "health"),
+    ("/grpc.health.v1.Health/List", "health"),
+    // Not there: whoever could call everything may know.
+    ("/no.Such/Method", "unknown"),
+];
+
+/// The `authorization` of a call, and whether it is good.
+fn tokens() -> [(Vec<String>, bool); 3] {
+    [
+        (Vec::new(), false),
+        (vec!["Bearer wrong-token-of-good-length".to_owned()], false),
+        (vec![format!("Bearer {TOKEN}")], true),
+    ]
+}
+
+fn call(authorization: &[String]) -> CallOptions {
+    let values: Vec<&str> = authorization.iter().map(String::as_str).collect();
+    with(&values)
+}
+
+/// What must come of a call.
+fn expected(role: &str, connects: bool, good_token: bool, least: &str) -> Outcome {
+    if !connects {
+        return Outcome::Closed;
+    }
+    if role != "health" && !good_token {
+        return Outcome::Refused(Code::Unauthenticated);
+    }
+    let within = match role {
+        "control" => true,
+        "read" => ["read", "health"].contains(&least),
+        _ => least == "health",
+    };
+    if !within {
+        Outcome::Refused(Code::PermissionDenied)
+    } else if least == "unknown" {
+        Outcome::Refused(Code::Unimplemented)
+    } else {
+        Outcome::Admitted
+    }
+}
+
+/// The addresses of the listeners by their roles, unix or tcp.
+fn listeners(wrapper: &Wrapper, kind: &str) -> BTreeMap<&'static str, String> {
+    let address = |role: &'static str| {
+        let line = wrapper
+            .stderr
+            .wait_for(&format!("listening role={role} address={kind}:"));
+        let address = line.split("address=").nth(1).unwrap().trim().to_owned();
+        (role, address)
+    };
+    ["control", "read", "health"].map(address).into()
+}
+
+fn ask(address: &str, path: &str, options: CallOptions, expected: Outcome) -> Outcome {
+    let address: Address = address.parse().unwrap();
+    match smol::block_on(connect(&address)) {
+        Ok(stream) => probe_on(stream, path, options, expected),
+        Err(_) => Outcome::Closed,
+    }
+}
+
+/// Who calls over tcp.
+enum Caller<'a> {
+    Plaintext,
+    Tls(&'a ClientTls),
+}
+
+#[test]
+fn every_listener_and_identity_and_method_end_as_they_must() {
+    let authority = Authority::new();
+    let stranger = Authority::new();
+    let folder = tempfile::tempdir().unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), open).unwrap();
+    let mut all = options(&authority.sign("server", &[SERVER]));
+    all.extend([
+        format!("--tls-client-ca={}", authority.path().display()),
+        "--allow-san=drain.example".to_owned(),
+        format!(
+            "--token-file={}",
+            token_file(folder.path(), TOKEN).display()
+        ),
+        format!("--listen=read=unix:{}/read", folder.path().display()),
+        format!("--listen=health=unix:{}/health", folder.path().display()),
+        "--listen=tcp://127.0.0.1:0".to_owned(),
+        "--listen=read=tcp://127.0.0.1:0".to_owned(),
+        "--listen=health=tcp://127.0.0.1:0".to_owned(),
+        "--socket-mode=666".to_owned(),
+        "--allow-uid=1000".to_owned(),
+    ]);
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let wrapper = start_ready(&all, DRAINS);
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(wrapper.folder.path(), open).unwrap();
+
+    let mut rows = 0;
+    let mut check = |who: &str, role: &str, path: &str, expected, found: Outcome| {
+        assert_eq!(found, expected, "{who} on {role} calls {path}");
+        rows += 1;
+    };
+    let users: &[_] = if is_root() {
+        &[((0, 0), true), ((1000, 1000), true), (JOB, false)]
+    } else {
+        &[]
+    };
+    for (role, address) in listeners(&wrapper, "unix") {
+        for &(ids, connects) in users {
+            for (authorization, good) in &tokens() {
+                for (path, least) in METHODS {
+                    let expected = expected(role, connects, *good, least);
+                    let ask = || ask(&address, path, call(authorization), expected);
+                    let who = format!("{ids:?} with {authorization:?}");
+                    check(&who, role, path, expected, as_user(ids, ask));
+                }
+            }
+        }
+    }
+
+    let client = |names: &[&str]| authority.client(Some(&authority.sign("client", names)));
+    let (good, other) = (client(&["drain.example"]), client(&["other.example"]));
+    let unknown = authority.client(None);
+    let foreign = authority.client(Some(&stranger.sign("client", &["drain.example"])));
+    let callers = [
+        ("plaintext", Caller::Plaintext, false),
+        ("no certificate", Caller::Tls(&unknown), false),
+        ("a stranger's certificate", Caller::Tls(&foreign), false),
+        ("another name", Caller::Tls(&other), false),
+        ("the right certificate", Caller::Tls(&good), true),
+    ];
+    for (role, address) in listeners(&wrapper, "tcp") {
+        for (who, caller, known) in &callers {
+            // Health is plaintext for everybody and speaks no TLS.
+            let connects = match caller {
+                Caller::Plaintext => role == "health",
+                Caller::Tls(_) => role != "health" && *known,
+            };
+            for (authorization, good) in &tokens() {
+                for (path, least) in METHODS {
+                    let expected = expected(role, connects, *good, least);
+                    let options = call(authorization);
+                    let found = match caller {
+                        Caller::Plaintext => ask(&address, path, options, expected),
+                        Caller::Tls(tls) => ask_with(tls, &address, path, options, expected),
+                    };
+                    check(
+                        &format!("{who} with {authorization:?}"),
+                        role,
+                        path,
+                        expected,
+                        found,
+                    );
+                }
+            }
+        }
+    }
+    let unix = 3 * users.len() * 3 * METHODS.len();
+    assert_eq!(rows, unix + 3 * callers.len() * 3 * METHODS.len());
+    // In all this nothing was carried out.
+    let said = wrapper.stderr.text();
+    assert!(!said.contains("outcome=done"), "{said}");
+}
