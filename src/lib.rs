@@ -32,5 +32,8 @@ pub mod service;
 pub mod supervisor;
 pub mod systemd;
 
+// L2: the other side.
+pub mod client;
+
 // L3: the command line.
 pub mod cli;

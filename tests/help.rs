@@ -20,6 +20,10 @@ use std::process::Command;
 const COMMANDS: &[(&str, &[&str])] = &[
     ("process-wrapper", &[]),
     ("run", &["run"]),
+    ("status", &["status"]),
+    ("shutdown", &["shutdown"]),
+    ("wait", &["wait"]),
+    ("probe", &["probe"]),
     ("wrapper", &["wrapper"]),
 ];
 

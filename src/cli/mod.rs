@@ -4,17 +4,23 @@
 //! to the wrapped process, bytes and all.
 
 mod arguments;
+mod client;
 mod doors;
 mod options;
 mod run;
 mod secrets;
 
 use std::ffi::OsString;
+use std::io::Write;
 
 /// What the command line asked for, done; the code to exit with.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     match parse(arguments) {
         Ok(options::Command::Run(options)) => run::run(&options),
+        Ok(options::Command::Status(target)) => client::status(&target),
+        Ok(options::Command::Shutdown(options)) => client::shutdown(&options),
+        Ok(options::Command::Wait(options)) => client::wait(&options),
+        Ok(options::Command::Probe(options)) => client::probe(&options),
         Err(options::Refusal::Help(text)) => {
             print(&text);
             0
@@ -63,9 +69,9 @@ const USAGE: u8 = 2;
 /// The exit code for whatever else fails on our side.
 const FAILED: u8 = 1;
 
-#[allow(clippy::print_stdout)]
+/// A reader who has gone (`| head`) has read what it wanted.
 fn print(text: &str) {
-    println!("{}", text.trim_end());
+    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
 }
 
 /// One line on stderr, before the log stands.

@@ -4,6 +4,7 @@
 //! drives nothing: the caller polls the connection on whatever executor it has. It never connects, never
 //! reconnects and never tries again; a deadline is told to the server and not enforced here.
 
+mod pings;
 mod responses;
 
 use std::future::{Future, pending, poll_fn};
@@ -28,6 +29,7 @@ use super::status::{Code, Status};
 use super::timeout::{self, GRPC_TIMEOUT};
 use crate::net::budget::Budgeted;
 
+pub use pings::Pings;
 pub use responses::Responses;
 
 /// PROTOCOL-HTTP2 asks for `grpc-`, a language and a version.
@@ -73,6 +75,13 @@ where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     inner: h2::client::Connection<Budgeted<IO>, Bytes>,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
+    /// What sends PINGs on this connection; there is one for each.
+    pub fn pings(&mut self) -> Option<Pings> {
+        self.inner.ping_pong().map(Pings)
+    }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Future for Connection<IO> {

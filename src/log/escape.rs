@@ -26,6 +26,14 @@ pub(super) fn write_plain(out: &mut dyn Write, text: &str) -> fmt::Result {
     Ok(())
 }
 
+/// `text` with what is not printable escaped.
+pub(crate) fn plain(text: &str) -> String {
+    let mut out = String::new();
+    // A string takes everything.
+    let _ = write_plain(&mut out, text);
+    out
+}
+
 /// Writes `text` as the value of a `name=value` pair: bare if that is unambiguous, else quoted.
 pub(super) fn write_value(out: &mut dyn Write, text: &str) -> fmt::Result {
     let is_bare = |c: char| {

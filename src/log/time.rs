@@ -22,7 +22,7 @@ impl FormatTime for Utc {
 }
 
 /// `2026-11-23T10:00:00.123Z`; a clock that is set before 1970 or after 9999 shows the nearest end.
-pub(super) fn rfc3339(at: SystemTime) -> impl fmt::Display {
+pub(crate) fn rfc3339(at: SystemTime) -> impl fmt::Display {
     // humantime panics on the one and refuses to format the other.
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default().min(LAST);
     humantime::format_rfc3339_millis(UNIX_EPOCH + since)

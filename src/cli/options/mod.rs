@@ -2,12 +2,21 @@
 //!
 //! Owns the choice of a command. It never acts on one.
 
+mod probe;
 mod run;
+mod shutdown;
+mod status;
+mod target;
+mod wait;
 mod wrapper;
 
 use argh::FromArgs;
 
+pub(super) use probe::Probe;
 pub(super) use run::Run;
+pub(super) use shutdown::{Shutdown, Webhook};
+pub(super) use target::{Output, Target, Waiting};
+pub(super) use wait::Wait;
 
 use crate::cli::arguments::Split;
 
@@ -17,6 +26,7 @@ use crate::cli::arguments::Split;
     help_triggers("-h", "--help"),
     usage = "[--version] COMMAND [OPTIONS]",
     example = "process-wrapper run -- gitlab-runner run --config /etc/gitlab-runner/config.toml",
+    example = "process-wrapper shutdown --wait",
     note = "`process-wrapper COMMAND --help` lists the options of a command."
 )]
 struct Arguments {
@@ -36,6 +46,10 @@ struct Arguments {
 )]
 enum Subcommand {
     Run(run::Arguments),
+    Status(status::Arguments),
+    Shutdown(shutdown::Arguments),
+    Wait(wait::Arguments),
+    Probe(probe::Arguments),
     Wrapper(wrapper::Arguments),
 }
 
@@ -43,6 +57,10 @@ enum Subcommand {
 #[derive(Debug)]
 pub(super) enum Command {
     Run(Run),
+    Status(Target),
+    Shutdown(Shutdown),
+    Wait(Wait),
+    Probe(Probe),
 }
 
 /// Why there is no command to carry out.
@@ -71,16 +89,28 @@ pub(super) fn parse(split: Split) -> Result<Command, Refusal> {
         let version = concat!("process-wrapper ", env!("CARGO_PKG_VERSION"));
         return Err(Refusal::Help(version.to_owned()));
     }
-    match arguments.command {
-        Some(Subcommand::Run(run)) => Ok(Command::Run(run.validate(split.command))),
-        Some(Subcommand::Wrapper(wrapper)) => wrapper
-            .validate(split.command)
-            .map(Command::Run)
-            .map_err(|refused| Refusal::Usage(refused.to_string())),
-        None => Err(Refusal::Usage(
-            "a command is missing, `run` for one".to_owned(),
-        )),
+    let command = match arguments.command {
+        Some(Subcommand::Run(run)) => return Ok(Command::Run(run.validate(split.command))),
+        Some(Subcommand::Wrapper(wrapper)) => {
+            return wrapper
+                .validate(split.command)
+                .map(Command::Run)
+                .map_err(|refused| Refusal::Usage(refused.to_string()));
+        }
+        Some(Subcommand::Status(status)) => Command::Status(status.validate()?),
+        Some(Subcommand::Shutdown(shutdown)) => Command::Shutdown(shutdown.validate()?),
+        Some(Subcommand::Wait(wait)) => Command::Wait(wait.validate()?),
+        Some(Subcommand::Probe(probe)) => Command::Probe(probe.validate()?),
+        None => {
+            let text = "a command is missing: run, status, shutdown, wait or probe";
+            return Err(Refusal::Usage(text.to_owned()));
+        }
+    };
+    if split.command.is_some() {
+        let text = "only `run` takes a command behind `--`";
+        return Err(Refusal::Usage(text.to_owned()));
     }
+    Ok(command)
 }
 
 /// argh breaks some of its messages into lines.

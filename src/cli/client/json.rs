@@ -1,0 +1,235 @@
+//! The answer as JSON, for programs.
+//!
+//! Owns the form, which docs/cli.md describes: fields may be added, none changes its meaning. What is not
+//! known is `null`, and times are RFC 3339 in UTC.
+
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use super::row::{Answer, Row};
+use super::words;
+use crate::client::{AfterExit, AfterExitPhase, Exit, Process, WebhookDelivery, WebhookPhase};
+use crate::log::rfc3339;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    exit_code: u8,
+    wrappers: Vec<Wrapper<'a>>,
+}
+
+#[derive(Serialize)]
+struct Wrapper<'a> {
+    address: &'a str,
+    outcome: &'a str,
+    error: Option<&'a str>,
+    process: Option<ProcessForm<'a>>,
+    health: Option<HealthForm<'a>>,
+}
+
+#[derive(Serialize)]
+struct HealthForm<'a> {
+    service: &'a str,
+    status: &'a str,
+}
+
+#[derive(Serialize)]
+struct ProcessForm<'a> {
+    state: &'a str,
+    pid: i32,
+    program: &'a str,
+    started_at: Option<String>,
+    shutdown_requested_at: Option<String>,
+    exited_at: Option<String>,
+    exit_code: Option<u8>,
+    exit_signal: Option<u8>,
+    core_dumped: bool,
+    requested: bool,
+    force_at: Option<String>,
+    kill_at: Option<String>,
+    after_exit: Option<AfterExitForm<'a>>,
+    webhooks: Vec<WebhookForm<'a>>,
+}
+
+#[derive(Serialize)]
+struct AfterExitForm<'a> {
+    phase: &'a str,
+    exit_code: Option<u8>,
+    exit_signal: Option<u8>,
+    error: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct WebhookForm<'a> {
+    id: &'a str,
+    target: &'a str,
+    phase: &'a str,
+    attempts: u32,
+    next_attempt_at: Option<String>,
+    last_error: Option<&'a str>,
+}
+
+/// One document on one line.
+pub(super) fn document(rows: &[Row], exit_code: u8) -> Result<String, serde_json::Error> {
+    let wrappers = rows
+        .iter()
+        .map(|row| Wrapper {
+            address: &row.address,
+            outcome: row.outcome.word(),
+            error: row.error.as_deref(),
+            process: row.process().map(process),
+            health: match &row.answer {
+                Answer::Health { service, health } => Some(HealthForm {
+                    service,
+                    status: words::health(*health),
+                }),
+                Answer::Nothing | Answer::Process(_) => None,
+            },
+        })
+        .collect();
+    serde_json::to_string(&Document {
+        exit_code,
+        wrappers,
+    })
+}
+
+fn process(process: &Process) -> ProcessForm<'_> {
+    let (exit_code, exit_signal, core_dumped) = exit(process.exit);
+    ProcessForm {
+        state: words::state(process.state),
+        pid: process.pid,
+        program: &process.program,
+        started_at: time(process.started_at),
+        shutdown_requested_at: time(process.shutdown_requested_at),
+        exited_at: time(process.exited_at),
+        exit_code,
+        exit_signal,
+        core_dumped,
+        requested: process.requested,
+        force_at: time(process.force_at),
+        kill_at: time(process.kill_at),
+        after_exit: process.after_exit.as_ref().map(after_exit),
+        webhooks: process.webhooks.iter().map(webhook).collect(),
+    }
+}
+
+fn after_exit(command: &AfterExit) -> AfterExitForm<'_> {
+    let (exit_code, exit_signal, _) = exit(command.exit);
+    AfterExitForm {
+        phase: match command.phase {
+            AfterExitPhase::Pending => "pending",
+            AfterExitPhase::Running => "running",
+            AfterExitPhase::Ended => "ended",
+            AfterExitPhase::FailedToStart => "failed_to_start",
+            AfterExitPhase::TimedOut => "timed_out",
+        },
+        exit_code,
+        exit_signal,
+        error: text(&command.error),
+    }
+}
+
+fn webhook(delivery: &WebhookDelivery) -> WebhookForm<'_> {
+    WebhookForm {
+        id: &delivery.id,
+        target: &delivery.target,
+        phase: match delivery.phase {
+            WebhookPhase::Pending => "pending",
+            WebhookPhase::Delivered => "delivered",
+            WebhookPhase::Failed => "failed",
+        },
+        attempts: delivery.attempts,
+        next_attempt_at: time(delivery.next_attempt_at),
+        last_error: text(&delivery.last_error),
+    }
+}
+
+fn exit(exit: Option<Exit>) -> (Option<u8>, Option<u8>, bool) {
+    match exit {
+        Some(Exit::Code(code)) => (Some(code), None, false),
+        Some(Exit::Signal {
+            number,
+            core_dumped,
+        }) => (None, Some(number), core_dumped),
+        None => (None, None, false),
+    }
+}
+
+fn time(time: Option<SystemTime>) -> Option<String> {
+    time.map(|time| rfc3339(time).to_string())
+}
+
+fn text(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::client::row::Outcome;
+    use crate::cli::client::row::tests::process as example;
+    use crate::client::{Health, State};
+
+    /// The whole form, as it is documented: a change here breaks somebody's script.
+    #[test]
+    fn the_form_is_stable() {
+        let mut gone = example(
+            State::Gone,
+            Some(Exit::Signal {
+                number: 9,
+                core_dumped: true,
+            }),
+        );
+        gone.started_at = Some(SystemTime::UNIX_EPOCH);
+        gone.requested = true;
+        gone.after_exit = Some(AfterExit {
+            phase: AfterExitPhase::FailedToStart,
+            exit: None,
+            error: "no such file".to_owned(),
+        });
+        gone.webhooks.push(WebhookDelivery {
+            id: "msg_1".to_owned(),
+            target: "https://a.example".to_owned(),
+            phase: WebhookPhase::Delivered,
+            attempts: 1,
+            next_attempt_at: None,
+            last_error: String::new(),
+        });
+        let rows = [
+            Row {
+                address: "unix:///a".to_owned(),
+                outcome: Outcome::ProcessFailed,
+                answer: Answer::Process(Box::new(gone)),
+                error: None,
+            },
+            Row {
+                address: "unix:///b".to_owned(),
+                outcome: Outcome::Unreachable,
+                answer: Answer::Nothing,
+                error: Some("nothing \"listens\"\n".to_owned()),
+            },
+            Row {
+                address: "unix:///c".to_owned(),
+                outcome: Outcome::Failed,
+                answer: Answer::Health {
+                    service: "process".to_owned(),
+                    health: Health::NotServing,
+                },
+                error: None,
+            },
+        ];
+        let expected = concat!(
+            r#"{"exit_code":4,"wrappers":[{"address":"unix:///a","outcome":"process_failed","error":null,"#,
+            r#""process":{"state":"gone","pid":42,"program":"gitlab-runner","#,
+            r#""started_at":"1970-01-01T00:00:00.000Z","shutdown_requested_at":null,"exited_at":null,"#,
+            r#""exit_code":null,"exit_signal":9,"core_dumped":true,"requested":true,"force_at":null,"#,
+            r#""kill_at":null,"after_exit":{"phase":"failed_to_start","exit_code":null,"exit_signal":null,"#,
+            r#""error":"no such file"},"webhooks":[{"id":"msg_1","target":"https://a.example","#,
+            r#""phase":"delivered","attempts":1,"next_attempt_at":null,"last_error":null}]},"health":null},"#,
+            r#"{"address":"unix:///b","outcome":"unreachable","error":"nothing \"listens\"\n","process":null,"#,
+            r#""health":null},{"address":"unix:///c","outcome":"failed","error":null,"process":null,"#,
+            r#""health":{"service":"process","status":"NOT_SERVING"}}]}"#,
+        );
+        assert_eq!(document(&rows, 4).unwrap(), expected);
+    }
+}

@@ -1,0 +1,176 @@
+//! The client commands: `status`, `shutdown`, `wait` and `probe`, each in a file of its own.
+//!
+//! Owns what they share: whom to call, all at the same time, and how the answers become output and an exit
+//! code. It never speaks the protocol: `crate::client` does.
+
+mod advice;
+mod json;
+mod live;
+mod probe;
+mod row;
+mod shutdown;
+mod status;
+mod terminal;
+mod text;
+mod wait;
+mod webhook_file;
+mod words;
+
+pub(super) use probe::probe;
+pub(super) use shutdown::shutdown;
+pub(super) use status::status;
+pub(super) use wait::wait;
+
+use std::future::Future;
+use std::time::{Instant, SystemTime};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use smol::LocalExecutor;
+use smol::future::or;
+
+use self::live::Live;
+use self::row::{Answer, Outcome, Row};
+use crate::cli::options::{Output, Target, Waiting};
+use crate::cli::{FAILED, USAGE, complain};
+use crate::client::{Client, Error, Process};
+use crate::net::default_address::{self, Environment};
+use crate::process::signals;
+
+/// Makes this process an ordinary program again: `main` has blocked all signals, for `run`'s sake.
+fn become_interruptible() {
+    if let Err(error) = signals::unblock() {
+        complain(&format!("signals stay blocked: {error}"));
+    }
+}
+
+/// The clients of all addresses that were asked for.
+fn clients(target: &Target) -> Result<Vec<Client>, default_address::DefaultAddressError> {
+    let addresses = if target.addresses.is_empty() {
+        let environment = Environment::of_this_process();
+        vec![default_address::default_address(&environment)?]
+    } else {
+        target.addresses.clone()
+    };
+    let client = |address| Client::new(address).connect_timeout(target.connect_timeout);
+    Ok(addresses.into_iter().map(client).collect())
+}
+
+/// Calls all wrappers at the same time and answers with the exit code. `work` gets the place of its wrapper on
+/// the live line.
+fn call_all<W, F>(target: &Target, waiting: Option<Waiting>, work: W) -> u8
+where
+    W: Fn(usize, Client, Live, Option<Instant>) -> F,
+    F: Future<Output = Row> + 'static,
+{
+    let clients = match clients(target) {
+        Ok(clients) => clients,
+        Err(error) => {
+            complain(&error.to_string());
+            return USAGE;
+        }
+    };
+    raise_descriptor_limit();
+    let timeout = waiting.and_then(|waiting| waiting.timeout);
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let live = Live::new(clients.len(), waiting.is_some(), deadline);
+    let executor = LocalExecutor::new();
+    let tasks: Vec<_> = clients
+        .into_iter()
+        .enumerate()
+        .map(|(n, client)| {
+            let row = work(n, client, live.clone(), deadline);
+            let live = live.clone();
+            executor.spawn(async move {
+                let row = row.await;
+                live.ended(n, row.outcome);
+                row
+            })
+        })
+        .collect();
+    let all = async {
+        let mut rows = Vec::new();
+        for task in tasks {
+            rows.push(task.await);
+        }
+        rows
+    };
+    let ticking = async {
+        live.tick().await;
+        Vec::new()
+    };
+    let rows = smol::block_on(executor.run(or(all, ticking)));
+    live.erase();
+    let propagate = waiting.is_some_and(|waiting| waiting.propagate_exit);
+    answer(&rows, target.output, row::exit_code(&rows, propagate))
+}
+
+/// The row of a wrapper whose process stands so, or of one that could not be asked.
+fn row(client: &Client, result: Result<Process, Error>, counts_failure: bool) -> Row {
+    let address = client.address().to_string();
+    match result {
+        Ok(process) => Row {
+            address,
+            outcome: if counts_failure && process.failed() {
+                Outcome::ProcessFailed
+            } else {
+                Outcome::Done
+            },
+            answer: Answer::Process(Box::new(process)),
+            error: None,
+        },
+        Err(error) => Row {
+            address,
+            outcome: Outcome::from(&error),
+            answer: match error.last() {
+                Some(process) => Answer::Process(Box::new(process.clone())),
+                None => Answer::Nothing,
+            },
+            error: Some(advice::explain(client.address(), &error)),
+        },
+    }
+}
+
+/// Writes what came of it: the answer to stdout, and to stderr what went wrong unless a table shows it.
+fn answer(rows: &[Row], output: Output, exit_code: u8) -> u8 {
+    let now = SystemTime::now();
+    let color = terminal::stdout_has_colors();
+    let is_table = output == Output::Text && rows.len() > 1;
+    let text = match (output, rows) {
+        (Output::Json, rows) => match json::document(rows, exit_code) {
+            Ok(document) => document + "\n",
+            Err(error) => {
+                complain(&format!("the answer cannot be written as JSON: {error}"));
+                return FAILED;
+            }
+        },
+        (Output::Text, [row]) if row.error.is_some() => String::new(),
+        (Output::Text, [row]) => text::line(row, now, color).unwrap_or_default(),
+        (Output::Text, rows) => text::table(rows, now, color),
+    };
+    let written = terminal::write_stdout(&text);
+    for row in rows.iter().filter(|_| !is_table) {
+        if let Some(error) = &row.error {
+            complain(&crate::log::plain(&format!("{}: {error}", row.address)));
+        }
+    }
+    match written {
+        Ok(()) => exit_code,
+        Err(error) => {
+            complain(&format!("the answer cannot be written to stdout: {error}"));
+            FAILED
+        }
+    }
+}
+
+/// Each wrapper costs a descriptor or two; the soft limit is often 1024. Nobody inherits it from us. If that
+/// is refused, the calls say what they miss.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    );
+}

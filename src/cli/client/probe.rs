@@ -1,0 +1,37 @@
+//! `process-wrapper probe`: whether the wrapper, or its process, serves.
+//!
+//! Owns which answer is a success.
+
+use super::advice;
+use super::row::{Answer, Outcome, Row};
+use crate::cli::options::Probe;
+use crate::client::Health;
+
+/// Asks every wrapper for the health of the service.
+pub(in crate::cli) fn probe(options: &Probe) -> u8 {
+    super::become_interruptible();
+    let timeout = Some(options.timeout);
+    super::call_all(&options.target, None, |_, client, _, _| {
+        let service = options.service.clone();
+        async move {
+            let address = client.address().to_string();
+            match client.health(&service, timeout).await {
+                Ok(health) => Row {
+                    address,
+                    outcome: match health {
+                        Health::Serving => Outcome::Done,
+                        Health::NotServing | Health::Unknown => Outcome::Failed,
+                    },
+                    answer: Answer::Health { service, health },
+                    error: None,
+                },
+                Err(error) => Row {
+                    address,
+                    outcome: Outcome::from(&error),
+                    answer: Answer::Nothing,
+                    error: Some(advice::explain(client.address(), &error)),
+                },
+            }
+        }
+    })
+}

@@ -1,0 +1,222 @@
+//! The answer as a line or a table, for people.
+//!
+//! Owns the layout and the colours. Whether there are colours is an argument; nothing here prints.
+
+use std::fmt::Write;
+use std::time::SystemTime;
+
+use super::row::{Answer, Outcome, Row};
+use super::words;
+use crate::client::State;
+use crate::log::plain;
+
+const HEADER: [&str; 5] = ["ADDRESS", "STATE", "PID", "PROGRAM", "DETAIL"];
+
+/// The columns between the cells of a row.
+const GAP: &str = "  ";
+
+/// What one wrapper said, without what went wrong: that goes to stderr.
+pub(super) fn line(row: &Row, now: SystemTime, color: bool) -> Option<String> {
+    let (word, rest) = match &row.answer {
+        Answer::Nothing => return None,
+        Answer::Process(process) => (words::state(process.state), words::sentence(process, now)),
+        Answer::Health { service, health } => (words::health(*health), whose(service)),
+    };
+    Some(format!("{}: {rest}\n", Paint::of(row).apply(word, color)))
+}
+
+/// One row for each wrapper, and a summary.
+pub(super) fn table(rows: &[Row], now: SystemTime, color: bool) -> String {
+    let cells: Vec<[String; 5]> = rows.iter().map(|row| cells(row, now)).collect();
+    let width = |column: usize| {
+        let widths = cells.iter().filter_map(|cells| cells.get(column));
+        let widest = widths.map(|cell| cell.chars().count()).max();
+        widest.unwrap_or(0).max(HEADER[column].len())
+    };
+    let widths = [width(0), width(1), width(2), width(3)];
+    let mut text = String::new();
+    write_row(&mut text, &HEADER.map(str::to_owned), &widths, None);
+    for (row, cells) in rows.iter().zip(&cells) {
+        let paint = color.then(|| Paint::of(row));
+        write_row(&mut text, cells, &widths, paint);
+    }
+    let _ = writeln!(text, "{}", summary(rows));
+    text
+}
+
+fn write_row(text: &mut String, cells: &[String; 5], widths: &[usize; 4], paint: Option<Paint>) {
+    for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
+        // Padded before it is painted: escape sequences have no width.
+        let padded = format!("{cell:width$}");
+        match paint {
+            Some(paint) if column == 1 => text.push_str(&paint.apply(&padded, true)),
+            Some(_) | None => text.push_str(&padded),
+        }
+        text.push_str(GAP);
+    }
+    text.push_str(&cells[4]);
+    text.push('\n');
+}
+
+/// Whose health it is.
+fn whose(service: &str) -> String {
+    if service.is_empty() {
+        "the wrapper".to_owned()
+    } else {
+        plain(service)
+    }
+}
+
+fn cells(row: &Row, now: SystemTime) -> [String; 5] {
+    let process = row.process();
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let (word, detail) = match &row.answer {
+        Answer::Nothing => (None, String::new()),
+        Answer::Process(process) => (
+            Some(words::state(process.state)),
+            words::detail(process, now),
+        ),
+        Answer::Health { service, health } => (Some(words::health(*health)), whose(service)),
+    };
+    [
+        plain(&row.address),
+        or_dash(word.map(str::to_owned)),
+        or_dash(process.map(|process| process.pid.to_string())),
+        or_dash(process.map(|process| plain(&process.program))),
+        row.error.as_deref().map_or(detail, plain),
+    ]
+}
+
+/// `100 wrappers: 97 gone, 2 shutting_down, 1 unreachable`: each wrapper counts once.
+pub(super) fn summary(rows: &[Row]) -> String {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for row in rows {
+        let word = match &row.answer {
+            Answer::Process(process) if row.error.is_none() => words::state(process.state),
+            Answer::Health { health, .. } => words::health(*health),
+            Answer::Nothing | Answer::Process(_) => row.outcome.word(),
+        };
+        match counts.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((word, 1)),
+        }
+    }
+    let failed = rows
+        .iter()
+        .filter(|row| row.outcome == Outcome::ProcessFailed)
+        .count();
+    let mut text = format!("{} wrappers:", rows.len());
+    for (n, (word, count)) in counts.iter().enumerate() {
+        let comma = if n == 0 { "" } else { "," };
+        let _ = write!(text, "{comma} {count} {word}");
+    }
+    if failed > 0 {
+        let _ = write!(text, " ({failed} of them failed)");
+    }
+    text
+}
+
+/// The colour of a row's state.
+#[derive(Debug, Clone, Copy)]
+enum Paint {
+    Green,
+    Yellow,
+    Red,
+    Plain,
+}
+
+impl Paint {
+    fn of(row: &Row) -> Self {
+        match (row.outcome, row.process()) {
+            (Outcome::Done | Outcome::ProcessFailed, Some(process)) => match process.state {
+                State::Running => Self::Green,
+                State::ShuttingDown => Self::Yellow,
+                State::Gone if process.failed() => Self::Red,
+                State::Gone => Self::Plain,
+            },
+            (Outcome::Done, None) => Self::Green,
+            (
+                Outcome::ProcessFailed | Outcome::Failed | Outcome::TimedOut | Outcome::Unreachable,
+                _,
+            ) => Self::Red,
+        }
+    }
+
+    fn apply(self, text: &str, color: bool) -> String {
+        let code = match self {
+            Self::Green => "32",
+            Self::Yellow => "33",
+            Self::Red => "31",
+            Self::Plain => return text.to_owned(),
+        };
+        if color {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::client::row::tests::process;
+    use crate::client::Exit;
+
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+    fn rows() -> [Row; 3] {
+        let row = |address: &str, outcome, answer, error: Option<&str>| Row {
+            address: address.to_owned(),
+            outcome,
+            answer,
+            error: error.map(str::to_owned),
+        };
+        let running = Answer::Process(Box::new(process(State::Running, None)));
+        let gone = Answer::Process(Box::new(process(State::Gone, Some(Exit::Code(1)))));
+        [
+            row("unix:///run/long.sock", Outcome::Done, running, None),
+            row("unix:///b", Outcome::ProcessFailed, gone, None),
+            row(
+                "tcp://c:1",
+                Outcome::Unreachable,
+                Answer::Nothing,
+                Some("nothing\nlistens"),
+            ),
+        ]
+    }
+
+    #[test]
+    fn columns_are_aligned_and_each_wrapper_has_one_line() {
+        assert_eq!(
+            table(&rows(), NOW, false),
+            "ADDRESS                STATE    PID  PROGRAM        DETAIL\n\
+             unix:///run/long.sock  running  42   gitlab-runner  started\n\
+             unix:///b              gone     42   gitlab-runner  exited with code 1, by itself\n\
+             tcp://c:1              -        -    -              nothing\\nlistens\n\
+             3 wrappers: 1 running, 1 gone, 1 unreachable (1 of them failed)\n"
+        );
+    }
+
+    #[test]
+    fn colours_change_nothing_but_colours() {
+        let painted = table(&rows(), NOW, true);
+        assert!(painted.contains("\x1b[32mrunning\x1b[0m"));
+        assert!(painted.contains("\x1b[31mgone   \x1b[0m"));
+        let mut bare = painted;
+        for sequence in ["\x1b[32m", "\x1b[31m", "\x1b[0m"] {
+            bare = bare.replace(sequence, "");
+        }
+        assert_eq!(bare, table(&rows(), NOW, false));
+    }
+
+    #[test]
+    fn a_line_begins_with_the_state() {
+        let [running, _, unreachable] = rows();
+        assert_eq!(
+            line(&running, NOW, false).unwrap(),
+            "running: gitlab-runner (pid 42) started\n"
+        );
+        assert_eq!(line(&unreachable, NOW, false), None);
+    }
+}

@@ -1,0 +1,79 @@
+//! The options of `probe`.
+//!
+//! Owns their names, help texts and validation. It never acts on them.
+
+use std::time::Duration;
+
+use argh::FromArgs;
+
+use super::Refusal;
+use super::target::{Output, Target};
+use crate::address::Address;
+use crate::span::Span;
+
+/// Ask for the health of the wrapper or the process (grpc.health.v1), for exec probes.
+#[derive(Debug, FromArgs)]
+#[argh(
+    subcommand,
+    name = "probe",
+    help_triggers("-h", "--help"),
+    usage = "[OPTIONS]",
+    example = "process-wrapper probe",
+    example = "process-wrapper probe --service process",
+    example = "process-wrapper probe --address tcp://127.0.0.1:7777 --timeout 3s",
+    note = "Without --service the wrapper itself is asked about, which serves as long as it lives: a\n\
+            liveness probe. `process` serves only while the process is running, neither shutting_down nor\n\
+            gone: a readiness probe. Full names of gRPC services are known as well.\n\
+            Several addresses are asked at the same time; the exit code is the worst of them, in the\n\
+            order 4, 3, 1, 0.",
+    error_code(0, "SERVING"),
+    error_code(1, "not SERVING, or the wrapper knows no such service"),
+    error_code(2, "wrong usage or a bad address"),
+    error_code(3, "connected, but no answer within --timeout"),
+    error_code(4, "cannot connect")
+)]
+pub(super) struct Arguments {
+    /// where the wrapper listens: unix:///abs, unix:rel or tcp://host:port; repeatable
+    /// (default: PROCESS_WRAPPER_ADDRESS, else the default of `run`)
+    #[argh(option, arg_name = "address")]
+    address: Vec<Address>,
+
+    /// whose health to ask for (default: the wrapper's own)
+    #[argh(option, default = "String::new()", arg_name = "name")]
+    service: String,
+
+    /// how long the whole probe may take, connecting included (default: 1s)
+    #[argh(
+        option,
+        default = "Span(Duration::from_secs(1))",
+        arg_name = "duration"
+    )]
+    timeout: Span,
+
+    /// how long to keep trying to connect, within --timeout (default: 5s)
+    #[argh(option, arg_name = "duration")]
+    connect_timeout: Option<Span>,
+
+    /// the form of the answer on stdout: text or json (default: text)
+    #[argh(option, default = "Output::Text", arg_name = "form")]
+    output: Output,
+}
+
+impl Arguments {
+    pub(super) fn validate(self) -> Result<Probe, Refusal> {
+        Ok(Probe {
+            target: Target::new(self.address, self.connect_timeout, self.output)?,
+            service: self.service,
+            timeout: self.timeout.0,
+        })
+    }
+}
+
+/// `probe`, validated.
+#[derive(Debug)]
+pub(in crate::cli) struct Probe {
+    pub(in crate::cli) target: Target,
+    /// Empty for the wrapper itself.
+    pub(in crate::cli) service: String,
+    pub(in crate::cli) timeout: Duration,
+}

@@ -1,0 +1,48 @@
+//! The options of `status`.
+//!
+//! Owns their names, help texts and validation. It never acts on them.
+
+use argh::FromArgs;
+
+use super::Refusal;
+use super::target::{Output, Target};
+use crate::address::Address;
+use crate::span::Span;
+
+/// Show how the wrapped process stands: running, shutting_down or gone, and how it ended.
+#[derive(Debug, FromArgs)]
+#[argh(
+    subcommand,
+    name = "status",
+    help_triggers("-h", "--help"),
+    usage = "[OPTIONS]",
+    example = "process-wrapper status",
+    example = "process-wrapper status --address unix:///run/a.sock --address tcp://10.0.0.7:7777",
+    example = "process-wrapper status --output json | jq -r '.wrappers[0].process.state'",
+    note = "Several addresses are asked at the same time and answered in one table; the exit code is\n\
+            the worst of them, in the order 4, 3, 1, 5, 0.",
+    error_code(0, "answered, whatever the state is"),
+    error_code(1, "the wrapper refused, or its answer cannot be understood"),
+    error_code(2, "wrong usage or a bad address"),
+    error_code(4, "cannot connect, or no answer within --connect-timeout")
+)]
+pub(super) struct Arguments {
+    /// where the wrapper listens: unix:///abs, unix:rel or tcp://host:port; repeatable
+    /// (default: PROCESS_WRAPPER_ADDRESS, else the default of `run`)
+    #[argh(option, arg_name = "address")]
+    address: Vec<Address>,
+
+    /// how long to keep trying to connect, and to wait for the answer (default: 5s)
+    #[argh(option, arg_name = "duration")]
+    connect_timeout: Option<Span>,
+
+    /// the form of the answer on stdout: text or json (default: text)
+    #[argh(option, default = "Output::Text", arg_name = "form")]
+    output: Output,
+}
+
+impl Arguments {
+    pub(super) fn validate(self) -> Result<Target, Refusal> {
+        Target::new(self.address, self.connect_timeout, self.output)
+    }
+}

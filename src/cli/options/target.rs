@@ -1,0 +1,69 @@
+//! What all client commands share: whom to call, how long to try, how to answer.
+//!
+//! Owns the validation of those options. It never connects.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::Refusal;
+use crate::address::Address;
+use crate::client;
+use crate::span::Span;
+
+/// The form of the answer on stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Output {
+    /// A line or a table, for people.
+    Text,
+    /// One JSON document, for programs.
+    Json,
+}
+
+impl FromStr for Output {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("write text or json"),
+        }
+    }
+}
+
+/// Whom to call and how to answer, validated.
+#[derive(Debug)]
+pub(in crate::cli) struct Target {
+    /// Empty means the default address.
+    pub(in crate::cli) addresses: Vec<Address>,
+    pub(in crate::cli) connect_timeout: Duration,
+    pub(in crate::cli) output: Output,
+}
+
+impl Target {
+    pub(super) fn new(
+        addresses: Vec<Address>,
+        connect_timeout: Option<Span>,
+        output: Output,
+    ) -> Result<Self, Refusal> {
+        let connect_timeout = connect_timeout.map_or(client::CONNECT_TIMEOUT, |span| span.0);
+        if connect_timeout.is_zero() {
+            let text = "--connect-timeout must be longer than 0; write for example 1s";
+            return Err(Refusal::Usage(text.to_owned()));
+        }
+        Ok(Self {
+            addresses,
+            connect_timeout,
+            output,
+        })
+    }
+}
+
+/// How to wait for a state, validated.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::cli) struct Waiting {
+    /// `None` waits for as long as it takes.
+    pub(in crate::cli) timeout: Option<Duration>,
+    /// Whether to leave with the process's own exit code.
+    pub(in crate::cli) propagate_exit: bool,
+}

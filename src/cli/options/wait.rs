@@ -1,0 +1,105 @@
+//! The options of `wait`.
+//!
+//! Owns their names, help texts and validation. It never acts on them.
+
+use std::str::FromStr;
+
+use argh::FromArgs;
+
+use super::Refusal;
+use super::target::{Output, Target, Waiting};
+use crate::address::Address;
+use crate::lifecycle::State;
+use crate::span::Span;
+
+/// Wait until the wrapped process has reached a state, without asking it for anything.
+#[derive(Debug, FromArgs)]
+#[argh(
+    subcommand,
+    name = "wait",
+    help_triggers("-h", "--help"),
+    usage = "[OPTIONS]",
+    example = "process-wrapper wait",
+    example = "process-wrapper wait --until shutting_down --timeout 1h30m",
+    example = "process-wrapper wait --until running --connect-timeout 2m   # until the wrapper is up",
+    note = "A later state counts as well. A connection that is lost is made again; after\n\
+            --connect-timeout without one the wait ends. On a terminal a line on stderr shows how it\n\
+            stands.\n\
+            Several addresses are waited for at the same time; the exit code is the worst of them, in the\n\
+            order 4, 3, 1, 5, 0.",
+    error_code(0, "the state is reached, and the process did not fail"),
+    error_code(
+        1,
+        "the wrapper refused, or another process has taken the place of the one waited for"
+    ),
+    error_code(2, "wrong usage or a bad address"),
+    error_code(3, "the state was not reached within --timeout"),
+    error_code(4, "cannot connect"),
+    error_code(
+        5,
+        "the process is gone but failed; with --propagate-exit its own exit code"
+    )
+)]
+pub(super) struct Arguments {
+    /// where the wrapper listens: unix:///abs, unix:rel or tcp://host:port; repeatable
+    /// (default: PROCESS_WRAPPER_ADDRESS, else the default of `run`)
+    #[argh(option, arg_name = "address")]
+    address: Vec<Address>,
+
+    /// the state to wait for: running, shutting_down or gone (default: gone)
+    #[argh(option, default = "Until(State::Gone)", arg_name = "state")]
+    until: Until,
+
+    /// how long to wait (default: as long as it takes)
+    #[argh(option, arg_name = "duration")]
+    timeout: Option<Span>,
+
+    /// exit with the exit code of the process (128+n if signal n ended it) instead of 5
+    #[argh(switch)]
+    propagate_exit: bool,
+
+    /// how long to keep trying to connect, and to connect again (default: 5s)
+    #[argh(option, arg_name = "duration")]
+    connect_timeout: Option<Span>,
+
+    /// the form of the answer on stdout: text or json (default: text)
+    #[argh(option, default = "Output::Text", arg_name = "form")]
+    output: Output,
+}
+
+impl Arguments {
+    pub(super) fn validate(self) -> Result<Wait, Refusal> {
+        Ok(Wait {
+            target: Target::new(self.address, self.connect_timeout, self.output)?,
+            until: self.until.0,
+            waiting: Waiting {
+                timeout: self.timeout.map(|span| span.0),
+                propagate_exit: self.propagate_exit,
+            },
+        })
+    }
+}
+
+/// `wait`, validated.
+#[derive(Debug)]
+pub(in crate::cli) struct Wait {
+    pub(in crate::cli) target: Target,
+    pub(in crate::cli) until: State,
+    pub(in crate::cli) waiting: Waiting,
+}
+
+#[derive(Debug)]
+struct Until(State);
+
+impl FromStr for Until {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "running" => Ok(Self(State::Running)),
+            "shutting_down" => Ok(Self(State::ShuttingDown)),
+            "gone" => Ok(Self(State::Gone)),
+            _ => Err("write running, shutting_down or gone"),
+        }
+    }
+}

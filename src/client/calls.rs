@@ -1,0 +1,306 @@
+//! One call, with as many connections as it takes.
+//!
+//! Owns connecting, trying again, and noticing that a peer is silently gone. It never decides what an
+//! answer means. Nothing is spawned: each call drives its own connection, so any executor will do.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use prost::Message;
+use smol::future::or;
+
+use super::error::{Error, Trouble};
+use super::retry::Retry;
+use crate::address::Address;
+use crate::clock::{Clock, MonotonicClock};
+use crate::grpc::Limits;
+use crate::grpc::client::{self as grpc, CallOptions, Channel, Connection, Pings};
+use crate::grpc::status::Code;
+use crate::net::connect;
+use crate::net::stream::Stream;
+
+/// How it is noticed that a peer has silently gone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KeepAlive {
+    /// How often a peer is asked whether it is still there while a call waits.
+    pub(super) interval: Duration,
+    /// How long it may take to answer.
+    pub(super) timeout: Duration,
+}
+
+impl KeepAlive {
+    /// Middleboxes forget idle connections after minutes; the timeout is that of gRPC's own clients.
+    pub(super) const DEFAULT: Self = Self {
+        interval: Duration::from_secs(30),
+        timeout: Duration::from_secs(20),
+    };
+}
+
+/// Silence for this long says something about the peer.
+const BRIEF: Duration = Duration::from_millis(100);
+
+/// Where to call, and how long a trouble on the way may last.
+#[derive(Debug, Clone)]
+pub(super) struct Calls {
+    pub(super) address: Address,
+    pub(super) connect_timeout: Duration,
+    pub(super) keep_alive: KeepAlive,
+}
+
+/// How long an answer may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Patience {
+    /// It must come at once: as long as connecting may take, and not after this time.
+    Prompt(Option<Instant>),
+    /// It comes when it comes, but not after this time.
+    Waiting(Option<Instant>),
+}
+
+impl Patience {
+    const fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Prompt(deadline) | Self::Waiting(deadline) => deadline,
+        }
+    }
+}
+
+/// Why an attempt has no answer.
+pub(super) enum Failure {
+    /// Another attempt may help. The connection had stood this long.
+    Trouble(Trouble, Option<Duration>),
+    Final(Error),
+}
+
+/// A connection over which the peer has answered once.
+struct Established {
+    channel: Channel,
+    connection: Connection<Stream>,
+    pings: Pings,
+    since: Instant,
+}
+
+impl Calls {
+    /// Calls a method that answers at once and may be called again if the connection is lost.
+    pub(super) async fn call<Q, A>(
+        &self,
+        path: &str,
+        request: &Q,
+        deadline: Option<Instant>,
+    ) -> Result<A, Error>
+    where
+        Q: Message,
+        A: Message + Default,
+    {
+        let mut attempts = self.attempts();
+        loop {
+            let patience = Patience::Prompt(deadline);
+            match self
+                .attempt(path, request, patience, attempts.until())
+                .await
+            {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => attempts.pause_after(failure, deadline).await?,
+            }
+        }
+    }
+
+    /// The count of the attempts at one thing.
+    pub(super) fn attempts(&self) -> Attempts<'_> {
+        Attempts {
+            calls: self,
+            start: Instant::now(),
+            began: Instant::now(),
+            retry: Retry::new(self.connect_timeout),
+            earlier: None,
+        }
+    }
+
+    /// One attempt, on a connection of its own, which must stand by `until`.
+    pub(super) async fn attempt<Q, A>(
+        &self,
+        path: &str,
+        request: &Q,
+        patience: Patience,
+        until: Option<Instant>,
+    ) -> Result<A, Failure>
+    where
+        Q: Message,
+        A: Message + Default,
+    {
+        let prompt = earliest(until, patience.deadline());
+        let Some(established) = within(prompt, self.establish()).await else {
+            return Err(Failure::Trouble(Trouble::Silent, None));
+        };
+        let Established {
+            channel,
+            connection,
+            pings,
+            since,
+        } = established.map_err(|trouble| Failure::Trouble(trouble, None))?;
+        let end = match patience {
+            Patience::Prompt(_) => prompt,
+            Patience::Waiting(deadline) => deadline,
+        };
+        let options = CallOptions {
+            timeout: end.map(|end| end.saturating_duration_since(Instant::now())),
+            ..CallOptions::default()
+        };
+        let answer = within(end, async {
+            let answer = async { Ok(channel.unary(path, request, options).await) };
+            let lost = async { Err(silence(pings, self.keep_alive).await) };
+            // The end of the connection is no answer: the call learns of it and says what it was.
+            let driven = async {
+                let _: Result<(), grpc::Error> = connection.await;
+                std::future::pending().await
+            };
+            or(or(answer, lost), driven).await
+        });
+        match answer.await {
+            Some(Ok(Ok(answer))) => Ok(answer),
+            Some(Ok(Err(status))) if is_transient(status.code) => Err(Failure::Trouble(
+                Trouble::Unavailable(status),
+                Some(since.elapsed()),
+            )),
+            // Our own limit, kept by the server.
+            Some(Ok(Err(status))) if status.code == Code::DeadlineExceeded && end.is_some() => {
+                Err(if end == patience.deadline() {
+                    Failure::Final(Error::TimedOut { last: None })
+                } else {
+                    Failure::Trouble(Trouble::Silent, None)
+                })
+            }
+            Some(Ok(Err(status))) => Err(Failure::Final(Error::Refused(status))),
+            Some(Err(trouble)) => Err(Failure::Trouble(trouble, Some(since.elapsed()))),
+            None if end == patience.deadline() => {
+                Err(Failure::Final(Error::TimedOut { last: None }))
+            }
+            None => Err(Failure::Trouble(Trouble::Silent, None)),
+        }
+    }
+
+    /// Connects, and waits for the peer's first word: a socket may take connections for a process that is
+    /// stopped.
+    async fn establish(&self) -> Result<Established, Trouble> {
+        let stream = connect::connect(&self.address).await?;
+        let (channel, mut connection) =
+            grpc::handshake(stream, &self.authority(), &Limits::default()).await?;
+        let mut pings = connection.pings().ok_or(Trouble::Silent)?;
+        let driven = async {
+            match pin!(&mut connection).await {
+                Ok(()) => Err(Trouble::Closed),
+                Err(error) => Err(error.into()),
+            }
+        };
+        let answered = async { pings.round_trip().await.map_err(|_| Trouble::Closed) };
+        or(driven, answered).await?;
+        Ok(Established {
+            channel,
+            connection,
+            pings,
+            since: Instant::now(),
+        })
+    }
+
+    fn authority(&self) -> String {
+        match &self.address {
+            Address::Unix(_) => "localhost".to_owned(),
+            Address::Tcp { host, port } => format!("{host}:{port}"),
+        }
+    }
+}
+
+/// The attempts at one thing, and what came of them.
+pub(super) struct Attempts<'a> {
+    calls: &'a Calls,
+    start: Instant,
+    /// The start of the present attempt.
+    began: Instant,
+    retry: Retry,
+    /// What came of the attempt before.
+    earlier: Option<Trouble>,
+}
+
+impl Attempts<'_> {
+    /// When the connection of the present attempt must stand.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.start.checked_add(self.retry.until())
+    }
+
+    /// Waits until it is time for the next attempt.
+    ///
+    /// # Errors
+    /// What the failure means if there is to be none.
+    pub(super) async fn pause_after(
+        &mut self,
+        failure: Failure,
+        deadline: Option<Instant>,
+    ) -> Result<(), Error> {
+        let (trouble, held) = match failure {
+            Failure::Final(error) => return Err(error),
+            // The last attempt is cut short: what came of the one before says more.
+            Failure::Trouble(Trouble::Silent, None) if self.began.elapsed() < BRIEF => {
+                (self.earlier.take().unwrap_or(Trouble::Silent), None)
+            }
+            Failure::Trouble(trouble, held) => (trouble, held),
+        };
+        let pause = self
+            .retry
+            .failed(self.start.elapsed(), held)
+            .filter(|_| !trouble.is_permanent());
+        let next = pause.and_then(|pause| Instant::now().checked_add(pause));
+        match next {
+            Some(next) if deadline.is_none_or(|deadline| next < deadline) => {
+                self.earlier = Some(trouble);
+                MonotonicClock.sleep_until(next).await;
+                self.began = Instant::now();
+                Ok(())
+            }
+            Some(_) | None => Err(Error::Unreachable {
+                address: self.calls.address.clone(),
+                trouble,
+                attempts: self.retry.attempts(),
+                tried_for: self.start.elapsed().saturating_sub(self.retry.since()),
+                last: None,
+            }),
+        }
+    }
+}
+
+/// Completes when a PING is not answered in time.
+async fn silence(mut pings: Pings, keep_alive: KeepAlive) -> Trouble {
+    loop {
+        MonotonicClock.sleep(keep_alive.interval).await;
+        let limit = Instant::now().checked_add(keep_alive.timeout);
+        match within(limit, pings.round_trip()).await {
+            Some(Ok(())) => {}
+            // The call learns of that too, and knows more.
+            Some(Err(_)) => std::future::pending().await,
+            None => return Trouble::Silent,
+        }
+    }
+}
+
+/// Codes after which the same call may succeed. All that we call may be repeated.
+fn is_transient(code: Code) -> bool {
+    code == Code::Unavailable
+}
+
+fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The result, or `None` if it has not come by `end`. Without an end it is waited for.
+async fn within<F: Future>(end: Option<Instant>, future: F) -> Option<F::Output> {
+    let passed = async {
+        match end {
+            Some(end) => MonotonicClock.sleep_until(end).await,
+            None => std::future::pending().await,
+        }
+        None
+    };
+    or(async { Some(future.await) }, passed).await
+}

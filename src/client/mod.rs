@@ -1,0 +1,180 @@
+//! A client of the control API: ask a process to drain, and wait until it is gone.
+//!
+//! Owns what a deployment tool needs: calls that are tried again while a wrapper starts, waits that outlive a
+//! lost connection, answers as plain types. It never polls, spawns nothing and logs nothing; each call has
+//! a connection of its own, which its future drives, so that it runs on any executor.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use process_wrapper::client::{Client, Shutdown, State};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::new("unix:///run/process-wrapper/control.sock".parse()?);
+//! smol::block_on(async {
+//!     client.shut_down(&Shutdown::default()).await?;
+//!     let gone = client.wait_until(State::Gone, Some(Duration::from_secs(3600))).await?;
+//!     println!("{:?}", gone.exit);
+//!     Ok(())
+//! })
+//! # }
+//! ```
+
+mod calls;
+mod error;
+mod health;
+mod process;
+mod retry;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+pub use self::error::{Error, Trouble};
+pub use self::health::Health;
+pub use self::process::{
+    AfterExit, AfterExitPhase, Malformed, Process, WebhookDelivery, WebhookPhase,
+};
+pub use self::watch::Watch;
+pub use crate::address::Address;
+pub use crate::grpc::status::{Code, Status};
+pub use crate::lifecycle::{Exit, State};
+
+use self::calls::{Calls, KeepAlive};
+use crate::pb::process_wrapper::v1 as pb;
+
+const INITIATE: &str = "/process_wrapper.v1.ProcessWrapper/InitiateGracefulShutdown";
+
+/// How long a wrapper may take to listen and to answer.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Calls one wrapper. Cheap to clone; holds no connection.
+#[derive(Debug, Clone)]
+pub struct Client {
+    calls: Calls,
+}
+
+/// What to ask for besides the shutdown itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shutdown {
+    /// Send SIGTERM if the process is still alive this long after the request.
+    pub force_after: Option<Duration>,
+    /// Send SIGKILL if it is still alive this long after the first SIGTERM.
+    pub kill_after: Option<Duration>,
+    /// Call this once the process is gone.
+    pub webhook: Option<Webhook>,
+}
+
+/// An HTTP request that the wrapper makes once the process is gone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Webhook {
+    /// http or https.
+    pub url: String,
+    /// Empty: POST.
+    pub method: String,
+    /// Headers to send along.
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Client {
+    /// A client of the wrapper that listens at `address`. Nothing is done yet.
+    #[must_use]
+    pub const fn new(address: Address) -> Self {
+        Self {
+            calls: Calls {
+                address,
+                connect_timeout: CONNECT_TIMEOUT,
+                keep_alive: KeepAlive::DEFAULT,
+            },
+        }
+    }
+
+    /// Sets how long to keep trying to connect, and to connect again after a connection is lost; an answer
+    /// that should come at once has the same time. [`CONNECT_TIMEOUT`] unless set.
+    #[must_use]
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.calls.connect_timeout = timeout;
+        self
+    }
+
+    /// Where the wrapper is.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        &self.calls.address
+    }
+
+    /// The process as it is now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unreachable`], [`Error::Refused`] or [`Error::Malformed`].
+    pub async fn state(&self) -> Result<Process, Error> {
+        self.watch().next().await
+    }
+
+    /// Asks the process to finish what it is doing and exit; answers at once. Idempotent: asking again sends
+    /// no second signal and can only bring the deadlines nearer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `INVALID_ARGUMENT` and others if nothing was signalled;
+    /// [`Error::Unreachable`] or [`Error::Malformed`].
+    pub async fn shut_down(&self, shutdown: &Shutdown) -> Result<Process, Error> {
+        let request = pb::InitiateGracefulShutdownRequest {
+            webhook: shutdown.webhook.clone().map(|webhook| pb::Webhook {
+                url: webhook.url,
+                method: webhook.method,
+                headers: webhook.headers.into_iter().collect(),
+            }),
+            force_after: shutdown.force_after.map(duration),
+            kill_after: shutdown.kill_after.map(duration),
+        };
+        let answer: pb::InitiateGracefulShutdownResponse =
+            self.calls.call(INITIATE, &request, None).await?;
+        Ok(Process::try_from(answer.process)?)
+    }
+
+    /// Waits until the process has reached `state` or a later one; without a timeout for as long as it takes,
+    /// over lost connections too.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] with the process as it was seen last; [`Error::Replaced`] if another process has
+    /// taken its place meanwhile; [`Error::Unreachable`], [`Error::Refused`] or [`Error::Malformed`].
+    pub async fn wait_until(
+        &self,
+        state: State,
+        timeout: Option<Duration>,
+    ) -> Result<Process, Error> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self.watch().until(deadline).reach(state).await
+    }
+
+    /// Follows the process through its states, for those who show progress.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        Watch::new(self.calls.clone())
+    }
+}
+
+/// The longest duration of the wire contract stands for everything beyond it.
+fn duration(duration: Duration) -> prost_types::Duration {
+    prost_types::Duration::try_from(duration).unwrap_or(prost_types::Duration {
+        seconds: i64::MAX,
+        nanos: 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_send<T: Send>(_: &T) {}
+
+    #[test]
+    fn futures_may_move_between_threads() {
+        let client = Client::new("unix:/nowhere".parse().unwrap());
+        is_send(&client.state());
+        is_send(&client.shut_down(&Shutdown::default()));
+        is_send(&client.wait_until(State::Gone, None));
+    }
+}

@@ -1,0 +1,274 @@
+//! What a wrapper says about its process.
+//!
+//! Owns the client's view of it and how it is read from the message. It never asks for it.
+
+use std::time::SystemTime;
+
+use crate::lifecycle::{Exit, State};
+use crate::pb::process_wrapper::v1 as pb;
+
+/// What a wrapper says about its process. Times are those of the wrapper's clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// How far it has come.
+    pub state: State,
+    /// Its process id as the wrapper sees it; after the exit it may belong to another process.
+    pub pid: i32,
+    /// The program as it was given, without its arguments.
+    pub program: String,
+    /// When it was started.
+    pub started_at: Option<SystemTime>,
+    /// When it was first asked to stop.
+    pub shutdown_requested_at: Option<SystemTime>,
+    /// When its exit was seen.
+    pub exited_at: Option<SystemTime>,
+    /// How it ended.
+    pub exit: Option<Exit>,
+    /// Whether the exit was asked for.
+    pub requested: bool,
+    /// When SIGTERM will be sent if it is still alive.
+    pub force_at: Option<SystemTime>,
+    /// When SIGKILL will be sent if it is still alive.
+    pub kill_at: Option<SystemTime>,
+    /// The command that runs after the exit, if there is one.
+    pub after_exit: Option<AfterExit>,
+    /// The webhooks, in the order in which they were registered.
+    pub webhooks: Vec<WebhookDelivery>,
+}
+
+/// How the command that runs after the exit stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AfterExit {
+    /// How far it has come.
+    pub phase: AfterExitPhase,
+    /// How it ended.
+    pub exit: Option<Exit>,
+    /// What went wrong, if it could not be started; empty otherwise.
+    pub error: String,
+}
+
+/// How far the command that runs after the exit has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterExitPhase {
+    /// The process is not gone yet.
+    Pending,
+    /// It runs.
+    Running,
+    /// It ended by itself or by a signal.
+    Ended,
+    /// It could not be started.
+    FailedToStart,
+    /// It was ended because it ran out of time.
+    TimedOut,
+}
+
+/// How the delivery of one webhook stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookDelivery {
+    /// The `webhook-id` header of every attempt.
+    pub id: String,
+    /// Scheme and host; paths can be secrets.
+    pub target: String,
+    /// How far it has come.
+    pub phase: WebhookPhase,
+    /// Attempts made so far.
+    pub attempts: u32,
+    /// When the next attempt will be made.
+    pub next_attempt_at: Option<SystemTime>,
+    /// What came of the last attempt that failed; empty if there is none.
+    pub last_error: String,
+}
+
+/// How far the delivery of a webhook has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebhookPhase {
+    /// It waits for the exit, or for its next attempt.
+    Pending,
+    /// It was answered with 2xx.
+    Delivered,
+    /// It was given up.
+    Failed,
+}
+
+/// An answer that this version cannot read: the server is no `process-wrapper`, or a newer one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the answer cannot be understood: {0}; is the server a process-wrapper of this version?")]
+pub struct Malformed(pub(super) String);
+
+impl Process {
+    /// Whether the process is gone and did not end with code 0.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.state == State::Gone && self.exit != Some(Exit::Code(0))
+    }
+
+    /// Whether both are about the same process, not one about its successor.
+    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+        self.pid == other.pid && self.started_at == other.started_at
+    }
+}
+
+impl TryFrom<Option<pb::Process>> for Process {
+    type Error = Malformed;
+
+    fn try_from(message: Option<pb::Process>) -> Result<Self, Malformed> {
+        let message =
+            message.ok_or_else(|| Malformed("it says nothing of a process".to_owned()))?;
+        let state = match pb::State::try_from(message.state) {
+            Ok(pb::State::Running) => State::Running,
+            Ok(pb::State::ShuttingDown) => State::ShuttingDown,
+            Ok(pb::State::Gone) => State::Gone,
+            Ok(pb::State::Unknown) | Err(_) => {
+                return Err(Malformed(format!("its state is {}", message.state)));
+            }
+        };
+        Ok(Self {
+            state,
+            pid: message.pid,
+            program: message.program,
+            started_at: time(message.started_at)?,
+            shutdown_requested_at: time(message.shutdown_requested_at)?,
+            exited_at: time(message.exited_at)?,
+            exit: exit(message.exit_code, message.exit_signal, message.core_dumped)?,
+            requested: message.requested,
+            force_at: time(message.force_at)?,
+            kill_at: time(message.kill_at)?,
+            after_exit: message.after_exit.map(AfterExit::try_from).transpose()?,
+            webhooks: message
+                .webhooks
+                .into_iter()
+                .map(WebhookDelivery::try_from)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl TryFrom<pb::AfterExit> for AfterExit {
+    type Error = Malformed;
+
+    fn try_from(message: pb::AfterExit) -> Result<Self, Malformed> {
+        use pb::after_exit::Phase;
+        let phase = match Phase::try_from(message.phase) {
+            Ok(Phase::Pending) => AfterExitPhase::Pending,
+            Ok(Phase::Running) => AfterExitPhase::Running,
+            Ok(Phase::Ended) => AfterExitPhase::Ended,
+            Ok(Phase::FailedToStart) => AfterExitPhase::FailedToStart,
+            Ok(Phase::TimedOut) => AfterExitPhase::TimedOut,
+            Ok(Phase::Unknown) | Err(_) => {
+                let text = format!("the phase of its after-exit command is {}", message.phase);
+                return Err(Malformed(text));
+            }
+        };
+        Ok(Self {
+            phase,
+            exit: exit(message.exit_code, message.exit_signal, false)?,
+            error: message.error,
+        })
+    }
+}
+
+impl TryFrom<pb::WebhookDelivery> for WebhookDelivery {
+    type Error = Malformed;
+
+    fn try_from(message: pb::WebhookDelivery) -> Result<Self, Malformed> {
+        use pb::webhook_delivery::Phase;
+        let phase = match Phase::try_from(message.phase) {
+            Ok(Phase::Pending) => WebhookPhase::Pending,
+            Ok(Phase::Delivered) => WebhookPhase::Delivered,
+            Ok(Phase::Failed) => WebhookPhase::Failed,
+            Ok(Phase::Unknown) | Err(_) => {
+                let text = format!("the phase of a webhook is {}", message.phase);
+                return Err(Malformed(text));
+            }
+        };
+        Ok(Self {
+            id: message.id,
+            target: message.target,
+            phase,
+            attempts: message.attempts,
+            next_attempt_at: time(message.next_attempt_at)?,
+            last_error: message.last_error,
+        })
+    }
+}
+
+fn time(value: Option<prost_types::Timestamp>) -> Result<Option<SystemTime>, Malformed> {
+    let out_of_range = |error| Malformed(format!("a time is out of range: {error}"));
+    value
+        .map(SystemTime::try_from)
+        .transpose()
+        .map_err(out_of_range)
+}
+
+fn exit(code: Option<i32>, signal: Option<i32>, core: bool) -> Result<Option<Exit>, Malformed> {
+    let byte = |name: &str, value: i32| {
+        u8::try_from(value).map_err(|_| Malformed(format!("an exit {name} is {value}")))
+    };
+    Ok(match (code, signal) {
+        (None, None) => None,
+        (_, Some(number)) => Some(Exit::Signal {
+            number: byte("signal", number)?,
+            core_dumped: core,
+        }),
+        (Some(code), None) => Some(Exit::Code(byte("code", code)?)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(state: i32) -> pb::Process {
+        pb::Process {
+            state,
+            ..pb::Process::default()
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_known_state_is_refused() {
+        assert!(Process::try_from(None).is_err());
+        for state in [0, 4, -1] {
+            assert!(Process::try_from(Some(message(state))).is_err());
+        }
+        let process = Process::try_from(Some(message(1))).unwrap();
+        assert_eq!(process.state, State::Running);
+    }
+
+    #[test]
+    fn an_exit_is_a_code_or_a_signal() {
+        assert_eq!(exit(None, None, false).unwrap(), None);
+        assert_eq!(exit(Some(3), None, false).unwrap(), Some(Exit::Code(3)));
+        let killed = Exit::Signal {
+            number: 9,
+            core_dumped: true,
+        };
+        assert_eq!(exit(None, Some(9), true).unwrap(), Some(killed));
+        for odd in [-1, 256, i32::MAX] {
+            assert!(exit(Some(odd), None, false).is_err());
+            assert!(exit(None, Some(odd), false).is_err());
+        }
+    }
+
+    #[test]
+    fn only_an_end_with_code_0_is_a_success() {
+        let mut process = Process::try_from(Some(message(3))).unwrap();
+        assert!(process.failed(), "how it ended is not known");
+        process.exit = Some(Exit::Code(0));
+        assert!(!process.failed());
+        process.exit = Some(Exit::Code(1));
+        assert!(process.failed());
+        process.state = State::Running;
+        assert!(!process.failed());
+    }
+
+    #[test]
+    fn a_time_out_of_range_is_no_panic() {
+        let mut odd = message(1);
+        odd.started_at = Some(prost_types::Timestamp {
+            seconds: i64::MIN,
+            nanos: i32::MIN,
+        });
+        let _ = Process::try_from(Some(odd));
+    }
+}

@@ -1,0 +1,115 @@
+//! When to try again, and when to give up.
+//!
+//! Owns the pauses between attempts and the window in which an attempt must succeed. It knows no clock:
+//! times are arguments, counted from the start of the operation.
+
+use std::time::Duration;
+
+/// The pause after the first failure; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// The longest pause. A wrapper that starts is found at most this much later.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// A connection that has held this long was a good one: its loss is a new trouble, not more of the old.
+const PROVEN: Duration = Duration::from_secs(1);
+
+/// The attempts of one operation.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Retry {
+    /// How long one trouble may last.
+    window: Duration,
+    /// When the present trouble began, or could have begun.
+    since: Duration,
+    pause: Duration,
+    attempts: u32,
+}
+
+impl Retry {
+    pub(super) const fn new(window: Duration) -> Self {
+        Self {
+            window,
+            since: Duration::ZERO,
+            pause: FIRST_PAUSE,
+            attempts: 0,
+        }
+    }
+
+    /// When the present trouble must be over.
+    pub(super) const fn until(&self) -> Duration {
+        self.since.saturating_add(self.window)
+    }
+
+    /// When the present trouble began, or could have begun.
+    pub(super) const fn since(&self) -> Duration {
+        self.since
+    }
+
+    /// How often it has been tried since the present trouble began.
+    pub(super) const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Takes note of a failure at `now`, of an attempt whose connection stood for `held`; answers with the
+    /// pause before the next attempt, or `None` to give up.
+    pub(super) fn failed(&mut self, now: Duration, held: Option<Duration>) -> Option<Duration> {
+        if held.is_some_and(|held| held >= PROVEN) {
+            *self = Self {
+                since: now,
+                ..Self::new(self.window)
+            };
+        }
+        self.attempts = self.attempts.saturating_add(1);
+        let left = self.until().saturating_sub(now);
+        if left.is_zero() {
+            return None;
+        }
+        // The last pause ends before the window does, so that its end is used for a last attempt.
+        let pause = self.pause.min(left / 2);
+        self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
+        Some(pause.max(Duration::from_millis(1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_secs(5);
+
+    fn millis(number: u64) -> Duration {
+        Duration::from_millis(number)
+    }
+
+    #[test]
+    fn pauses_grow_and_the_window_ends_them() {
+        let mut retry = Retry::new(WINDOW);
+        let (mut now, mut pauses) = (Duration::ZERO, Vec::new());
+        while let Some(pause) = retry.failed(now, None) {
+            now += pause;
+            pauses.push(pause);
+            assert!(pauses.len() < 100, "it never gives up");
+        }
+        assert_eq!(pauses[..4], [10, 20, 40, 80].map(millis));
+        assert_eq!(pauses.iter().max(), Some(&LONGEST_PAUSE));
+        assert!(now >= WINDOW && now < WINDOW + millis(10), "{now:?}");
+    }
+
+    #[test]
+    fn the_loss_of_a_good_connection_opens_a_new_window() {
+        let mut retry = Retry::new(WINDOW);
+        assert!(retry.failed(millis(4_000), None).is_some());
+        let hours = Duration::from_secs(7_200);
+        assert_eq!(retry.failed(hours, Some(hours)), Some(FIRST_PAUSE));
+        assert_eq!(retry.until(), hours + WINDOW);
+        assert_eq!(retry.attempts(), 1);
+    }
+
+    #[test]
+    fn a_peer_that_only_takes_connections_and_drops_them_is_given_up() {
+        let mut retry = Retry::new(WINDOW);
+        let held = Some(millis(3));
+        assert!(retry.failed(millis(10), held).is_some());
+        assert!(retry.failed(WINDOW, held).is_none());
+    }
+}

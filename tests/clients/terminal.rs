@@ -1,0 +1,140 @@
+//! The live line and the colours: on a terminal only.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::process::Child;
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use super::{STAYS, client};
+use crate::support::{self, Lines, start_ready, wait_for_exit};
+
+/// A terminal: the side of the program, and everything that the program writes to it, by lines that end
+/// where the live line is drawn anew.
+fn terminal() -> (OwnedFd, Lines) {
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let name = ptsname(&ours, Vec::new()).unwrap();
+    let theirs = rustix::fs::open(
+        name.as_c_str(),
+        rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    )
+    .unwrap();
+    (theirs, Lines::read(Redrawn(File::from(ours))))
+}
+
+/// Turns carriage returns into line ends.
+struct Redrawn(File);
+
+impl std::io::Read for Redrawn {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        // A terminal whose other side is closed says EIO.
+        let count = self.0.read(buffer).unwrap_or(0);
+        for byte in &mut buffer[..count] {
+            if *byte == b'\r' {
+                *byte = b'\n';
+            }
+        }
+        Ok(count)
+    }
+}
+
+fn start(arguments: &[&str], stdout: Option<OwnedFd>, stderr: Option<OwnedFd>) -> Child {
+    let mut command = client(arguments);
+    if let Some(stdout) = stdout {
+        command.stdout(stdout);
+    }
+    if let Some(stderr) = stderr {
+        command.stderr(stderr);
+    }
+    command.spawn().unwrap()
+}
+
+const ERASE: &str = "\x1b[K";
+
+#[test]
+fn a_wait_on_a_terminal_shows_a_line_that_is_gone_at_the_end() {
+    let wrapper = start_ready(&[], STAYS);
+    let (stderr, seen) = terminal();
+    let address = wrapper.address();
+    let arguments = [
+        "shutdown",
+        "--wait",
+        "--force-after=1h",
+        "--timeout=1m",
+        "--address",
+        &address,
+    ];
+    let mut process = start(&arguments, None, Some(stderr));
+    let line = seen.wait_for("shutting_down, ");
+    assert!(line.starts_with(ERASE), "{line:?}");
+    assert!(line.contains(" elapsed, timeout in "), "{line:?}");
+    let said = super::call(&[
+        "shutdown",
+        "--force-after=0s",
+        "--kill-after=0s",
+        "--address",
+        &address,
+    ]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(wait_for_exit(&mut process).code(), Some(5));
+    let all = seen.all();
+    assert_eq!(all.lines().last(), Some(ERASE), "{all:?}");
+}
+
+#[test]
+fn where_stderr_is_no_terminal_a_wait_writes_nothing_to_it() {
+    let wrapper = start_ready(&[], STAYS);
+    let said = super::call(&[
+        "shutdown",
+        "--wait",
+        "--force-after=0s",
+        "--kill-after=1500ms",
+        "--address",
+        &wrapper.address(),
+    ]);
+    assert_eq!((said.code, said.stderr.as_str()), (5, ""), "{said:?}");
+    assert!(!said.stdout.contains('\x1b'), "{said:?}");
+}
+
+#[test]
+fn colours_are_for_terminals_and_for_who_wants_them() {
+    let wrapper = start_ready(&[], STAYS);
+    let address = wrapper.address();
+    let arguments = ["status", "--address", address.as_str()];
+    for (variable, value, expected) in [
+        ("TERM", "xterm", "\x1b[32mrunning\x1b[0m: "),
+        ("NO_COLOR", "", "\x1b[32mrunning\x1b[0m: "),
+        ("NO_COLOR", "1", "running: "),
+        ("TERM", "dumb", "running: "),
+    ] {
+        let (stdout, seen) = terminal();
+        let mut command = client(&arguments);
+        let mut process = command.env(variable, value).stdout(stdout).spawn().unwrap();
+        drop(command);
+        assert!(wait_for_exit(&mut process).success());
+        let all = seen.all();
+        assert!(all.starts_with(expected), "{variable}={value}: {all:?}");
+    }
+    let said = super::call(&arguments);
+    assert!(said.stdout.starts_with("running: "), "{said:?}");
+}
+
+#[test]
+fn ctrl_c_ends_a_wait() {
+    use std::os::unix::process::ExitStatusExt;
+    let wrapper = start_ready(&[], STAYS);
+    let (stderr, seen) = terminal();
+    let mut process = start(
+        &["wait", "--address", &wrapper.address()],
+        None,
+        Some(stderr),
+    );
+    seen.wait_for("running, ");
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(process.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    assert_eq!(wait_for_exit(&mut process).signal(), Some(2));
+    let _ = support::binary();
+}

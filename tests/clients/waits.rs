@@ -1,0 +1,221 @@
+//! Waits that outlive what happens to the connection and to the wrapper.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::{STAYS, SUCCEEDS, Said, call, client};
+use crate::support::{self, Wrapper, setup_bare, start_ready};
+
+fn finish(mut process: std::process::Child) -> Said {
+    support::wait_for_exit(&mut process);
+    process.wait_with_output().unwrap().into()
+}
+
+fn ask_to_drain(wrapper: &Wrapper) {
+    let said = call(&["shutdown", "--address", &wrapper.address()]);
+    assert_eq!(said.code, 0, "{said:?}");
+}
+
+fn listening_on(socket: &Path, script: &str) -> Wrapper {
+    let listen = format!("unix:{}", socket.display());
+    setup_bare(&["--listen", &listen], &["sh", "-c", script], false).start()
+}
+
+/// Ends the wrapper as the kernel would for want of memory, and what it leaves behind.
+fn kill(wrapper: &mut Wrapper) {
+    let child = wrapper.child_pid();
+    wrapper.process.kill().unwrap();
+    wrapper.process.wait().unwrap();
+    let group = nix::unistd::Pid::from_raw(child);
+    let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
+}
+
+#[test]
+fn a_client_may_start_before_the_wrapper() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s");
+    let address = format!("unix:{}", socket.display());
+    let arguments = [
+        "wait",
+        "--until=running",
+        "--connect-timeout=30s",
+        "--address",
+        &address,
+    ];
+    let mut waiting = client(&arguments).spawn().unwrap();
+    assert!(waiting.try_wait().unwrap().is_none());
+    let _wrapper = listening_on(&socket, SUCCEEDS);
+    let said = finish(waiting);
+    assert_eq!(said.code, 0, "{said:?}");
+}
+
+#[test]
+fn a_wait_asks_once_for_each_state() {
+    let wrapper = start_ready(&["--log-level=debug"], SUCCEEDS);
+    let waiting = client(&["wait", "--address", &wrapper.address()])
+        .spawn()
+        .unwrap();
+    // The second question is the one that waits.
+    wrapper.stderr.wait_for_nth("state read", 2);
+    ask_to_drain(&wrapper);
+    assert_eq!(finish(waiting).code, 0);
+    let log = wrapper.stderr.text();
+    let questions = log
+        .lines()
+        .filter(|line| line.contains("state read"))
+        .count();
+    assert!(questions <= 3, "{log}");
+}
+
+/// Passes bytes on, one connection after the other.
+struct Relay {
+    path: PathBuf,
+    /// The client's side of each connection, once bytes have gone both ways.
+    connected: mpsc::Receiver<UnixStream>,
+    _folder: tempfile::TempDir,
+}
+
+impl Relay {
+    fn to(target: PathBuf) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("relay");
+        let listener = UnixListener::bind(&path).unwrap();
+        let (sender, connected) = mpsc::channel();
+        std::thread::spawn(move || {
+            for near in listener.incoming() {
+                let (near, far) = (near.unwrap(), UnixStream::connect(&target).unwrap());
+                let (near_, far_) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+                std::thread::spawn(move || pass(near_, far_));
+                let sender = sender.clone();
+                std::thread::spawn(move || {
+                    let _ = sender.send(near.try_clone().unwrap());
+                    pass(far, near);
+                });
+            }
+        });
+        Self {
+            path,
+            connected,
+            _folder: folder,
+        }
+    }
+
+    fn next(&self) -> UnixStream {
+        self.connected.recv_timeout(support::DEADLINE).unwrap()
+    }
+}
+
+fn pass(mut from: UnixStream, mut to: UnixStream) {
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        if to.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Both);
+}
+
+#[test]
+fn a_wait_goes_on_over_a_lost_connection() {
+    let wrapper = start_ready(&["--log-level=debug"], SUCCEEDS);
+    let relay = Relay::to(wrapper.socket());
+    let address = format!("unix:{}", relay.path.display());
+    let waiting = client(&["wait", "--address", &address]).spawn().unwrap();
+    // One connection to ask how it stands, one that waits; the latter is cut, three times.
+    for lost in 1..=3 {
+        relay.next();
+        let connection = relay.next();
+        wrapper.stderr.wait_for_nth("state read", 2 * lost);
+        connection.shutdown(Shutdown::Both).unwrap();
+    }
+    wrapper.stderr.wait_for_nth("state read", 8);
+    ask_to_drain(&wrapper);
+    let said = finish(waiting);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.stdout.starts_with("gone"), "{said:?}");
+}
+
+#[test]
+fn a_wrapper_that_was_killed_ends_the_wait_with_what_is_known() {
+    let mut wrapper = start_ready(&["--log-level=debug"], STAYS);
+    let arguments = [
+        "wait",
+        "--connect-timeout=300ms",
+        "--address",
+        &wrapper.address(),
+    ];
+    let waiting = client(&arguments).spawn().unwrap();
+    wrapper.stderr.wait_for_nth("state read", 2);
+    kill(&mut wrapper);
+    let said = finish(waiting);
+    assert_eq!(said.code, 4, "{said:?}");
+    for words in ["connection was lost", "last seen running"] {
+        assert!(said.stderr.contains(words), "{words:?} is not in {said:?}");
+    }
+}
+
+#[test]
+fn a_successor_at_the_same_address_is_not_mistaken_for_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s");
+    let listen = format!("unix:{}", socket.display());
+    let options = ["--listen", &listen, "--log-level=debug"];
+    let mut first = setup_bare(&options, &["sh", "-c", STAYS], false).start();
+    first.stdout.wait_for("ready");
+    let arguments = ["wait", "--connect-timeout=30s", "--address", &listen];
+    let waiting = client(&arguments).spawn().unwrap();
+    first.stderr.wait_for_nth("state read", 2);
+    kill(&mut first);
+    let _second = listening_on(&socket, STAYS);
+    let said = finish(waiting);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.stderr.contains("replaced"), "{said:?}");
+}
+
+#[test]
+fn a_listener_that_never_answers_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("silent");
+    // Never accepts: the kernel takes the connection all the same.
+    let _listener = UnixListener::bind(&socket).unwrap();
+    let address = format!("unix:{}", socket.display());
+    for arguments in [
+        &["status", "--connect-timeout=300ms"][..],
+        &["wait", "--connect-timeout=300ms"],
+        &["probe", "--timeout=300ms"],
+    ] {
+        let said = call(&[arguments, &["--address", &address]].concat());
+        assert_eq!(said.code, 4, "{said:?}");
+        assert!(said.stderr.contains("there is no answer"), "{said:?}");
+    }
+}
+
+#[test]
+fn a_server_of_another_protocol_is_named_as_the_cause() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let _ = stream
+                .unwrap()
+                .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let said = call(&["status", "--connect-timeout=200ms", "--address", &address]);
+    assert_eq!(said.code, 4, "{said:?}");
+    assert!(!said.stderr.contains("nothing listens"), "{said:?}");
+}
+
+#[test]
+fn time_runs_out_while_the_wrapper_can_be_reached() {
+    let wrapper = start_ready(&[], STAYS);
+    let began = std::time::Instant::now();
+    let said = call(&["wait", "--timeout=200ms", "--address", &wrapper.address()]);
+    assert_eq!(said.code, 3, "{said:?}");
+    assert!(began.elapsed() >= Duration::from_millis(200));
+    assert!(said.stderr.contains("still running"), "{said:?}");
+}
