@@ -71,7 +71,7 @@ fn deadlines_of_a_request_are_shown_and_kept() {
 
     let said = on(&["shutdown", "--force-after", "1h", "--kill-after", "1m"]);
     assert!(said.stdout.contains("SIGTERM in 59m"), "{said:?}");
-    let said = on(&["shutdown", "--wait", "--timeout", "100ms"]);
+    let said = on(&["shutdown", "--wait", "--timeout", "1s"]);
     assert_eq!(said.code, 3, "{said:?}");
     assert!(said.stderr.contains("still shutting_down"), "{said:?}");
     assert_eq!(on(&["probe", "--service=process", "--timeout=20s"]).code, 1);
