@@ -56,7 +56,7 @@ enum Subcommand {
 /// A command that can be carried out.
 #[derive(Debug)]
 pub(super) enum Command {
-    Run(Run),
+    Run(Box<Run>),
     Status(Target),
     Shutdown(Shutdown),
     Wait(Wait),
@@ -90,11 +90,13 @@ pub(super) fn parse(split: Split) -> Result<Command, Refusal> {
         return Err(Refusal::Help(version.to_owned()));
     }
     let command = match arguments.command {
-        Some(Subcommand::Run(run)) => return Ok(Command::Run(run.validate(split.command))),
+        Some(Subcommand::Run(run)) => {
+            return Ok(Command::Run(Box::new(run.validate(split.command))));
+        }
         Some(Subcommand::Wrapper(wrapper)) => {
             return wrapper
                 .validate(split.command)
-                .map(Command::Run)
+                .map(|run| Command::Run(Box::new(run)))
                 .map_err(|refused| Refusal::Usage(refused.to_string()));
         }
         Some(Subcommand::Status(status)) => Command::Status(status.validate()?),
