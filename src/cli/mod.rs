@@ -13,8 +13,20 @@ mod secrets;
 use std::ffi::OsString;
 use std::io::Write;
 
+use crate::process::sentinel;
+
 /// What the command line asked for, done; the code to exit with.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let mut arguments = arguments.into_iter().peekable();
+    if arguments
+        .next_if(|first| *first == sentinel::ARGUMENT)
+        .is_some()
+    {
+        let signal = arguments
+            .next()
+            .and_then(|name| name.to_str()?.parse().ok());
+        return sentinel::run(signal);
+    }
     match parse(arguments) {
         Ok(options::Command::Run(options)) => run::run(&options),
         Ok(options::Command::Status(target)) => client::status(&target),

@@ -20,10 +20,12 @@ use crate::grpc::server::Server;
 use crate::lifecycle::Exit;
 use crate::net::default_address::{self, Environment};
 use crate::process::child::{self, Child, SpawnError};
+use crate::process::reactor::{self, ReactorError};
+use crate::process::sentinel::{Sentinel, SentinelError};
 use crate::process::signals::{self, Signals};
 use crate::process::{own, reaper};
 use crate::service;
-use crate::supervisor::{self, Handle};
+use crate::supervisor::{self, Handle, Wrapped};
 use crate::systemd::{self, socket::ServiceManager};
 
 /// How long calls in flight may take to end once the wrapper leaves. Those who wait for a state have
@@ -40,6 +42,10 @@ enum StartError {
     #[error("signal handlers could not be installed: {0}")]
     Signals(std::io::Error),
     #[error(transparent)]
+    Reactor(#[from] ReactorError),
+    #[error(transparent)]
+    Sentinel(#[from] SentinelError),
+    #[error(transparent)]
     Spawn(#[from] SpawnError),
 }
 
@@ -48,7 +54,7 @@ impl StartError {
         match self {
             Self::DefaultAddress(_) => USAGE,
             Self::Door(error) if error.is_usage() => USAGE,
-            Self::Door(_) | Self::Signals(_) => FAILED,
+            Self::Door(_) | Self::Signals(_) | Self::Reactor(_) | Self::Sentinel(_) => FAILED,
             Self::Spawn(error) => error.status(),
         }
     }
@@ -68,7 +74,11 @@ pub(super) fn run(options: &Run) -> u8 {
     own::forbid_dumps();
     reaper::become_subreaper();
     let executor = Rc::new(LocalExecutor::new());
-    let result = smol::block_on(executor.run(supervise(options, &ignored, Rc::clone(&executor))));
+    let result = reactor::start(options.listen.len().max(1))
+        .map_err(StartError::from)
+        .and_then(|()| {
+            smol::block_on(executor.run(supervise(options, &ignored, Rc::clone(&executor))))
+        });
     match result {
         Ok(exit) => exit.status(),
         Err(error) => {
@@ -87,17 +97,29 @@ async fn supervise(
     let signals = Signals::install(ignored).map_err(StartError::Signals)?;
     // Listeners stand before the process starts, so that a bad address leaves none behind.
     let listeners = bind(options, &executor).await?;
+    let sentinel = match options.on_wrapper_death {
+        Some(signal) => Sentinel::start(signal)?,
+        None => None,
+    };
     signals::unblock().map_err(StartError::Signals)?;
     let child = Child::spawn(&options.program, &[])?;
-    let program = options.program.name.to_string_lossy().into_owned();
-    tracing::info!(pid = child.pid(), program, "started");
-    let handle = Handle::new(
-        options.lifecycle.clone(),
+    if let Some(sentinel) = &sentinel
+        && let Err(error) = sentinel.watch(child.pidfd())
+    {
+        tracing::error!(%error, "the process will not be signalled if the wrapper dies");
+    }
+    let wrapped = Wrapped {
+        program: options.program.name.to_string_lossy().into_owned(),
         child,
-        program,
-        options.after_exit.clone(),
-        Rc::clone(&executor),
+        after_exit: options.after_exit.clone(),
+        sentinel,
+    };
+    tracing::info!(
+        pid = wrapped.child.pid(),
+        program = wrapped.program,
+        "started"
     );
+    let handle = Handle::new(options.lifecycle.clone(), wrapped, Rc::clone(&executor));
     let server = Server::new(
         service::router(&handle),
         Limits {

@@ -6,7 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::future::Future;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use crate::lifecycle::Exit;
+use crate::process::reactor;
 use crate::signal::Signal;
 
 /// What the process's environment is spared: what systemd meant for the wrapper itself. Named one by one,
@@ -32,6 +33,10 @@ const SYSTEMD_VARIABLES: [&str; 7] = [
 
 /// Our own variables all begin with this.
 const OWN_PREFIX: &[u8] = b"PROCESS_WRAPPER_";
+
+/// Free descriptors that a spawn wants to see: std, async-process and we ourselves open some after the
+/// process is already running, when a failure would leave it behind.
+const DESCRIPTORS: usize = 8;
 
 /// A program with its arguments, bytes and all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,8 +129,8 @@ impl Child {
         for (name, value) in environment {
             command.env(name, value);
         }
-        let reserve = Reserve::new().map_err(|source| resources(program, source))?;
-        drop(reserve);
+        let held = reactor::hold(DESCRIPTORS).map_err(|source| resources(program, source))?;
+        drop(held);
         let mut command = async_process::Command::from(command);
         let mut child = command
             .reap_on_drop(false)
@@ -149,6 +154,11 @@ impl Child {
     /// The process id.
     pub fn pid(&self) -> i32 {
         self.pid
+    }
+
+    /// The process itself, however its number is used later.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
     }
 
     /// Sends a signal to the main process only. One that has exited meanwhile is no error: its exit
@@ -184,26 +194,6 @@ impl Child {
     pub fn exit(&mut self) -> impl Future<Output = io::Result<Exit>> + use<> {
         let status = self.child.status();
         async move { status.await.map(exit_of) }
-    }
-}
-
-/// Descriptors that are held for a moment before the spawn: std, async-process and we ourselves open
-/// some after the process is already running, when a failure would leave it behind.
-struct Reserve {
-    _held: Vec<OwnedFd>,
-}
-
-impl Reserve {
-    const DESCRIPTORS: usize = 8;
-
-    fn new() -> io::Result<Self> {
-        let held = (0..Self::DESCRIPTORS)
-            .map(|_| {
-                rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC)
-                    .map_err(io::Error::from)
-            })
-            .collect::<io::Result<_>>()?;
-        Ok(Self { _held: held })
     }
 }
 

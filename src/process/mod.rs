@@ -5,5 +5,7 @@
 
 pub mod child;
 pub mod own;
+pub mod reactor;
 pub mod reaper;
+pub mod sentinel;
 pub mod signals;

@@ -7,7 +7,6 @@ use smol::future::{self, FutureExt};
 
 use crate::clock::{Clock, MonotonicClock};
 use crate::lifecycle::{Exit, Input};
-use crate::process::reaper;
 use crate::process::signals::Signals;
 use crate::signal::Signal;
 use crate::supervisor::Handle;
@@ -27,6 +26,7 @@ enum Occurrence {
 pub async fn drive(handle: &Handle, signals: Signals) -> Exit {
     let (mut stop, mut other, mut children) = signals.split();
     let mut exited = Some(Box::pin(handle.shared.supervised.borrow_mut().child.exit()));
+    let mut more_orphans = false;
     loop {
         if let Some(exit) = handle.leaving() {
             return exit;
@@ -48,7 +48,9 @@ pub async fn drive(handle: &Handle, signals: Signals) -> Exit {
         })
         .or(async { Occurrence::Signal(stop.next().await) })
         .or(async {
-            changed.await;
+            if !more_orphans {
+                changed.await;
+            }
             Occurrence::Changed
         })
         .or(async {
@@ -66,7 +68,7 @@ pub async fn drive(handle: &Handle, signals: Signals) -> Exit {
                     Exit::Code(u8::MAX)
                 });
                 handle.apply_or_log(Input::Exited(exit));
-                reaper::reap_orphans(&handle.waited_for());
+                more_orphans = handle.reap();
             }
             Occurrence::Signal(signal) => {
                 if signal.is_stop() {
@@ -80,7 +82,7 @@ pub async fn drive(handle: &Handle, signals: Signals) -> Exit {
             Occurrence::TimePassed => handle.apply_or_log(Input::TimePassed),
             // Also whenever one of ours has been waited for: until then it hides the orphans behind it.
             Occurrence::ChildrenChanged | Occurrence::Changed => {
-                reaper::reap_orphans(&handle.waited_for());
+                more_orphans = handle.reap();
             }
         }
         // A flood of signals must not keep the other tasks from running.

@@ -24,6 +24,8 @@ use after_exit::AfterExit;
 use crate::clock::{Clock, MonotonicClock};
 use crate::lifecycle::{Action, Config, Deadlines, Exit, Input, Lifecycle, State};
 use crate::process::child::{Child, Program, SignalError};
+use crate::process::reaper;
+use crate::process::sentinel::Sentinel;
 use crate::signal::Signal;
 
 /// What everyone but the supervisor holds: reads the facts, waits for a state, asks for a shutdown.
@@ -51,18 +53,33 @@ struct Supervised {
     /// Set once the lifecycle has said so.
     leaving: Option<Exit>,
     after_exit: Option<AfterExit>,
+    /// Until its exit has been seen.
+    sentinel: Option<Sentinel>,
+    orphans_reaped: u64,
+}
+
+/// A process that has just been spawned, and what belongs to it.
+#[derive(Debug)]
+pub struct Wrapped {
+    /// The process.
+    pub child: Child,
+    /// Its program without arguments.
+    pub program: String,
+    /// What runs once it is gone; there is one exactly if the configuration has limits for it.
+    pub after_exit: Option<Program>,
+    /// Who signals it if the wrapper dies.
+    pub sentinel: Option<Sentinel>,
 }
 
 impl Handle {
-    /// Puts a child that has just been spawned under supervision. `after_exit` is run if the
-    /// configuration has limits for it.
-    pub fn new(
-        config: Config,
-        child: Child,
-        program: String,
-        after_exit: Option<Program>,
-        executor: Rc<LocalExecutor<'static>>,
-    ) -> Self {
+    /// Puts a process under supervision; what is owed after its exit runs on the executor.
+    pub fn new(config: Config, wrapped: Wrapped, executor: Rc<LocalExecutor<'static>>) -> Self {
+        let Wrapped {
+            child,
+            program,
+            after_exit,
+            sentinel,
+        } = wrapped;
         let facts = Facts {
             state: State::Running,
             pid: child.pid(),
@@ -83,6 +100,8 @@ impl Handle {
             epoch: MonotonicClock.now(),
             leaving: None,
             after_exit: after_exit.map(AfterExit::new),
+            sentinel,
+            orphans_reaped: 0,
         };
         Self {
             shared: Rc::new(Shared {
@@ -235,16 +254,18 @@ impl Handle {
         self.apply_or_log(Input::AfterExitEnded);
     }
 
-    /// The processes that somebody waits for, which the reaper must leave alone.
-    fn waited_for(&self) -> Vec<i32> {
-        let supervised = self.shared.supervised.borrow();
-        let main = supervised
-            .facts
-            .exit
-            .is_none()
-            .then_some(supervised.facts.pid);
-        let after_exit = supervised.after_exit.as_ref().and_then(AfterExit::pid);
-        main.into_iter().chain(after_exit).collect()
+    /// How many orphans have been reaped so far.
+    pub fn orphans_reaped(&self) -> u64 {
+        self.shared.supervised.borrow().orphans_reaped
+    }
+
+    /// Reaps whoever has exited and is waited for by nobody else; whether it is to be called again soon.
+    fn reap(&self) -> bool {
+        let mut supervised = self.shared.supervised.borrow_mut();
+        supervised.observe_sentinel();
+        let reaped = reaper::reap_orphans(&supervised.waited_for());
+        supervised.orphans_reaped += reaped.count;
+        reaped.more
     }
 
     fn next_timeout(&self) -> Option<Instant> {
@@ -260,6 +281,31 @@ impl Handle {
 }
 
 impl Supervised {
+    /// The processes that somebody waits for, which the reaper must leave alone.
+    fn waited_for(&self) -> Vec<i32> {
+        let main = self.facts.exit.is_none().then_some(self.facts.pid);
+        let after_exit = self.after_exit.as_ref().and_then(AfterExit::pid);
+        let sentinel = self.sentinel.as_ref().map(Sentinel::pid);
+        main.into_iter().chain(after_exit).chain(sentinel).collect()
+    }
+
+    fn observe_sentinel(&mut self) {
+        let Some(sentinel) = &mut self.sentinel else {
+            return;
+        };
+        match sentinel.try_exit() {
+            Ok(None) => return,
+            // It ends with the process, which it may see earlier than we do.
+            Ok(Some(status)) if status.success() => {}
+            Ok(Some(status)) => tracing::warn!(
+                %status,
+                "the sentinel has died: the process will not be signalled if the wrapper dies"
+            ),
+            Err(error) => tracing::error!(%error, "the sentinel cannot be waited for"),
+        }
+        self.sentinel = None;
+    }
+
     fn signal(&self, signal: Signal) -> Result<(), SignalError> {
         let sent = self.child.signal(signal);
         match &sent {

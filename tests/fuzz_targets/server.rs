@@ -16,7 +16,7 @@ use process_wrapper::pb::process_wrapper::v1::{GetStateRequest, GetStateResponse
 use process_wrapper::process::child::{Child, Program};
 use process_wrapper::service;
 use process_wrapper::signal::Signal;
-use process_wrapper::supervisor::Handle;
+use process_wrapper::supervisor::{Handle, Wrapped};
 use smol::io::{AsyncRead, AsyncWrite};
 
 use super::cursor::Cursor;
@@ -230,7 +230,13 @@ fn start() -> Handle {
     };
     let child = Child::spawn(&program, &[]).unwrap();
     let executor = Rc::new(smol::LocalExecutor::new());
-    Handle::new(config, child, "sh".to_owned(), None, executor)
+    let wrapped = Wrapped {
+        child,
+        program: "sh".to_owned(),
+        after_exit: None,
+        sentinel: None,
+    };
+    Handle::new(config, wrapped, executor)
 }
 
 /// Lets a process go that somebody has asked to stop, so that every input finds a running one.

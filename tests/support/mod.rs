@@ -280,6 +280,17 @@ impl Lines {
         }
     }
 
+    /// The first line, or nothing if the stream ends without one.
+    pub fn first_line(&self) -> Option<String> {
+        let (read, changed) = &*self.shared;
+        let read = read.lock().unwrap();
+        let (read, timeout) = changed
+            .wait_timeout_while(read, DEADLINE, |read| !read.ended && read.lines.is_empty())
+            .unwrap();
+        assert!(!timeout.timed_out(), "neither a line nor the end came");
+        read.lines.first().cloned()
+    }
+
     /// What has been read so far.
     pub fn text(&self) -> String {
         self.shared.0.lock().unwrap().lines.join("\n")

@@ -13,7 +13,7 @@ use crate::access::{self, Callers, Group, Listen, SocketMode, TlsOptions, TlsVer
 use crate::lifecycle::{AfterExit, Config, ExitWhenGone, Rewrite};
 use crate::log;
 use crate::process::child::Program;
-use crate::signal::Signal;
+use crate::signal::{Signal, UnknownSignal};
 use crate::span::Span;
 
 /// Start COMMAND (default: gitlab-runner run), serve the control API, and stay after it has gone.
@@ -119,6 +119,11 @@ pub(super) struct Arguments {
     #[argh(option, arg_name = "from:to")]
     rewrite_signal: Vec<Rewrite>,
 
+    /// signal the process if the wrapper is killed or crashes, by a second process that sees it;
+    /// as PID 1 it does nothing: the kernel ends everything then (default: none)
+    #[argh(option, default = "OnDeath(None)", arg_name = "signal")]
+    on_wrapper_death: OnDeath,
+
     /// a program and its arguments, to be run once the process is gone; quoted as for a shell, but
     /// no shell is run. PROCESS_WRAPPER_EXIT_CODE or _EXIT_SIGNAL, _REQUESTED (true or false),
     /// _STARTED_AT, _SHUTDOWN_REQUESTED_AT and _EXITED_AT tell it what happened (default: none)
@@ -189,6 +194,7 @@ impl Arguments {
                     grace: AFTER_EXIT_GRACE,
                 }),
             },
+            on_wrapper_death: self.on_wrapper_death.0,
             after_exit: self.after_exit.map(|command| command.0),
             log_format: self.log_format,
             log_level: self.log_level,
@@ -206,6 +212,7 @@ pub(in crate::cli) struct Run {
     /// Who may call there.
     pub(in crate::cli) access: access::Options,
     pub(in crate::cli) lifecycle: Config,
+    pub(in crate::cli) on_wrapper_death: Option<Signal>,
     /// What runs once the process is gone; there is one exactly if `lifecycle` has limits for it.
     pub(in crate::cli) after_exit: Option<Program>,
     pub(in crate::cli) log_format: log::Format,
@@ -227,6 +234,20 @@ impl FromStr for ExitChoice {
             "unrequested" => Ok(Self(ExitWhenGone::Unrequested)),
             "always" => Ok(Self(ExitWhenGone::Always)),
             _ => Err("write never, unrequested or always"),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct OnDeath(Option<Signal>);
+
+impl FromStr for OnDeath {
+    type Err = UnknownSignal;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "none" => Ok(Self(None)),
+            name => name.parse().map(|signal| Self(Some(signal))),
         }
     }
 }

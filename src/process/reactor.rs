@@ -1,0 +1,94 @@
+//! The event loop under everything asynchronous, and what the machine must have for it.
+//!
+//! Owns its start, which fails by a panic inside async-io where threads or descriptors are short: here it
+//! becomes an error. It never runs anything else.
+
+use std::any::Any;
+use std::future::Future;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::panic;
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, eventfd};
+
+/// Why nothing asynchronous can run.
+#[derive(Debug, thiserror::Error)]
+pub enum ReactorError {
+    /// There are too few descriptors.
+    #[error("too few descriptors are free ({0}); raise the limit on open files (ulimit -n)")]
+    Descriptors(#[source] io::Error),
+    /// There is no room for a thread.
+    #[error("no thread could be started ({0}); raise the limit on processes (ulimit -u)")]
+    Thread(#[source] io::Error),
+    /// async-io gave up for another reason.
+    #[error("the event loop could not be started: {0}")]
+    Start(String),
+}
+
+/// What the wrapper opens until it serves on one address: the event loop, a descriptor for each signal and
+/// the queues, the sentinel, the listener with its lock, and the process. One that runs has fewer.
+const DESCRIPTORS: usize = 36;
+
+/// A listener more, with its lock and its neighbour for the other family.
+const DESCRIPTORS_OF_AN_ADDRESS: usize = 4;
+
+/// Starts the event loop, before there is any process that could be left behind. That there is room for
+/// serving on so many addresses is found out now, because libraries panic where it is missing later.
+///
+/// # Errors
+/// EMFILE, ENFILE and EAGAIN of `eventfd(2)` and `pthread_create(3)`, in words.
+pub fn start(addresses: usize) -> Result<(), ReactorError> {
+    let needed = addresses
+        .saturating_mul(DESCRIPTORS_OF_AN_ADDRESS)
+        .saturating_add(DESCRIPTORS);
+    let held = hold(needed).map_err(ReactorError::Descriptors)?;
+    drop(held);
+    probe_thread()?;
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let started = panic::catch_unwind(|| {
+        // A timer is the first thing that needs the reactor and its thread. It is polled by hand: smol's
+        // block_on would panic once more while it is left by a panic.
+        let timer = pin!(smol::Timer::after(Duration::from_secs(1)));
+        let polled = timer.poll(&mut Context::from_waker(Waker::noop()));
+        polled.is_pending()
+    });
+    // After a failure async-io's own thread may still be about to panic: it is to do so in silence.
+    if let Err(cause) = started {
+        return Err(ReactorError::Start(words(cause.as_ref())));
+    }
+    panic::set_hook(hook);
+    // Blocking work would wait for ever for a thread that cannot start.
+    probe_thread()
+}
+
+/// Shows that one more thread can be started, and leaves its place to it.
+fn probe_thread() -> Result<(), ReactorError> {
+    let probe = std::thread::Builder::new().spawn(|| {});
+    match probe.map(std::thread::JoinHandle::join) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(ReactorError::Thread(error)),
+    }
+}
+
+/// Descriptors that are held for a moment, to show that so many can be had.
+///
+/// # Errors
+/// EMFILE and ENFILE, `eventfd(2)`.
+pub fn hold(count: usize) -> io::Result<Vec<OwnedFd>> {
+    (0..count)
+        .map(|_| Ok(eventfd(0, EventfdFlags::CLOEXEC)?))
+        .collect()
+}
+
+fn words(cause: &(dyn Any + Send)) -> String {
+    cause
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or(cause.downcast_ref::<&str>().copied())
+        .unwrap_or("for an unknown reason")
+        .to_owned()
+}

@@ -1,0 +1,95 @@
+//! What bites those who supervise a process, each with real processes: the cases in which other
+//! supervisors hang, lose a status or a signal, or leave something behind.
+//!
+//! Races are swept: each at least 200 times, with no loss allowed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by them"
+)]
+
+#[path = "edge_cases/exits.rs"]
+mod exits;
+#[path = "edge_cases/orphans.rs"]
+mod orphans;
+#[path = "edge_cases/recycled.rs"]
+mod recycled;
+#[path = "edge_cases/shortage.rs"]
+mod shortage;
+#[path = "edge_cases/signals.rs"]
+mod signals;
+#[path = "edge_cases/start.rs"]
+mod start;
+mod support;
+#[path = "edge_cases/wrapper_death.rs"]
+mod wrapper_death;
+
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Runs a test this many times, several at once; the number of the run is the argument.
+fn sweep(runs: usize, test: impl Fn(usize) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let run = next.fetch_add(1, Ordering::Relaxed);
+                    if run >= runs {
+                        break;
+                    }
+                    test(run);
+                }
+            });
+        }
+    });
+}
+
+/// Starts the wrapper through a program that prepares its world and executes it.
+fn launched_by(launcher: &[&str]) -> impl FnOnce(&mut Command) {
+    let launcher: Vec<String> = launcher.iter().map(|&word| word.to_owned()).collect();
+    move |command| {
+        let mut launched = Command::new(&launcher[0]);
+        launched
+            .args(&launcher[1..])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .env_remove("PROCESS_WRAPPER_ADDRESS")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        *command = launched;
+    }
+}
+
+/// The children of a process, from proc_pid_stat(5), with their state.
+fn children(parent: i32) -> Vec<(i32, char)> {
+    let mut children = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let Some((pid, rest)) = stat.split_once(" (") else {
+            continue;
+        };
+        let fields: Vec<_> = rest
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
+        if fields[1] == parent.to_string() {
+            children.push((pid.parse().unwrap(), fields[0].chars().next().unwrap()));
+        }
+    }
+    children
+}
+
+/// Whether tests may make pid namespaces here; says so loudly if not.
+fn may_unshare() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        support::peers::missing("the right to make a pid namespace (root)");
+    }
+    root
+}

@@ -1,0 +1,198 @@
+//! Signals that come at once, in floods, to stopped processes, and clocks that jump.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use process_wrapper::pb::process_wrapper::v1::{InitiateGracefulShutdownRequest, State};
+
+use crate::support::client::Client;
+use crate::support::{DRAINS, eventually, peers, setup, start_ready};
+use crate::{launched_by, sweep};
+
+/// Counts what it gets, and leaves nobody behind who holds its streams; USR2 ends it.
+const COUNTS: &str = "trap 'echo quit' QUIT; trap 'echo term' TERM; trap 'echo int' INT; \
+    trap 'echo usr1' USR1; trap 'exit 0' USR2; echo ready; while :; do sleep 1 >/dev/null 2>&1 & wait $!; done";
+
+/// How often the log says that the process was signalled with this.
+fn sent(log: &str, signal: Signal) -> usize {
+    let signal = format!("signalled signal={signal} ");
+    log.matches(&signal).count()
+}
+
+#[test]
+fn a_trigger_and_term_at_once_send_one_quit_at_most_and_one_term() {
+    sweep(200, |run| {
+        let options = ["--force-after=0", "--kill-after=1h"];
+        // With a deadline of zero the wrapper wants to send a TERM of its own as well.
+        let options = &options[..if run % 2 == 0 { 0 } else { 2 }];
+        let mut wrapper = start_ready(options, COUNTS);
+        let client = Client::connect(&wrapper.address());
+        let pid = Pid::from_raw(wrapper.pid());
+        let term = std::thread::spawn(move || kill(pid, Signal::SIGTERM).unwrap());
+        client.shut_down();
+        term.join().unwrap();
+        client.shut_down();
+        wrapper.stderr.wait_for("signalled signal=SIGTERM");
+        wrapper.stderr.wait_for("received signal=SIGTERM");
+        drop(client);
+        wrapper.signal(Signal::SIGUSR2);
+        assert_eq!(wrapper.code(), 0);
+        let log = wrapper.stderr.all();
+        assert!(sent(&log, Signal::SIGQUIT) <= 1, "{log}");
+        // One is forwarded; ours is added only if it was due before that.
+        let own = usize::from(log.contains("signalled signal=SIGTERM") && !options.is_empty());
+        assert!(
+            (1..=1 + own).contains(&sent(&log, Signal::SIGTERM)),
+            "{log}"
+        );
+        if let Some(forwarded) = log.find("received signal=SIGTERM") {
+            assert_eq!(sent(&log[forwarded..], Signal::SIGTERM), 1, "{log}");
+        }
+    });
+}
+
+#[test]
+fn term_that_comes_twice_is_forwarded_twice_and_never_more() {
+    let mut wrapper = start_ready(&["--force-after=0"], COUNTS);
+    let client = Client::connect(&wrapper.address());
+    for nth in 1..=2 {
+        wrapper.signal(Signal::SIGTERM);
+        wrapper.stdout.wait_for_nth("term", nth);
+        client.shut_down();
+    }
+    wrapper.signal(Signal::SIGUSR2);
+    assert_eq!(wrapper.code(), 0);
+    assert_eq!(sent(&wrapper.stderr.all(), Signal::SIGTERM), 2);
+}
+
+#[test]
+fn a_flood_of_one_signal_loses_no_other() {
+    sweep(200, |run| {
+        let flood = [Signal::SIGWINCH, Signal::SIGUSR1, Signal::SIGCONT][run % 3];
+        let wrapper = &mut start_ready(&[], "echo ready; trap '' USR1; exec sleep 600");
+        let pid = Pid::from_raw(wrapper.pid());
+        let stopped = std::sync::atomic::AtomicBool::new(false);
+        let code = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+                    // The wrapper may be gone, but its process id is still held by us.
+                    let _ = kill(pid, flood);
+                }
+            });
+            wrapper.signal(Signal::SIGTERM);
+            let code = wrapper.code();
+            stopped.store(true, std::sync::atomic::Ordering::Relaxed);
+            code
+        });
+        assert_eq!(code, 128 + 15, "TERM is lost in a flood of {flood}");
+    });
+}
+
+#[test]
+fn a_stopped_process_is_continued_after_each_signal_of_ours() {
+    for rpc in [true, false] {
+        let mut wrapper = start_ready(&[], DRAINS);
+        let process = Pid::from_raw(wrapper.child_pid());
+        kill(process, Signal::SIGSTOP).unwrap();
+        eventually("it is stopped", || {
+            let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+            stat.contains(") T ")
+        });
+        if rpc {
+            let client = Client::connect(&wrapper.address());
+            client.shut_down();
+            let gone = client.wait_until(State::Gone, None).unwrap();
+            assert_eq!(gone.exit_code, Some(3));
+        } else {
+            wrapper.signal(Signal::SIGQUIT);
+            assert_eq!(wrapper.code(), 3);
+        }
+    }
+}
+
+#[test]
+fn a_process_that_stops_itself_is_continued_by_the_deadline() {
+    let script = "trap 'kill -STOP $$' QUIT; trap 'exit 5' TERM; echo ready; \
+        while :; do sleep 1 >/dev/null 2>&1 & wait $!; done";
+    let wrapper = start_ready(&["--force-after=200ms"], script);
+    let client = Client::connect(&wrapper.address());
+    client.shut_down();
+    let gone = client.wait_until(State::Gone, None).unwrap();
+    assert_eq!(gone.exit_code, Some(5));
+}
+
+/// How long a drain takes that a deadline ends, through a launcher.
+fn forced_after(launcher: &[&str]) -> Duration {
+    let script = "trap '' QUIT; echo ready; while :; do sleep 0.1; done";
+    let mut setup = setup(&[], &["sh", "-c", script]);
+    if !launcher.is_empty() {
+        setup = setup.configure(launched_by(launcher));
+    }
+    let wrapper = setup.start();
+    wrapper.stdout.wait_for("ready");
+    let client = Client::connect(&wrapper.address());
+    let begin = Instant::now();
+    let asked = client
+        .shut_down_with(InitiateGracefulShutdownRequest {
+            force_after: Some(prost_types::Duration {
+                seconds: 0,
+                nanos: 300_000_000,
+            }),
+            ..InitiateGracefulShutdownRequest::default()
+        })
+        .unwrap();
+    assert!(asked.force_at.is_some());
+    let gone = client.wait_until(State::Gone, None).unwrap();
+    assert_eq!(gone.exit_signal, Some(15));
+    begin.elapsed()
+}
+
+#[test]
+fn a_deadline_is_a_distance_wherever_the_clock_stands() {
+    assert!(forced_after(&[]) >= Duration::from_millis(300));
+    if !rustix::process::geteuid().is_root() {
+        peers::missing("the right to make a time namespace (root)");
+        return;
+    }
+    // Three years of uptime more.
+    let launcher = [
+        "unshare",
+        "--time",
+        "--fork",
+        "--kill-child",
+        "--monotonic",
+        "100000000",
+        "--boottime",
+        "100000000",
+    ];
+    assert!(forced_after(&launcher) >= Duration::from_millis(300));
+}
+
+#[test]
+fn no_timer_of_the_wrapper_follows_the_wall_clock() {
+    if peers::find("strace").is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace");
+    let calls = "--trace=timerfd_create,timer_create,clock_nanosleep,timerfd_settime";
+    let launcher = ["strace", "-f", "-o", trace.to_str().unwrap(), calls];
+    let options = [
+        "--exit-when-gone=always",
+        "--after-exit=sleep 600",
+        "--after-exit-timeout=50ms",
+    ];
+    // `sleep` has timers of its own; the process and the command are told apart by what they execute.
+    let mut wrapper = setup(&options, &["true"])
+        .configure(launched_by(&launcher))
+        .start();
+    assert_eq!(wrapper.code(), 0);
+    let own = wrapper.stderr.all();
+    assert!(own.contains("has run out of time"), "{own}");
+    let trace = std::fs::read_to_string(trace).unwrap();
+    // A jump of CLOCK_REALTIME moves only timers that are set on it.
+    assert!(trace.contains("timerfd_create(CLOCK_MONOTONIC"), "{trace}");
+    assert!(!trace.contains("timerfd_create(CLOCK_REALTIME"), "{trace}");
+    assert!(!trace.contains("timer_create(CLOCK_REALTIME"), "{trace}");
+}

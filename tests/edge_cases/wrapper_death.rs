@@ -1,0 +1,181 @@
+//! A wrapper that is killed, and the sentinel that tells the process.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, getpgid};
+use process_wrapper::pb::process_wrapper::v1::State;
+
+use crate::support::client::Client;
+use crate::support::{DRAINS, Wrapper, eventually, setup, start_ready};
+use crate::{children, launched_by, may_unshare, sweep};
+
+/// A shell that says when it is ready and what it got, and then ends.
+const TELLS: &str = "trap 'echo quit; exit 0' QUIT; trap 'echo term; exit 0' TERM; echo ready; \
+    while :; do sleep 1 >/dev/null 2>&1 & wait $!; done";
+
+/// The sentinel's process id, and the process's.
+fn sentinel_and_process(wrapper: &Wrapper) -> (i32, i32) {
+    let process = wrapper.child_pid();
+    let others: Vec<_> = children(wrapper.pid())
+        .into_iter()
+        .map(|(pid, _)| pid)
+        .filter(|pid| *pid != process)
+        .collect();
+    assert_eq!(others.len(), 1);
+    (others[0], process)
+}
+
+/// Whether nobody has the process id, or only a zombie whose parent does not care.
+fn has_ended(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.map(|stat| stat.contains(") Z ")).unwrap_or(true)
+}
+
+#[test]
+fn a_killed_wrappers_process_gets_the_signal_that_was_asked_for() {
+    sweep(200, |run| {
+        let (name, word) = [("QUIT", "quit"), ("TERM", "term")][run % 2];
+        let mut wrapper = start_ready(&["--on-wrapper-death", name], TELLS);
+        // Since this line the sentinel watches.
+        wrapper.stderr.wait_for("started");
+        wrapper.process.kill().unwrap();
+        wrapper.process.wait().unwrap();
+        wrapper.stdout.wait_for(word);
+        assert_eq!(wrapper.stdout.all(), format!("ready\n{word}"));
+    });
+}
+
+#[test]
+fn a_wrapper_that_is_killed_as_soon_as_it_has_started_the_process_leaves_none() {
+    sweep(200, |_| {
+        let options = ["--on-wrapper-death=KILL"];
+        let mut wrapper = setup(&options, &["sleep", "600"]).start();
+        wrapper.stderr.wait_for("started");
+        wrapper.process.kill().unwrap();
+        wrapper.process.wait().unwrap();
+        // Whoever was left would hold the stream.
+        wrapper.stdout.all();
+    });
+}
+
+#[test]
+fn a_stopped_process_is_continued_by_the_sentinel_too() {
+    // The kernel itself tells a stopped group that nobody can continue any longer to hang up.
+    let script = format!("trap '' HUP; {TELLS}");
+    let mut wrapper = start_ready(&["--on-wrapper-death=QUIT"], &script);
+    kill(Pid::from_raw(wrapper.child_pid()), Signal::SIGSTOP).unwrap();
+    wrapper.process.kill().unwrap();
+    wrapper.process.wait().unwrap();
+    assert_eq!(wrapper.stdout.all(), "ready\nquit");
+}
+
+#[test]
+fn the_sentinel_holds_nothing_of_the_process_and_hears_no_signal() {
+    let wrapper = start_ready(&["--on-wrapper-death=QUIT"], DRAINS);
+    let (sentinel, process) = sentinel_and_process(&wrapper);
+    let pid = Pid::from_raw(sentinel);
+    assert_eq!(getpgid(Some(pid)).unwrap(), pid);
+    assert_ne!(getpgid(Some(Pid::from_raw(process))).unwrap(), pid);
+    // Its streams are the lifeline, all three.
+    eventually("the sentinel watches", || {
+        std::fs::read_link(format!("/proc/{sentinel}/cwd")).is_ok_and(|cwd| cwd.as_os_str() == "/")
+    });
+    for fd in 0..3 {
+        let link = std::fs::read_link(format!("/proc/{sentinel}/fd/{fd}")).unwrap();
+        assert!(link.to_str().unwrap().starts_with("socket:"), "{link:?}");
+    }
+    for signal in [
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGQUIT,
+        Signal::SIGHUP,
+    ] {
+        kill(pid, signal).unwrap();
+    }
+    let client = Client::connect(&wrapper.address());
+    assert_eq!(client.state(), State::Running);
+    assert!(!has_ended(sentinel));
+}
+
+#[test]
+fn the_sentinel_ends_with_the_process_and_is_reaped() {
+    let mut wrapper = start_ready(&["--on-wrapper-death=TERM"], DRAINS);
+    let (sentinel, _) = sentinel_and_process(&wrapper);
+    let client = Client::connect(&wrapper.address());
+    client.shut_down();
+    client.wait_until(State::Gone, None).unwrap();
+    eventually("the sentinel is reaped", || {
+        children(wrapper.pid()).is_empty()
+    });
+    assert!(has_ended(sentinel));
+    wrapper.signal(Signal::SIGTERM);
+    assert_eq!(wrapper.code(), 3);
+    assert!(!wrapper.stderr.all().contains("sentinel"));
+}
+
+#[test]
+fn a_sentinel_that_is_killed_is_missed_and_reaped() {
+    let wrapper = start_ready(&["--on-wrapper-death=TERM"], DRAINS);
+    let (sentinel, process) = sentinel_and_process(&wrapper);
+    kill(Pid::from_raw(sentinel), Signal::SIGKILL).unwrap();
+    wrapper.stderr.wait_for("the sentinel has died");
+    assert_eq!(children(wrapper.pid()).len(), 1);
+    let client = Client::connect(&wrapper.address());
+    assert_eq!(
+        (client.state(), client.get_state().pid),
+        (State::Running, process)
+    );
+}
+
+#[test]
+fn no_sentinel_is_left_where_the_program_cannot_be_started() {
+    // A signal that no other test asks for, so that the sentinel is found by it.
+    let mut wrapper = setup(&["--on-wrapper-death=PROF"], &["/no/such/program"]).start();
+    assert_eq!(wrapper.code(), 127);
+    eventually("the sentinel ends", || {
+        !std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+            let words = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            words.ends_with(b"--sentinel\0PROF\0")
+        })
+    });
+}
+
+#[test]
+fn without_the_option_there_is_no_second_process() {
+    let wrapper = start_ready(&[], DRAINS);
+    assert_eq!(children(wrapper.pid()).len(), 1);
+    let explicit = start_ready(&["--on-wrapper-death=none"], DRAINS);
+    assert_eq!(children(explicit.pid()).len(), 1);
+}
+
+#[test]
+fn as_pid_1_there_is_no_sentinel_and_a_line_says_why() {
+    if !may_unshare() {
+        return;
+    }
+    let mut wrapper = setup(&["--on-wrapper-death=QUIT"], &["sh", "-c", DRAINS])
+        .configure(launched_by(&["unshare", "--pid", "--fork", "--kill-child"]))
+        .start();
+    wrapper.stdout.wait_for("ready");
+    wrapper.stderr.wait_for("does nothing as PID 1");
+    let init = children(wrapper.pid())[0].0;
+    assert_eq!(children(init).len(), 1);
+    kill(Pid::from_raw(init), Signal::SIGKILL).unwrap();
+    wrapper.process.wait().unwrap();
+    assert_eq!(wrapper.stdout.all(), "ready", "the kernel has killed it");
+}
+
+#[test]
+fn a_restart_meets_a_stale_socket_and_recovers() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("unix:{}", folder.path().join("again.sock").display());
+    let options = ["--listen", &address, "--on-wrapper-death=QUIT"];
+    for _ in 0..5 {
+        let mut wrapper = start_ready(&options, TELLS);
+        let client = Client::connect(&address);
+        assert_eq!(client.get_state().pid, wrapper.child_pid());
+        wrapper.process.kill().unwrap();
+        wrapper.process.wait().unwrap();
+        assert!(folder.path().join("again.sock").exists(), "it is stale");
+        assert_eq!(wrapper.stdout.all(), "ready\nquit");
+    }
+}
