@@ -71,15 +71,19 @@ fn with_few_processes_it_starts_or_says_so_and_leaves_nothing() {
     }
     // Where a user may execute it whose home this is not.
     let folder = tempfile::tempdir().unwrap();
-    let mode = std::fs::Permissions::from_mode(0o777);
+    let mode = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(folder.path(), mode).unwrap();
     let wrapper = folder.path().join("process-wrapper");
     std::fs::copy(binary(), &wrapper).unwrap();
     let came_up: Vec<bool> = (0..10)
         .map(|limit| {
             // A user of its own: the kernel counts all processes and threads of one.
-            let user = format!("{}", 61_700 + limit);
-            let socket = format!("unix:{}/{limit}", folder.path().display());
+            let id = 61_700 + limit;
+            let user = id.to_string();
+            let own = folder.path().join(&user);
+            std::fs::create_dir(&own).unwrap();
+            std::os::unix::fs::chown(&own, Some(id), Some(id)).unwrap();
+            let socket = format!("unix:{}/s", own.display());
             let nproc = format!("--nproc={limit}:{limit}");
             let setup = setup(&[], &[]).configure(|command| {
                 *command = std::process::Command::new("setpriv");
