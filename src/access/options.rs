@@ -4,7 +4,7 @@
 //! in a guard, or in a way in, that is not there.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::callers::{Callers, UNMAPPED};
@@ -135,6 +135,19 @@ pub enum Contradiction {
         /// The mode in force.
         mode: SocketMode,
     },
+    /// The directory keeps out whom the option lets in.
+    #[error(
+        "{option} {id} is pointless: only our own user may enter the directory {directory:?} of the \
+         socket; listen in another with --listen"
+    )]
+    Unenterable {
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        id: u32,
+        /// The directory.
+        directory: PathBuf,
+    },
     /// We are the unmapped user ourselves.
     #[error(
         "the wrapper runs as user {UNMAPPED}, which cannot be told from unmapped users, so that \
@@ -237,6 +250,37 @@ impl Options {
             return Err(Contradiction::NoListenerForTls);
         }
         Ok(())
+    }
+
+    /// Checks those who are allowed against the mode of the directory that a socket is in.
+    ///
+    /// # Errors
+    ///
+    /// [`Contradiction::Unenterable`].
+    pub fn check_directory(
+        &self,
+        directory: &Path,
+        mode: u32,
+        own: Own,
+    ) -> Result<(), Contradiction> {
+        if mode & 0o011 != 0 {
+            return Ok(());
+        }
+        let uids = self
+            .allowed
+            .uids
+            .iter()
+            .filter(|uid| ![0, own.uid].contains(uid));
+        let uid = uids.map(|uid| ("--allow-uid", *uid)).next();
+        let gid = self.allowed.gids.first().map(|gid| ("--allow-gid", *gid));
+        match uid.or(gid) {
+            None => Ok(()),
+            Some((option, id)) => Err(Contradiction::Unenterable {
+                option,
+                id,
+                directory: directory.to_owned(),
+            }),
+        }
     }
 
     /// Options that do nothing without another.

@@ -120,6 +120,9 @@ fn check_place(listen: &Listen, options: &Options, own: Own) -> Result<(), DoorE
     let Address::Unix(path) = &listen.address else {
         return Ok(());
     };
+    if let Some((directory, mode)) = directory::of(path) {
+        options.check_directory(&directory, mode, own)?;
+    }
     match directory::replaceable(path, own.uid) {
         // `bind` says it better.
         Err(_) | Ok(None) => Ok(()),

@@ -119,9 +119,19 @@ fn choose(environment: &Environment) -> Result<Choice, DefaultAddressError> {
 ///
 /// # Errors
 ///
-/// The variable is set and is not an address.
+/// The variable is set and is not an address, or the directory is there and is not ours alone: then
+/// somebody else's socket may be in it, to be told what is meant for ours.
 pub fn default_address(environment: &Environment) -> Result<Address, DefaultAddressError> {
-    choose(environment).map(Choice::address)
+    let choice = choose(environment)?;
+    if let Choice::Ours { directory } = &choice {
+        match inspect(directory, environment.uid) {
+            Ok(()) => {}
+            // Whoever connects says it better.
+            Err(DefaultAddressError::Make { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(choice.address())
 }
 
 /// Says the same to a server, and makes the socket's directory (mode 0700) unless an address was given.
@@ -147,7 +157,16 @@ fn prepare(directory: &Path, uid: u32) -> Result<(), DefaultAddressError> {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(error) => return Err(failed(error)),
     }
-    // Checked also when we made it: in /tmp somebody may have been quick.
+    // Also when we made it: in /tmp somebody may have been quick.
+    inspect(directory, uid)
+}
+
+/// Looks whether a directory is ours alone.
+fn inspect(directory: &Path, uid: u32) -> Result<(), DefaultAddressError> {
+    let failed = |source: Errno| DefaultAddressError::Make {
+        directory: directory.to_owned(),
+        source: source.into(),
+    };
     let found = rustix::fs::statat(CWD, directory, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
     let mode = Mode::from_raw_mode(found.st_mode);
     let why = if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
@@ -231,6 +250,26 @@ mod tests {
     fn ours(runtime: &Path) -> Environment {
         // Not root, whose place is fixed; the directory's owner is checked against the real one below.
         environment(1, None, runtime.to_str())
+    }
+
+    #[test]
+    fn a_client_does_not_look_for_us_in_the_directory_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let uid = rustix::process::geteuid().as_raw();
+        let directory = folder.path().join("process-wrapper");
+        let looked = |uid| default_address(&environment(uid, None, folder.path().to_str()));
+        // Root's place is fixed.
+        let not_root = if uid == 0 { 1 } else { uid };
+        assert!(looked(not_root).is_ok(), "it is not there yet");
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&directory)
+            .unwrap();
+        let error = looked(uid + 1).unwrap_err();
+        assert!(
+            matches!(error, DefaultAddressError::Unsafe { .. }),
+            "{error}"
+        );
     }
 
     fn doubt(directory: &Path, uid: u32) -> Doubt {

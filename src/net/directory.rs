@@ -20,6 +20,15 @@ pub struct Replaceable {
     pub why: Doubt,
 }
 
+/// The directory of a socket file and its permission bits; `None` if it cannot be looked at. Blocks on the
+/// file system: only for the start.
+pub fn of(socket: &Path) -> Option<(PathBuf, u32)> {
+    let parent = socket.parent().filter(|path| !path.as_os_str().is_empty());
+    let directory = parent.unwrap_or(Path::new("."));
+    let found = directory.metadata().ok()?;
+    Some((directory.to_owned(), found.mode() & 0o777))
+}
+
 /// Looks at all directories from that of `socket` up to the root, as written and by their real names,
 /// and says which is unsafe for user `own`. Blocks on the file system: only for the start.
 ///

@@ -13,7 +13,8 @@ use process_wrapper::net::tls::ClientTls;
 
 use crate::call::{GET_STATE, HEALTH, INITIATE, Outcome, REFLECTION, probe_on};
 use crate::certificates::{Authority, SERVER, options};
-use crate::support::{DRAINS, Wrapper, start_ready};
+use crate::sockets::start;
+use crate::support::Wrapper;
 use crate::tls::ask_with;
 use crate::tokens::{TOKEN, token_file, with};
 use crate::user::{JOB, as_user, is_root};
@@ -131,9 +132,7 @@ fn every_listener_and_identity_and_method_end_as_they_must() {
         "--allow-uid=1000".to_owned(),
     ]);
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
-    let wrapper = start_ready(&all, DRAINS);
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(wrapper.folder.path(), open).unwrap();
+    let wrapper = start(&all);
 
     let mut rows = 0;
     let mut check = |who: &str, role: &str, path: &str, expected, found: Outcome| {

@@ -8,14 +8,20 @@ use std::process::Command;
 
 use crate::call::{GET_STATE, INITIATE, Outcome, probe};
 use crate::support::client::Client;
-use crate::support::{DRAINS, Wrapper, start_ready};
+use crate::support::{DRAINS, Wrapper, setup};
 use crate::user::{JOB, as_user, is_root};
 
 /// A wrapper whose folder others may enter.
-fn start(options: &[&str]) -> Wrapper {
-    let wrapper = start_ready(options, DRAINS);
-    let mode = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(wrapper.folder.path(), mode).unwrap();
+pub(crate) fn start(options: &[&str]) -> Wrapper {
+    let wrapper = setup(options, &["sh", "-c", DRAINS, "sh"])
+        .configure(|command| {
+            let listen = command.get_args().nth(2).unwrap().to_str().unwrap();
+            let socket = Path::new(listen.trim_start_matches("unix:"));
+            let mode = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(socket.parent().unwrap(), mode).unwrap();
+        })
+        .start();
+    wrapper.stdout.wait_for("ready");
     wrapper
 }
 

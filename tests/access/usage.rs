@@ -84,10 +84,15 @@ fn an_allow_option_without_effect_is_refused() {
     ] {
         assert_refused(options, word);
     }
-    assert_accepted(
-        &[&unix, "--allow-uid=1000", "--socket-mode=666"],
-        "listening",
-    );
+    let allowed = [&*unix, "--allow-uid=1000", "--socket-mode=666"];
+    let mode = |mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(folder.path(), mode).unwrap();
+    };
+    mode(0o700);
+    assert_refused(&allowed, "only our own user may enter");
+    mode(0o755);
+    assert_accepted(&allowed, "listening");
 }
 
 #[test]

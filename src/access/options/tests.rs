@@ -137,6 +137,21 @@ fn tls_is_for_tcp_and_never_for_health() {
 }
 
 #[test]
+fn who_cannot_enter_the_directory_cannot_be_allowed() {
+    for (uids, gids, mode, fits) in [
+        (&[1000][..], &[][..], 0o700, false),
+        (&[], &[1000], 0o700, false),
+        (&[0, 999], &[], 0o700, true),
+        (&[1000], &[], 0o710, true),
+        (&[1000], &[], 0o755, true),
+    ] {
+        let options = allowing(uids, gids, 0o666);
+        let checked = options.check_directory(Path::new("/run/x"), mode, OWN);
+        assert_eq!(checked.is_ok(), fits, "{uids:?} {gids:?} {mode:o}");
+    }
+}
+
+#[test]
 fn modes_are_octal() {
     for (text, mode) in [("600", 0o600), ("0660", 0o660), ("777", 0o777), ("0", 0)] {
         assert_eq!(text.parse(), Ok(SocketMode(mode)));
