@@ -15,6 +15,9 @@ mod call;
 #[path = "access/certificates.rs"]
 mod certificates;
 #[cfg(feature = "tls")]
+#[path = "access/clients.rs"]
+mod clients;
+#[cfg(feature = "tls")]
 #[path = "access/matrix.rs"]
 mod matrix;
 #[path = "access/roles.rs"]

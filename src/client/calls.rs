@@ -7,10 +7,12 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use http::HeaderMap;
 use prost::Message;
 use smol::future::or;
 
 use super::error::{Error, Trouble};
+use super::identity::Identity;
 use super::retry::Retry;
 use crate::address::Address;
 use crate::clock::{Clock, MonotonicClock};
@@ -46,6 +48,7 @@ pub(super) struct Calls {
     pub(super) address: Address,
     pub(super) connect_timeout: Duration,
     pub(super) keep_alive: KeepAlive,
+    pub(super) identity: Identity,
 }
 
 /// How long an answer may take.
@@ -78,6 +81,8 @@ struct Established {
     connection: Connection<Stream>,
     pings: Pings,
     since: Instant,
+    /// What every call on it carries.
+    metadata: HeaderMap,
 }
 
 impl Calls {
@@ -137,6 +142,7 @@ impl Calls {
             connection,
             pings,
             since,
+            metadata,
         } = established.map_err(|trouble| Failure::Trouble(trouble, None))?;
         let end = match patience {
             Patience::Prompt(_) => prompt,
@@ -144,7 +150,7 @@ impl Calls {
         };
         let options = CallOptions {
             timeout: end.map(|end| end.saturating_duration_since(Instant::now())),
-            ..CallOptions::default()
+            metadata,
         };
         let answer = within(end, async {
             let answer = async { Ok(channel.unary(path, request, options).await) };
@@ -182,7 +188,9 @@ impl Calls {
     /// Connects, and waits for the peer's first word: a socket may take connections for a process that is
     /// stopped.
     async fn establish(&self) -> Result<Established, Trouble> {
+        let shown = self.identity.show().await?;
         let stream = connect::connect(&self.address).await?;
+        let stream = shown.secure(&self.address, stream).await?;
         let (channel, mut connection) =
             grpc::handshake(stream, &self.authority(), &Limits::default()).await?;
         let mut pings = connection.pings().ok_or(Trouble::Silent)?;
@@ -199,6 +207,7 @@ impl Calls {
             connection,
             pings,
             since: Instant::now(),
+            metadata: shown.metadata,
         })
     }
 

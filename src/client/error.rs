@@ -11,6 +11,8 @@ use crate::grpc::client::Error as GrpcError;
 use crate::grpc::status::Status;
 use crate::lifecycle::State;
 use crate::net::connect::ConnectError;
+use crate::net::reread::Unusable;
+use crate::net::tls::TlsError;
 use crate::span::Span;
 
 /// Why a call has no answer.
@@ -66,6 +68,12 @@ pub enum Trouble {
     /// There is no connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// What we were to show cannot be read.
+    #[error(transparent)]
+    Identity(#[from] Unusable),
+    /// There is no TLS between us.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The peer does not speak HTTP/2 as it should.
     #[error("{0}; is it a process-wrapper that listens there?")]
     Http2(#[from] GrpcError),
@@ -86,6 +94,10 @@ impl Trouble {
     /// Whether trying again cannot help.
     pub(super) fn is_permanent(&self) -> bool {
         match self {
+            Self::Identity(_)
+            | Self::Tls(TlsError::Protocol | TlsError::Name(_) | TlsError::ServerName(_)) => true,
+            // Not trusted or not understood, and not merely cut off.
+            Self::Tls(TlsError::Handshake(error)) => error.kind() == io::ErrorKind::InvalidData,
             Self::Connect(ConnectError::Unix { source, .. }) => {
                 source.kind() == io::ErrorKind::PermissionDenied
             }

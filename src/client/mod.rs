@@ -22,6 +22,7 @@
 mod calls;
 mod error;
 mod health;
+mod identity;
 mod process;
 mod retry;
 mod watch;
@@ -31,6 +32,7 @@ use std::time::{Duration, Instant};
 
 pub use self::error::{Error, Trouble};
 pub use self::health::Health;
+pub use self::identity::Identity;
 pub use self::process::{
     AfterExit, AfterExitPhase, Malformed, Process, WebhookDelivery, WebhookPhase,
 };
@@ -84,6 +86,7 @@ impl Client {
                 address,
                 connect_timeout: CONNECT_TIMEOUT,
                 keep_alive: KeepAlive::DEFAULT,
+                identity: Identity::NONE,
             },
         }
     }
@@ -93,6 +96,13 @@ impl Client {
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.calls.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets who we are to the wrapper, and how we know it. The files are read for each connection.
+    #[must_use]
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.calls.identity = identity;
         self
     }
 

@@ -136,7 +136,12 @@ fn read(files: &[PathBuf]) -> Result<Vec<Vec<u8>>, Unusable> {
     files.iter().map(read).collect()
 }
 
-pub(super) fn contents(path: &Path) -> io::Result<Vec<u8>> {
+/// The contents of a file that is not larger than anything that is read here. Blocks.
+///
+/// # Errors
+///
+/// Those of `open(2)` and `read(2)`, and whatever is not a regular file of at most a mebibyte.
+pub fn contents(path: &Path) -> io::Result<Vec<u8>> {
     // Without waiting for the writer of a pipe: only a file has contents to compare.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;

@@ -52,6 +52,8 @@ fn nothing_listens(trouble: &Trouble) -> bool {
             !tried.0.is_empty() && tried.0.iter().all(|(_, error)| says_so(error))
         }
         Trouble::Connect(ConnectError::Busy { .. } | ConnectError::Resolve { .. })
+        | Trouble::Identity(_)
+        | Trouble::Tls(_)
         | Trouble::Http2(_)
         | Trouble::Closed
         | Trouble::Silent

@@ -34,6 +34,7 @@ use crate::cli::options::{Output, Target, Waiting};
 use crate::cli::{FAILED, USAGE, complain};
 use crate::client::{Client, Error, Process};
 use crate::net::default_address::{self, Environment};
+use crate::net::reread::Unusable;
 use crate::process::signals;
 
 /// Makes this process an ordinary program again: `main` has blocked all signals, for `run`'s sake.
@@ -43,15 +44,29 @@ fn become_interruptible() {
     }
 }
 
+/// Why there is nobody to call, or nothing to call with.
+#[derive(Debug, thiserror::Error)]
+enum NoClient {
+    #[error(transparent)]
+    Address(#[from] default_address::DefaultAddressError),
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
+}
+
 /// The clients of all addresses that were asked for.
-fn clients(target: &Target) -> Result<Vec<Client>, default_address::DefaultAddressError> {
+fn clients(target: &Target) -> Result<Vec<Client>, NoClient> {
+    target.identity.check()?;
     let addresses = if target.addresses.is_empty() {
         let environment = Environment::of_this_process();
         vec![default_address::default_address(&environment)?]
     } else {
         target.addresses.clone()
     };
-    let client = |address| Client::new(address).connect_timeout(target.connect_timeout);
+    let client = |address| {
+        Client::new(address)
+            .connect_timeout(target.connect_timeout)
+            .identity(target.identity.clone())
+    };
     Ok(addresses.into_iter().map(client).collect())
 }
 

@@ -2,11 +2,14 @@
 //!
 //! Owns their names, help texts and validation. It never acts on them.
 
+use std::path::PathBuf;
+
 use argh::FromArgs;
 
 use super::Refusal;
 use super::target::{Output, Target};
 use crate::address::Address;
+use crate::client::Identity;
 use crate::span::Span;
 
 /// Show how the wrapped process stands: running, shutting_down or gone, and how it ended.
@@ -36,6 +39,27 @@ pub(super) struct Arguments {
     #[argh(option, arg_name = "duration")]
     connect_timeout: Option<Span>,
 
+    /// authorities that sign the certificate of the wrapper, PEM: tcp addresses speak TLS
+    /// (default: none)
+    #[argh(option, arg_name = "file")]
+    tls_ca: Option<PathBuf>,
+
+    /// our certificate (chain), PEM (default: none)
+    #[argh(option, arg_name = "file")]
+    tls_cert: Option<PathBuf>,
+
+    /// private key of our certificate, PEM (default: none)
+    #[argh(option, arg_name = "file")]
+    tls_key: Option<PathBuf>,
+
+    /// name in the certificate of the wrapper (default: the host of the address)
+    #[argh(option, arg_name = "name")]
+    server_name: Option<String>,
+
+    /// file whose first line is the bearer token to show (default: none)
+    #[argh(option, arg_name = "file")]
+    token_file: Option<PathBuf>,
+
     /// the form of the answer on stdout: text or json (default: text)
     #[argh(option, default = "Output::Text", arg_name = "form")]
     output: Output,
@@ -43,6 +67,17 @@ pub(super) struct Arguments {
 
 impl Arguments {
     pub(super) fn validate(self) -> Result<Target, Refusal> {
-        Target::new(self.address, self.connect_timeout, self.output)
+        Target::new(
+            self.address,
+            self.connect_timeout,
+            self.output,
+            Identity {
+                authorities: self.tls_ca,
+                certificate: self.tls_cert,
+                key: self.tls_key,
+                server_name: self.server_name,
+                token: self.token_file,
+            },
+        )
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Refusal;
 use crate::address::Address;
-use crate::client;
+use crate::client::{self, Identity};
 use crate::span::Span;
 
 /// The form of the answer on stdout.
@@ -38,6 +38,7 @@ pub(in crate::cli) struct Target {
     pub(in crate::cli) addresses: Vec<Address>,
     pub(in crate::cli) connect_timeout: Duration,
     pub(in crate::cli) output: Output,
+    pub(in crate::cli) identity: Identity,
 }
 
 impl Target {
@@ -45,16 +46,52 @@ impl Target {
         addresses: Vec<Address>,
         connect_timeout: Option<Span>,
         output: Output,
+        identity: Identity,
     ) -> Result<Self, Refusal> {
         let connect_timeout = connect_timeout.map_or(client::CONNECT_TIMEOUT, |span| span.0);
         if connect_timeout.is_zero() {
             let text = "--connect-timeout must be longer than 0; write for example 1s";
             return Err(Refusal::Usage(text.to_owned()));
         }
+        let tls = identity.authorities.is_some();
+        for (option, given, needs, there) in [
+            (
+                "--tls-cert",
+                identity.certificate.is_some(),
+                "--tls-ca",
+                tls,
+            ),
+            ("--tls-key", identity.key.is_some(), "--tls-ca", tls),
+            (
+                "--server-name",
+                identity.server_name.is_some(),
+                "--tls-ca",
+                tls,
+            ),
+            (
+                "--tls-cert",
+                identity.certificate.is_some(),
+                "--tls-key",
+                identity.key.is_some(),
+            ),
+            (
+                "--tls-key",
+                identity.key.is_some(),
+                "--tls-cert",
+                identity.certificate.is_some(),
+            ),
+        ] {
+            if given && !there {
+                return Err(Refusal::Usage(format!(
+                    "{option} does nothing without {needs}"
+                )));
+            }
+        }
         Ok(Self {
             addresses,
             connect_timeout,
             output,
+            identity,
         })
     }
 }
