@@ -308,13 +308,20 @@ impl Lines {
     }
 }
 
-/// The memory that a process has of its own now, in bytes (`RssAnon` of proc_pid_status(5)): the pages of
-/// its code come as it runs, and say nothing about what it allocates.
+/// The resident memory of a process now, in bytes (`VmRSS` of proc_pid_status(5)).
 pub fn memory(pid: i32) -> u64 {
+    status_bytes(pid, "VmRSS:")
+}
+
+/// The memory that a process has allocated and used, in bytes (`RssAnon`): the pages of its code come as
+/// it runs, and say nothing about what it allocates.
+pub fn own_memory(pid: i32) -> u64 {
+    status_bytes(pid, "RssAnon:")
+}
+
+fn status_bytes(pid: i32, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
     kibibytes.parse::<u64>().unwrap() * 1024
 }

@@ -170,7 +170,7 @@ fn request_7_a_message_that_is_flagged_as_compressed_is_an_error() {
 #[test]
 fn request_8_a_declared_length_over_the_limit_is_refused_and_nothing_allocated() {
     let (wrapper, mut peer) = start();
-    let before = support::memory(wrapper.pid());
+    let before = support::own_memory(wrapper.pid());
     for length in [64 * 1024 + 1, 1 << 30, u32::MAX] {
         // Without the message and without the half-close: the prefix alone must do.
         for _ in 0..20 {
@@ -182,7 +182,7 @@ fn request_8_a_declared_length_over_the_limit_is_refused_and_nothing_allocated()
             assert_refused(&mut peer, "too long", &answer, 200, 8);
         }
     }
-    let grown = support::memory(wrapper.pid()).saturating_sub(before);
+    let grown = support::own_memory(wrapper.pid()).saturating_sub(before);
     assert!(grown < 1 << 20, "{grown} bytes more");
 }
 
