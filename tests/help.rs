@@ -3,6 +3,8 @@
 //!
 //! `tests/golden` holds each text as it was reviewed. After a wanted change: `UPDATE_GOLDEN=1 cargo test --test help`.
 
+// The golden files are of the default build.
+#![cfg(feature = "webhooks")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use process_wrapper::pb::process_wrapper::v1::{InitiateGracefulShutdownRequest, State, Webhook};
+use process_wrapper::pb::process_wrapper::v1::{InitiateGracefulShutdownRequest, State};
 use support::client::Client;
 use support::{DRAINS, DRAINS_UNTIL_TOLD};
 use tonic::Code;
@@ -132,19 +132,20 @@ fn grpcurl_drives_a_drain_and_prints_the_words_of_the_states() {
     }
 }
 
+#[cfg(not(feature = "webhooks"))]
 #[test]
-fn a_request_with_a_webhook_is_refused_and_signals_nothing() {
+fn a_build_without_webhooks_refuses_them_and_signals_nothing() {
     let wrapper = support::start_ready(&[], DRAINS);
     let client = Client::connect(&wrapper.address());
     let request = InitiateGracefulShutdownRequest {
-        webhook: Some(Webhook {
+        webhook: Some(process_wrapper::pb::process_wrapper::v1::Webhook {
             url: "https://example.com/done".to_owned(),
-            ..Webhook::default()
+            ..Default::default()
         }),
         ..InitiateGracefulShutdownRequest::default()
     };
     let status = client.shut_down_with(request).unwrap_err();
-    assert_eq!(status.code(), Code::Unimplemented);
+    assert_eq!(status.code(), Code::FailedPrecondition);
     assert_eq!(client.state(), State::Running);
     assert!(!wrapper.stdout.text().contains("draining"));
 }

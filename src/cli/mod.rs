@@ -9,6 +9,8 @@ mod doors;
 mod options;
 mod run;
 mod secrets;
+#[cfg(feature = "webhooks")]
+mod webhooks;
 
 use std::ffi::OsString;
 use std::io::Write;

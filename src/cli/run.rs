@@ -27,6 +27,7 @@ use crate::process::{own, reaper};
 use crate::service;
 use crate::supervisor::{self, Handle, Wrapped};
 use crate::systemd::{self, socket::ServiceManager};
+use crate::webhook::Webhooks;
 
 /// How long calls in flight may take to end once the wrapper leaves. Those who wait for a state have
 /// been answered by then; the rest is bounded, because a stop must not hang on a silent peer.
@@ -37,6 +38,9 @@ const DRAIN: Duration = Duration::from_secs(2);
 enum StartError {
     #[error(transparent)]
     DefaultAddress(#[from] default_address::DefaultAddressError),
+    #[cfg(feature = "webhooks")]
+    #[error(transparent)]
+    Webhooks(#[from] crate::cli::webhooks::WebhookError),
     #[error(transparent)]
     Door(#[from] DoorError),
     #[error("signal handlers could not be installed: {0}")]
@@ -53,6 +57,8 @@ impl StartError {
     fn status(&self) -> u8 {
         match self {
             Self::DefaultAddress(_) => USAGE,
+            #[cfg(feature = "webhooks")]
+            Self::Webhooks(_) => USAGE,
             Self::Door(error) if error.is_usage() => USAGE,
             Self::Door(_) | Self::Signals(_) | Self::Reactor(_) | Self::Sentinel(_) => FAILED,
             Self::Spawn(error) => error.status(),
@@ -95,6 +101,7 @@ async fn supervise(
 ) -> Result<Exit, StartError> {
     drive_async_process(&executor).await;
     let signals = Signals::install(ignored).map_err(StartError::Signals)?;
+    let webhooks = webhooks(options)?;
     // Listeners stand before the process starts, so that a bad address leaves none behind.
     let listeners = bind(options, &executor).await?;
     let sentinel = match options.on_wrapper_death {
@@ -113,6 +120,7 @@ async fn supervise(
         child,
         after_exit: options.after_exit.clone(),
         sentinel,
+        webhooks,
     };
     tracing::info!(
         pid = wrapped.child.pid(),
@@ -159,6 +167,16 @@ async fn supervise(
     server.drain(DRAIN).await;
     tracing::info!(status = exit.status(), "leaving");
     Ok(exit)
+}
+
+#[cfg(feature = "webhooks")]
+fn webhooks(options: &Run) -> Result<Webhooks, StartError> {
+    Ok(crate::cli::webhooks::open(&options.webhooks)?)
+}
+
+#[cfg(not(feature = "webhooks"))]
+fn webhooks(_options: &Run) -> Result<Webhooks, StartError> {
+    Ok(Webhooks)
 }
 
 /// Makes this executor the reaper of async-process before there is anything to reap.

@@ -9,6 +9,8 @@
 //! - What we originate (requests, deadlines) never adds a TERM once any TERM or INT was sent or forwarded.
 //! - A repeated request sends no second graceful signal; deadlines are never extended.
 //! - The command after the exit runs once, after the exit, and ends or is ended.
+//! - An accepted webhook is due once for each place, after the exit and the command, also when it comes later;
+//!   it is due again only if it is accepted again after it failed.
 //! - The wrapper leaves only after the exit, and only when it was told to or `exit_when_gone` says so; it
 //!   leaves while something is owed only when it was told to stop again.
 
@@ -17,18 +19,23 @@ mod exit;
 mod owed;
 mod phase;
 mod rewrite;
+mod step;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 use std::time::Duration;
 
 pub use config::{AfterExit, Config, ExitWhenGone};
 pub use exit::Exit;
 pub use rewrite::{InvalidRewrite, Rewrite, Rewrites};
+pub use step::{Action, Deadlines, Input};
+pub use webhooks::{MAX_WEBHOOKS, Slot};
 
 use crate::signal::Signal;
 use owed::Debt;
 use phase::{Departure, Owing, Phase, Shutdown, Stage};
+use webhooks::Webhooks;
 
 /// How far the process has come; the order is that in which the states are passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,50 +48,12 @@ pub enum State {
     Gone,
 }
 
-/// What a request may say about deadlines, each counted as the field of [`Config`] with its name.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Deadlines {
-    /// From this request to TERM.
-    pub force_after: Option<Duration>,
-    /// From the first TERM to KILL.
-    pub kill_after: Option<Duration>,
-}
-
-/// What happens to the machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// Somebody asked for a drain.
-    GracefulRequest(Deadlines),
-    /// Somebody asked for TERM.
-    ForcefulRequest,
-    /// The wrapper received this signal.
-    Signal(Signal),
-    /// The process has been reaped.
-    Exited(Exit),
-    /// The command that runs after the exit has ended, however it did, or could not be started.
-    AfterExitEnded,
-    /// Time has passed; sent when [`Lifecycle::next_timeout`] is reached, harmless at any time.
-    TimePassed,
-}
-
-/// What the driver is to do, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Send this signal to the main process.
-    SignalProcess(Signal),
-    /// Start the command that runs after the exit, and say [`Input::AfterExitEnded`] once it has ended.
-    RunAfterExit,
-    /// Send this signal to the command that runs after the exit.
-    SignalAfterExit(Signal),
-    /// Answer those who wait, then leave with the exit's status.
-    Leave(Exit),
-}
-
 /// The machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lifecycle {
     config: Config,
     phase: Phase,
+    webhooks: Webhooks,
 }
 
 impl Lifecycle {
@@ -93,6 +62,7 @@ impl Lifecycle {
         Self {
             config,
             phase: Phase::Running,
+            webhooks: Webhooks::default(),
         }
     }
 
@@ -151,15 +121,48 @@ impl Lifecycle {
                 actions
             }
             (Phase::Owing(owing), Input::AfterExitEnded) => match owing.debt {
-                Debt::AfterExit(_) => self.settle(owing.departure, owing.told_to_stop),
+                Debt::AfterExit(_) => self.owe_webhooks(owing.departure, owing.told_to_stop),
+                Debt::Webhooks => Vec::new(),
             },
+            (Phase::Running | Phase::ShuttingDown(_), Input::WebhookAccepted(slot)) => {
+                self.webhooks.wait(slot);
+                Vec::new()
+            }
+            (Phase::Owing(owing), Input::WebhookAccepted(slot)) => {
+                self.webhooks.wait(slot);
+                match owing.debt {
+                    Debt::AfterExit(_) => Vec::new(),
+                    Debt::Webhooks => self.arm_webhooks(),
+                }
+            }
+            (Phase::Gone(departure), Input::WebhookAccepted(slot)) => {
+                self.webhooks.wait(slot);
+                let actions = self.arm_webhooks();
+                if !actions.is_empty() {
+                    self.owe(departure, Debt::Webhooks, false);
+                }
+                actions
+            }
+            (Phase::Owing(owing), Input::WebhookEnded { slot, delivered }) => {
+                self.webhooks.end(slot, delivered);
+                match owing.debt {
+                    Debt::Webhooks if !self.webhooks.are_armed() => {
+                        self.settle(owing.departure, owing.told_to_stop)
+                    }
+                    Debt::Webhooks | Debt::AfterExit(_) => Vec::new(),
+                }
+            }
             (Phase::Gone(departure), Input::Signal(received)) if self.stops(received) => {
                 self.leave(departure)
             }
             // The process has no deadlines before somebody asks it to stop; after the exit there is
-            // nothing left to ask of it; it exits once; and nothing runs after the exit before it.
-            (Phase::Running, Input::TimePassed | Input::AfterExitEnded)
-            | (Phase::ShuttingDown(_), Input::AfterExitEnded)
+            // nothing left to ask of it; it exits once; nothing that is owed ends before the exit or twice;
+            // and whoever is leaving takes no webhook, as `accepts_webhooks` says.
+            (
+                Phase::Running,
+                Input::TimePassed | Input::AfterExitEnded | Input::WebhookEnded { .. },
+            )
+            | (Phase::ShuttingDown(_), Input::AfterExitEnded | Input::WebhookEnded { .. })
             | (
                 Phase::Owing(_),
                 Input::GracefulRequest(_)
@@ -174,8 +177,10 @@ impl Lifecycle {
                 | Input::Signal(_)
                 | Input::Exited(_)
                 | Input::AfterExitEnded
+                | Input::WebhookEnded { .. }
                 | Input::TimePassed,
-            ) => Vec::new(),
+            )
+            | (Phase::Left(_), Input::WebhookAccepted(_)) => Vec::new(),
         }
     }
 
@@ -216,6 +221,19 @@ impl Lifecycle {
             Phase::ShuttingDown(shutdown) => shutdown.told_to_stop,
             Phase::Owing(owing) => owing.told_to_stop,
             Phase::Left(_) => true,
+        }
+    }
+
+    /// Whether a webhook that is not known yet may still be accepted: not once the wrapper, told to stop,
+    /// only waits for deliveries, or nobody could say when it leaves.
+    pub fn accepts_webhooks(&self) -> bool {
+        match &self.phase {
+            Phase::Running | Phase::ShuttingDown(_) | Phase::Gone(_) => true,
+            Phase::Owing(owing) => match owing.debt {
+                Debt::AfterExit(_) => true,
+                Debt::Webhooks => !owing.told_to_stop,
+            },
+            Phase::Left(_) => false,
         }
     }
 
@@ -340,14 +358,37 @@ impl Lifecycle {
         let told_to_stop = shutdown.is_some_and(|shutdown| shutdown.told_to_stop);
         match self.config.after_exit {
             Some(limits) => {
-                self.phase = Phase::Owing(Owing {
-                    departure,
-                    debt: Debt::after_exit(now, limits),
-                    told_to_stop,
-                });
+                self.owe(departure, Debt::after_exit(now, limits), told_to_stop);
                 vec![Action::RunAfterExit]
             }
-            None => self.settle(departure, told_to_stop),
+            None => self.owe_webhooks(departure, told_to_stop),
+        }
+    }
+
+    fn owe(&mut self, departure: Departure, debt: Debt, told_to_stop: bool) {
+        self.phase = Phase::Owing(Owing {
+            departure,
+            debt,
+            told_to_stop,
+        });
+    }
+
+    fn arm_webhooks(&mut self) -> Vec<Action> {
+        self.webhooks
+            .arm()
+            .into_iter()
+            .map(Action::Deliver)
+            .collect()
+    }
+
+    /// Every webhook that waits for the exit is due.
+    fn owe_webhooks(&mut self, departure: Departure, told_to_stop: bool) -> Vec<Action> {
+        let actions = self.arm_webhooks();
+        if actions.is_empty() {
+            self.settle(departure, told_to_stop)
+        } else {
+            self.owe(departure, Debt::Webhooks, told_to_stop);
+            actions
         }
     }
 

@@ -1,4 +1,4 @@
-//! What is owed once the process is gone: the command that runs after its exit.
+//! What is owed once the process is gone: the command that runs after its exit, then the webhooks.
 //!
 //! Owns how far that command has come and when it is ended. It never starts or signals one; it answers
 //! with actions as the machine above does, and never knows why the wrapper would leave.
@@ -13,6 +13,8 @@ use crate::signal::Signal;
 pub(super) enum Debt {
     /// The command that runs after the exit; it runs before anything else that is owed.
     AfterExit(Stage),
+    /// The webhooks that are being delivered; each sees to its own time.
+    Webhooks,
 }
 
 /// How far the command has come. An instant beyond the clock's range is never.
@@ -39,7 +41,7 @@ impl Debt {
         match self {
             Self::AfterExit(Stage::Running { end_at }) => end_at,
             Self::AfterExit(Stage::Terminating { kill_at }) => kill_at,
-            Self::AfterExit(Stage::Killed) => None,
+            Self::AfterExit(Stage::Killed) | Self::Webhooks => None,
         }
     }
 
@@ -71,7 +73,8 @@ impl Debt {
             Self::AfterExit(Stage::Running { .. } | Stage::Terminating { .. }) => {
                 vec![Action::SignalAfterExit(Signal::KILL)]
             }
-            Self::AfterExit(Stage::Killed) => Vec::new(),
+            // A delivery that nobody waits for ends with the wrapper.
+            Self::AfterExit(Stage::Killed) | Self::Webhooks => Vec::new(),
         }
     }
 }

@@ -14,7 +14,8 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::{
-    Action, AfterExit, Config, Deadlines, Exit, ExitWhenGone, Input, Lifecycle, Rewrites, State,
+    Action, AfterExit, Config, Deadlines, Exit, ExitWhenGone, Input, Lifecycle, Rewrites, Slot,
+    State,
 };
 use crate::signal::Signal;
 

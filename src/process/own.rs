@@ -28,6 +28,12 @@ pub fn descriptor_limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
+/// The name of this host, `uname(2)`.
+pub fn hostname() -> String {
+    let uname = rustix::system::uname();
+    uname.nodename().to_string_lossy().into_owned()
+}
+
 fn ignored_in(status: &str) -> Vec<Signal> {
     let mask = status
         .lines()

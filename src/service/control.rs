@@ -3,14 +3,16 @@
 //! Owns the validation of its requests and its log lines. It never signals: the supervisor does.
 
 use crate::grpc::router::{Context, Router};
-use crate::grpc::status::{Code, Status};
+use crate::grpc::status::Status;
 use crate::lifecycle::{Deadlines, State};
 use crate::pb::process_wrapper::v1::{
     GetStateRequest, GetStateResponse, InitiateGracefulShutdownRequest,
     InitiateGracefulShutdownResponse,
 };
-use crate::service::{audit, convert};
+use crate::service::{audit, convert, webhook};
 use crate::supervisor::Handle;
+use crate::webhook::Webhook;
+use crate::webhook::method::Method;
 
 const INITIATE: &str = "/process_wrapper.v1.ProcessWrapper/InitiateGracefulShutdown";
 const GET_STATE: &str = "/process_wrapper.v1.ProcessWrapper/GetState";
@@ -33,11 +35,9 @@ fn initiate_graceful_shutdown(
     context: &Context,
     request: &InitiateGracefulShutdownRequest,
 ) -> Result<InitiateGracefulShutdownResponse, Status> {
-    let result = validate(request).and_then(|deadlines| {
-        handle.graceful_shutdown(deadlines).map_err(|error| {
-            let message = format!("{error}; the request is kept and its deadlines hold");
-            Status::new(Code::Internal, message)
-        })
+    let result = validate(request).and_then(|(deadlines, webhook)| {
+        let done = handle.graceful_shutdown(deadlines, webhook);
+        done.map_err(|error| convert::refused(&error))
     });
     audit::called(context, &result);
     Ok(InitiateGracefulShutdownResponse {
@@ -46,17 +46,19 @@ fn initiate_graceful_shutdown(
 }
 
 /// Everything about the request is checked before anything happens.
-fn validate(request: &InitiateGracefulShutdownRequest) -> Result<Deadlines, Status> {
-    if request.webhook.is_some() {
-        return Err(Status::new(
-            Code::Unimplemented,
-            "webhooks are not supported by this version; nothing was signalled, ask again without one",
-        ));
-    }
-    Ok(Deadlines {
+fn validate(
+    request: &InitiateGracefulShutdownRequest,
+) -> Result<(Deadlines, Option<Webhook>), Status> {
+    let deadlines = Deadlines {
         force_after: convert::duration("force_after", request.force_after.as_ref())?,
         kill_after: convert::duration("kill_after", request.kill_after.as_ref())?,
-    })
+    };
+    let wanted = request.webhook.as_ref().map(|webhook| {
+        let headers = &webhook.headers;
+        let headers = headers.iter().map(|(name, value)| (&**name, &**value));
+        webhook::wanted(&webhook.url, &webhook.method, Method::Post, headers)
+    });
+    Ok((deadlines, wanted.transpose()?))
 }
 
 async fn get_state(

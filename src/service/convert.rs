@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime};
 use crate::grpc::status::{Code, Status};
 use crate::lifecycle::{Exit, State};
 use crate::pb::process_wrapper::v1 as pb;
+use crate::supervisor::RequestError;
 use crate::supervisor::{AfterExitFacts, Facts};
+use crate::webhook::delivery::{Delivery, Obstacle, Phase};
 
 /// A `google.protobuf.Duration` that must not be negative; unset is `None`.
 ///
@@ -85,7 +87,7 @@ pub fn process(facts: &Facts) -> pb::Process {
         force_at: facts.force_at.map(timestamp),
         kill_at: facts.kill_at.map(timestamp),
         after_exit: facts.after_exit.as_ref().map(after_exit),
-        webhooks: Vec::new(),
+        webhooks: facts.webhooks.iter().map(delivery).collect(),
     }
 }
 
@@ -109,6 +111,35 @@ fn after_exit(facts: &AfterExitFacts) -> pb::AfterExit {
         exit_signal,
         error: error.to_owned(),
     }
+}
+
+fn delivery(delivery: &Delivery) -> pb::WebhookDelivery {
+    let phase = match delivery.phase {
+        Phase::Pending => pb::webhook_delivery::Phase::Pending,
+        Phase::Delivered => pb::webhook_delivery::Phase::Delivered,
+        Phase::Failed => pb::webhook_delivery::Phase::Failed,
+    };
+    pb::WebhookDelivery {
+        id: delivery.id.clone(),
+        target: delivery.target.clone(),
+        phase: phase.into(),
+        attempts: delivery.attempts,
+        next_attempt_at: delivery.next_attempt_at.map(timestamp),
+        last_error: delivery.last_error.clone(),
+    }
+}
+
+/// The status for a request that was not, or not wholly, carried out.
+pub(super) fn refused(error: &RequestError) -> Status {
+    let (code, rest) = match error {
+        RequestError::Signal(_) => (Code::Internal, "the request is kept and its deadlines hold"),
+        RequestError::Webhook(error) => match error.obstacle() {
+            Obstacle::Limit => (Code::ResourceExhausted, "nothing was signalled"),
+            Obstacle::Policy => (Code::PermissionDenied, "nothing was signalled"),
+        },
+        RequestError::Leaving => (Code::Unavailable, "ask again without a webhook"),
+    };
+    Status::new(code, format!("{error}; {rest}"))
 }
 
 fn timestamp(time: SystemTime) -> prost_types::Timestamp {

@@ -9,8 +9,10 @@ use crate::grpc::status::{Code, Status};
 use crate::lifecycle::{Deadlines, State};
 use crate::pb::gitlab_com::gitlab_runner::runner_wrapper as pb;
 use crate::process::child::SignalError;
-use crate::service::audit;
+use crate::service::{audit, convert, webhook};
 use crate::supervisor::{Facts, Handle};
+use crate::webhook::Webhook;
+use crate::webhook::method::Method;
 
 const CHECK_STATUS: &str = "/gitlab_com.gitlab_runner.runner_wrapper.ProcessWrapper/CheckStatus";
 const GRACEFUL: &str =
@@ -53,10 +55,9 @@ fn init_graceful_shutdown(
     context: &Context,
     request: &pb::InitGracefulShutdownRequest,
 ) -> Result<pb::InitGracefulShutdownResponse, Status> {
-    let result = without_callback(request).and_then(|()| {
-        handle
-            .graceful_shutdown(Deadlines::default())
-            .map_err(|error| not_signalled(&error))
+    let result = callback(request).and_then(|callback| {
+        let done = handle.graceful_shutdown(Deadlines::default(), callback);
+        done.map_err(|error| convert::refused(&error))
     });
     audit::called(context, &result);
     let facts = result?;
@@ -81,14 +82,16 @@ fn init_forceful_shutdown(
     })
 }
 
-/// A callback without a URL is none, as the clients of this contract mean it.
-fn without_callback(request: &pb::InitGracefulShutdownRequest) -> Result<(), Status> {
+/// A callback without a URL is none, and one without a method is a GET, as the clients of this contract
+/// mean it.
+fn callback(request: &pb::InitGracefulShutdownRequest) -> Result<Option<Webhook>, Status> {
     match &request.shutdown_callback {
-        Some(callback) if !callback.url.is_empty() => Err(Status::new(
-            Code::Unimplemented,
-            "callbacks are not supported by this version; nothing was signalled, ask again without one",
-        )),
-        Some(_) | None => Ok(()),
+        Some(callback) if !callback.url.is_empty() => {
+            let headers = &callback.headers;
+            let headers = headers.iter().map(|(name, value)| (&**name, &**value));
+            webhook::wanted(&callback.url, &callback.method, Method::Get, headers).map(Some)
+        }
+        Some(_) | None => Ok(None),
     }
 }
 

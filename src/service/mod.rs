@@ -12,6 +12,7 @@ mod gitlab;
 mod health;
 mod reflection;
 mod roles;
+mod webhook;
 
 pub use accept::accept;
 pub use door::{Door, Rules};

@@ -5,6 +5,7 @@
 use std::time::SystemTime;
 
 use crate::lifecycle::{Exit, State};
+use crate::webhook::delivery::Delivery;
 
 /// A snapshot. Times are of the wall clock, taken when the thing happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct Facts {
     pub kill_at: Option<SystemTime>,
     /// How the command that runs after the exit stands, if there is one.
     pub after_exit: Option<AfterExitFacts>,
+    /// How the delivery of each webhook stands, in the order of registration.
+    pub webhooks: Vec<Delivery>,
 }
 
 /// How the command that runs after the exit stands.

@@ -5,6 +5,7 @@
 //! [`Handle`]. It never decides: `lifecycle` does.
 
 mod after_exit;
+mod deliveries;
 mod drive;
 mod facts;
 
@@ -16,10 +17,12 @@ use std::time::{Duration, Instant, SystemTime};
 use event_listener::Event;
 use smol::LocalExecutor;
 
+pub use deliveries::RequestError;
 pub use drive::drive;
 pub use facts::{AfterExitFacts, Facts};
 
 use after_exit::AfterExit;
+use deliveries::Deliveries;
 
 use crate::clock::{Clock, MonotonicClock};
 use crate::lifecycle::{Action, Config, Deadlines, Exit, Input, Lifecycle, State};
@@ -27,6 +30,7 @@ use crate::process::child::{Child, Program, SignalError};
 use crate::process::reaper;
 use crate::process::sentinel::Sentinel;
 use crate::signal::Signal;
+use crate::webhook::{Webhook, Webhooks};
 
 /// What everyone but the supervisor holds: reads the facts, waits for a state, asks for a shutdown.
 #[derive(Debug, Clone)]
@@ -56,6 +60,7 @@ struct Supervised {
     /// Until its exit has been seen.
     sentinel: Option<Sentinel>,
     orphans_reaped: u64,
+    deliveries: Deliveries,
 }
 
 /// A process that has just been spawned, and what belongs to it.
@@ -69,6 +74,8 @@ pub struct Wrapped {
     pub after_exit: Option<Program>,
     /// Who signals it if the wrapper dies.
     pub sentinel: Option<Sentinel>,
+    /// Those that are registered, and the desk for more.
+    pub webhooks: Webhooks,
 }
 
 impl Handle {
@@ -79,6 +86,7 @@ impl Handle {
             program,
             after_exit,
             sentinel,
+            webhooks,
         } = wrapped;
         let facts = Facts {
             state: State::Running,
@@ -92,9 +100,15 @@ impl Handle {
             force_at: None,
             kill_at: None,
             after_exit: after_exit.is_some().then_some(AfterExitFacts::Pending),
+            webhooks: Vec::new(),
         };
+        let mut lifecycle = Lifecycle::new(config);
+        for slot in webhooks.slots() {
+            // Nothing is due before the exit.
+            lifecycle.handle(Duration::ZERO, Input::WebhookAccepted(slot));
+        }
         let supervised = Supervised {
-            lifecycle: Lifecycle::new(config),
+            lifecycle,
             child,
             facts,
             epoch: MonotonicClock.now(),
@@ -102,6 +116,7 @@ impl Handle {
             after_exit: after_exit.map(AfterExit::new),
             sentinel,
             orphans_reaped: 0,
+            deliveries: Deliveries::new(webhooks),
         };
         Self {
             shared: Rc::new(Shared {
@@ -114,7 +129,11 @@ impl Handle {
 
     /// The facts now.
     pub fn facts(&self) -> Facts {
-        self.shared.supervised.borrow().facts.clone()
+        let supervised = self.shared.supervised.borrow();
+        Facts {
+            webhooks: supervised.deliveries.facts(),
+            ..supervised.facts.clone()
+        }
     }
 
     /// How far the process has come.
@@ -151,12 +170,22 @@ impl Handle {
         }
     }
 
-    /// Asks the process to drain. Recorded before anything is signalled; idempotent.
+    /// Asks the process to drain. The state and the webhook are recorded before anything is signalled;
+    /// idempotent.
     ///
     /// # Errors
-    /// The kernel refused the signal; the request stays recorded, its deadlines hold.
-    pub fn graceful_shutdown(&self, deadlines: Deadlines) -> Result<Facts, SignalError> {
+    /// The webhook was not taken, and nothing has changed; or the kernel refused the signal, and the request
+    /// stays recorded, its webhook and its deadlines hold.
+    pub fn graceful_shutdown(
+        &self,
+        deadlines: Deadlines,
+        webhook: Option<Webhook>,
+    ) -> Result<Facts, RequestError> {
         self.observe_exit();
+        if let Some(webhook) = webhook {
+            let slot = self.shared.supervised.borrow().accept(webhook)?;
+            self.apply(Input::WebhookAccepted(slot))?;
+        }
         self.apply(Input::GracefulRequest(deadlines))?;
         Ok(self.facts())
     }
@@ -212,7 +241,11 @@ impl Handle {
                             tracing::error!(%error, "the command after the exit was not signalled");
                         }
                     }
-                    Action::Leave(exit) => supervised.leaving = Some(exit),
+                    Action::Deliver(slot) => self.deliver(&mut supervised, slot),
+                    Action::Leave(exit) => {
+                        supervised.deliveries.abandon();
+                        supervised.leaving = Some(exit);
+                    }
                 }
             }
         }

@@ -32,6 +32,7 @@ fn alone() -> MutexGuard<'static, ()> {
 pub struct Target {
     pub wrapper: Wrapper,
     before: u64,
+    peak_before: u64,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -67,9 +68,11 @@ impl Target {
             assert_eq!(answer.code(), Some(0));
         }
         let before = support::memory(wrapper.pid());
+        let peak_before = peak(wrapper.pid());
         Self {
             wrapper,
             before,
+            peak_before,
             _alone: alone,
         }
     }
@@ -84,7 +87,7 @@ impl Target {
         let probe = Probe::start(&self.wrapper);
         attack(&self.wrapper);
         let seen = probe.stop();
-        let peak = peak(self.wrapper.pid()).saturating_sub(self.before);
+        let peak = peak(self.wrapper.pid()).saturating_sub(self.peak_before);
         println!(
             "| {name} | {} KiB | {:.1} ms | {} calls, slowest {:.1} ms |",
             peak / 1024,

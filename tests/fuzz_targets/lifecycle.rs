@@ -2,7 +2,7 @@
 
 use process_wrapper::lifecycle::{
     Action, AfterExit, Config, Deadlines, Exit, ExitWhenGone, Input, Lifecycle, Rewrite, Rewrites,
-    State,
+    Slot, State,
 };
 use process_wrapper::signal::Signal;
 

@@ -17,6 +17,7 @@ use process_wrapper::process::child::{Child, Program};
 use process_wrapper::service;
 use process_wrapper::signal::Signal;
 use process_wrapper::supervisor::{Handle, Wrapped};
+use process_wrapper::webhook::Webhooks;
 use smol::io::{AsyncRead, AsyncWrite};
 
 use super::cursor::Cursor;
@@ -235,6 +236,7 @@ fn start() -> Handle {
         program: "sh".to_owned(),
         after_exit: None,
         sentinel: None,
+        webhooks: Webhooks::default(),
     };
     Handle::new(config, wrapped, executor)
 }
@@ -247,7 +249,9 @@ fn retire(handle: &Handle) {
     SUPERVISED.take();
     // Each of these looks for the exit first, and so reaps it.
     while handle.state() != State::Gone {
-        handle.graceful_shutdown(Deadlines::default()).unwrap();
+        handle
+            .graceful_shutdown(Deadlines::default(), None)
+            .unwrap();
         std::thread::yield_now();
     }
 }

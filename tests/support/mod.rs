@@ -102,6 +102,16 @@ impl Setup {
         self
     }
 
+    /// Puts another command around or in the place of this one, its standard streams piped as before.
+    pub fn replace(mut self, change: impl FnOnce(&Command) -> Command) -> Self {
+        self.command = change(&self.command);
+        self.command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        self
+    }
+
     pub fn start(mut self) -> Wrapper {
         let mut process = self.command.spawn().unwrap();
         let stdout = process.stdout.take().map(Lines::read).unwrap_or_default();

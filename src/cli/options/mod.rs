@@ -14,6 +14,8 @@ use argh::FromArgs;
 
 pub(super) use probe::Probe;
 pub(super) use run::Run;
+#[cfg(feature = "webhooks")]
+pub(super) use run::WebhookOptions;
 pub(super) use shutdown::{Shutdown, Webhook};
 pub(super) use target::{Output, Target, Waiting};
 pub(super) use wait::Wait;

@@ -15,6 +15,8 @@ use crate::log;
 use crate::process::child::Program;
 use crate::signal::{Signal, UnknownSignal};
 use crate::span::Span;
+#[cfg(feature = "webhooks")]
+use crate::webhook::{Webhook, method::Method, policy::Rule, request::InvalidWebhook};
 
 /// Start COMMAND (default: gitlab-runner run), serve the control API, and stay after it has gone.
 #[derive(Debug, FromArgs)]
@@ -134,6 +136,41 @@ pub(super) struct Arguments {
     #[argh(option, default = "Span(AFTER_EXIT_TIMEOUT)", arg_name = "duration")]
     after_exit_timeout: Span,
 
+    /// a URL to POST to once the process is gone; repeatable. Others can read command lines: use
+    /// --webhook-file for a URL that is secret (default: none)
+    #[cfg(feature = "webhooks")]
+    #[argh(option, arg_name = "url")]
+    webhook: Vec<WebhookUrl>,
+
+    /// a file of webhooks, each a line `[METHOD] URL`, lines `Name: value` for its headers, and an
+    /// empty line before the next one; repeatable
+    #[cfg(feature = "webhooks")]
+    #[argh(option, arg_name = "path")]
+    webhook_file: Vec<PathBuf>,
+
+    /// sign webhooks by the Standard Webhooks scheme with the secret in this file: `whsec_` and
+    /// base64; several lines are several secrets (default: not signed)
+    #[cfg(feature = "webhooks")]
+    #[argh(option, arg_name = "path")]
+    webhook_secret_file: Option<PathBuf>,
+
+    /// certificate authorities in PEM that webhooks over https are checked with (default: the
+    /// system's, or bundled ones where it has none)
+    #[cfg(feature = "webhooks")]
+    #[argh(option, arg_name = "path")]
+    webhook_ca_file: Option<PathBuf>,
+
+    /// what webhooks may call: HOST, HOST:PORT, *.suffix or ADDRESS/BITS; repeatable (default:
+    /// everything but link-local and cloud metadata addresses, which only ADDRESS/BITS opens)
+    #[cfg(feature = "webhooks")]
+    #[argh(option, arg_name = "rule")]
+    webhook_allow: Vec<Rule>,
+
+    /// give a webhook up this long after it is due, which is at the exit (default: 10m)
+    #[cfg(feature = "webhooks")]
+    #[argh(option, default = "Span(WEBHOOK_DEADLINE)", arg_name = "duration")]
+    webhook_deadline: Span,
+
     /// the form of log lines on stderr: text or json (default: text)
     #[argh(option, default = "log::Format::Text", arg_name = "format")]
     log_format: log::Format,
@@ -148,6 +185,10 @@ const AFTER_EXIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long it has from TERM to KILL.
 const AFTER_EXIT_GRACE: Duration = Duration::from_secs(5);
+
+/// How long a webhook is tried unless it is said otherwise.
+#[cfg(feature = "webhooks")]
+const WEBHOOK_DEADLINE: Duration = Duration::from_secs(600);
 
 impl Arguments {
     /// Puts the options and what followed `--` together.
@@ -196,6 +237,15 @@ impl Arguments {
             },
             on_wrapper_death: self.on_wrapper_death.0,
             after_exit: self.after_exit.map(|command| command.0),
+            #[cfg(feature = "webhooks")]
+            webhooks: WebhookOptions {
+                urls: self.webhook.into_iter().map(|url| url.0).collect(),
+                files: self.webhook_file,
+                secret_file: self.webhook_secret_file,
+                ca_file: self.webhook_ca_file,
+                allow: self.webhook_allow,
+                deadline: self.webhook_deadline.0,
+            },
             log_format: self.log_format,
             log_level: self.log_level,
             program,
@@ -215,11 +265,39 @@ pub(in crate::cli) struct Run {
     pub(in crate::cli) on_wrapper_death: Option<Signal>,
     /// What runs once the process is gone; there is one exactly if `lifecycle` has limits for it.
     pub(in crate::cli) after_exit: Option<Program>,
+    #[cfg(feature = "webhooks")]
+    pub(in crate::cli) webhooks: WebhookOptions,
     pub(in crate::cli) log_format: log::Format,
     pub(in crate::cli) log_level: log::Level,
     pub(in crate::cli) program: Program,
     /// What the user should know before anything is served.
     pub(in crate::cli) warnings: Vec<String>,
+}
+
+/// What is said about webhooks.
+#[cfg(feature = "webhooks")]
+#[derive(Debug)]
+pub(in crate::cli) struct WebhookOptions {
+    pub(in crate::cli) urls: Vec<Result<Webhook, InvalidWebhook>>,
+    pub(in crate::cli) files: Vec<PathBuf>,
+    pub(in crate::cli) secret_file: Option<PathBuf>,
+    pub(in crate::cli) ca_file: Option<PathBuf>,
+    pub(in crate::cli) allow: Vec<Rule>,
+    pub(in crate::cli) deadline: Duration,
+}
+
+/// One `--webhook`. A wrong one is kept, because argh would repeat it in its message.
+#[cfg(feature = "webhooks")]
+#[derive(Debug)]
+struct WebhookUrl(Result<Webhook, InvalidWebhook>);
+
+#[cfg(feature = "webhooks")]
+impl FromStr for WebhookUrl {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(Webhook::new(text, Method::Post, [])))
+    }
 }
 
 #[derive(Debug)]

@@ -4,12 +4,22 @@
 //! by the words of the semantics. It never shares code with the machine it checks, and it never forgets.
 //! The fuzzer runs this file too, on its own choices: everything it names comes through `super`.
 
+// By its path, because the fuzzer includes this file by its own.
+#[path = "model/choices.rs"]
+mod choices;
+#[path = "model/promises.rs"]
+mod promises;
+
 use std::time::Duration;
 
 use super::{
-    Action, AfterExit, Config, Deadlines, Exit, ExitWhenGone, Input, Lifecycle, Rng, Signal, State,
+    Action, Config, Deadlines, Exit, ExitWhenGone, Input, Lifecycle, Rng, Signal, Slot, State,
 };
-use super::{deadlines, rewrites, signal};
+use choices::{config, input, pick};
+use promises::keeps_its_promises;
+
+/// How many webhooks there are.
+const WEBHOOKS: usize = 3;
 
 /// One thing that happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +38,12 @@ enum Fact {
     /// It got this signal.
     SentAfterwards(Signal),
     Ended,
+    /// A webhook was accepted.
+    Accepted(Slot),
+    /// Its delivery began.
+    Begun(Slot),
+    /// Its delivery ended, and whether the receiver has it.
+    Closed(Slot, bool),
     Left,
 }
 
@@ -48,11 +64,18 @@ impl Model {
                 let alive = self.exited().is_none();
                 if received.is_stop() {
                     // Whoever says it twice does not want to wait.
-                    if self.owes() && self.happened(|fact| fact == Fact::Stopped) {
-                        if !self.happened(|fact| fact == Fact::SentAfterwards(Signal::KILL)) {
+                    if let Some(exit) = self.exited()
+                        && (self.owes() || self.delivers())
+                        && self.happened(|fact| fact == Fact::Stopped)
+                    {
+                        if self.owes()
+                            && !self.happened(|fact| fact == Fact::SentAfterwards(Signal::KILL))
+                        {
                             self.send_afterwards(now, Signal::KILL, &mut actions);
                         }
-                        self.facts.push((now, Fact::Ended));
+                        self.facts.push((now, Fact::Left));
+                        actions.push(Action::Leave(exit));
+                        return actions;
                     }
                     self.facts.push((now, Fact::Stopped));
                 }
@@ -80,6 +103,10 @@ impl Model {
                     actions.push(Action::RunAfterExit);
                 }
             }
+            Input::WebhookAccepted(slot) => self.facts.push((now, Fact::Accepted(slot))),
+            Input::WebhookEnded { slot, delivered } if self.under_way(slot) => {
+                self.facts.push((now, Fact::Closed(slot, delivered)));
+            }
             Input::AfterExitEnded if self.owes() => self.facts.push((now, Fact::Ended)),
             Input::TimePassed => {
                 if self.force_at().is_some_and(|at| at <= now) {
@@ -100,12 +127,20 @@ impl Model {
             Input::GracefulRequest(_)
             | Input::ForcefulRequest
             | Input::Exited(_)
-            | Input::AfterExitEnded => {}
+            | Input::AfterExitEnded
+            | Input::WebhookEnded { .. } => {}
+        }
+        for slot in Slot::all().take(WEBHOOKS) {
+            if self.is_due(slot) {
+                self.facts.push((now, Fact::Begun(slot)));
+                actions.push(Action::Deliver(slot));
+            }
         }
         if let Some(exit) = self.exited()
             && !self.owes()
+            && !self.delivers()
             && self.may_leave()
-            && !self.happened(|fact| fact == Fact::Left)
+            && !self.left()
         {
             self.facts.push((now, Fact::Left));
             actions.push(Action::Leave(exit));
@@ -136,7 +171,45 @@ impl Model {
 
     /// The command after the exit was started and has not ended.
     fn owes(&self) -> bool {
-        self.when(Fact::Started).is_some() && self.when(Fact::Ended).is_none()
+        self.when(Fact::Started).is_some() && self.when(Fact::Ended).is_none() && !self.left()
+    }
+
+    fn left(&self) -> bool {
+        self.happened(|fact| fact == Fact::Left)
+    }
+
+    /// How often something happened to a webhook.
+    fn count(&self, what: impl Fn(Fact) -> bool) -> usize {
+        self.facts.iter().filter(|(_, fact)| what(*fact)).count()
+    }
+
+    /// A delivery was begun and has not ended.
+    fn under_way(&self, slot: Slot) -> bool {
+        let begun = self.count(|fact| fact == Fact::Begun(slot));
+        let closed = self.count(|fact| matches!(fact, Fact::Closed(closed, _) if closed == slot));
+        begun > closed && !self.left()
+    }
+
+    fn delivers(&self) -> bool {
+        Slot::all().any(|slot| self.under_way(slot))
+    }
+
+    /// A webhook was accepted since its last delivery ended, never delivered, and its time has come.
+    fn is_due(&self, slot: Slot) -> bool {
+        let since = self.facts.iter().rposition(|(_, fact)| {
+            *fact == Fact::Begun(slot) || matches!(fact, Fact::Closed(closed, _) if *closed == slot)
+        });
+        let news = self.facts.get(since.map_or(0, |index| index + 1)..);
+        let accepted =
+            news.is_some_and(|news| news.iter().any(|(_, fact)| *fact == Fact::Accepted(slot)));
+        let delivered = self.happened(|fact| fact == Fact::Closed(slot, true));
+        let closed = !self.under_way(slot) && !delivered;
+        accepted && closed && self.exited().is_some() && !self.owes() && !self.left()
+    }
+
+    fn accepts_webhooks(&self) -> bool {
+        let stopped = self.happened(|fact| fact == Fact::Stopped);
+        !(self.left() || stopped && self.delivers())
     }
 
     /// When the command is told to end.
@@ -175,6 +248,9 @@ impl Model {
             | Fact::Started
             | Fact::SentAfterwards(_)
             | Fact::Ended
+            | Fact::Accepted(_)
+            | Fact::Begun(_)
+            | Fact::Closed(..)
             | Fact::Left => None,
         })
     }
@@ -189,6 +265,9 @@ impl Model {
             | Fact::Started
             | Fact::SentAfterwards(_)
             | Fact::Ended
+            | Fact::Accepted(_)
+            | Fact::Begun(_)
+            | Fact::Closed(..)
             | Fact::Left => None,
         })
     }
@@ -217,6 +296,9 @@ impl Model {
                 | Fact::Started
                 | Fact::SentAfterwards(_)
                 | Fact::Ended
+                | Fact::Accepted(_)
+                | Fact::Begun(_)
+                | Fact::Closed(..)
                 | Fact::Left => false,
             })
             .map(|(at, _)| *at)
@@ -242,6 +324,9 @@ impl Model {
             | Fact::Started
             | Fact::SentAfterwards(_)
             | Fact::Ended
+            | Fact::Accepted(_)
+            | Fact::Begun(_)
+            | Fact::Closed(..)
             | Fact::Left => None,
         })
     }
@@ -286,74 +371,6 @@ impl Model {
     }
 }
 
-fn pick<T: Copy>(rng: &mut Rng, choices: &[T]) -> T {
-    choices[rng.usize(..choices.len())]
-}
-
-/// Durations that collide often, and those at the end of the clock.
-fn duration(rng: &mut Rng) -> Option<Duration> {
-    match rng.u8(..10) {
-        0..4 => None,
-        4 => Some(Duration::ZERO),
-        5 => Some(Duration::MAX),
-        6 => Some(Duration::MAX - Duration::from_millis(rng.u64(..50))),
-        _ => Some(Duration::from_millis(rng.u64(..50))),
-    }
-}
-
-fn any_signal(rng: &mut Rng) -> Signal {
-    if rng.bool() {
-        // The signals that the semantics name.
-        signal(pick(rng, &["TERM", "INT", "QUIT", "HUP", "USR1", "KILL"]))
-    } else {
-        Signal::from_number(rng.i32(1..=31)).unwrap()
-    }
-}
-
-fn config(rng: &mut Rng) -> Config {
-    let rule = |rng: &mut Rng| {
-        let from = pick(rng, &["TERM", "INT", "QUIT", "HUP", "USR1"]);
-        let to = pick(rng, &["0", "TERM", "INT", "QUIT", "USR1", "KILL", "WINCH"]);
-        format!("{from}:{to} ")
-    };
-    let rules: String = (0..rng.usize(..4)).map(|_| rule(rng)).collect();
-    Config {
-        graceful_signal: signal(pick(rng, &["QUIT", "QUIT", "TERM", "INT", "USR1", "KILL"])),
-        force_after: duration(rng),
-        kill_after: duration(rng),
-        exit_when_gone: pick(
-            rng,
-            &[
-                ExitWhenGone::Never,
-                ExitWhenGone::Unrequested,
-                ExitWhenGone::Always,
-            ],
-        ),
-        rewrites: rewrites(&rules),
-        after_exit: rng.bool().then(|| AfterExit {
-            timeout: duration(rng).unwrap_or(Duration::from_millis(9)),
-            grace: duration(rng).unwrap_or(Duration::from_millis(9)),
-        }),
-    }
-}
-
-fn input(rng: &mut Rng) -> Input {
-    match rng.u8(..20) {
-        0..5 => Input::GracefulRequest(deadlines(duration(rng), duration(rng))),
-        5..7 => Input::ForcefulRequest,
-        7..12 => Input::Signal(any_signal(rng)),
-        12 => Input::AfterExitEnded,
-        13 => Input::Exited(match rng.bool() {
-            true => Exit::Code(rng.u8(..)),
-            false => Exit::Signal {
-                number: rng.u8(1..65),
-                core_dumped: rng.bool(),
-            },
-        }),
-        _ => Input::TimePassed,
-    }
-}
-
 /// Runs one list of inputs against both machines; returns how many actions they agreed on.
 /// `origin` says where the choices come from, should they not agree.
 pub(super) fn compare(rng: &mut Rng, origin: &str) -> usize {
@@ -385,6 +402,7 @@ pub(super) fn compare(rng: &mut Rng, origin: &str) -> usize {
             machine.force_at(),
             machine.kill_at(),
             machine.next_timeout(),
+            machine.accepts_webhooks(),
         );
         let wanted = (
             model.state(),
@@ -401,6 +419,7 @@ pub(super) fn compare(rng: &mut Rng, origin: &str) -> usize {
             .into_iter()
             .flatten()
             .min(),
+            model.accepts_webhooks(),
         );
         assert_eq!(
             (actions, got),
@@ -409,41 +428,4 @@ pub(super) fn compare(rng: &mut Rng, origin: &str) -> usize {
         );
     }
     count
-}
-
-/// What needs no history to be wrong.
-fn keeps_its_promises(before: &Lifecycle, after: &Lifecycle, actions: &[Action]) {
-    assert!(
-        before.state() <= after.state(),
-        "the state only moves forward"
-    );
-    assert!(
-        before.exit().is_none() || before.exit() == after.exit(),
-        "a process exits once"
-    );
-    for action in actions {
-        match action {
-            Action::SignalProcess(_) => assert!(
-                after.exit().is_none(),
-                "no signal is sent after the exit: {before:?}"
-            ),
-            Action::Leave(exit) => assert_eq!(
-                Some(*exit),
-                after.exit(),
-                "the wrapper leaves after the exit only: {before:?}"
-            ),
-            Action::RunAfterExit | Action::SignalAfterExit(_) => assert!(
-                after.exit().is_some(),
-                "nothing runs after the exit before it: {before:?}"
-            ),
-        }
-    }
-    for (before, after) in [
-        (before.force_at(), after.force_at()),
-        (before.kill_at(), after.kill_at()),
-    ] {
-        if let (Some(before), Some(after)) = (before, after) {
-            assert!(after <= before, "a deadline is never extended");
-        }
-    }
 }

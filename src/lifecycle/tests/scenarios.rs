@@ -7,10 +7,11 @@ mod leaving;
 mod owed;
 mod requests;
 mod signals;
+mod webhooks;
 
 use std::time::Duration;
 
-use super::super::{Action, Config, Exit, Input, Lifecycle};
+use super::super::{Action, Config, Exit, Input, Lifecycle, Slot};
 use crate::signal::Signal;
 
 /// A machine, and a clock that each line of a story can move.
@@ -74,6 +75,16 @@ impl Story {
         self.input(Input::AfterExitEnded)
     }
 
+    /// The nth webhook, from 0, is accepted.
+    fn accepts(&mut self, nth: usize) -> Vec<Action> {
+        self.input(Input::WebhookAccepted(slot(nth)))
+    }
+
+    fn webhook_ends(&mut self, nth: usize, delivered: bool) -> Vec<Action> {
+        let slot = slot(nth);
+        self.input(Input::WebhookEnded { slot, delivered })
+    }
+
     fn time_passes(&mut self) -> Vec<Action> {
         self.input(Input::TimePassed)
     }
@@ -85,6 +96,15 @@ fn sends(names: &str) -> Vec<Action> {
         .split_whitespace()
         .map(|name| Action::SignalProcess(super::signal(name)))
         .collect()
+}
+
+fn slot(nth: usize) -> Slot {
+    Slot::all().nth(nth).unwrap()
+}
+
+/// The actions that deliver these webhooks.
+fn delivers(nths: &[usize]) -> Vec<Action> {
+    nths.iter().map(|nth| Action::Deliver(slot(*nth))).collect()
 }
 
 fn leaves() -> Vec<Action> {

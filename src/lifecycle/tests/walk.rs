@@ -10,7 +10,9 @@ mod invariants;
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use super::super::{AfterExit, Config, Exit, ExitWhenGone, Input, Lifecycle, Phase};
+use super::super::{
+    AfterExit, Config, Exit, ExitWhenGone, Input, Lifecycle, Phase, Slot, Webhooks,
+};
 use super::{EXIT, deadlines, rewrites, secs, signal};
 use crate::signal::Signal;
 use history::History;
@@ -81,8 +83,8 @@ fn configs() -> Vec<Config> {
     configs
 }
 
-/// All inputs but the passing of time.
-fn inputs() -> Vec<Input> {
+/// All inputs but the passing of time, with this many webhooks.
+fn inputs(webhooks: usize) -> Vec<Input> {
     // The stop signals, one that rules rewrite, one that is a graceful signal, one that only passes
     // through, and two that the kernel never delivers but that must do no harm if they came.
     let mut inputs: Vec<Input> = [
@@ -95,6 +97,12 @@ fn inputs() -> Vec<Input> {
     for force_after in durations {
         for kill_after in durations {
             inputs.push(Input::GracefulRequest(deadlines(force_after, kill_after)));
+        }
+    }
+    for slot in Slot::all().take(webhooks) {
+        inputs.push(Input::WebhookAccepted(slot));
+        for delivered in [false, true] {
+            inputs.push(Input::WebhookEnded { slot, delivered });
         }
     }
     inputs.push(Input::ForcefulRequest);
@@ -122,18 +130,22 @@ fn instants(node: &Node) -> Vec<Duration> {
 }
 
 /// Walks one configuration; returns the number of states and of steps.
-fn walk(config: &Config) -> (usize, usize) {
+fn walk(config: &Config, inputs: &[Input]) -> (usize, usize) {
     let start = Node {
         now: Duration::ZERO,
         machine: Lifecycle::new(config.clone()),
         history: History::default(),
     };
-    let inputs = inputs();
-    let mut seen: HashSet<(Duration, Phase, History)> = HashSet::new();
+    let mut seen: HashSet<(Duration, Phase, Webhooks, History)> = HashSet::new();
     let mut queue = VecDeque::from([start]);
     let mut steps = 0;
     while let Some(node) = queue.pop_front() {
-        if !seen.insert((node.now, node.machine.phase.clone(), node.history.clone())) {
+        let Node {
+            now,
+            machine,
+            history,
+        } = node.clone();
+        if !seen.insert((now, machine.phase, machine.webhooks, history)) {
             continue;
         }
         let at_once = inputs.iter().map(|input| (node.now, input.clone()));
@@ -175,7 +187,16 @@ fn every_reachable_state_and_input_keeps_the_invariants() {
     let (states, steps) = std::thread::scope(|scope| {
         let walkers: Vec<_> = configs
             .chunks(chunk)
-            .map(|chunk| scope.spawn(move || chunk.iter().map(walk).collect::<Vec<_>>()))
+            .map(|chunk| {
+                scope.spawn(move || {
+                    // What happens to webhooks depends on few options: a part of all meets them.
+                    let (without, with) = (inputs(0), inputs(1));
+                    let turns = [&with, &without, &without, &without].into_iter().cycle();
+                    let walked = chunk.iter().zip(turns);
+                    let walked = walked.map(|(config, inputs)| walk(config, inputs));
+                    walked.collect::<Vec<_>>()
+                })
+            })
             .collect();
         walkers
             .into_iter()
@@ -194,6 +215,34 @@ fn every_reachable_state_and_input_keeps_the_invariants() {
     // When this was written: 138 150 states and 4 063 869 steps.
     assert!(states > 100_000, "only {states} states were walked");
     assert!(steps > 3_000_000, "only {steps} steps were taken");
+}
+
+#[test]
+fn several_webhooks_do_not_hinder_each_other() {
+    let configs = turns()
+        .into_iter()
+        .map(|(exit_when_gone, after_exit)| Config {
+            exit_when_gone,
+            after_exit,
+            ..super::defaults()
+        });
+    // What is said besides has met a single webhook already.
+    let mut inputs = inputs(2);
+    inputs.retain(|input| match input {
+        Input::GracefulRequest(other) => *other == deadlines(None, None),
+        Input::Signal(other) => *other == signal("TERM"),
+        Input::ForcefulRequest => false,
+        Input::WebhookAccepted(_)
+        | Input::WebhookEnded { .. }
+        | Input::Exited(_)
+        | Input::AfterExitEnded
+        | Input::TimePassed => true,
+    });
+    let (states, steps) = configs
+        .map(|config| walk(&config, &inputs))
+        .fold((0, 0), |sum, walked| (sum.0 + walked.0, sum.1 + walked.1));
+    assert!(states > 1_000, "only {states} states were walked");
+    assert!(steps > 30_000, "only {steps} steps were taken");
 }
 
 #[test]

@@ -3,9 +3,10 @@
 //! Owns facts only: which signals went to the process, when and by whom, and what was asked for. It never
 //! looks into the machine: it learns from inputs and from the actions that the driver would perform.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::super::super::{Action, Config, Exit, Input};
+use super::super::super::{Action, Config, Exit, Input, Slot};
 use crate::signal::Signal;
 
 /// The facts that later assertions need, small enough that the walk ends.
@@ -31,6 +32,12 @@ pub(super) struct History {
     pub(super) term_sent_at: Option<Duration>,
     /// Whether KILL went to the running command.
     pub(super) kill_sent: bool,
+    /// Webhooks that were accepted and not begun since.
+    pub(super) waiting: BTreeSet<Slot>,
+    /// Webhooks that are being delivered.
+    pub(super) under_way: BTreeSet<Slot>,
+    /// Webhooks that were delivered.
+    pub(super) delivered: BTreeSet<Slot>,
     /// How the process ended, once it has.
     pub(super) exit: Option<Exit>,
     /// Whether the wrapper was told to leave.
@@ -80,6 +87,17 @@ impl History {
                 self.term_sent_at = None;
                 self.kill_sent = false;
             }
+            Input::WebhookAccepted(slot) => {
+                let known = self.under_way.contains(slot) || self.delivered.contains(slot);
+                if !known && !self.left {
+                    self.waiting.insert(*slot);
+                }
+            }
+            Input::WebhookEnded { slot, delivered } => {
+                if self.under_way.remove(slot) && *delivered {
+                    self.delivered.insert(*slot);
+                }
+            }
             Input::GracefulRequest(_)
             | Input::ForcefulRequest
             | Input::Exited(_)
@@ -105,8 +123,14 @@ impl History {
                 Action::SignalAfterExit(Signal::TERM) => self.term_sent_at = Some(now),
                 Action::SignalAfterExit(Signal::KILL) => self.kill_sent = true,
                 Action::SignalAfterExit(_) => {}
+                Action::Deliver(slot) => {
+                    self.waiting.remove(&slot);
+                    self.under_way.insert(slot);
+                }
                 Action::Leave(_) => {
                     self.left = true;
+                    self.waiting.clear();
+                    self.under_way.clear();
                     self.runs_since = None;
                     self.term_sent_at = None;
                     self.kill_sent = false;
@@ -137,6 +161,9 @@ impl History {
                 runs_since: self.runs_since,
                 term_sent_at: self.term_sent_at,
                 kill_sent: self.kill_sent,
+                waiting: std::mem::take(&mut self.waiting),
+                under_way: std::mem::take(&mut self.under_way),
+                delivered: std::mem::take(&mut self.delivered),
                 ..Self::default()
             };
         }

@@ -1,8 +1,10 @@
 //! What must hold of every single step of the machine, each in words beside its assertion.
 //!
-//! Owns the invariants; those of the time after the exit are in `owed`. It never predicts a whole step, which is what `model` does.
+//! Owns the invariants; those of the time after the exit are in `owed` and `webhooks`. It never predicts a
+//! whole step, which is what `model` does.
 
 mod owed;
+mod webhooks;
 
 use std::time::Duration;
 
@@ -35,6 +37,7 @@ impl Step<'_> {
         self.deadlines_come_true_and_are_never_extended();
         self.a_stopped_process_is_continued();
         self.the_command_after_the_exit_runs_once_and_within_its_time();
+        self.webhooks_are_delivered_once_each_and_after_all_else();
         self.the_wrapper_leaves_when_it_should_and_only_then();
     }
 
@@ -44,7 +47,10 @@ impl Step<'_> {
             .iter()
             .filter_map(|action| match action {
                 Action::SignalProcess(signal) => Some(*signal),
-                Action::RunAfterExit | Action::SignalAfterExit(_) | Action::Leave(_) => None,
+                Action::RunAfterExit
+                | Action::SignalAfterExit(_)
+                | Action::Deliver(_)
+                | Action::Leave(_) => None,
             })
             .collect()
     }
@@ -61,6 +67,8 @@ impl Step<'_> {
             | Input::ForcefulRequest
             | Input::Exited(_)
             | Input::AfterExitEnded
+            | Input::WebhookAccepted(_)
+            | Input::WebhookEnded { .. }
             | Input::TimePassed => None,
         }
     }
@@ -132,7 +140,8 @@ impl Step<'_> {
                 "no signal is sent after the exit: {self:#?}"
             );
         }
-        let can_matter = self.is_received() || self.history.runs_since.is_some();
+        let can_matter =
+            self.is_received() || self.history.runs_since.is_some() || self.is_about_a_webhook();
         if !self.alive() && !can_matter {
             assert_eq!(
                 (self.before, self.actions),
@@ -190,7 +199,11 @@ impl Step<'_> {
                 Input::ForcefulRequest => true,
                 Input::GracefulRequest(_) => self.config.graceful_signal == Signal::TERM,
                 Input::TimePassed => due,
-                Input::Signal(_) | Input::Exited(_) | Input::AfterExitEnded => false,
+                Input::Signal(_)
+                | Input::Exited(_)
+                | Input::AfterExitEnded
+                | Input::WebhookAccepted(_)
+                | Input::WebhookEnded { .. } => false,
             };
             assert!(
                 wanted,
@@ -224,6 +237,8 @@ impl Step<'_> {
             | Input::Signal(_)
             | Input::Exited(_)
             | Input::AfterExitEnded
+            | Input::WebhookAccepted(_)
+            | Input::WebhookEnded { .. }
             | Input::TimePassed => {}
         }
     }

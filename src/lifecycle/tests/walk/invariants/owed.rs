@@ -9,6 +9,11 @@ use super::super::history::History;
 use super::Step;
 use crate::signal::Signal;
 
+/// Whether the command after the exit runs or a webhook is being delivered.
+fn owes(history: &History) -> bool {
+    history.runs_since.is_some() || !history.under_way.is_empty()
+}
+
 impl Step<'_> {
     /// When the running command is to be signalled next.
     pub(super) fn owed_until(&self, history: &History) -> Option<Duration> {
@@ -26,9 +31,9 @@ impl Step<'_> {
             && self.forwarded().is_some()
     }
 
-    /// Whether the wrapper, while a command runs, is told to stop for another time.
+    /// Whether the wrapper, while something is owed, is told to stop for another time.
     fn is_stopped_again(&self) -> bool {
-        self.is_stopped() && self.history.told_to_stop && self.history.runs_since.is_some()
+        self.is_stopped() && self.history.told_to_stop && owes(self.history)
     }
 
     pub(super) fn the_command_after_the_exit_runs_once_and_within_its_time(&self) {
@@ -44,7 +49,10 @@ impl Step<'_> {
             .iter()
             .filter_map(|action| match action {
                 Action::SignalAfterExit(signal) => Some(*signal),
-                Action::SignalProcess(_) | Action::RunAfterExit | Action::Leave(_) => None,
+                Action::SignalProcess(_)
+                | Action::RunAfterExit
+                | Action::Deliver(_)
+                | Action::Leave(_) => None,
             })
             .collect();
         let due = |history: &History| self.owed_until(history).is_some_and(|at| at <= self.now);
@@ -58,7 +66,10 @@ impl Step<'_> {
             if history.term_sent_at.is_some() && due(&history) {
                 expected.push(Signal::KILL);
             }
-        } else if self.is_stopped_again() && !self.history.kill_sent {
+        } else if self.is_stopped_again()
+            && self.history.runs_since.is_some()
+            && !self.history.kill_sent
+        {
             expected.push(Signal::KILL);
         }
         assert_eq!(
@@ -80,7 +91,7 @@ impl Step<'_> {
             ExitWhenGone::Unrequested => !history.requested,
             ExitWhenGone::Always => true,
         };
-        let settled = history.runs_since.is_none();
+        let settled = !owes(&history);
         let due = history.exit.filter(|_| {
             // Once: whoever is leaving is not told again.
             !self.history.left

@@ -1,0 +1,80 @@
+//! From the options about webhooks to the desk that takes them.
+//!
+//! Owns reading the files that they name, before anything is started. Its errors name options, files and
+//! lines, never what is in them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::cli::options::WebhookOptions;
+use crate::webhook::policy::Policy;
+use crate::webhook::request::InvalidWebhook;
+use crate::webhook::roots::{Roots, RootsError};
+use crate::webhook::signature::{InvalidSecret, Secrets};
+use crate::webhook::{RegisterError, Settings, Webhooks, file};
+
+/// Why webhooks cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WebhookError {
+    #[error("--webhook: {0}")]
+    Url(#[from] InvalidWebhook),
+    #[error("{option} {path:?} cannot be read: {source}")]
+    Read {
+        option: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error("--webhook-file {0:?}: {1}")]
+    File(PathBuf, file::InvalidFile),
+    #[error("--webhook-secret-file {0:?}: {1}")]
+    Secret(PathBuf, InvalidSecret),
+    #[error("--webhook-ca-file {0:?}: {1}")]
+    Authorities(PathBuf, RootsError),
+    #[error("--webhook-deadline is 0: no webhook could be delivered; write for example 10m")]
+    Deadline,
+    #[error("--webhook or --webhook-file: {0}")]
+    Register(#[from] RegisterError),
+}
+
+/// Opens the desk.
+pub(super) fn open(options: &WebhookOptions) -> Result<Webhooks, WebhookError> {
+    let mut initial = options
+        .urls
+        .iter()
+        .cloned()
+        .collect::<Result<Vec<_>, _>>()?;
+    for path in &options.files {
+        let text = text("--webhook-file", path)?;
+        let webhooks = file::parse(&text);
+        initial.extend(webhooks.map_err(|why| WebhookError::File(path.clone(), why))?);
+    }
+    let secrets = match &options.secret_file {
+        Some(path) => Secrets::parse(&text("--webhook-secret-file", path)?)
+            .map_err(|why| WebhookError::Secret(path.clone(), why))?,
+        None => Secrets::default(),
+    };
+    let roots = match &options.ca_file {
+        Some(path) => Roots::from_pem(text("--webhook-ca-file", path)?.as_bytes())
+            .map_err(|why| WebhookError::Authorities(path.clone(), why))?,
+        None => Roots::of_the_system(),
+    };
+    if options.deadline.is_zero() {
+        return Err(WebhookError::Deadline);
+    }
+    Ok(Webhooks::new(Settings {
+        policy: Policy::new(options.allow.clone()),
+        secrets,
+        roots,
+        deadline: options.deadline,
+        initial,
+        ..Settings::default()
+    })?)
+}
+
+fn text(option: &'static str, path: &Path) -> Result<String, WebhookError> {
+    std::fs::read_to_string(path).map_err(|source| WebhookError::Read {
+        option,
+        path: path.to_owned(),
+        source,
+    })
+}

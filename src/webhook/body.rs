@@ -1,0 +1,187 @@
+//! The body of a webhook: a JSON object, documented in docs/webhooks.md.
+//!
+//! Owns its fields. It never decides when one is sent.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use super::gone::{AfterExit, Gone};
+use crate::lifecycle::Exit;
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'static str,
+    id: &'a str,
+    attempt: u32,
+    state: &'static str,
+    program: &'a str,
+    pid: i32,
+    hostname: &'a str,
+    started_at: String,
+    shutdown_requested_at: Option<String>,
+    exited_at: String,
+    exit_code: Option<u8>,
+    exit_signal: Option<u8>,
+    core_dumped: bool,
+    requested: bool,
+    after_exit: Option<Command<'a>>,
+}
+
+#[derive(Serialize)]
+struct Command<'a> {
+    phase: &'static str,
+    exit_code: Option<u8>,
+    exit_signal: Option<u8>,
+    error: Option<&'a str>,
+}
+
+impl<'a> From<&'a AfterExit> for Command<'a> {
+    fn from(after_exit: &'a AfterExit) -> Self {
+        let (phase, exit, error) = match after_exit {
+            AfterExit::Ended(exit) => ("ended", Some(*exit), None),
+            AfterExit::TimedOut(exit) => ("timed_out", Some(*exit), None),
+            AfterExit::FailedToStart(error) => ("failed_to_start", None, Some(error.as_str())),
+        };
+        let (exit_code, exit_signal, _) = exit.map_or((None, None, false), parts);
+        Self {
+            phase,
+            exit_code,
+            exit_signal,
+            error,
+        }
+    }
+}
+
+impl Gone {
+    /// The text of one attempt. `attempt` counts from 1.
+    pub fn to_json(&self, id: &str, attempt: u32) -> String {
+        let (exit_code, exit_signal, core_dumped) = parts(self.exit);
+        let body = Body {
+            r#type: "process.gone",
+            id,
+            attempt,
+            state: "gone",
+            program: &self.program,
+            pid: self.pid,
+            hostname: &self.hostname,
+            started_at: time(self.started_at),
+            shutdown_requested_at: self.shutdown_requested_at.map(time),
+            exited_at: time(self.exited_at),
+            exit_code,
+            exit_signal,
+            core_dumped,
+            requested: self.requested,
+            after_exit: self.after_exit.as_ref().map(Command::from),
+        };
+        // Strings, numbers and a struct: there is nothing in it that JSON could not say.
+        serde_json::to_string(&body).unwrap_or_default()
+    }
+}
+
+/// Code, signal, and whether a core was dumped.
+fn parts(exit: Exit) -> (Option<u8>, Option<u8>, bool) {
+    match exit {
+        Exit::Code(code) => (Some(code), None, false),
+        Exit::Signal {
+            number,
+            core_dumped,
+        } => (None, Some(number), core_dumped),
+    }
+}
+
+/// The last second of the year 9999, beyond which RFC 3339 has no digits.
+const LAST: Duration = Duration::from_secs(253_402_300_799);
+
+/// RFC 3339 in UTC, to the millisecond. A clock that is out of its range says the nearest time in it.
+fn time(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    humantime::format_rfc3339_millis(UNIX_EPOCH + since.min(LAST)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gone() -> Gone {
+        Gone {
+            program: "gitlab-\"runner\"".to_owned(),
+            pid: 7,
+            hostname: "host".to_owned(),
+            started_at: UNIX_EPOCH + Duration::from_millis(1_795_428_000_123),
+            shutdown_requested_at: None,
+            exited_at: UNIX_EPOCH + Duration::from_secs(1_795_428_060),
+            exit: Exit::Code(3),
+            requested: false,
+            after_exit: None,
+        }
+    }
+
+    fn read(gone: &Gone) -> serde_json::Value {
+        serde_json::from_str(&gone.to_json("msg_1", 2)).unwrap()
+    }
+
+    #[test]
+    fn every_field_is_there_and_null_where_nothing_is_known() {
+        let expected = serde_json::json!({
+            "type": "process.gone",
+            "id": "msg_1",
+            "attempt": 2,
+            "state": "gone",
+            "program": "gitlab-\"runner\"",
+            "pid": 7,
+            "hostname": "host",
+            "started_at": "2026-11-23T10:00:00.123Z",
+            "shutdown_requested_at": null,
+            "exited_at": "2026-11-23T10:01:00.000Z",
+            "exit_code": 3,
+            "exit_signal": null,
+            "core_dumped": false,
+            "requested": false,
+            "after_exit": null,
+        });
+        assert_eq!(read(&gone()), expected);
+    }
+
+    #[test]
+    fn a_signal_and_the_command_after_the_exit_are_told() {
+        let killed = Exit::Signal {
+            number: 9,
+            core_dumped: true,
+        };
+        let told = Gone {
+            exit: killed,
+            requested: true,
+            shutdown_requested_at: Some(UNIX_EPOCH),
+            after_exit: Some(AfterExit::TimedOut(killed)),
+            ..gone()
+        };
+        let body = read(&told);
+        assert_eq!(body["exit_code"], serde_json::Value::Null);
+        assert_eq!(body["exit_signal"], 9);
+        assert_eq!(body["core_dumped"], true);
+        assert_eq!(body["shutdown_requested_at"], "1970-01-01T00:00:00.000Z");
+        assert_eq!(body["after_exit"]["phase"], "timed_out");
+        assert_eq!(body["after_exit"]["exit_signal"], 9);
+        let failed = Gone {
+            after_exit: Some(AfterExit::FailedToStart("not found".to_owned())),
+            ..gone()
+        };
+        assert_eq!(read(&failed)["after_exit"]["phase"], "failed_to_start");
+        assert_eq!(read(&failed)["after_exit"]["error"], "not found");
+        let ended = Gone {
+            after_exit: Some(AfterExit::Ended(Exit::Code(1))),
+            ..gone()
+        };
+        assert_eq!(read(&ended)["after_exit"]["exit_code"], 1);
+    }
+
+    #[test]
+    fn clocks_out_of_range_are_no_panic() {
+        assert_eq!(
+            time(UNIX_EPOCH - Duration::from_secs(9)),
+            "1970-01-01T00:00:00.000Z"
+        );
+        assert_eq!(time(UNIX_EPOCH + LAST * 2), "9999-12-31T23:59:59.000Z");
+    }
+}

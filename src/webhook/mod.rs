@@ -1,0 +1,44 @@
+//! Completion webhooks: HTTP requests that say that the process is gone.
+//!
+//! Owns what is accepted, where it may go, and every attempt. It never decides when a delivery begins or
+//! whether the wrapper stays for it: `lifecycle` does. Without the feature `webhooks` nothing of it is built
+//! but the names that others speak of.
+
+pub mod delivery;
+pub mod gone;
+pub mod method;
+
+#[cfg(feature = "webhooks")]
+mod body;
+#[cfg(feature = "webhooks")]
+mod deliver;
+#[cfg(feature = "webhooks")]
+mod desk;
+#[cfg(feature = "webhooks")]
+pub mod dial;
+#[cfg(feature = "webhooks")]
+pub mod file;
+#[cfg(feature = "webhooks")]
+pub mod policy;
+#[cfg(feature = "webhooks")]
+mod registry;
+#[cfg(feature = "webhooks")]
+pub mod request;
+#[cfg(feature = "webhooks")]
+pub mod roots;
+#[cfg(feature = "webhooks")]
+pub mod schedule;
+#[cfg(feature = "webhooks")]
+pub mod signature;
+#[cfg(feature = "webhooks")]
+mod transport;
+
+#[cfg(feature = "webhooks")]
+pub use desk::{RegisterError, Settings, Webhooks};
+#[cfg(feature = "webhooks")]
+pub use request::Webhook;
+
+#[cfg(not(feature = "webhooks"))]
+mod absent;
+#[cfg(not(feature = "webhooks"))]
+pub use absent::{RegisterError, Webhook, Webhooks};

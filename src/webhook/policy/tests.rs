@@ -1,0 +1,230 @@
+//! What may be called, and in how many spellings what may not.
+
+use super::*;
+
+fn policy(rules: &[&str]) -> Policy {
+    Policy::new(rules.iter().map(|rule| rule.parse().unwrap()).collect())
+}
+
+/// Judges a URL as it is when it is accepted.
+fn check(policy: &Policy, url: &str) -> Result<(), Refused> {
+    let url = url::Url::parse(url).unwrap();
+    policy.check_host(
+        &url.host().unwrap(),
+        url.port_or_known_default().unwrap_or_default(),
+    )
+}
+
+const METADATA: &[&str] = &[
+    "http://169.254.169.254/",
+    "http://169.254.0.1/",
+    "http://169.254.255.255/",
+    "http://100.100.100.200/",
+    "http://168.63.129.16/",
+    "http://192.0.0.192/",
+    "http://[fe80::1]/",
+    "http://[febf:ffff::1]/",
+    "http://[fd00:ec2::254]/",
+    "http://[fd20:ce::254]/",
+    // The same in other words: one number, hexadecimal, octal, two parts.
+    "http://2852039166/",
+    "http://0xa9fea9fe/",
+    "http://0251.0376.0251.0376/",
+    "http://169.16689662/",
+    "http://169。254。169。254/",
+    // v4-mapped, v4-compatible, translated.
+    "http://[::ffff:169.254.169.254]/",
+    "http://[::ffff:a9fe:a9fe]/",
+    "http://[::169.254.169.254]/",
+    "http://[::ffff:0:169.254.169.254]/",
+    // NAT64 by the well-known prefix.
+    "http://[64:ff9b::169.254.169.254]/",
+    "http://[64:ff9b::a83f:8110]/",
+    "http://[64:ff9b::6464:64c8]/",
+    // NAT64 inside one network, its prefix 48, 56, 64 and 96 bits long.
+    "http://[64:ff9b:1:a9fe:a9:fe00::]/",
+    "http://[64:ff9b:1:a9:fe:a9fe::]/",
+    "http://[64:ff9b:1:0:a9:fea9:fe00:0]/",
+    "http://[64:ff9b:1::169.254.169.254]/",
+    // 6to4.
+    "http://[2002:a9fe:a9fe::1]/",
+];
+
+#[test]
+fn metadata_and_link_local_addresses_are_refused_in_every_spelling() {
+    for url in METADATA {
+        let refused = check(&Policy::default(), url);
+        assert!(
+            matches!(refused, Err(Refused::Guarded(_))),
+            "{url}: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_rule_that_names_the_host_does_not_open_a_guarded_address() {
+    let named = policy(&["169.254.169.254", "[fe80::1]:80", "metadata.example"]);
+    for url in ["http://169.254.169.254/", "http://[fe80::1]/"] {
+        assert!(
+            matches!(check(&named, url), Err(Refused::Guarded(_))),
+            "{url}"
+        );
+    }
+    let address = "169.254.169.254".parse().unwrap();
+    assert!(
+        named
+            .check_address(&Host::Domain("metadata.example"), 80, address)
+            .is_err()
+    );
+}
+
+#[test]
+fn a_network_opens_a_guarded_address_in_every_form_of_it() {
+    let open = policy(&["169.254.0.0/16", "fe80::/10"]);
+    for url in [
+        "http://169.254.169.254/",
+        "http://[::ffff:169.254.169.254]/",
+        "http://[64:ff9b::169.254.169.254]/",
+        "http://[fe80::1]/",
+    ] {
+        assert_eq!(check(&open, url), Ok(()), "{url}");
+    }
+    assert!(check(&open, "http://100.100.100.200/").is_err());
+}
+
+#[test]
+fn an_address_that_only_looks_like_an_allowed_one_is_not_opened() {
+    // These forms may be routed elsewhere, so they count for refusing and not for allowing.
+    let open = policy(&["169.254.0.0/16"]);
+    for url in ["http://[2002:a9fe:a9fe::1]/", "http://[::169.254.169.254]/"] {
+        assert!(check(&open, url).is_err(), "{url}");
+    }
+}
+
+#[test]
+fn without_rules_everything_else_may_be_called() {
+    for url in [
+        "http://127.0.0.1/",
+        "http://10.1.2.3:8080/",
+        "https://[::1]/",
+        "http://169.253.1.1/",
+        "http://169.255.1.1/",
+        "http://[fec0::1]/",
+        "https://hooks.example.com/",
+    ] {
+        assert_eq!(check(&Policy::default(), url), Ok(()), "{url}");
+    }
+}
+
+#[test]
+fn a_host_rule_means_this_host_and_this_port_only() {
+    let rules = policy(&["hooks.example.com:8443", "192.0.2.7"]);
+    for (url, allowed) in [
+        ("https://hooks.example.com:8443/", true),
+        ("https://HOOKS.example.com:8443/", true),
+        ("https://hooks.example.com.:8443/", true),
+        ("https://hooks.example.com/", false),
+        ("https://evil.hooks.example.com:8443/", false),
+        ("https://hooks.example.com.evil.test:8443/", false),
+        ("http://192.0.2.7:99/", true),
+        ("http://192.0.2.8/", false),
+        ("http://0xc0000207/", true),
+    ] {
+        assert_eq!(check(&rules, url).is_ok(), allowed, "{url}");
+    }
+    // Whatever the name resolves to, but for guarded addresses.
+    let host = Host::Domain("hooks.example.com");
+    let address = "10.0.0.1".parse().unwrap();
+    assert_eq!(rules.check_address(&host, 8443, address), Ok(()));
+    assert!(rules.check_address(&host, 443, address).is_err());
+}
+
+#[test]
+fn a_suffix_rule_means_what_is_below_it_and_not_itself() {
+    let rules = policy(&["*.example.com"]);
+    for (url, allowed) in [
+        ("https://a.example.com/", true),
+        ("https://a.b.example.com/", true),
+        ("https://a.example.com./", true),
+        ("https://example.com/", false),
+        ("https://aexample.com/", false),
+        ("https://a.example.com.evil.test/", false),
+    ] {
+        assert_eq!(check(&rules, url).is_ok(), allowed, "{url}");
+    }
+}
+
+#[test]
+fn a_network_rule_lets_names_in_until_their_address_is_known() {
+    let rules = policy(&["10.0.0.0/8"]);
+    assert_eq!(check(&rules, "http://any.example/"), Ok(()));
+    let host = Host::Domain("any.example");
+    for (address, allowed) in [
+        ("10.255.0.1", true),
+        ("::ffff:10.0.0.1", true),
+        ("11.0.0.1", false),
+        ("127.0.0.1", false),
+        ("::1", false),
+    ] {
+        let judged = rules.check_address(&host, 80, address.parse().unwrap());
+        assert_eq!(judged.is_ok(), allowed, "{address}");
+    }
+}
+
+#[test]
+fn networks_end_where_their_bits_say() {
+    for (rule, inside, outside) in [
+        ("10.0.0.0/8", "10.255.255.255", "11.0.0.0"),
+        ("192.0.2.128/25", "192.0.2.128", "192.0.2.127"),
+        ("192.0.2.1/32", "192.0.2.1", "192.0.2.2"),
+        ("2001:db8::/33", "2001:db8:7fff::", "2001:db8:8000::"),
+        ("::ffff:10.0.0.0/104", "10.9.9.9", "11.0.0.1"),
+    ] {
+        let rules = policy(&[rule]);
+        let host = Host::Domain("x");
+        assert!(
+            rules
+                .check_address(&host, 80, inside.parse().unwrap())
+                .is_ok(),
+            "{rule} {inside}"
+        );
+        assert!(
+            rules
+                .check_address(&host, 80, outside.parse().unwrap())
+                .is_err(),
+            "{rule} {outside}"
+        );
+    }
+    let all = policy(&["0.0.0.0/0", "::/0"]);
+    for address in ["169.254.169.254", "fe80::1", "8.8.8.8"] {
+        assert!(
+            all.check_address(&Host::Domain("x"), 80, address.parse().unwrap())
+                .is_ok()
+        );
+    }
+}
+
+#[test]
+fn what_is_no_rule_is_refused_with_advice() {
+    for text in [
+        "",
+        "*",
+        "*.",
+        "*.*.example.com",
+        "hooks.*",
+        "10.0.0.0/33",
+        "::/129",
+        "10.0.0.0/",
+        "/8",
+        "host:0x50",
+        "host:99999",
+        "a b",
+        "https://example.com",
+        "example.com/24",
+        "*.10.0.0.1",
+    ] {
+        let parsed = text.parse::<Rule>();
+        assert!(parsed.is_err(), "{text:?}: {parsed:?}");
+        assert!(parsed.unwrap_err().to_string().contains("10.0.0.0/8"));
+    }
+}

@@ -1,0 +1,214 @@
+//! Which webhooks are registered, and how each stands.
+//!
+//! Owns one place for each URL and its id. It never calls anybody and reads no clock.
+
+use std::time::SystemTime;
+
+use super::delivery::{Delivery, Phase};
+use super::request::Webhook;
+use crate::lifecycle::{MAX_WEBHOOKS, Slot};
+
+/// How much of an error is kept, in characters: part of it may be the receiver's words.
+const MAX_ERROR: usize = 300;
+
+/// All registered webhooks.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    webhook: Webhook,
+    delivery: Delivery,
+}
+
+/// There is no room for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{MAX_WEBHOOKS} webhooks are registered, which is the limit; repeat one of their URLs, or go without"
+)]
+pub struct TooMany;
+
+impl Registry {
+    /// The place of this webhook's URL, if it has one.
+    pub(super) fn find(&self, webhook: &Webhook) -> Option<Slot> {
+        self.entries
+            .iter()
+            .zip(Slot::all())
+            .find_map(|(entry, slot)| (entry.webhook.url() == webhook.url()).then_some(slot))
+    }
+
+    /// Registers a webhook, or replaces method and headers of the one with its URL unless that is delivered
+    /// already. `id` is asked for a new id if one is needed.
+    pub(super) fn register(
+        &mut self,
+        webhook: Webhook,
+        id: impl FnOnce() -> String,
+    ) -> Result<Slot, TooMany> {
+        if let Some(slot) = self.find(&webhook) {
+            if let Some(entry) = self.entry(slot)
+                && entry.delivery.phase != Phase::Delivered
+            {
+                entry.webhook = webhook;
+            }
+            return Ok(slot);
+        }
+        let slot = Slot::all().nth(self.entries.len()).ok_or(TooMany)?;
+        let delivery = Delivery {
+            id: id(),
+            target: webhook.target(),
+            phase: Phase::Pending,
+            attempts: 0,
+            next_attempt_at: None,
+            last_error: String::new(),
+        };
+        self.entries.push(Entry { webhook, delivery });
+        Ok(slot)
+    }
+
+    /// Counts an attempt and answers with what it is to send.
+    pub(super) fn begin(&mut self, slot: Slot) -> Option<(&Webhook, &Delivery)> {
+        let entry = self.entry(slot)?;
+        entry.delivery.attempts = entry.delivery.attempts.saturating_add(1);
+        entry.delivery.next_attempt_at = None;
+        Some((&entry.webhook, &entry.delivery))
+    }
+
+    /// A delivery begins, perhaps once more.
+    pub(super) fn arm(&mut self, slot: Slot) {
+        self.set(slot, Phase::Pending, None);
+    }
+
+    /// The last attempt failed, and there will be another one.
+    pub(super) fn retry(&mut self, slot: Slot, error: &str, at: Option<SystemTime>) {
+        self.set(slot, Phase::Pending, Some(error));
+        if let Some(entry) = self.entry(slot) {
+            entry.delivery.next_attempt_at = at;
+        }
+    }
+
+    /// The last attempt failed, and it was the last.
+    pub(super) fn fail(&mut self, slot: Slot, error: &str) {
+        self.set(slot, Phase::Failed, Some(error));
+    }
+
+    /// The last attempt did it.
+    pub(super) fn deliver(&mut self, slot: Slot) {
+        self.set(slot, Phase::Delivered, None);
+    }
+
+    /// How one stands.
+    pub(super) fn delivery(&self, slot: Slot) -> Option<&Delivery> {
+        self.entries
+            .get(usize::from(slot.index()))
+            .map(|entry| &entry.delivery)
+    }
+
+    /// How each stands, in the order of registration.
+    pub(super) fn deliveries(&self) -> Vec<Delivery> {
+        self.entries
+            .iter()
+            .map(|entry| entry.delivery.clone())
+            .collect()
+    }
+
+    fn set(&mut self, slot: Slot, phase: Phase, error: Option<&str>) {
+        if let Some(entry) = self.entry(slot) {
+            entry.delivery.phase = phase;
+            entry.delivery.next_attempt_at = None;
+            if let Some(error) = error {
+                entry.delivery.last_error = error.chars().take(MAX_ERROR).collect();
+            }
+        }
+    }
+
+    fn entry(&mut self, slot: Slot) -> Option<&mut Entry> {
+        self.entries.get_mut(usize::from(slot.index()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::method::Method;
+    use super::*;
+
+    fn webhook(url: &str, token: &str) -> Webhook {
+        Webhook::new(url, Method::Post, [("x-token", token)]).unwrap()
+    }
+
+    fn registry(urls: &[&str]) -> (Registry, Vec<Slot>) {
+        let mut registry = Registry::default();
+        let slots = urls
+            .iter()
+            .map(|url| {
+                registry
+                    .register(webhook(url, "first"), || format!("id of {url}"))
+                    .unwrap()
+            })
+            .collect();
+        (registry, slots)
+    }
+
+    fn token(registry: &mut Registry, slot: Slot) -> String {
+        let (webhook, _) = registry.begin(slot).unwrap();
+        webhook.headers()[0].1.to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn the_same_url_again_replaces_and_keeps_its_id_while_pending() {
+        let (mut registry, slots) = registry(&["http://a/", "http://b/"]);
+        let again = registry.register(webhook("http://A:80/#x", "second"), || unreachable!());
+        assert_eq!(again, Ok(slots[0]));
+        assert_eq!(registry.deliveries().len(), 2);
+        assert_eq!(registry.deliveries()[0].id, "id of http://a/");
+        assert_eq!(token(&mut registry, slots[0]), "second");
+        assert_eq!(token(&mut registry, slots[1]), "first");
+    }
+
+    #[test]
+    fn a_delivered_one_stays_as_it_was_and_a_failed_one_is_replaced() {
+        let (mut registry, slots) = registry(&["http://a/", "http://b/"]);
+        registry.deliver(slots[0]);
+        registry.fail(slots[1], "answered 404");
+        for url in ["http://a/", "http://b/"] {
+            registry
+                .register(webhook(url, "second"), || unreachable!())
+                .unwrap();
+        }
+        assert_eq!(registry.deliveries()[0].phase, Phase::Delivered);
+        assert_eq!(registry.deliveries()[1].phase, Phase::Failed);
+        assert_eq!(token(&mut registry, slots[0]), "first");
+        assert_eq!(token(&mut registry, slots[1]), "second");
+        registry.arm(slots[1]);
+        let delivery = &registry.deliveries()[1];
+        assert_eq!((delivery.phase, delivery.attempts), (Phase::Pending, 1));
+        assert_eq!(delivery.last_error, "answered 404");
+    }
+
+    #[test]
+    fn there_is_a_limit_and_what_is_registered_stays_reachable_at_it() {
+        let urls: Vec<String> = Slot::all()
+            .map(|slot| format!("http://h/{}", slot.index()))
+            .collect();
+        let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+        let (mut registry, slots) = registry(&urls);
+        let one_more = registry.register(webhook("http://h/x", "t"), || unreachable!());
+        assert_eq!(one_more, Err(TooMany));
+        let again = registry.register(webhook("http://h/15", "t"), || unreachable!());
+        assert_eq!(again, Ok(slots[15]));
+        assert_eq!(registry.deliveries().len(), usize::from(MAX_WEBHOOKS));
+    }
+
+    #[test]
+    fn a_long_error_is_cut_between_characters() {
+        let (mut registry, slots) = registry(&["http://a/"]);
+        let at = SystemTime::UNIX_EPOCH;
+        registry.retry(slots[0], &"ä".repeat(1000), Some(at));
+        let delivery = registry.delivery(slots[0]).unwrap();
+        assert_eq!(delivery.last_error.chars().count(), MAX_ERROR);
+        assert_eq!(delivery.next_attempt_at, Some(at));
+        registry.begin(slots[0]);
+        assert_eq!(registry.delivery(slots[0]).unwrap().next_attempt_at, None);
+    }
+}

@@ -1,0 +1,323 @@
+//! Deliveries in this process, on the real clock but at a quick pace: what is tried again and what is not.
+
+use std::future::Future;
+use std::time::{Duration, Instant, SystemTime};
+
+use process_wrapper::clock::MonotonicClock;
+use process_wrapper::lifecycle::Exit;
+use process_wrapper::webhook::delivery::{Delivery, Phase};
+use process_wrapper::webhook::gone::Gone;
+use process_wrapper::webhook::method::Method;
+use process_wrapper::webhook::schedule::Pace;
+use process_wrapper::webhook::{Settings, Webhook, Webhooks};
+
+use crate::receiver::{Answer, Receiver, ok, status};
+use crate::support::DEADLINE;
+
+/// A hundred times as quick as the wrapper.
+pub const QUICK: Pace = Pace {
+    base: Duration::from_millis(10),
+    cap: Duration::from_millis(100),
+    attempt: Duration::from_millis(500),
+};
+
+pub fn settings() -> Settings {
+    Settings {
+        pace: QUICK,
+        deadline: DEADLINE,
+        ..Settings::default()
+    }
+}
+
+pub fn webhook(url: &str) -> Webhook {
+    Webhook::new(url, Method::Post, []).unwrap()
+}
+
+pub fn gone() -> Gone {
+    Gone {
+        program: "sh".to_owned(),
+        pid: 1,
+        hostname: "host".to_owned(),
+        started_at: SystemTime::UNIX_EPOCH,
+        shutdown_requested_at: None,
+        exited_at: SystemTime::UNIX_EPOCH,
+        exit: Exit::Code(0),
+        requested: false,
+        after_exit: None,
+    }
+}
+
+/// Runs a future to its end, which only a failure keeps beyond the deadline.
+pub fn run<T>(future: impl Future<Output = T>) -> T {
+    smol::block_on(smol::future::or(async { Some(future.await) }, async {
+        smol::Timer::after(DEADLINE).await;
+        None
+    }))
+    .expect("it does not end")
+}
+
+/// Delivers one webhook to its end.
+pub fn deliver(settings: Settings, url: &str) -> Delivery {
+    let webhooks = Webhooks::new(settings).unwrap();
+    let slot = webhooks.register(webhook(url)).unwrap();
+    let delivered = run(webhooks.deliver(slot, gone(), MonotonicClock));
+    let delivery = webhooks.deliveries().remove(0);
+    assert_eq!(delivered, delivery.phase == Phase::Delivered);
+    delivery
+}
+
+#[test]
+fn unavailable_is_tried_again_with_the_same_id_until_it_is_taken() {
+    let receiver = Receiver::start([
+        status("503 Service Unavailable"),
+        status("429 Too Many Requests"),
+        status("408 Request Timeout"),
+        status("425 Too Early"),
+        status("500 Internal Server Error"),
+        status("204 No Content"),
+    ]);
+    let delivery = deliver(settings(), &receiver.url("/x?y=z"));
+    assert_eq!((delivery.phase, delivery.attempts), (Phase::Delivered, 6));
+    assert_eq!(delivery.last_error, "answered 500");
+    let requests = receiver.more();
+    assert_eq!(requests.len(), 6);
+    for (request, attempt) in requests.iter().zip(1..) {
+        assert_eq!(request.id(), delivery.id);
+        assert_eq!(request.json()["attempt"], attempt);
+        assert_eq!(request.json()["id"], delivery.id);
+        assert_eq!((&*request.method, &*request.target), ("POST", "/x?y=z"));
+        assert_eq!(request.headers["content-type"], "application/json");
+        assert_eq!(request.headers["host"], receiver.address.to_string());
+        assert!(!request.headers.contains_key("webhook-signature"));
+    }
+}
+
+#[test]
+fn final_answers_are_not_tried_again() {
+    for line in [
+        "400 Bad Request",
+        "401 Unauthorized",
+        "404 Not Found",
+        "410 Gone",
+        "304 Not Modified",
+    ] {
+        let receiver = Receiver::start([status(line)]);
+        let delivery = deliver(settings(), &receiver.url("/"));
+        assert_eq!(
+            (delivery.phase, delivery.attempts),
+            (Phase::Failed, 1),
+            "{line}"
+        );
+        assert!(delivery.last_error.starts_with("answered"), "{delivery:?}");
+        assert_eq!(receiver.more().len(), 1);
+    }
+}
+
+#[test]
+fn redirects_are_not_followed() {
+    let elsewhere = Receiver::start([ok()]);
+    for line in [
+        "301 Moved Permanently",
+        "302 Found",
+        "307 Temporary Redirect",
+        "308 Permanent Redirect",
+    ] {
+        let location = elsewhere.url("/");
+        let receiver = Receiver::start([Answer::Says(format!(
+            "HTTP/1.1 {line}\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n"
+        ))]);
+        let delivery = deliver(settings(), &receiver.url("/"));
+        assert_eq!(
+            (delivery.phase, delivery.attempts),
+            (Phase::Failed, 1),
+            "{line}"
+        );
+        assert!(delivery.last_error.contains("redirects are not followed"));
+    }
+    assert_eq!(elsewhere.more().len(), 0);
+}
+
+#[test]
+fn resets_and_stalls_are_tried_again() {
+    let garbage = Answer::Says("SSH-2.0-OpenSSH_9.9\r\n\r\n".to_owned());
+    let receiver = Receiver::start([Answer::Resets, Answer::Stalls, garbage, ok()]);
+    let delivery = deliver(settings(), &receiver.url("/"));
+    assert_eq!(
+        (delivery.phase, delivery.attempts),
+        (Phase::Delivered, 4),
+        "{delivery:?}"
+    );
+    assert_eq!(receiver.more().len(), 4);
+}
+
+#[test]
+fn a_port_where_nobody_listens_is_tried_again_until_time_is_up() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let started = Instant::now();
+    let settings = Settings {
+        deadline: Duration::from_millis(300),
+        ..settings()
+    };
+    let delivery = deliver(settings, &format!("http://{free}/s3cret"));
+    assert_eq!(delivery.phase, Phase::Failed);
+    assert!(delivery.attempts > 1, "{delivery:?}");
+    assert!(delivery.last_error.contains("refused"), "{delivery:?}");
+    assert!(delivery.last_error.ends_with("out of time"), "{delivery:?}");
+    assert!(!delivery.last_error.contains("s3cret"));
+    assert!(started.elapsed() < DEADLINE / 2);
+}
+
+#[test]
+fn an_attempt_is_cut_when_the_deadline_comes() {
+    let receiver = Receiver::start([Answer::Stalls]);
+    let started = Instant::now();
+    let settings = Settings {
+        deadline: Duration::from_millis(200),
+        pace: Pace {
+            attempt: DEADLINE,
+            ..QUICK
+        },
+        ..settings()
+    };
+    let delivery = deliver(settings, &receiver.url("/"));
+    assert_eq!((delivery.phase, delivery.attempts), (Phase::Failed, 1));
+    assert!(
+        delivery.last_error.starts_with("no answer within"),
+        "{delivery:?}"
+    );
+    assert!(started.elapsed() < DEADLINE / 2);
+}
+
+#[test]
+fn a_slow_answer_counts_if_it_comes_in_time() {
+    let text = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned();
+    let receiver = Receiver::start([Answer::Slowly(text, Duration::from_millis(2))]);
+    let settings = Settings {
+        pace: Pace {
+            attempt: DEADLINE,
+            ..QUICK
+        },
+        ..settings()
+    };
+    let delivery = deliver(settings, &receiver.url("/"));
+    assert_eq!((delivery.phase, delivery.attempts), (Phase::Delivered, 1));
+}
+
+#[test]
+fn an_endless_body_is_cut_and_its_status_counts() {
+    let receiver = Receiver::start([Answer::Endless]);
+    let delivery = deliver(settings(), &receiver.url("/"));
+    assert_eq!((delivery.phase, delivery.attempts), (Phase::Delivered, 1));
+}
+
+#[test]
+fn a_body_that_never_comes_does_not_hold_a_delivery() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n".to_owned();
+    let receiver = Receiver::start([Answer::Slowly(format!("{head}x"), Duration::ZERO)]);
+    let delivery = deliver(settings(), &receiver.url("/"));
+    assert_eq!((delivery.phase, delivery.attempts), (Phase::Delivered, 1));
+}
+
+#[test]
+fn an_endless_head_is_cut_and_tried_again() {
+    let receiver = Receiver::start([Answer::EndlessHead, ok()]);
+    let settings = Settings {
+        pace: Pace {
+            attempt: DEADLINE,
+            ..QUICK
+        },
+        ..settings()
+    };
+    let delivery = deliver(settings, &receiver.url("/"));
+    assert_eq!(
+        (delivery.phase, delivery.attempts),
+        (Phase::Delivered, 2),
+        "{delivery:?}"
+    );
+}
+
+#[test]
+fn retry_after_is_waited_for_even_beyond_the_cap() {
+    let busy = "HTTP/1.1 503 Busy\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n".to_owned();
+    let receiver = Receiver::start([Answer::Says(busy), ok()]);
+    let started = Instant::now();
+    let delivery = deliver(settings(), &receiver.url("/"));
+    assert_eq!((delivery.phase, delivery.attempts), (Phase::Delivered, 2));
+    assert!(started.elapsed() >= Duration::from_secs(1));
+}
+
+#[test]
+fn a_retry_after_beyond_the_deadline_fails_at_once() {
+    let later = SystemTime::now() + Duration::from_secs(3600);
+    let later = httpdate::fmt_http_date(later);
+    let busy = format!("HTTP/1.1 429 Busy\r\nretry-after: {later}\r\ncontent-length: 0\r\n\r\n");
+    let receiver = Receiver::start([Answer::Says(busy)]);
+    let delivery = deliver(settings(), &receiver.url("/"));
+    assert_eq!((delivery.phase, delivery.attempts), (Phase::Failed, 1));
+    assert_eq!(delivery.last_error, "answered 429; out of time");
+}
+
+#[test]
+fn methods_without_a_body_send_none_and_headers_are_as_requested() {
+    for method in [
+        Method::Get,
+        Method::Head,
+        Method::Delete,
+        Method::Options,
+        Method::Put,
+    ] {
+        let receiver = Receiver::start([ok()]);
+        let headers = [
+            ("X-Token", "s3cret"),
+            ("Content-Type", "text/x-own"),
+            ("user-agent", "me"),
+        ];
+        let webhook = Webhook::new(&receiver.url("/"), method, headers).unwrap();
+        let webhooks = Webhooks::new(settings()).unwrap();
+        let slot = webhooks.register(webhook).unwrap();
+        assert!(
+            run(webhooks.deliver(slot, gone(), MonotonicClock)),
+            "{method:?}"
+        );
+        let request = receiver.request();
+        assert_eq!(request.method, method.name());
+        assert_eq!(request.body.is_empty(), !method.has_body());
+        assert_eq!(request.headers["x-token"], "s3cret");
+        assert_eq!(request.headers["content-type"], "text/x-own");
+        assert_eq!(request.headers["user-agent"], "me");
+        assert!(request.headers.contains_key("webhook-timestamp"));
+        assert!(!format!("{webhooks:?}").contains("s3cret"));
+    }
+}
+
+#[test]
+fn replaced_while_pending_the_next_attempt_sends_the_new_headers() {
+    let receiver = Receiver::start([Answer::Resets, Answer::Resets, ok()]);
+    let webhooks = Webhooks::new(settings()).unwrap();
+    let url = receiver.url("/");
+    let old = Webhook::new(&url, Method::Post, [("x-token", "old")]).unwrap();
+    let slot = webhooks.register(old).unwrap();
+    let new = Webhook::new(&url, Method::Put, [("x-token", "new")]).unwrap();
+    let replaced = async {
+        while webhooks.deliveries()[0].attempts == 0 {
+            smol::future::yield_now().await;
+        }
+        assert_eq!(webhooks.register(new), Ok(slot));
+        std::future::pending().await
+    };
+    let delivering = webhooks.deliver(slot, gone(), MonotonicClock);
+    assert!(run(smol::future::or(delivering, replaced)));
+    let tokens: Vec<_> = receiver
+        .more()
+        .into_iter()
+        .map(|request| (request.headers["x-token"].clone(), request.method))
+        .collect();
+    let pair = |token: &str, method: &str| (token.to_owned(), method.to_owned());
+    assert_eq!(
+        tokens,
+        [pair("old", "POST"), pair("new", "PUT"), pair("new", "PUT")]
+    );
+}

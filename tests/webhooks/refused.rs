@@ -1,0 +1,135 @@
+//! Webhooks that are not taken: nothing is signalled, and nothing that was given is repeated.
+
+use std::process::Command;
+
+use process_wrapper::pb::process_wrapper::v1::{InitiateGracefulShutdownRequest, State};
+use tonic::Code;
+
+use crate::support::client::Client;
+use crate::support::{self, DRAINS, binary};
+use crate::wrapper::with_webhook;
+
+/// Asks, and looks that nothing came of it.
+fn refused(client: &Client, request: InitiateGracefulShutdownRequest) -> tonic::Status {
+    let status = client.shut_down_with(request).unwrap_err();
+    let process = client.get_state();
+    assert_eq!(process.state(), State::Running, "{status}");
+    assert_eq!(process.webhooks, []);
+    assert!(!status.message().contains("s3cret"), "{status}");
+    status
+}
+
+#[test]
+fn bad_webhooks_are_invalid_and_signal_nothing() {
+    let wrapper = support::start_ready(&[], DRAINS);
+    let client = Client::connect(&wrapper.address());
+    for url in [
+        "",
+        "s3cret",
+        "ftp://h/s3cret",
+        "http://u:s3cret@h/",
+        "http://h:0/",
+        "http://[::g]/",
+    ] {
+        let status = refused(&client, with_webhook(url, &[]));
+        assert_eq!(status.code(), Code::InvalidArgument, "{url:?}");
+    }
+    for (name, value) in [
+        ("Host", "x"),
+        ("content-length", "1"),
+        ("Transfer-Encoding", "chunked"),
+        ("connection", "close"),
+        ("webhook-id", "x"),
+        ("x", "s3cret\r\ny: z"),
+        ("x\r\ny", "s3cret"),
+        ("", "s3cret"),
+    ] {
+        let status = refused(&client, with_webhook("http://127.0.0.1/", &[(name, value)]));
+        assert_eq!(status.code(), Code::InvalidArgument, "{name:?}");
+    }
+    let mut request = with_webhook("http://127.0.0.1/", &[]);
+    request.webhook.as_mut().unwrap().method = "CONNECT".to_owned();
+    assert_eq!(refused(&client, request).code(), Code::InvalidArgument);
+    assert!(!wrapper.stdout.text().contains("draining"));
+    assert!(!wrapper.stderr.text().contains("s3cret"));
+}
+
+#[test]
+fn addresses_that_may_not_be_called_are_denied_and_signal_nothing() {
+    let wrapper = support::start_ready(&[], DRAINS);
+    let client = Client::connect(&wrapper.address());
+    for url in [
+        "http://169.254.169.254/latest/s3cret",
+        "http://2852039166/",
+        "http://[fe80::1]/",
+        "http://[fd00:ec2::254]/",
+        "http://100.100.100.200/",
+        "http://168.63.129.16/",
+        "http://[::ffff:169.254.169.254]/",
+        "http://[64:ff9b::169.254.169.254]/",
+    ] {
+        let status = refused(&client, with_webhook(url, &[]));
+        assert_eq!(status.code(), Code::PermissionDenied, "{url}: {status}");
+    }
+    assert!(!wrapper.stdout.text().contains("draining"));
+}
+
+#[test]
+fn with_rules_only_what_they_allow_is_taken() {
+    let options = [
+        "--webhook-allow",
+        "hooks.example:8443",
+        "--webhook-allow",
+        "169.254.7.0/24",
+    ];
+    let wrapper = support::start_ready(&options, DRAINS);
+    let client = Client::connect(&wrapper.address());
+    for url in ["http://127.0.0.1/", "http://169.254.8.1/"] {
+        let status = refused(&client, with_webhook(url, &[]));
+        assert_eq!(status.code(), Code::PermissionDenied, "{url}: {status}");
+    }
+    let taken = with_webhook("https://hooks.example:8443/", &[]);
+    assert_eq!(client.shut_down_with(taken).unwrap().webhooks.len(), 1);
+}
+
+#[test]
+fn bad_options_start_nothing_and_repeat_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let webhooks = write("webhooks", "https://h.example/\nhost: s3cret\n");
+    let secret = write("secret", "whsec_s3cret");
+    let authorities = write("authorities", "s3cret");
+    for (options, expected) in [
+        (vec!["--webhook", "ftp://h/s3cret"], "--webhook:"),
+        (
+            vec!["--webhook", "http://169.254.169.254/s3cret"],
+            "169.254.169.254/32",
+        ),
+        (vec!["--webhook-file", &webhooks], "line 1"),
+        (vec!["--webhook-file", "/nonexistent"], "/nonexistent"),
+        (vec!["--webhook-secret-file", &secret], "line 1"),
+        (vec!["--webhook-ca-file", &authorities], "PEM"),
+        (vec!["--webhook-deadline", "0"], "--webhook-deadline"),
+        (vec!["--webhook-allow", "*"], "10.0.0.0/8"),
+        (
+            vec!["--webhook", "http://h/", "--webhook-allow", "other"],
+            "--webhook-allow",
+        ),
+    ] {
+        let output = Command::new(binary())
+            .args(["run", "--listen", "unix:/nonexistent/x"])
+            .args(&options)
+            .args(["--", "echo", "started"])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{options:?}: {text}");
+        assert!(text.contains(expected), "{options:?}: {text}");
+        assert!(!text.contains("s3cret"), "{options:?}: {text}");
+        assert_eq!(output.stdout, b"");
+    }
+}

@@ -1,0 +1,140 @@
+//! https and signatures: whom the wrapper trusts, and how the receiver knows the wrapper.
+
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use process_wrapper::webhook::Settings;
+use process_wrapper::webhook::delivery::Phase;
+use process_wrapper::webhook::roots::Roots;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::attempts::{deliver, settings};
+use crate::receiver::{Receiver, Request, Wire, Wrap, ok, status};
+use crate::support::client::Client;
+use crate::support::{self, DRAINS};
+use crate::wrapper::{ended, with_webhook};
+
+const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+fn authority() -> Authority {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// A receiver whose certificate is for `name`.
+fn receiver(authority: &Authority, name: &str, answers: Vec<crate::receiver::Answer>) -> Receiver {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new([name.to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, authority).unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let wrap: Wrap = Arc::new(move |mut socket: TcpStream| {
+        let mut tls = ServerConnection::new(config.clone()).unwrap();
+        // A peer that does not like the certificate says so and leaves.
+        tls.complete_io(&mut socket).ok()?;
+        Some(Box::new(StreamOwned::new(tls, socket)) as Box<dyn Wire>)
+    });
+    Receiver::start_with(answers, wrap)
+}
+
+fn trusting(authority: &Authority) -> Settings {
+    Settings {
+        roots: Roots::from_pem(authority.pem().as_bytes()).unwrap(),
+        deadline: std::time::Duration::from_millis(300),
+        ..settings()
+    }
+}
+
+/// By the library of the Standard Webhooks project.
+fn verify(request: &Request, secret: &str) -> bool {
+    let headers = request
+        .headers
+        .iter()
+        .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+        .collect();
+    let webhook = standardwebhooks::Webhook::new(secret).unwrap();
+    webhook.verify(request.body.as_bytes(), &headers).is_ok()
+}
+
+#[test]
+fn a_signed_webhook_over_https_is_delivered_and_verifies() {
+    let authority = authority();
+    let receiver = receiver(&authority, "127.0.0.1", vec![status("503 Busy"), ok()]);
+    let folder = tempfile::tempdir().unwrap();
+    let (pem, secret) = (folder.path().join("ca.pem"), folder.path().join("secret"));
+    std::fs::write(&pem, authority.pem()).unwrap();
+    std::fs::write(&secret, format!("{SECRET}\n")).unwrap();
+    let options = [
+        "--webhook-ca-file",
+        pem.to_str().unwrap(),
+        "--webhook-secret-file",
+        secret.to_str().unwrap(),
+    ];
+    let wrapper = support::start_ready(&options, DRAINS);
+    let client = Client::connect(&wrapper.address());
+    let url = format!("https://{}/x", receiver.address);
+    client.shut_down_with(with_webhook(&url, &[])).unwrap();
+    let (first, second) = (receiver.request(), receiver.request());
+    for request in [&first, &second] {
+        assert!(verify(request, SECRET), "{request:?}");
+        assert!(!verify(request, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"));
+    }
+    assert_eq!(first.id(), second.id());
+    let delivery = ended(&client);
+    assert_eq!(delivery.target, format!("https://{}", receiver.address));
+    assert!(!wrapper.stderr.text().contains(&SECRET[6..]));
+}
+
+#[test]
+fn a_certificate_for_another_name_is_refused() {
+    let authority = authority();
+    let receiver = receiver(&authority, "other.example", vec![ok()]);
+    let url = format!("https://{}/s3cret", receiver.address);
+    let delivery = deliver(trusting(&authority), &url);
+    assert_eq!(delivery.phase, Phase::Failed);
+    assert!(delivery.last_error.contains("certificate"), "{delivery:?}");
+    assert!(!delivery.last_error.contains("s3cret"));
+    assert_eq!(receiver.more().len(), 0, "nothing is sent to a stranger");
+}
+
+#[test]
+fn a_certificate_of_another_authority_is_refused() {
+    let receiver = receiver(&authority(), "127.0.0.1", vec![ok()]);
+    let url = format!("https://{}/", receiver.address);
+    for settings in [
+        trusting(&authority()),
+        Settings {
+            deadline: std::time::Duration::from_millis(300),
+            ..settings()
+        },
+    ] {
+        let delivery = deliver(settings, &url);
+        assert_eq!(delivery.phase, Phase::Failed);
+        assert!(delivery.last_error.contains("certificate"), "{delivery:?}");
+    }
+    assert_eq!(receiver.more().len(), 0);
+}
+
+#[test]
+fn a_receiver_that_speaks_no_tls_is_refused() {
+    let receiver = Receiver::start([ok()]);
+    let settings = Settings {
+        deadline: std::time::Duration::from_millis(200),
+        ..settings()
+    };
+    let delivery = deliver(settings, &format!("https://{}/", receiver.address));
+    assert_eq!(delivery.phase, Phase::Failed);
+    assert!(!delivery.last_error.is_empty());
+}
