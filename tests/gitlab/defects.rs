@@ -273,3 +273,12 @@ fn defect_15_orphans_of_the_runner_are_reaped() {
         children.split_whitespace().eq([runner.as_str()])
     });
 }
+
+/// There, nothing tied the runner's life to the wrapper's.
+#[test]
+fn defect_15_a_runner_whose_wrapper_is_killed_is_told() {
+    let mut wrapper = support::start_ready(&["--on-wrapper-death", "QUIT"], RUNNER);
+    wrapper.process.kill().unwrap();
+    wrapper.wait();
+    wrapper.stdout.wait_for("quit");
+}
