@@ -200,6 +200,23 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_read_or_sent_is_survived() {
+        let tokens = tokens();
+        let mut random = fastrand::Rng::with_seed(8);
+        for _ in 0..20_000 {
+            let length = random.usize(..40);
+            let mut bytes: Vec<u8> = (0..length).map(|_| random.u8(..)).collect();
+            if random.bool() {
+                bytes.splice(0..0, *b"Bearer ");
+            }
+            assert!(!tokens.admit(&bytes), "{bytes:?}");
+            if let Ok(parsed) = Tokens::parse(&bytes) {
+                assert!(parsed.admit(parsed.authorization().unwrap().as_bytes()));
+            }
+        }
+    }
+
+    #[test]
     fn a_token_is_never_shown() {
         assert_eq!(format!("{:?}", tokens()), "2 tokens");
     }

@@ -60,7 +60,7 @@ fn watched<T: Debug + 'static>(
     let watched = Rc::clone(&reread);
     let told = |files: &[PathBuf], result: Result<(), Unusable>| match result {
         Ok(()) => tracing::info!(?files, "changed and read again"),
-        Err(error) => tracing::warn!(%error, "changed, but what was read before stays in force"),
+        Err(error) => tracing::warn!(%error, "what was read before stays in force"),
     };
     executor
         .spawn(async move { watched.watch(MonotonicClock, told).await })

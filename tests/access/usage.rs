@@ -145,3 +145,10 @@ fn a_socket_that_others_could_replace_is_refused_unless_it_is_accepted() {
         assert_refused(&[&listen], "belongs to user 4711");
     }
 }
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn a_build_without_tls_says_so() {
+    let options = ["--listen=tcp://127.0.0.1:0", "--tls-cert=x", "--tls-key=y"];
+    assert_refused(&options, "built without TLS");
+}
