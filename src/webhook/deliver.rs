@@ -32,6 +32,8 @@ enum Attempt {
     /// Try again, not before this long.
     Later(String, Duration),
     Final(String),
+    /// No answer within its time.
+    Unanswered,
 }
 
 /// Tries until the receiver has it, will never have it, or `budget` has passed from now.
@@ -51,6 +53,7 @@ pub(super) async fn deliver<C: Clock>(
     };
     let (id, target) = ledger.name();
     let mut tried = 0;
+    let mut last = None;
     while let Some((number, call)) = ledger.begin() {
         tried += 1;
         let limit = pace.attempt.min(left(clock));
@@ -70,6 +73,14 @@ pub(super) async fn deliver<C: Clock>(
                 return ledger.fail(&error);
             }
             Attempt::Later(error, wish) => (error, wish),
+            Attempt::Unanswered => {
+                let whole = limit == pace.attempt;
+                // An attempt that the deadline has cut short says less than the one before.
+                let error = last
+                    .filter(|_| !whole)
+                    .unwrap_or_else(|| format!("no answer within {} ms", limit.as_millis()));
+                (error, Duration::ZERO)
+            }
         };
         let delay = pace.delay(tried, fastrand::u32(..)).max(wish);
         if delay >= left(clock) {
@@ -92,6 +103,7 @@ pub(super) async fn deliver<C: Clock>(
         );
         ledger.retry(&error, SystemTime::now().checked_add(delay));
         clock.sleep(delay).await;
+        last = Some(error);
     }
 }
 
@@ -112,7 +124,7 @@ async fn attempt<C: Clock>(
             Attempt::Final(error.to_string())
         }
         Some(Err(error)) => Attempt::Later(error.to_string(), Duration::ZERO),
-        None => Attempt::Later(format!("no answer within {limit:?}"), Duration::ZERO),
+        None => Attempt::Unanswered,
     }
 }
 
