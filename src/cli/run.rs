@@ -176,7 +176,7 @@ fn webhooks(options: &Run) -> Result<Webhooks, StartError> {
 
 #[cfg(not(feature = "webhooks"))]
 fn webhooks(_options: &Run) -> Result<Webhooks, StartError> {
-    Ok(Webhooks)
+    Ok(Webhooks::default())
 }
 
 /// Makes this executor the reaper of async-process before there is anything to reap.

@@ -26,7 +26,7 @@ impl RegisterError {
 
 /// A desk where nothing can be handed in.
 #[derive(Debug, Clone, Default)]
-pub struct Webhooks;
+pub struct Webhooks(());
 
 impl Webhooks {
     /// Whether this webhook is pending or delivered.
