@@ -1,8 +1,9 @@
 //! Tools made for GitLab Runner's own wrapper drive this one without a change, and what that wrapper gets
 //! wrong is right here.
 //!
-//! `contract` is the service on the wire, `command_line` is `process-wrapper wrapper`, `defects` has a test
-//! for each known defect of that wrapper, and `go_client` drives ours as GitLab's deployer does, on grpc-go.
+//! `contract` is the service on the wire, `command_line` is `process-wrapper wrapper`, `defects` and
+//! `callbacks` have tests for each known defect of that wrapper, and `go_client` drives ours as GitLab's
+//! deployer does, on grpc-go.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +14,9 @@
 
 mod support;
 
+#[cfg(feature = "webhooks")]
+#[path = "gitlab/callbacks.rs"]
+mod callbacks;
 #[path = "gitlab/command_line.rs"]
 mod command_line;
 #[path = "gitlab/contract.rs"]
@@ -21,6 +25,15 @@ mod contract;
 mod defects;
 #[path = "gitlab/go_client.rs"]
 mod go_client;
+
+#[cfg(feature = "webhooks")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "shared: this test binary uses a part of it"
+)]
+#[path = "webhooks/receiver.rs"]
+mod receiver;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! `gitlab_com.gitlab_runner.runner_wrapper.ProcessWrapper`, the contract of GitLab's own wrapper.
 //!
-//! Owns the translation between its messages and the supervisor's facts. It never signals
-//! and keeps no state of its own: whatever is asked here is seen through the control API as well.
+//! Owns the translation between its messages and the supervisor's facts. It never signals and keeps no
+//! state of its own: whatever is asked here is seen through the control API as well.
 
 use crate::gitlab::failure_reason;
 use crate::grpc::router::{Context, Router};

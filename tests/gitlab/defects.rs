@@ -278,6 +278,8 @@ fn defect_15_orphans_of_the_runner_are_reaped() {
 #[test]
 fn defect_15_a_runner_whose_wrapper_is_killed_is_told() {
     let mut wrapper = support::start_ready(&["--on-wrapper-death", "QUIT"], RUNNER);
+    // From here on somebody watches.
+    wrapper.stderr.wait_for("started");
     wrapper.process.kill().unwrap();
     wrapper.wait();
     wrapper.stdout.wait_for("quit");
