@@ -128,28 +128,22 @@ async fn supervise(
         "started"
     );
     let handle = Handle::new(options.lifecycle.clone(), wrapped, Rc::clone(&executor));
-    let server = Server::new(
-        service::router(&handle),
-        Limits {
-            max_connections: connections_for(own::descriptor_limit()),
-            ..Limits::default()
-        },
-        MonotonicClock,
-        Rc::clone(&executor),
-    );
-    let accepting: Vec<_> = listeners
+    let limits = Limits {
+        max_connections: connections_for(own::descriptor_limit(), listeners.len()),
+        ..Limits::default()
+    };
+    // Each listener has places of its own: whoever takes up all of one that strangers reach keeps nobody
+    // out of the others.
+    let (servers, accepting): (Vec<_>, Vec<_>) = listeners
         .into_iter()
         .map(|(listener, door)| {
-            let (server, spawner) = (server.clone(), Rc::clone(&executor));
-            executor.spawn(service::accept(
-                listener,
-                door,
-                server,
-                spawner,
-                MonotonicClock,
-            ))
+            let router = service::router(&handle);
+            let server = Server::new(router, limits, MonotonicClock, Rc::clone(&executor));
+            let (serve, spawner) = (server.clone(), Rc::clone(&executor));
+            let accept = service::accept(listener, door, serve, spawner, MonotonicClock);
+            (server, executor.spawn(accept))
         })
-        .collect();
+        .unzip();
     let reporting = match ServiceManager::of_this_process() {
         Some(manager) => {
             let told = systemd::ready(manager, &handle, &MonotonicClock).await;
@@ -164,7 +158,13 @@ async fn supervise(
     for task in accepting {
         task.cancel().await;
     }
-    server.drain(DRAIN).await;
+    let drains: Vec<_> = servers
+        .into_iter()
+        .map(|server| executor.spawn(async move { server.drain(DRAIN).await }))
+        .collect();
+    for drain in drains {
+        drain.await;
+    }
     tracing::info!(status = exit.status(), "leaving");
     Ok(exit)
 }

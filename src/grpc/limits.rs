@@ -118,12 +118,15 @@ impl Default for Limits {
     }
 }
 
-/// How many connections fit into this many descriptors (the soft `RLIMIT_NOFILE`; None: unlimited).
+/// How many connections each of some servers may have, so that all fit into this many descriptors (the
+/// soft `RLIMIT_NOFILE`; None: unlimited).
 #[must_use]
-pub fn connections_for(descriptors: Option<u64>) -> usize {
+pub fn connections_for(descriptors: Option<u64>, servers: usize) -> usize {
     let free = descriptors.map_or(u64::MAX, |all| all.saturating_sub(RESERVED_DESCRIPTORS));
-    usize::try_from(free)
-        .unwrap_or(usize::MAX)
+    let free = usize::try_from(free).unwrap_or(usize::MAX);
+    // The reserve covers one server's newcomers.
+    let others = servers.saturating_sub(1).saturating_mul(MAX_LEAVING);
+    (free.min(MAX_CONNECTIONS).saturating_sub(others) / servers.max(1))
         .clamp(MIN_CONNECTIONS, MAX_CONNECTIONS)
 }
 
@@ -133,15 +136,21 @@ mod tests {
 
     #[test]
     fn connections_follow_the_descriptors() {
-        for (descriptors, connections) in [
-            (None, MAX_CONNECTIONS),
-            (Some(1_048_576), MAX_CONNECTIONS),
-            (Some(1024), 960),
-            (Some(100), 36),
-            (Some(64), MIN_CONNECTIONS),
-            (Some(0), MIN_CONNECTIONS),
+        for (descriptors, servers, connections) in [
+            (None, 1, MAX_CONNECTIONS),
+            (Some(1_048_576), 1, MAX_CONNECTIONS),
+            (Some(1024), 1, 960),
+            (Some(1024), 2, 472),
+            (Some(1024), 3, 309),
+            (None, 4, 238),
+            (Some(100), 1, 36),
+            (Some(64), 1, MIN_CONNECTIONS),
+            (Some(0), 1, MIN_CONNECTIONS),
+            (Some(1024), 100, MIN_CONNECTIONS),
+            (Some(1024), 0, 960),
         ] {
-            assert_eq!(connections_for(descriptors), connections, "{descriptors:?}");
+            let found = connections_for(descriptors, servers);
+            assert_eq!(found, connections, "{descriptors:?} {servers}");
         }
     }
 

@@ -2,11 +2,15 @@
 
 use std::process::Command;
 
-use process_wrapper::grpc::Code;
+use process_wrapper::address::Address;
+use process_wrapper::grpc::client::{CallOptions, handshake};
+use process_wrapper::grpc::{Code, Limits};
+use process_wrapper::net::connect::connect;
+use smol::future::or;
 use tempfile::TempDir;
 
 use crate::call::{GET_STATE, HEALTH, INITIATE, Outcome, REFLECTION, probe};
-use crate::support::{DRAINS, Wrapper, start_ready};
+use crate::support::{DRAINS, Wrapper, setup_with, start_ready};
 
 /// A wrapper with one listener of each role, and the folder of two of them.
 fn start() -> (Wrapper, TempDir, [String; 3]) {
@@ -82,4 +86,61 @@ fn grpcurl_is_told_what_the_listener_is_for() {
     for said in [call(&read, &shutdown), call(&health, &state)] {
         assert!(said.contains("PermissionDenied"), "{said}");
     }
+}
+
+/// A health watch that stays open, on a connection of its own.
+async fn watch(address: &Address) -> Option<impl Sized + use<>> {
+    let stream = connect(address).await.ok()?;
+    let limits = Limits::default();
+    let (channel, mut connection) = handshake(stream, "localhost", &limits).await.ok()?;
+    let answered = async {
+        let path = "/grpc.health.v1.Health/Watch";
+        let opened = channel.open(path, CallOptions::default()).await;
+        let (mut requests, mut responses) = opened.ok()?;
+        requests.send(&()).await.ok()?;
+        requests.finish().await;
+        responses.receive::<()>().await.ok()?;
+        Some(responses)
+    };
+    let driven = async {
+        let _ = (&mut connection).await;
+        None
+    };
+    let responses = or(driven, answered).await?;
+    Some((channel, connection, responses))
+}
+
+#[test]
+fn whoever_takes_up_a_health_listener_keeps_nobody_out_of_control() {
+    let script = "ulimit -n 256; exec \"$0\" \"$@\"";
+    let wrapper = setup_with(|command, folder| {
+        *command = Command::new("sh");
+        command.arg("-c").arg(script).arg(crate::support::binary());
+        command.env_remove("PROCESS_WRAPPER_ADDRESS");
+        let socket = folder.join("control.sock");
+        command.arg("run").arg("--listen");
+        command.arg(format!("unix:{}", socket.display()));
+        command.arg("--listen=health=tcp://127.0.0.1:0");
+        command.args(["--", "sh", "-c", DRAINS]);
+    });
+    let wrapper = wrapper.start();
+    wrapper.stdout.wait_for("ready");
+    let line = wrapper.stderr.wait_for("role=health address=tcp");
+    let health = line.split("address=").nth(1).unwrap().trim();
+    let health: Address = health.parse().unwrap();
+    // All of them are busy, so that none goes for a newcomer; more than there is room for.
+    let hoard = smol::block_on(async {
+        let mut hoard = Vec::new();
+        for _ in 0..400 {
+            match watch(&health).await {
+                Some(kept) => hoard.push(kept),
+                None => break,
+            }
+        }
+        hoard
+    });
+    assert!((50..400).contains(&hoard.len()), "{}", hoard.len());
+    let admitted = Outcome::Admitted;
+    assert_eq!(probe(&wrapper.address(), INITIATE, admitted), admitted);
+    drop(hoard);
 }

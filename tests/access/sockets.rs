@@ -238,3 +238,32 @@ fn a_socket_that_another_user_put_there_first_is_not_used() {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("in use"), "{stderr}");
 }
+
+#[test]
+fn a_wrapper_that_is_the_unmapped_user_itself_says_that_nobody_could_call() {
+    if !is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let open = std::fs::Permissions::from_mode(0o1777);
+    std::fs::set_permissions(folder.path(), open).unwrap();
+    // Where others may run it; by another process, as above.
+    let copy = folder.path().join("wrapper");
+    let copied = Command::new("cp")
+        .arg(crate::support::binary())
+        .arg(&copy)
+        .status();
+    assert!(copied.unwrap().success());
+    let output = as_user((65534, 65534), || {
+        Command::new(&copy)
+            .args(["run", "--listen"])
+            .arg(format!("unix:{}/s", folder.path().display()))
+            .args(["--", "true"])
+            .current_dir("/")
+            .output()
+            .unwrap()
+    });
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("nobody could call"), "{stderr}");
+}
