@@ -118,3 +118,56 @@ fn where_no_default_socket_can_be_made_the_error_names_the_option() {
     assert!(stderr.contains("--listen"), "{stderr}");
     assert!(output.stdout.is_empty(), "something was started");
 }
+
+#[cfg(feature = "webhooks")]
+#[test]
+fn webhooks_leave_an_empty_root_and_https_has_authorities_there() {
+    use std::io::{Read, Write};
+
+    let Some(binary) = static_binary() else {
+        return;
+    };
+    if !rustix::process::geteuid().is_root() {
+        support::peers::missing("the right to change the root (root)");
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    std::fs::copy(&binary, root.path().join("process-wrapper")).unwrap();
+    let receiver = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = receiver.local_addr().unwrap();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent_address = silent.local_addr().unwrap();
+    let mut chroot = Command::new("chroot")
+        .arg(root.path())
+        .args(["/process-wrapper", "run", "--listen", "unix:/control.sock"])
+        .args(["--log-level", "debug", "--exit-when-gone", "always"])
+        .args([
+            "--webhook",
+            &format!("http://localhost:{}/", address.port()),
+        ])
+        // Nobody answers there; what counts is whom it would have trusted.
+        .args([
+            "--webhook",
+            &format!("https://{silent_address}/"),
+            "--webhook-deadline",
+            "1s",
+        ])
+        .args(["--", "/process-wrapper", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stderr = support::Lines::read(chroot.stderr.take().unwrap());
+    let (mut socket, _) = receiver.accept().unwrap();
+    let mut head = [0; 6];
+    socket.read_exact(&mut head).unwrap();
+    assert_eq!(&head, b"POST /");
+    socket
+        .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        .unwrap();
+    let status = support::wait_for_exit(&mut chroot);
+    let log = stderr.all();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(log.contains("webhook delivered"), "{log}");
+    assert!(log.contains("bundled ones are used"), "{log}");
+}

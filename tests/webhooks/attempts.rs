@@ -11,7 +11,7 @@ use process_wrapper::webhook::method::Method;
 use process_wrapper::webhook::schedule::Pace;
 use process_wrapper::webhook::{Settings, Webhook, Webhooks};
 
-use crate::receiver::{Answer, Receiver, ok, status};
+use crate::receiver::{Answer, Receiver, Wire, ok, status};
 use crate::support::DEADLINE;
 
 /// A hundred times as quick as the wrapper.
@@ -236,6 +236,27 @@ fn an_endless_head_is_cut_and_tried_again() {
         (delivery.phase, delivery.attempts),
         (Phase::Delivered, 2),
         "{delivery:?}"
+    );
+}
+
+#[test]
+fn informational_answers_are_not_the_answer() {
+    let hints = "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n";
+    let answer = "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n";
+    let receiver = Receiver::start([Answer::Says(format!("{hints}{answer}"))]);
+    let delivery = deliver(settings(), &receiver.url("/"));
+    assert_eq!((delivery.phase, delivery.attempts), (Phase::Delivered, 1));
+}
+
+#[test]
+fn a_receiver_with_a_literal_ipv6_address_is_called() {
+    let wrap = std::sync::Arc::new(|socket| Some(Box::new(socket) as Box<dyn Wire>));
+    let receiver = Receiver::start_on("[::1]:0", [ok()], wrap);
+    let delivery = deliver(settings(), &receiver.url("/"));
+    assert_eq!(delivery.phase, Phase::Delivered, "{delivery:?}");
+    assert_eq!(
+        receiver.request().headers["host"],
+        receiver.address.to_string()
     );
 }
 

@@ -128,6 +128,41 @@ fn a_certificate_of_another_authority_is_refused() {
 }
 
 #[test]
+fn where_the_system_has_no_authorities_bundled_ones_are_used() {
+    let receiver = receiver(&authority(), "127.0.0.1", vec![ok()]);
+    let url = format!("https://{}/", receiver.address);
+    for (variables, expected) in [
+        (["/nonexistent", "/nonexistent"], "bundled ones are used"),
+        (["", ""], "authorities are used"),
+    ] {
+        let options = ["--log-level", "debug", "--webhook", &url];
+        let setup = support::setup(&options, &["sh", "-c", "exit 0"]);
+        let names = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+        let setup = setup.configure(|command| {
+            for (name, value) in names.into_iter().zip(variables) {
+                if value.is_empty() {
+                    command.env_remove(name);
+                } else {
+                    command.env(name, value);
+                }
+            }
+        });
+        let wrapper = setup.start();
+        if wrapper
+            .stderr
+            .wait_for("certificate authorities")
+            .contains(expected)
+        {
+            // Neither knows the receiver's.
+            wrapper.stderr.wait_for("certificate: UnknownIssuer");
+        } else {
+            assert!(!std::path::Path::new("/etc/ssl/certs").exists());
+        }
+    }
+    assert_eq!(receiver.more().len(), 0);
+}
+
+#[test]
 fn a_receiver_that_speaks_no_tls_is_refused() {
     let receiver = Receiver::start([ok()]);
     let settings = Settings {

@@ -90,6 +90,25 @@ fn a_webhook_tells_how_the_process_ended() {
 }
 
 #[test]
+fn proxy_variables_are_not_read() {
+    let (receiver, proxy) = (Receiver::start([ok()]), Receiver::start([ok()]));
+    let url = receiver.url("/");
+    let mut setup = support::setup(&["--webhook", &url], &["sh", "-c", "exit 0"]);
+    for name in [
+        "http_proxy",
+        "HTTP_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+    ] {
+        setup = setup.env(name, proxy.url(""));
+    }
+    let _wrapper = setup.start();
+    assert_eq!(receiver.request().target, "/");
+    assert_eq!(proxy.more().len(), 0);
+}
+
+#[test]
 fn a_webhook_survives_a_fast_exit() {
     let receiver = Receiver::start([ok()]);
     let wrapper = support::start_ready(&[], "echo ready; exec sleep 600");
