@@ -17,9 +17,17 @@ mod certificates;
 #[cfg(feature = "tls")]
 #[path = "access/clients.rs"]
 mod clients;
+#[cfg(test)]
+#[path = "wire/frames.rs"]
+mod frames;
 #[cfg(feature = "tls")]
 #[path = "access/matrix.rs"]
 mod matrix;
+#[cfg(test)]
+#[path = "wire/peer.rs"]
+mod peer;
+#[path = "access/raw.rs"]
+mod raw;
 #[path = "access/roles.rs"]
 mod roles;
 #[path = "access/sockets.rs"]
