@@ -191,16 +191,16 @@ fn name_server(socket: UdpSocket, questions: Arc<AtomicUsize>) {
 #[test]
 fn rebinding_by_a_real_name_server_does_not_reach_the_metadata_address() {
     // A name server has port 53, and resolv.conf is bound over in a mount namespace: both are root's.
-    let Ok(socket) = UdpSocket::bind("127.53.53.53:53") else {
+    // Another run of this test may have the first address.
+    let mut candidates = (1..=20).map(|n| UdpSocket::bind((Ipv4Addr::new(127, 53, 53, n), 53)));
+    let Some(socket) = candidates.find_map(Result::ok) else {
         return peers::missing("the right to be a name server (root)");
     };
+    let address = socket.local_addr().unwrap().ip();
     let folder = tempfile::tempdir().unwrap();
     let conf = folder.path().join("resolv.conf");
-    std::fs::write(
-        &conf,
-        "nameserver 127.53.53.53\noptions timeout:5 attempts:1\n",
-    )
-    .unwrap();
+    let text = format!("nameserver {address}\noptions timeout:5 attempts:1\n");
+    std::fs::write(&conf, text).unwrap();
     let mount = "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
     let unshare = |command: &mut Command| {
         command.args(["-m", "sh", "-c", mount]).arg(&conf);
