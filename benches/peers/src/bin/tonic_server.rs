@@ -5,10 +5,35 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use process_wrapper::pb::process_wrapper::v1::{GetStateRequest, GetStateResponse, Process, State};
 use tonic::body::Body;
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic_prost::ProstCodec;
+
+// The fields of the contract that are sent here. The wrapper's own crate would give them too, but its dependencies
+// would then be in this lock file.
+#[derive(Clone, PartialEq, prost::Message)]
+struct GetStateRequest {
+    #[prost(int32, tag = "1")]
+    wait_until: i32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct GetStateResponse {
+    #[prost(message, optional, tag = "1")]
+    process: Option<Process>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Process {
+    #[prost(int32, tag = "1")]
+    state: i32,
+    #[prost(int32, tag = "2")]
+    pid: i32,
+    #[prost(string, tag = "3")]
+    program: String,
+    #[prost(message, optional, tag = "4")]
+    started_at: Option<prost_types::Timestamp>,
+}
 
 /// Answers as the wrapper does: state, pid, program, time.
 struct GetState;
@@ -23,11 +48,10 @@ impl UnaryService<GetStateRequest> for GetState {
         Box::pin(async {
             Ok(tonic::Response::new(GetStateResponse {
                 process: Some(Process {
-                    state: State::Running.into(),
+                    state: 1,
                     pid: 4242,
                     program: "sleep".to_owned(),
                     started_at: Some(std::time::SystemTime::now().into()),
-                    ..Process::default()
                 }),
             }))
         })
