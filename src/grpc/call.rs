@@ -47,7 +47,7 @@ pub(super) async fn run<C: Clock>(
     respond: SendResponse<Bytes>,
 ) {
     let started = caller.clock.now();
-    let path = request.uri().path().to_owned();
+    let uri = request.uri().clone();
     // The handler's panics are caught further in, where they can still be answered. This catches those
     // of a handler's destructors, and our own.
     let code = match AssertUnwindSafe(answer(&caller, request, respond))
@@ -56,12 +56,12 @@ pub(super) async fn run<C: Clock>(
     {
         Ok(code) => code,
         Err(panic) => {
-            report_panic(&path, &*panic);
+            report_panic(uri.path(), &*panic);
             Code::Internal
         }
     };
     finished(&Finished {
-        path: &path,
+        path: uri.path(),
         peer: &caller.peer,
         code,
         duration: caller.clock.now().saturating_duration_since(started),

@@ -1,6 +1,6 @@
 //! One connection on the server, from its preface to its last frame.
 //!
-//! Owns the h2 connection: one task polls it to the end and starts a task for each stream. It does what
+//! Owns the h2 connection: one task polls it to the end and starts a call for each stream. It does what
 //! `lifetime` decides about its end, and never waits for a call.
 
 use std::future::{Future, poll_fn};
@@ -22,17 +22,23 @@ use super::drain::Watch;
 use super::in_flight::InFlight;
 use super::lifetime::{Cause, Facts, Lifetime, Step};
 use super::limits::Limits;
+use super::start::Starter;
 use super::watched::{Seen, Watched};
 use crate::clock::Clock;
 use crate::net::budget::Budgeted;
 
 type Io<IO, C> = Budgeted<Watched<IO, C>>;
 
+/// Calls that are accepted before the first of them starts.
+const MOST_AT_ONCE: usize = 64;
+
 /// A new stream.
 type Call = (Request<RecvStream>, SendResponse<Bytes>);
 
-/// What comes instead of a call.
-enum Else {
+/// What comes next.
+enum Next {
+    /// Calls have come.
+    Calls,
     /// The connection's lifetime asks for something.
     Step(Step),
     /// There is no more to come.
@@ -80,18 +86,24 @@ pub(super) async fn run<C, IO>(
             yield_now().await;
             seen.others_ran();
         }
-        match poll_fn(|cx| poll_next(&mut connection, &mut timers, cx)).await {
-            Ok((_, mut respond)) if calls.running() >= most_running(limits) => {
+        // Room for them only while there are some: most connections wait, most of the time.
+        let mut accepted = Vec::new();
+        let next = poll_fn(|cx| poll_next(&mut connection, &mut timers, &mut accepted, cx)).await;
+        let mut starter = None;
+        for (request, mut respond) in accepted {
+            if calls.running() >= most_running(limits) {
                 // Streams that are reset do not count for h2, but their calls may still be about to end.
                 respond.send_reset(Reason::REFUSED_STREAM);
-            }
-            Ok((request, respond)) => {
+            } else {
                 let running = calls.enter(caller.clock.clone());
-                executor
-                    .spawn(call::run(Rc::clone(&caller), running, request, respond))
-                    .detach();
+                let call = call::run(Rc::clone(&caller), running, request, respond);
+                let starter = starter.get_or_insert_with(|| Starter::new(executor));
+                starter.start(call).await;
             }
-            Err(Else::Step(step)) => {
+        }
+        match next {
+            Next::Calls => {}
+            Next::Step(step) => {
                 log_step(&caller, step);
                 match step {
                     Step::Wait(_) => {}
@@ -102,38 +114,45 @@ pub(super) async fn run<C, IO>(
                     Step::Drop(_) => return,
                 }
             }
-            Err(Else::Over(None)) => return,
-            Err(Else::Over(Some(error))) => return log_error(&caller, &error),
+            Next::Over(None) => return,
+            Next::Over(Some(error)) => return log_error(&caller, &error),
         }
     }
 }
 
+/// Polls the connection. The calls that have come are put into `accepted`, whatever else comes with them;
+/// their answers are written by the next poll, all at once.
 fn poll_next<C, IO>(
     connection: &mut Connection<Io<IO, C>, Bytes>,
     timers: &mut Timers<C>,
+    accepted: &mut Vec<Call>,
     cx: &mut Context<'_>,
-) -> Poll<Result<Call, Else>>
+) -> Poll<Next>
 where
     C: Clock,
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     // The timers first: a connection that always has a request must not hold them up.
     if let Poll::Ready(step) = timers.poll_step(cx) {
-        return Poll::Ready(Err(Else::Step(step)));
+        return Poll::Ready(Next::Step(step));
     }
-    match connection.poll_accept(cx) {
-        Poll::Ready(Some(Ok(call))) => Poll::Ready(Ok(call)),
-        Poll::Ready(Some(Err(error))) => Poll::Ready(Err(Else::Over(Some(error)))),
-        Poll::Ready(None) => Poll::Ready(Err(Else::Over(None))),
-        // What was just read and written may have changed the facts.
-        Poll::Pending => {
-            let step = timers.poll_step(cx);
-            if let (Poll::Pending, Some(seen)) = (&step, &timers.seen) {
-                seen.others_ran();
-            }
-            step.map(|step| Err(Else::Step(step)))
+    while accepted.len() < MOST_AT_ONCE {
+        match connection.poll_accept(cx) {
+            Poll::Ready(Some(Ok(call))) => accepted.push(call),
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(Next::Over(Some(error))),
+            Poll::Ready(None) => return Poll::Ready(Next::Over(None)),
+            Poll::Pending => break,
         }
     }
+    if !accepted.is_empty() {
+        return Poll::Ready(Next::Calls);
+    }
+    // What was just read and written may have changed the facts.
+    let step = timers.poll_step(cx);
+    if let (Poll::Pending, Some(seen)) = (&step, &timers.seen) {
+        seen.others_ran();
+    }
+    step.map(Next::Step)
 }
 
 /// The decisions about a connection's end, and the one timer that wakes its task for them.

@@ -86,12 +86,8 @@ impl InFlight {
 
     /// Completes when the calls are to end.
     pub(super) async fn told_to_end(&self) {
-        loop {
-            let listener = self.end.listen();
-            if self.ended.get() {
-                return;
-            }
-            listener.await;
+        while !self.ended.get() {
+            self.end.listen().await;
         }
     }
 

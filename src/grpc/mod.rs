@@ -25,6 +25,7 @@ mod page;
 mod places;
 pub mod router;
 pub mod server;
+mod start;
 pub mod status;
 pub mod timeout;
 mod watched;

@@ -129,8 +129,7 @@ fn connect_unix(path: &Path) -> Result<Stream, ConnectError> {
         Err(error) => return Err(failed(error.into())),
     };
     let socket = Async::new_nonblocking(UnixStream::from(socket)).map_err(failed)?;
-    let filter = None;
-    Ok(Stream::Unix { socket, filter })
+    Ok(Stream::unix(socket, None))
 }
 
 /// Connects to a socket file. Never waits: with a full queue it fails with `EAGAIN`, `connect(2)`.

@@ -245,7 +245,7 @@ fn of_tcp(socket: Async<TcpStream>, address: SocketAddr) -> io::Result<(Stream, 
 fn of_unix(socket: Async<UnixStream>) -> io::Result<(Stream, Peer)> {
     let peer = Peer::of_unix(&socket)?;
     let filter = Some(AuthorityFilter::new());
-    Ok((Stream::Unix { socket, filter }, peer))
+    Ok((Stream::unix(socket, filter), peer))
 }
 
 /// `accept(2)` reports what happened to a waiting connection as its own error.

@@ -12,6 +12,7 @@ pub mod listen;
 mod lock_file;
 pub mod peer;
 pub mod reread;
+mod socket;
 mod socket_file;
 pub mod stream;
 pub mod tls;

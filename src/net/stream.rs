@@ -14,16 +14,17 @@ use smol::Async;
 use smol::io::{AsyncRead, AsyncWrite};
 
 use super::authority::AuthorityFilter;
+pub use super::socket::Socket;
 
 /// A connected byte stream.
 #[derive(Debug)]
 pub enum Stream {
     /// Over TCP, with `TCP_NODELAY`.
-    Tcp(Async<TcpStream>),
+    Tcp(Socket<TcpStream>),
     /// Over a socket file.
     Unix {
         /// The connection.
-        socket: Async<UnixStream>,
+        socket: Socket<UnixStream>,
         /// What makes the peer's requests acceptable to h2, where the peer is a client.
         filter: Option<AuthorityFilter>,
     },
@@ -40,7 +41,13 @@ impl Stream {
     /// Those of `setsockopt(2)`.
     pub(super) fn tcp(socket: Async<TcpStream>) -> io::Result<Self> {
         socket.get_ref().set_nodelay(true)?;
-        Ok(Self::Tcp(socket))
+        Ok(Self::Tcp(Socket::new(socket)))
+    }
+
+    /// Takes a connection over a socket file; `filter` where the peer is a client.
+    pub(super) const fn unix(socket: Async<UnixStream>, filter: Option<AuthorityFilter>) -> Self {
+        let socket = Socket::new(socket);
+        Self::Unix { socket, filter }
     }
 
     fn shut_down_writing(&self) -> io::Result<()> {

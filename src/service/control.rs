@@ -68,8 +68,11 @@ async fn get_state(
 ) -> Result<GetStateResponse, Status> {
     let state = convert::wanted_state(request.wait_until)?;
     tracing::debug!(peer = %context.peer, method = GET_STATE, wait_until = request.wait_until, "state read");
-    let facts = handle.wait_until(state.unwrap_or(State::Running)).await;
+    let state = state.unwrap_or(State::Running);
+    let process = handle
+        .when(|handle| handle.read(|facts| (facts.state >= state).then(|| convert::process(facts))))
+        .await;
     Ok(GetStateResponse {
-        process: Some(convert::process(&facts)),
+        process: Some(process),
     })
 }

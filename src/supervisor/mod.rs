@@ -136,6 +136,11 @@ impl Handle {
         }
     }
 
+    /// What `look` sees in the facts now.
+    pub fn read<T>(&self, look: impl FnOnce(&Facts) -> T) -> T {
+        look(&self.shared.supervised.borrow().facts)
+    }
+
     /// How far the process has come.
     pub fn state(&self) -> State {
         self.shared.supervised.borrow().facts.state
@@ -151,22 +156,15 @@ impl Handle {
         self.shared.supervised.borrow().lifecycle.is_told_to_stop()
     }
 
-    /// The facts, once `state` or a later one is reached. Dropping the future leaves nothing behind.
-    pub async fn wait_until(&self, state: State) -> Facts {
-        self.when(|handle| (handle.state() >= state).then(|| handle.facts()))
-            .await
-    }
-
     /// What `found` finds, once it finds something: it looks now and after each change. Dropping the future
     /// leaves nothing behind.
     pub async fn when<T>(&self, mut found: impl FnMut(&Self) -> Option<T>) -> T {
         loop {
-            let changed = self.shared.changed.listen();
-            // Looked at after listening: a change in between wakes us.
             if let Some(found) = found(self) {
                 return found;
             }
-            changed.await;
+            // Nothing can change between the look and this: there is one thread.
+            self.shared.changed.listen().await;
         }
     }
 

@@ -1,0 +1,88 @@
+//! A socket that is not read in vain.
+//!
+//! Owns the memory of whether a socket had more to give. Without it each look at a socket is a system call: a
+//! server looks once for each call that it takes, and nearly always finds nothing. It never looks at the bytes.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use smol::Async;
+use smol::io::{AsyncRead, AsyncWrite};
+
+/// A stream socket that waits for its readiness where a read would find nothing.
+#[derive(Debug)]
+pub struct Socket<T> {
+    io: Async<T>,
+    /// The last read took all that had come (epoll(7), question 9: a short read says so). If more has come
+    /// since, the wait is over at once.
+    drained: bool,
+}
+
+impl<T> Socket<T> {
+    pub(super) const fn new(io: Async<T>) -> Self {
+        Self { io, drained: false }
+    }
+
+    /// The socket itself, for its options.
+    pub fn get_ref(&self) -> &T {
+        self.io.get_ref()
+    }
+}
+
+impl<T: AsFd> AsFd for Socket<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
+
+impl<T> AsyncRead for Socket<T>
+where
+    Async<T>: AsyncRead + Unpin,
+{
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        if this.drained {
+            ready!(this.io.poll_readable(cx))?;
+        }
+        this.drained = true;
+        let read = ready!(Pin::new(&mut this.io).poll_read(cx, buffer));
+        // The end, an error and a full buffer say nothing about what is to come.
+        this.drained = matches!(read, Ok(read) if read > 0 && read < buffer.len());
+        Poll::Ready(read)
+    }
+}
+
+impl<T> AsyncWrite for Socket<T>
+where
+    Async<T>: AsyncWrite + Unpin,
+{
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_close(cx)
+    }
+}
