@@ -3,14 +3,15 @@
 //!
 //!   probe child                        says `ready`, then `quit NS` and `exit NS` on SIGQUIT
 //!   probe first-call HOST:PORT         tries until a call is answered, prints NS
-//!   probe events HOST:PORT             waits for the state gone on one connection, triggers on another;
-//!                                      prints `triggered NS`, `answered NS`, `gone NS`
+//!   probe events HOST:PORT             waits for the state gone on one connection, triggers on another, and
+//!                                      receives the webhook; prints `triggered NS`, `answered NS`, `gone NS`,
+//!                                      `webhook NS`
 //!   probe hold HOST:PORT N             opens N idle connections, says `held`, stays until its input ends
 //!   probe waiters HOST:PORT N          opens N waiting calls, says `waiting`, triggers when its input says so;
 //!                                      prints `triggered NS`, `last NS`
 
 use std::io::{BufRead, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
@@ -156,15 +157,36 @@ fn events(address: &str) {
     let mut asking = Peer::connect(address).unwrap();
     asking.send(1, GET_STATE, EMPTY);
     asking.wait_for(1);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let shutdown = shutdown_with_webhook(&listener.local_addr().unwrap().to_string());
+    let webhook = std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let length = socket.read(&mut [0; 4096]).unwrap();
+        let received = now();
+        assert!(length > 0);
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        socket.write_all(answer).unwrap();
+        received
+    });
     let triggered = now();
-    asking.send(3, SHUTDOWN, EMPTY);
+    asking.send(3, SHUTDOWN, &shutdown);
     asking.wait_for(1);
     let answered = now();
     waiting.wait_for(1);
+    let gone = now();
+    let webhook = webhook.join().unwrap();
     say(&format!(
-        "triggered {triggered}\nanswered {answered}\ngone {}",
-        now()
+        "triggered {triggered}\nanswered {answered}\ngone {gone}\nwebhook {webhook}"
     ));
+}
+
+/// `{ webhook: { url } }` with its prefix; every length fits into one byte.
+fn shutdown_with_webhook(authority: &str) -> Vec<u8> {
+    let url = format!("http://{authority}/");
+    let length = u8::try_from(url.len()).unwrap();
+    let mut message = vec![0, 0, 0, 0, length + 4, 0x0a, length + 2, 0x0a, length];
+    message.extend(url.bytes());
+    message
 }
 
 fn hold(address: &str, count: usize) {
