@@ -68,11 +68,8 @@ async fn get_state(
 ) -> Result<GetStateResponse, Status> {
     let state = convert::wanted_state(request.wait_until)?;
     tracing::debug!(peer = %context.peer, method = GET_STATE, wait_until = request.wait_until, "state read");
-    let state = state.unwrap_or(State::Running);
-    let process = handle
-        .when(|handle| handle.read(|facts| (facts.state >= state).then(|| convert::process(facts))))
-        .await;
+    let facts = handle.wait_until(state.unwrap_or(State::Running)).await;
     Ok(GetStateResponse {
-        process: Some(process),
+        process: Some(convert::process(&facts)),
     })
 }

@@ -136,11 +136,6 @@ impl Handle {
         }
     }
 
-    /// What `look` sees in the facts now.
-    pub fn read<T>(&self, look: impl FnOnce(&Facts) -> T) -> T {
-        look(&self.shared.supervised.borrow().facts)
-    }
-
     /// How far the process has come.
     pub fn state(&self) -> State {
         self.shared.supervised.borrow().facts.state
@@ -154,6 +149,12 @@ impl Handle {
     /// Whether the wrapper itself was told to stop, other than the process over the API.
     pub fn is_told_to_stop(&self) -> bool {
         self.shared.supervised.borrow().lifecycle.is_told_to_stop()
+    }
+
+    /// The facts, once `state` or a later one is reached. Dropping the future leaves nothing behind.
+    pub async fn wait_until(&self, state: State) -> Facts {
+        self.when(|handle| (handle.state() >= state).then(|| handle.facts()))
+            .await
     }
 
     /// What `found` finds, once it finds something: it looks now and after each change. Dropping the future
