@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::fmt::{self, Debug};
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::grpc::status::{Code, Status};
 use crate::net::peer::Peer;
 use crate::net::reread::Reread;
 use crate::net::stream::Stream;
-use crate::net::tls::ServerTls;
+use crate::net::tls::{ServerTls, TlsError};
 use crate::service::{audit, roles};
 
 /// Lines in the log about refusals: so many at once, then one for each interval.
@@ -102,6 +103,11 @@ impl<C: Clock> Door<C> {
         };
         match tls.accept(stream).await {
             Ok((stream, names)) => Some((stream, Peer::Tls { address, names })),
+            // Whoever only looks whether the port is open is not refused anything.
+            Err(TlsError::Handshake(error)) if has_left(&error) => {
+                tracing::debug!(%peer, %error, "left during the TLS handshake");
+                None
+            }
             Err(error) => {
                 self.turn_away(&peer, &error.to_string());
                 None
@@ -190,6 +196,12 @@ impl<C> Debug for Visit<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.door.fmt(f)
     }
+}
+
+/// Whether a handshake failed because the other end ended it.
+fn has_left(error: &io::Error) -> bool {
+    let kinds = [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset];
+    kinds.contains(&error.kind())
 }
 
 /// The one `authorization` of a call: of several, nobody could say which one counts.

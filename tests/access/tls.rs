@@ -86,10 +86,24 @@ fn a_caller_needs_a_certificate_of_the_right_authority_and_name() {
     let ours = authority.sign("client", &["drain.example"]);
     assert!(!is_let_in(&stranger.client(Some(&ours)), &address));
     assert_eq!(probe(&address, INITIATE, Outcome::Closed), Outcome::Closed);
-
     let line = wrapper.stderr.wait_for("none of --allow-san");
     assert!(line.contains("certificate of other.example"), "{line}");
     wrapper.stderr.wait_for("peer=\"tcp 127.0.0.1:");
+}
+
+#[test]
+fn whoever_only_looks_whether_the_port_is_open_is_not_worth_a_line() {
+    let (authority, options) = mutual();
+    let (mut wrapper, address) = start(&options);
+    for _ in 0..5 {
+        drop(TcpStream::connect(address.trim_start_matches("tcp://")).unwrap());
+    }
+    let own = authority.sign("client", &["a"]);
+    assert!(is_let_in(&authority.client(Some(&own)), &address));
+    wrapper.signal(nix::sys::signal::Signal::SIGTERM);
+    wrapper.wait();
+    let said = wrapper.stderr.all();
+    assert!(!said.contains("refused"), "{said}");
 }
 
 #[test]
