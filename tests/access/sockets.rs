@@ -3,12 +3,12 @@
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::call::{GET_STATE, INITIATE, Outcome, probe};
 use crate::support::client::Client;
-use crate::support::{DRAINS, Wrapper, setup};
+use crate::support::{DRAINS, Wrapper, setup, setup_with};
 use crate::user::{JOB, as_user, is_root};
 
 /// A wrapper whose folder others may enter.
@@ -239,21 +239,55 @@ fn a_socket_that_another_user_put_there_first_is_not_used() {
     assert!(stderr.contains("in use"), "{stderr}");
 }
 
-#[test]
-fn a_wrapper_that_is_the_unmapped_user_itself_says_that_nobody_could_call() {
-    if !is_root() {
-        return;
-    }
+/// A copy of the wrapper in a folder where everybody may run it and make files.
+fn copy_for_all() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let open = std::fs::Permissions::from_mode(0o1777);
     std::fs::set_permissions(folder.path(), open).unwrap();
-    // Where others may run it; by another process, as above.
+    // By another process, as one that is being written cannot be executed.
     let copy = folder.path().join("wrapper");
     let copied = Command::new("cp")
         .arg(crate::support::binary())
         .arg(&copy)
         .status();
     assert!(copied.unwrap().success());
+    (folder, copy)
+}
+
+#[test]
+fn a_job_of_the_wrappers_own_user_cannot_read_its_memory() {
+    if !is_root() {
+        return;
+    }
+    let (folder, copy) = copy_for_all();
+    let setup = setup_with(|command, _| {
+        *command = Command::new("setpriv");
+        command.args(["--reuid=4711", "--regid=4711", "--clear-groups"]);
+        command.arg(&copy).arg("run").arg("--listen");
+        command.arg(format!("unix:{}/s", folder.path().display()));
+        command.args(["--", "sh", "-c", DRAINS]).current_dir("/");
+        command.env_remove("PROCESS_WRAPPER_ADDRESS");
+    });
+    let wrapper = setup.start();
+    wrapper.stdout.wait_for("ready");
+    let opens = |pid: i32, file: &str| {
+        let path = format!("/proc/{pid}/{file}");
+        as_user(JOB, || std::fs::File::open(path)).is_ok()
+    };
+    assert!(!opens(wrapper.pid(), "mem"));
+    for file in ["environ", "maps"] {
+        assert!(!opens(wrapper.pid(), file), "{file}");
+        // What the user may do to his other processes.
+        assert!(opens(wrapper.child_pid(), file), "{file}");
+    }
+}
+
+#[test]
+fn a_wrapper_that_is_the_unmapped_user_itself_says_that_nobody_could_call() {
+    if !is_root() {
+        return;
+    }
+    let (folder, copy) = copy_for_all();
     let output = as_user((65534, 65534), || {
         Command::new(&copy)
             .args(["run", "--listen"])
