@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::Mode;
 use rustix::io::Errno;
@@ -24,6 +25,10 @@ use crate::address::{Address, Host};
 
 /// How often a chosen port may turn out to be taken in the other family.
 const TRIES: u32 = 16;
+
+/// How often a path that is in use is tried again, and how long after: a quarter of a second in all.
+const LINGERING: u32 = 12;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What a socket file shall be like. TCP listeners take no notice of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +77,7 @@ enum Socket {
 /// [`BindError::is_usage`] says whether the address is at fault or the moment.
 pub async fn bind(address: &Address, options: &SocketOptions) -> Result<Vec<Listener>, BindError> {
     match address {
-        Address::Unix(path) => Ok(vec![listen_unix(path, options)?]),
+        Address::Unix(path) => Ok(vec![listen_unix_soon(path, options).await?]),
         Address::Tcp { host, port } => {
             let found = resolve(host, *port).await.map_err(|(name, source)| {
                 let name = name.to_owned();
@@ -81,6 +86,18 @@ pub async fn bind(address: &Address, options: &SocketOptions) -> Result<Vec<List
             listen_tcp(address, &found, matches!(host, Host::Localhost))
         }
     }
+}
+
+/// Tries again for a moment while somebody else is there: it may be what is left of a wrapper that was
+/// killed while it started a program, which keeps all descriptors open until it is executed.
+async fn listen_unix_soon(path: &Path, options: &SocketOptions) -> Result<Listener, BindError> {
+    for _ in 0..LINGERING {
+        match listen_unix(path, options) {
+            Err(BindError::InUse { .. }) => smol::Timer::after(PAUSE).await,
+            other => return other,
+        };
+    }
+    listen_unix(path, options)
 }
 
 fn listen_unix(path: &Path, options: &SocketOptions) -> Result<Listener, BindError> {

@@ -1,0 +1,562 @@
+//! One wrapper with a random child, and everything that happens to it.
+//!
+//! Owns the order of a round: start, faults at random moments, an end, and what must hold at the end. Each
+//! choice comes from the round's seed, so that the same seed meets the same faults; when exactly they hit is up
+//! to the machine.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::process::{ChildStderr, ExitStatus, Stdio};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use process_wrapper::pb::process_wrapper::v1::{InitiateGracefulShutdownRequest, State};
+use rustix::process::{Resource, Rlimit, prlimit};
+
+use crate::child::{self, Script};
+use crate::processes;
+use crate::support::{self, Lines, Wrapper, binary, eventually, setup_with};
+use crate::watch::{Question, Seen, watch};
+
+/// What a round, or all of them, came to.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) rounds: usize,
+    pub(crate) faults: usize,
+    pub(crate) answers: usize,
+    pub(crate) killed: usize,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.rounds += other.rounds;
+        self.faults += other.faults;
+        self.answers += other.answers;
+        self.killed += other.killed;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            rounds,
+            faults,
+            answers,
+            killed,
+        } = self;
+        write!(
+            f,
+            "chaos: {rounds} rounds, {faults} faults, {answers} answers to clients, {killed} wrappers killed"
+        )
+    }
+}
+
+/// A wrapper, its child, and what was done to them.
+struct Round {
+    rng: fastrand::Rng,
+    mark: String,
+    script: Script,
+    /// The first rule, if there is one; it is enough.
+    rewrite: Option<(Signal, Option<Signal>)>,
+    may_leave_by_itself: bool,
+    wrapper: Wrapper,
+    /// Held so that it is not closed.
+    _stderr: Option<ChildStderr>,
+    main: Option<i32>,
+    /// What the main process may have been sent, by us or on our behalf.
+    sent: BTreeSet<i32>,
+    /// How often the wrapper was told to stop.
+    stops: usize,
+    after_exit: bool,
+    /// Whether its limit of descriptors was taken away: then it cannot start anything, and says so.
+    starved: bool,
+    /// Connections that say nothing.
+    silent: Vec<UnixStream>,
+    faults: usize,
+}
+
+/// Runs the round of a seed. It panics if anything does not hold.
+pub(crate) fn run(seed: u64) -> Tally {
+    processes::reap_orphans();
+    let mut round = Round::start(seed);
+    round.wait_for_main();
+    let seen = Seen::of(round.main);
+    let address = round.wrapper.address();
+    let killed = std::thread::scope(|scope| {
+        // However the round ends, the watchers must.
+        let over = Over(&seen);
+        for _ in 0..2 {
+            let seed = round.rng.u64(..);
+            let (address, seen) = (&address, &seen);
+            scope.spawn(move || watch(address, seen, seed));
+        }
+        let killed = round.break_things(&seen);
+        if !killed {
+            round.end();
+        }
+        drop(over);
+        killed
+    });
+    if killed {
+        round.start_again();
+    } else {
+        round.judge(&seen);
+    }
+    Tally {
+        rounds: 1,
+        faults: round.faults,
+        answers: seen.answers.load(Ordering::Relaxed),
+        killed: usize::from(killed),
+    }
+}
+
+/// Tells the watchers, also when a fault has failed, that it is over.
+struct Over<'a>(&'a Seen);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.over.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Round {
+    fn start(seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let script = child::any(&mut rng);
+        let mut options: Vec<String> = Vec::new();
+        let mut sent = BTreeSet::new();
+        let leaves = ["never", "never", "unrequested", "always"][rng.usize(..4)];
+        options.push(format!("--exit-when-gone={leaves}"));
+        if rng.u8(..4) == 0 {
+            options.push(format!("--force-after={}ms", rng.u16(..500)));
+            sent.insert(nix::libc::SIGTERM);
+        }
+        if rng.u8(..4) == 0 {
+            options.push(format!("--kill-after={}ms", rng.u16(..500)));
+            sent.insert(nix::libc::SIGKILL);
+        }
+        let rewrite = match rng.u8(..6) {
+            0 => Some((Signal::SIGTERM, Some(Signal::SIGQUIT))),
+            1 => Some((Signal::SIGHUP, None)),
+            2 => Some((Signal::SIGUSR1, Some(Signal::SIGTERM))),
+            _ => None,
+        };
+        if let Some((from, to)) = rewrite {
+            options.push(format!(
+                "--rewrite-signal={from}:{}",
+                to.map_or("0", Signal::as_str)
+            ));
+        }
+        let after_exit = rng.bool();
+        if after_exit {
+            options.push("--after-exit=sh -c 'echo ran >> $CHAOS_FOLDER/after'".to_owned());
+        }
+        let level = ["info", "debug", "trace"][rng.usize(..3)];
+        options.push(format!("--log-level={level}"));
+
+        let mark = seed.to_string();
+        let text = script.text.clone();
+        let setup = setup_with(|command, folder| {
+            let socket = folder.join("control.sock");
+            command
+                .arg("run")
+                .arg(format!("--listen=unix:{}", socket.display()));
+            command.args(&options).args(["--", "sh", "-c", &text]);
+            command
+                .env(processes::MARK, &mark)
+                .env("CHAOS_FOLDER", folder);
+        });
+        let (wrapper, stderr) = match rng.u8(..4) {
+            // Nobody reads it, and little room in it.
+            0 => {
+                let (wrapper, stderr) = setup.start_unread();
+                rustix::pipe::fcntl_setpipe_size(&stderr, 4096).unwrap();
+                (wrapper, Some(stderr))
+            }
+            // Its reader has gone.
+            1 => {
+                let (wrapper, stderr) = setup.start_unread();
+                drop(stderr);
+                (wrapper, None)
+            }
+            _ => (setup.start(), None),
+        };
+        Self {
+            rng,
+            mark,
+            script,
+            rewrite,
+            may_leave_by_itself: leaves != "never",
+            wrapper,
+            _stderr: stderr,
+            main: None,
+            sent,
+            stops: 0,
+            after_exit,
+            starved: false,
+            silent: Vec::new(),
+            faults: 0,
+        }
+    }
+
+    /// Before the main process is there a signal could meet the wrapper before its first line.
+    fn wait_for_main(&mut self) {
+        let wrapper = self.wrapper.pid();
+        let (seen, address) = (Seen::default(), self.wrapper.address());
+        let now = Question::State {
+            wait_until: State::Unknown,
+            deadline: None,
+        };
+        let mut main = None;
+        eventually("the main process is there", || {
+            main = processes::children_of(wrapper).first().copied();
+            if main.is_none() {
+                // It may have come and gone.
+                let answer = seen.ask(&address, now.clone(), Duration::from_secs(1));
+                main = answer.map(|process| process.pid);
+            }
+            main.is_some() || processes::state(wrapper) == Some('Z')
+        });
+        self.main = main;
+    }
+
+    fn has_left(&mut self) -> bool {
+        self.wrapper.process.try_wait().unwrap().is_some()
+    }
+
+    /// Whether the wrapper was killed.
+    fn break_things(&mut self, seen: &Seen) -> bool {
+        for _ in 0..self.rng.usize(2..25) {
+            std::thread::sleep(Duration::from_micros(self.rng.u64(..50_000)));
+            if self.has_left() {
+                break;
+            }
+            self.faults += 1;
+            match self.rng.u8(..40) {
+                0..5 => self.signal_wrapper(),
+                5..9 => self.signal_main(),
+                9..15 => self.ask_to_shut_down(seen),
+                15..20 => self.cut_connections(),
+                20..24 => self.hold_connections(),
+                24..28 => self.starve_of_descriptors(seen),
+                28..32 => self.pause_wrapper(),
+                32..34 => self.start_another(),
+                34 => {
+                    self.wrapper.process.kill().unwrap();
+                    self.wrapper.process.wait().unwrap();
+                    return true;
+                }
+                _ => self.flood_with_signals(),
+            }
+        }
+        false
+    }
+
+    fn rewritten(&self, signal: Signal) -> Option<Signal> {
+        match self.rewrite {
+            Some((from, to)) if from == signal => to,
+            Some(_) | None => Some(signal),
+        }
+    }
+
+    fn send(&mut self, signal: Signal) {
+        if let Some(forwarded) = self.rewritten(signal) {
+            self.sent.insert(forwarded as i32);
+            if [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT].contains(&signal) {
+                self.stops += 1;
+            }
+        }
+        self.signal(signal);
+    }
+
+    /// Only while it is ours to signal: once waited for, its number may be another's.
+    fn signal(&mut self, signal: Signal) {
+        if !self.has_left() {
+            self.wrapper.signal(signal);
+        }
+    }
+
+    fn signal_wrapper(&mut self) {
+        let signals = [
+            Signal::SIGTERM,
+            Signal::SIGINT,
+            Signal::SIGQUIT,
+            Signal::SIGHUP,
+            Signal::SIGUSR1,
+            Signal::SIGCHLD,
+        ];
+        let signal = signals[self.rng.usize(..signals.len())];
+        self.send(signal);
+    }
+
+    /// Signals that change nothing, more than anybody reads.
+    fn flood_with_signals(&mut self) {
+        for _ in 0..self.rng.usize(..500) {
+            let signal = [Signal::SIGCHLD, Signal::SIGWINCH][self.rng.usize(..2)];
+            self.signal(signal);
+        }
+    }
+
+    /// Behind the wrapper's back.
+    fn signal_main(&mut self) {
+        let signals = [
+            Signal::SIGSTOP,
+            Signal::SIGCONT,
+            Signal::SIGTERM,
+            Signal::SIGKILL,
+            Signal::SIGQUIT,
+        ];
+        let signal = signals[self.rng.usize(..signals.len())];
+        let Some(main) = self.main else { return };
+        // Only as long as it is the wrapper's child its number means it.
+        if processes::children_of(self.wrapper.pid()).contains(&main) {
+            self.sent.insert(signal as i32);
+            let _ = kill(Pid::from_raw(main), signal);
+        }
+    }
+
+    fn ask_to_shut_down(&mut self, seen: &Seen) {
+        let mut deadline = |signal: Signal| {
+            let milliseconds = (self.rng.u8(..4) == 0).then(|| self.rng.i32(0..300))?;
+            self.sent.insert(signal as i32);
+            Some(prost_types::Duration {
+                seconds: 0,
+                nanos: milliseconds * 1_000_000,
+            })
+        };
+        let request = InitiateGracefulShutdownRequest {
+            webhook: None,
+            force_after: deadline(Signal::SIGTERM),
+            kill_after: deadline(Signal::SIGKILL),
+        };
+        self.sent.insert(Signal::SIGQUIT as i32);
+        let patience = Duration::from_millis(self.rng.u64(1..1000));
+        let address = self.wrapper.address();
+        if let Some(process) = seen.ask(&address, Question::ShutDown(request), patience) {
+            assert!(process.state() >= State::ShuttingDown, "{process:?}");
+        }
+    }
+
+    /// Connections that say something, or half of it, and go.
+    fn cut_connections(&mut self) {
+        const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+        for _ in 0..self.rng.usize(1..20) {
+            let Ok(mut stream) = UnixStream::connect(self.wrapper.socket()) else {
+                return;
+            };
+            let _ = stream.set_write_timeout(Some(Duration::from_millis(100)));
+            let said = self.rng.usize(..GREETING.len() + 1);
+            let _ = stream.write_all(&GREETING[..said]);
+            if self.rng.bool() {
+                let noise: Vec<u8> = std::iter::repeat_with(|| self.rng.u8(..))
+                    .take(100)
+                    .collect();
+                let _ = stream.write_all(&noise);
+            }
+        }
+    }
+
+    fn hold_connections(&mut self) {
+        for _ in 0..self.rng.usize(1..60) {
+            match UnixStream::connect(self.wrapper.socket()) {
+                Ok(stream) => self.silent.push(stream),
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// No new descriptors for the wrapper, for a moment.
+    fn starve_of_descriptors(&mut self, seen: &Seen) {
+        // One that is still starting would rightly give up, and say so.
+        if seen.answers.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let pid = rustix::process::Pid::from_raw(self.wrapper.pid());
+        let open = processes::descriptors(self.wrapper.pid()) as u64;
+        // It has inherited ours.
+        let before = rustix::process::getrlimit(Resource::Nofile);
+        let none_left = Rlimit {
+            current: Some(open),
+            maximum: before.maximum,
+        };
+        if prlimit(pid, Resource::Nofile, none_left).is_err() {
+            // It has just left.
+            return;
+        }
+        self.starved = true;
+        self.hold_connections();
+        std::thread::sleep(Duration::from_millis(self.rng.u64(..200)));
+        self.silent.clear();
+        let _ = prlimit(pid, Resource::Nofile, before);
+    }
+
+    fn pause_wrapper(&mut self) {
+        self.signal(Signal::SIGSTOP);
+        std::thread::sleep(Duration::from_millis(self.rng.u64(..150)));
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// A second wrapper on the same socket: refused as long as the first one is there.
+    fn start_another(&mut self) {
+        let mut other = std::process::Command::new(binary())
+            .arg("run")
+            .arg(format!("--listen={}", self.wrapper.address()))
+            .args(["--exit-when-gone=always", "--", "true"])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let code = support::wait_for_exit(&mut other).code();
+        let first_may_have_left = self.stops > 0 || self.may_leave_by_itself;
+        assert!(
+            code == Some(1) || (code == Some(0) && first_may_have_left),
+            "a second wrapper on the same socket ended with {code:?}"
+        );
+    }
+
+    /// Brings the wrapper to its end.
+    fn end(&mut self) {
+        self.silent.clear();
+        if self.has_left() {
+            return;
+        }
+        let wrapper = self.wrapper.pid();
+        eventually("every zombie is reaped", || {
+            processes::zombies_of(wrapper).is_empty()
+        });
+        self.send(Signal::SIGTERM);
+        let patience = Instant::now() + Duration::from_millis(self.rng.u64(..800));
+        while !self.has_left() && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let main = self
+            .main
+            .filter(|main| processes::children_of(wrapper).contains(main));
+        if let Some(main) = main {
+            // One that does not listen. The wrapper would wait for it for as long as it takes.
+            self.sent.insert(nix::libc::SIGKILL);
+            let _ = kill(Pid::from_raw(main), Signal::SIGKILL);
+        }
+        self.wait();
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        match self.wrapper.process.try_wait().unwrap() {
+            Some(status) => status,
+            None => self.wrapper.wait(),
+        }
+    }
+
+    /// What to know when something does not hold.
+    fn context(&self) -> String {
+        let log = self.wrapper.stderr.text();
+        let lines: Vec<&str> = log.lines().filter(|line| !line.contains("WINCH")).collect();
+        let end = &lines[lines.len().saturating_sub(60)..];
+        format!(
+            "{} with {:?} sent, {} stop signals: {}\n{}",
+            self.script.name,
+            self.sent,
+            self.stops,
+            self.script.text,
+            end.join("\n")
+        )
+    }
+
+    fn judge(&mut self, seen: &Seen) {
+        let context = self.context();
+        let status = self.wait();
+        let code = status
+            .code()
+            .unwrap_or_else(|| panic!("the wrapper {status}: {context}"));
+        let folder = self.wrapper.folder.path();
+
+        let written = child::written_code(folder);
+        let by_signal = code - 128;
+        let may_be_ended_by =
+            self.sent.contains(&by_signal) || self.script.crashes_by == Some(by_signal);
+        assert!(
+            written == Some(code) || may_be_ended_by,
+            "the wrapper left with {code}, but {written:?} was written: {context}"
+        );
+        if let Some(gone) = seen.gone() {
+            let told = gone
+                .exit_code
+                .or(gone.exit_signal.map(|signal| 128 + signal));
+            assert_eq!(
+                told,
+                Some(code),
+                "what clients were told is the wrapper's code: {context}"
+            );
+        }
+
+        let left = processes::marked(&self.mark);
+        assert!(
+            self.main.is_none_or(|main| !left.contains(&main)),
+            "the main process outlived the wrapper: {context}"
+        );
+        let socket = self.wrapper.socket();
+        assert!(
+            !socket.exists(),
+            "the socket file is still there: {context}"
+        );
+        if self.after_exit {
+            let ran = std::fs::read_to_string(folder.join("after")).unwrap_or_default();
+            let times = ran.lines().count();
+            assert!(
+                times == 1 || (times == 0 && (self.stops > 1 || self.starved)),
+                "--after-exit ran {times} times: {context}"
+            );
+        }
+        self.nothing_is_left();
+    }
+
+    /// What a script has started in its last moment ends by itself, soon.
+    fn nothing_is_left(&self) {
+        eventually("every process of the round has ended", || {
+            processes::reap_orphans();
+            processes::marked(&self.mark).is_empty()
+        });
+    }
+
+    /// After a SIGKILL: the next wrapper takes the socket over and serves.
+    fn start_again(&mut self) {
+        let mut next = std::process::Command::new(binary())
+            .arg("run")
+            .arg(format!("--listen={}", self.wrapper.address()))
+            .args(["--", "sleep", "600"])
+            .env(processes::MARK, &self.mark)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = next.stderr.take().map(Lines::read).unwrap();
+        let pid = Pid::from_raw(i32::try_from(next.id()).unwrap());
+        let seen = Seen::default();
+        let address = self.wrapper.address();
+        let now = Question::State {
+            wait_until: State::Unknown,
+            deadline: None,
+        };
+        eventually("the next wrapper answers", || {
+            let answer = seen.ask(&address, now.clone(), Duration::from_secs(5));
+            if let Some(status) = next.try_wait().unwrap() {
+                panic!("the next wrapper {status}: {}", log.text());
+            }
+            answer.is_some_and(|process| process.state() == State::Running)
+        });
+        kill(pid, Signal::SIGTERM).unwrap();
+        assert_eq!(
+            support::wait_for_exit(&mut next).code(),
+            Some(128 + nix::libc::SIGTERM)
+        );
+        // The child of the killed one may live: nobody was left to end it.
+        for pid in processes::marked(&self.mark) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        self.nothing_is_left();
+    }
+}
