@@ -15,6 +15,8 @@
 
 #[path = "chaos/child.rs"]
 mod child;
+#[path = "chaos/faults.rs"]
+mod faults;
 #[path = "chaos/processes.rs"]
 mod processes;
 #[path = "chaos/round.rs"]

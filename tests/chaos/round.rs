@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::process::{ChildStderr, ExitStatus, Stdio};
 use std::sync::atomic::Ordering;
@@ -14,8 +13,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use process_wrapper::pb::process_wrapper::v1::{InitiateGracefulShutdownRequest, State};
-use rustix::process::{Resource, Rlimit, prlimit};
+use process_wrapper::pb::process_wrapper::v1::State;
 
 use crate::child::{self, Script};
 use crate::processes;
@@ -56,27 +54,27 @@ impl fmt::Display for Tally {
 }
 
 /// A wrapper, its child, and what was done to them.
-struct Round {
-    rng: fastrand::Rng,
-    mark: String,
-    script: Script,
+pub(super) struct Round {
+    pub(super) rng: fastrand::Rng,
+    pub(super) mark: String,
+    pub(super) script: Script,
     /// The first rule, if there is one; it is enough.
-    rewrite: Option<(Signal, Option<Signal>)>,
-    may_leave_by_itself: bool,
-    wrapper: Wrapper,
+    pub(super) rewrite: Option<(Signal, Option<Signal>)>,
+    pub(super) may_leave_by_itself: bool,
+    pub(super) wrapper: Wrapper,
     /// Held so that it is not closed.
-    _stderr: Option<ChildStderr>,
-    main: Option<i32>,
+    pub(super) _stderr: Option<ChildStderr>,
+    pub(super) main: Option<i32>,
     /// What the main process may have been sent, by us or on our behalf.
-    sent: BTreeSet<i32>,
+    pub(super) sent: BTreeSet<i32>,
     /// How often the wrapper was told to stop.
-    stops: usize,
-    after_exit: bool,
+    pub(super) stops: usize,
+    pub(super) after_exit: bool,
     /// Whether its limit of descriptors was taken away: then it cannot start anything, and says so.
-    starved: bool,
+    pub(super) starved: bool,
     /// Connections that say nothing.
-    silent: Vec<UnixStream>,
-    faults: usize,
+    pub(super) silent: Vec<UnixStream>,
+    pub(super) faults: usize,
 }
 
 /// Runs the round of a seed. It panics if anything does not hold.
@@ -213,7 +211,12 @@ impl Round {
         };
         let mut main = None;
         eventually("the main process is there", || {
-            main = processes::children_of(wrapper).first().copied();
+            // Until it is executed it is a copy of the wrapper, with all its descriptors: whoever stops it
+            // then and kills the wrapper leaves a holder of the lock behind.
+            let children = processes::children_of(wrapper);
+            main = children
+                .into_iter()
+                .find(|pid| !processes::is_copy_of(*pid, wrapper));
             if main.is_none() {
                 // It may have come and gone.
                 let answer = seen.ask(&address, now.clone(), Duration::from_secs(1));
@@ -224,7 +227,7 @@ impl Round {
         self.main = main;
     }
 
-    fn has_left(&mut self) -> bool {
+    pub(super) fn has_left(&mut self) -> bool {
         self.wrapper.process.try_wait().unwrap().is_some()
     }
 
@@ -254,150 +257,6 @@ impl Round {
             }
         }
         false
-    }
-
-    fn rewritten(&self, signal: Signal) -> Option<Signal> {
-        match self.rewrite {
-            Some((from, to)) if from == signal => to,
-            Some(_) | None => Some(signal),
-        }
-    }
-
-    fn send(&mut self, signal: Signal) {
-        if let Some(forwarded) = self.rewritten(signal) {
-            self.sent.insert(forwarded as i32);
-            if [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT].contains(&signal) {
-                self.stops += 1;
-            }
-        }
-        self.signal(signal);
-    }
-
-    /// Only while it is ours to signal: once waited for, its number may be another's.
-    fn signal(&mut self, signal: Signal) {
-        if !self.has_left() {
-            self.wrapper.signal(signal);
-        }
-    }
-
-    fn signal_wrapper(&mut self) {
-        let signals = [
-            Signal::SIGTERM,
-            Signal::SIGINT,
-            Signal::SIGQUIT,
-            Signal::SIGHUP,
-            Signal::SIGUSR1,
-            Signal::SIGCHLD,
-        ];
-        let signal = signals[self.rng.usize(..signals.len())];
-        self.send(signal);
-    }
-
-    /// Signals that change nothing, more than anybody reads.
-    fn flood_with_signals(&mut self) {
-        for _ in 0..self.rng.usize(..500) {
-            let signal = [Signal::SIGCHLD, Signal::SIGWINCH][self.rng.usize(..2)];
-            self.signal(signal);
-        }
-    }
-
-    /// Behind the wrapper's back.
-    fn signal_main(&mut self) {
-        let signals = [
-            Signal::SIGSTOP,
-            Signal::SIGCONT,
-            Signal::SIGTERM,
-            Signal::SIGKILL,
-            Signal::SIGQUIT,
-        ];
-        let signal = signals[self.rng.usize(..signals.len())];
-        let Some(main) = self.main else { return };
-        // Only as long as it is the wrapper's child its number means it.
-        if processes::children_of(self.wrapper.pid()).contains(&main) {
-            self.sent.insert(signal as i32);
-            let _ = kill(Pid::from_raw(main), signal);
-        }
-    }
-
-    fn ask_to_shut_down(&mut self, seen: &Seen) {
-        let mut deadline = |signal: Signal| {
-            let milliseconds = (self.rng.u8(..4) == 0).then(|| self.rng.i32(0..300))?;
-            self.sent.insert(signal as i32);
-            Some(prost_types::Duration {
-                seconds: 0,
-                nanos: milliseconds * 1_000_000,
-            })
-        };
-        let request = InitiateGracefulShutdownRequest {
-            webhook: None,
-            force_after: deadline(Signal::SIGTERM),
-            kill_after: deadline(Signal::SIGKILL),
-        };
-        self.sent.insert(Signal::SIGQUIT as i32);
-        let patience = Duration::from_millis(self.rng.u64(1..1000));
-        let address = self.wrapper.address();
-        if let Some(process) = seen.ask(&address, Question::ShutDown(request), patience) {
-            assert!(process.state() >= State::ShuttingDown, "{process:?}");
-        }
-    }
-
-    /// Connections that say something, or half of it, and go.
-    fn cut_connections(&mut self) {
-        const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-        for _ in 0..self.rng.usize(1..20) {
-            let Ok(mut stream) = UnixStream::connect(self.wrapper.socket()) else {
-                return;
-            };
-            let _ = stream.set_write_timeout(Some(Duration::from_millis(100)));
-            let said = self.rng.usize(..GREETING.len() + 1);
-            let _ = stream.write_all(&GREETING[..said]);
-            if self.rng.bool() {
-                let noise: Vec<u8> = std::iter::repeat_with(|| self.rng.u8(..))
-                    .take(100)
-                    .collect();
-                let _ = stream.write_all(&noise);
-            }
-        }
-    }
-
-    fn hold_connections(&mut self) {
-        for _ in 0..self.rng.usize(1..60) {
-            match UnixStream::connect(self.wrapper.socket()) {
-                Ok(stream) => self.silent.push(stream),
-                Err(_) => return,
-            }
-        }
-    }
-
-    /// No new descriptors for the wrapper, for a moment.
-    fn starve_of_descriptors(&mut self, seen: &Seen) {
-        // One that is still starting would rightly give up, and say so.
-        if seen.answers.load(Ordering::Relaxed) == 0 {
-            return;
-        }
-        let pid = rustix::process::Pid::from_raw(self.wrapper.pid());
-        let open = processes::descriptors(self.wrapper.pid()) as u64;
-        // It has inherited ours.
-        let before = rustix::process::getrlimit(Resource::Nofile);
-        let none_left = Rlimit {
-            current: Some(open),
-            maximum: before.maximum,
-        };
-        if prlimit(pid, Resource::Nofile, none_left).is_err() {
-            // It has just left.
-            return;
-        }
-        self.starved = true;
-        self.hold_connections();
-        std::thread::sleep(Duration::from_millis(self.rng.u64(..200)));
-        self.silent.clear();
-        let _ = prlimit(pid, Resource::Nofile, before);
-    }
-
-    fn pause_wrapper(&mut self) {
-        self.signal(Signal::SIGSTOP);
-        std::thread::sleep(Duration::from_millis(self.rng.u64(..150)));
-        self.signal(Signal::SIGCONT);
     }
 
     /// A second wrapper on the same socket: refused as long as the first one is there.
