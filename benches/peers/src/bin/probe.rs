@@ -2,7 +2,8 @@
 //! child that writes down when it was signalled. All times are nanoseconds of CLOCK_MONOTONIC.
 //!
 //!   probe child                        says `ready`, then `quit NS` and `exit NS` on SIGQUIT
-//!   probe first-call HOST:PORT         tries until a call is answered, prints NS
+//!   probe first-call HOST:PORT COMMAND…  starts the command, tries until a call is answered, prints how many
+//!                                      nanoseconds that took, and terminates the command
 //!   probe events HOST:PORT             waits for the state gone on one connection, triggers on another, and
 //!                                      receives the webhook; prints `triggered NS`, `answered NS`, `gone NS`,
 //!                                      `webhook NS`
@@ -135,17 +136,28 @@ fn say(text: &str) {
     stdout.flush().unwrap();
 }
 
-fn first_call(address: &str) {
-    loop {
+fn first_call(address: &str, command: &[&str]) {
+    let before = now();
+    let mut wrapper = std::process::Command::new(command[0])
+        .args(&command[1..])
+        .spawn()
+        .expect("the command starts");
+    let took = loop {
         if let Ok(mut peer) = Peer::connect(address) {
             let mut out = Vec::new();
             call(1, GET_STATE, EMPTY, &mut out);
             if peer.socket.write_all(&out).is_ok() {
                 peer.wait_for(1);
-                return say(&now().to_string());
+                break now() - before;
             }
         }
-    }
+        // The processor is for the wrapper.
+        std::thread::sleep(std::time::Duration::from_micros(20));
+    };
+    say(&took.to_string());
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(wrapper.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    wrapper.wait().unwrap();
 }
 
 fn events(address: &str) {
@@ -252,7 +264,9 @@ fn main() {
     let words: Vec<_> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["child"] => child(),
-        ["first-call", address] => first_call(address),
+        ["first-call", address, ref command @ ..] if !command.is_empty() => {
+            first_call(address, command)
+        }
         ["events", address] => events(address),
         ["hold", address, count] => hold(address, count.parse().unwrap()),
         ["waiters", address, count] => waiters(address, count.parse().unwrap()),
