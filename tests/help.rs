@@ -166,6 +166,7 @@ const FOREIGN: &[&str] = &[
     "--all-runners",
     "--config",
     "--no-default-features",
+    "--nocapture",
     "--quick",
     "--release",
     "--rewrite",
