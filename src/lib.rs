@@ -29,6 +29,8 @@ pub mod process;
 pub mod webhook;
 
 // L2: the driver and what it is asked for.
+#[cfg(feature = "monitor")]
+pub mod monitor;
 pub mod service;
 pub mod supervisor;
 pub mod systemd;

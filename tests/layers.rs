@@ -56,6 +56,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("client::process", 0),
     ("client::retry", 0),
     ("webhook", 1),
+    ("monitor", 2),
+    ("monitor::format", 0),
     ("service", 2),
     ("supervisor", 2),
     ("systemd", 2),
@@ -75,8 +77,10 @@ const HOMES: &[(&str, &str)] = &[
     ("h2", "src/grpc/"),
     ("subtle", "src/access/token.rs"),
     ("webpki", "src/net/tls/"),
-    ("hyper", "src/webhook/transport.rs"),
+    ("hyper::client", "src/webhook/transport.rs"),
     ("surf", "src/webhook/transport.rs"),
+    ("hyper::server", "src/monitor/http.rs"),
+    ("prometheus_client", "src/monitor/metrics.rs"),
     ("sd_notify", "src/systemd/socket.rs"),
 ];
 

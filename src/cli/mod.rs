@@ -6,6 +6,7 @@
 mod arguments;
 mod client;
 mod doors;
+mod monitoring;
 mod options;
 mod run;
 mod secrets;

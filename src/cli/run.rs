@@ -12,6 +12,7 @@ use smol::future;
 
 use crate::access::Listen;
 use crate::cli::doors::{self, DoorError};
+use crate::cli::monitoring::{Monitoring, MonitoringError};
 use crate::cli::options::Run;
 use crate::cli::{FAILED, USAGE, complain};
 use crate::clock::MonotonicClock;
@@ -43,6 +44,8 @@ enum StartError {
     Webhooks(#[from] crate::cli::webhooks::WebhookError),
     #[error(transparent)]
     Door(#[from] DoorError),
+    #[error(transparent)]
+    Monitoring(#[from] MonitoringError),
     #[error("signal handlers could not be installed: {0}")]
     Signals(std::io::Error),
     #[error(transparent)]
@@ -60,7 +63,12 @@ impl StartError {
             #[cfg(feature = "webhooks")]
             Self::Webhooks(_) => USAGE,
             Self::Door(error) if error.is_usage() => USAGE,
-            Self::Door(_) | Self::Signals(_) | Self::Reactor(_) | Self::Sentinel(_) => FAILED,
+            Self::Monitoring(error) if error.is_usage() => USAGE,
+            Self::Door(_)
+            | Self::Monitoring(_)
+            | Self::Signals(_)
+            | Self::Reactor(_)
+            | Self::Sentinel(_) => FAILED,
             Self::Spawn(error) => error.status(),
         }
     }
@@ -80,7 +88,7 @@ pub(super) fn run(options: &Run) -> u8 {
     own::forbid_dumps();
     reaper::become_subreaper();
     let executor = Rc::new(LocalExecutor::new());
-    let result = reactor::start(options.listen.len().max(1))
+    let result = reactor::start(options.listen.len().max(1) + options.http_listen.len())
         .map_err(StartError::from)
         .and_then(|()| {
             smol::block_on(executor.run(supervise(options, &ignored, Rc::clone(&executor))))
@@ -104,6 +112,7 @@ async fn supervise(
     let webhooks = webhooks(options)?;
     // Listeners stand before the process starts, so that a bad address leaves none behind.
     let listeners = bind(options, &executor).await?;
+    let monitoring = Monitoring::open(&options.http_listen).await?;
     let sentinel = match options.on_wrapper_death {
         Some(signal) => Sentinel::start(signal)?,
         None => None,
@@ -128,8 +137,10 @@ async fn supervise(
         "started"
     );
     let handle = Handle::new(options.lifecycle.clone(), wrapped, Rc::clone(&executor));
+    let descriptors =
+        own::descriptor_limit().map(|all| all.saturating_sub(monitoring.descriptors()));
     let limits = Limits {
-        max_connections: connections_for(own::descriptor_limit(), listeners.len()),
+        max_connections: connections_for(descriptors, listeners.len()),
         ..Limits::default()
     };
     // Each listener has places of its own: whoever takes up all of one that strangers reach keeps nobody
@@ -138,12 +149,14 @@ async fn supervise(
         .into_iter()
         .map(|(listener, door)| {
             let router = service::router(&handle);
-            let server = Server::new(router, limits, MonotonicClock, Rc::clone(&executor));
+            let (runs_on, observer) = (Rc::clone(&executor), monitoring.observer());
+            let server = Server::new(router, limits, MonotonicClock, runs_on, observer);
             let (serve, spawner) = (server.clone(), Rc::clone(&executor));
             let accept = service::accept(listener, door, serve, spawner, MonotonicClock);
             (server, executor.spawn(accept))
         })
         .unzip();
+    let pages = monitoring.serve(&handle, &servers, &executor);
     let reporting = match ServiceManager::of_this_process() {
         Some(manager) => {
             let told = systemd::ready(manager, &handle, &MonotonicClock).await;
@@ -155,7 +168,7 @@ async fn supervise(
     let exit = supervisor::drive(&handle, signals).await;
     drop(reporting);
     // Nobody new from here on: the sockets go first, then those who are still connected.
-    for task in accepting {
+    for task in accepting.into_iter().chain(pages) {
         task.cancel().await;
     }
     let drains: Vec<_> = servers

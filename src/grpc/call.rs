@@ -22,6 +22,7 @@ use super::gate::{Asked, Gate};
 use super::head::{Head, trailers_only, validate};
 use super::in_flight::{InFlight, Running};
 use super::limits::Limits;
+use super::observe::{Ended, Observer};
 use super::page;
 use super::router::{Context, Router};
 use super::status::{Code, Status};
@@ -37,6 +38,8 @@ pub(super) struct Caller<C> {
     pub(super) limits: Limits,
     pub(super) clock: C,
     pub(super) calls: Rc<InFlight>,
+    /// Whoever wants to know; nobody, as a rule.
+    pub(super) observer: Option<Rc<dyn Observer>>,
 }
 
 /// Runs a call to its end, for as long as which it is counted. It never panics.
@@ -50,22 +53,30 @@ pub(super) async fn run<C: Clock>(
     let uri = request.uri().clone();
     // The handler's panics are caught further in, where they can still be answered. This catches those
     // of a handler's destructors, and our own.
-    let code = match AssertUnwindSafe(answer(&caller, request, respond))
+    let (code, method) = match AssertUnwindSafe(answer(&caller, request, respond))
         .catch_unwind()
         .await
     {
-        Ok(code) => code,
+        Ok(ended) => ended,
         Err(panic) => {
             report_panic(uri.path(), &*panic);
-            Code::Internal
+            (Code::Internal, None)
         }
     };
+    let duration = caller.clock.now().saturating_duration_since(started);
     finished(&Finished {
         path: uri.path(),
         peer: &caller.peer,
         code,
-        duration: caller.clock.now().saturating_duration_since(started),
+        duration,
     });
+    if let Some(observer) = &caller.observer {
+        observer.call_ended(&Ended {
+            method,
+            code,
+            duration,
+        });
+    }
 }
 
 /// A call that has ended.
@@ -96,12 +107,12 @@ fn shortened(path: &str) -> &str {
     &path[..end]
 }
 
-/// Answers a call and says with which code it ended.
+/// Answers a call and says with which code it ended, and which method it was if it may be called.
 async fn answer<C: Clock>(
     caller: &Caller<C>,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
-) -> Code {
+) -> (Code, Option<&'static str>) {
     let (parts, body) = request.into_parts();
     // An answer that cannot be written has nobody to read it.
     let Head { path, timeout } = match validate(&parts) {
@@ -109,11 +120,11 @@ async fn answer<C: Clock>(
         Err(rejection) => {
             if let Some(text) = caller.router.find_page(&rejection, parts.uri.path()) {
                 page::send(body, respond, text).await;
-                return Code::Ok;
+                return (Code::Ok, None);
             }
             let _ = respond.send_response(rejection.to_response(), true);
             caller.calls.made_progress();
-            return rejection.status().code;
+            return (rejection.status().code, None);
         }
     };
     let asked = Asked {
@@ -131,13 +142,13 @@ async fn answer<C: Clock>(
         }
         let response = trailers_only(&refusal.status, http::HeaderMap::new());
         let _ = respond.send_response(response, true);
-        return refusal.status.code;
+        return (refusal.status.code, None);
     }
     let Some((method, handler)) = caller.router.find(path) else {
         let status = Status::unimplemented("there is no such method");
         let _ = respond.send_response(trailers_only(&status, http::HeaderMap::new()), true);
         caller.calls.made_progress();
-        return status.code;
+        return (status.code, None);
     };
     // A timeout that the clock cannot hold is as good as none.
     let deadline = timeout.and_then(|timeout| caller.clock.now().checked_add(timeout));
@@ -190,11 +201,11 @@ async fn answer<C: Clock>(
         End::Status(status) => {
             stream.end(&status);
             caller.calls.made_progress();
-            status.code
+            (status.code, Some(method))
         }
         End::Closed => {
             stream.abandon();
-            Code::Cancelled
+            (Code::Cancelled, Some(method))
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod lifetime;
 pub mod limits;
 pub mod message;
 pub mod metadata;
+pub mod observe;
 mod outgoing;
 mod page;
 mod places;

@@ -22,6 +22,7 @@ use super::drain::{Drain, Entered};
 use super::gate::{Gate, Open};
 use super::in_flight::InFlight;
 use super::limits::{Limits, MAX_LEAVING};
+use super::observe::Observer;
 use super::places::Places;
 use super::router::Router;
 use crate::clock::Clock;
@@ -42,16 +43,19 @@ struct Shared<C> {
     executor: Rc<LocalExecutor<'static>>,
     drain: Rc<Drain>,
     places: RefCell<Places>,
+    observer: Option<Rc<dyn Observer>>,
 }
 
 impl<C: Clock> Server<C> {
-    /// A server for the methods of `router`. Each call runs as a task on `executor`.
+    /// A server for the methods of `router`. Each call runs as a task on `executor`; `observer`, if there is
+    /// one, is told what happens.
     #[must_use]
     pub fn new(
         router: Router,
         limits: Limits,
         clock: C,
         executor: Rc<LocalExecutor<'static>>,
+        observer: Option<Rc<dyn Observer>>,
     ) -> Self {
         Self {
             shared: Rc::new(Shared {
@@ -61,6 +65,7 @@ impl<C: Clock> Server<C> {
                 executor,
                 drain: Rc::default(),
                 places: RefCell::default(),
+                observer,
             }),
         }
     }
@@ -76,7 +81,11 @@ impl<C: Clock> Server<C> {
         let beyond = (shared.drain.open() + 1).saturating_sub(shared.limits.max_connections);
         // Those who were told to go need a moment; a burst of newcomers has to wait for them.
         if beyond > MAX_LEAVING || (beyond > 0 && !shared.places.borrow().evict()) {
+            self.refused();
             return None;
+        }
+        if let Some(observer) = &shared.observer {
+            observer.connection_opened();
         }
         let now = shared.clock.now();
         let calls = Rc::new(InFlight::new(now));
@@ -111,6 +120,13 @@ impl<C: Clock> Server<C> {
             if let Some(admitted) = admitted {
                 admitted.serve(Rc::new(Open), io, peer).await;
             }
+        }
+    }
+
+    /// Says that a connection was turned away before it got a place.
+    pub fn refused(&self) {
+        if let Some(observer) = &self.shared.observer {
+            observer.connection_refused();
         }
     }
 
@@ -178,6 +194,7 @@ impl<C: Clock> Admitted<C> {
             limits: shared.limits,
             clock: shared.clock.clone(),
             calls: Rc::clone(&place.calls),
+            observer: shared.observer.clone(),
         });
         let run = connection::run(io, caller, &shared.executor, timers);
         if let Err(panic) = AssertUnwindSafe(run).catch_unwind().await {

@@ -33,7 +33,7 @@ pub async fn accept<C: Clock>(
     loop {
         match listener.accept().await {
             // Dropped, and so closed, without a byte.
-            Ok((_, peer)) if !door.lets_in(&peer) => {}
+            Ok((_, peer)) if !door.lets_in(&peer) => server.refused(),
             Ok((stream, peer)) => {
                 pause = PAUSE;
                 // Without a place the connection is closed, by being dropped.

@@ -73,7 +73,7 @@ async fn scenario(executor: &Rc<LocalExecutor<'static>>) {
     let mut child = Child::spawn(&program, &[]).unwrap();
 
     let limits = Limits::default();
-    let server = Server::new(router(), limits, MonotonicClock, Rc::clone(executor));
+    let server = Server::new(router(), limits, MonotonicClock, Rc::clone(executor), None);
     let anybody = || Peer::Tcp(([127, 0, 0, 1], 1).into());
     let connect = || async {
         let (ours, theirs) = UnixStream::pair().unwrap();

@@ -61,6 +61,7 @@ async fn serve(
         limits,
         MonotonicClock,
         Rc::clone(executor),
+        None,
     );
     let any = "tcp://127.0.0.1:0".parse().unwrap();
     let mut listeners = listen::bind(&any, &SocketOptions::default()).await.unwrap();

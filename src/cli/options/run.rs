@@ -10,6 +10,7 @@ use std::time::Duration;
 use argh::FromArgs;
 
 use crate::access::{self, Callers, Group, Listen, SocketMode, TlsOptions, TlsVersion};
+use crate::address::Address;
 use crate::lifecycle::{AfterExit, Config, ExitWhenGone, Rewrite};
 use crate::log;
 use crate::process::child::Program;
@@ -48,6 +49,11 @@ pub(super) struct Arguments {
     /// in $XDG_RUNTIME_DIR or /tmp; PROCESS_WRAPPER_ADDRESS overrides it)
     #[argh(option, arg_name = "[role=]address")]
     listen: Vec<Listen>,
+
+    /// where to serve /metrics, /livez and /readyz over plain HTTP: an address as above, without a
+    /// role; repeatable (default: nowhere)
+    #[argh(option, arg_name = "address")]
+    http_listen: Vec<Address>,
 
     /// permissions of unix sockets, octal: who may write may connect (default: 0600)
     #[argh(option, arg_name = "mode")]
@@ -206,6 +212,7 @@ impl Arguments {
         };
         Run {
             listen: self.listen,
+            http_listen: self.http_listen,
             access: access::Options {
                 socket_mode: self.socket_mode,
                 socket_group: self.socket_group,
@@ -259,6 +266,8 @@ impl Arguments {
 pub(in crate::cli) struct Run {
     /// Where to serve; empty means the default address.
     pub(in crate::cli) listen: Vec<Listen>,
+    /// Where to serve the monitoring pages.
+    pub(in crate::cli) http_listen: Vec<Address>,
     /// Who may call there.
     pub(in crate::cli) access: access::Options,
     pub(in crate::cli) lifecycle: Config,

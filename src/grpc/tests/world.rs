@@ -64,7 +64,7 @@ impl World {
             passed: Rc::default(),
             moved: Rc::default(),
         };
-        let server = Server::new(router, limits, clock.clone(), Rc::clone(&executor));
+        let server = Server::new(router, limits, clock.clone(), Rc::clone(&executor), None);
         Self {
             executor,
             clock,

@@ -1,0 +1,87 @@
+//! The two text formats of metrics.
+//!
+//! Owns which one a caller gets, and the step from OpenMetrics to the older one. It never measures anything.
+
+use std::collections::BTreeSet;
+
+/// How metrics are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// OpenMetrics 1.0.0.
+    OpenMetrics,
+    /// Prometheus's own text, 0.0.4, which every scraper reads.
+    Text,
+}
+
+impl Format {
+    /// What an Accept header asks for: OpenMetrics where it is named, as Prometheus does.
+    pub(super) fn accepted(accept: Option<&str>) -> Self {
+        match accept {
+            Some(types) if types.contains("application/openmetrics-text") => Self::OpenMetrics,
+            Some(_) | None => Self::Text,
+        }
+    }
+
+    /// Its media type.
+    pub(super) fn media_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+
+    /// The page in this format, from OpenMetrics.
+    pub(super) fn write(self, open_metrics: String) -> String {
+        match self {
+            Self::OpenMetrics => open_metrics,
+            Self::Text => to_text(&open_metrics),
+        }
+    }
+}
+
+/// OpenMetrics names a counter without the `_total` of its sample, the older format with it; and only the
+/// former marks the end.
+fn to_text(open_metrics: &str) -> String {
+    let counters: BTreeSet<&str> = open_metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+        .collect();
+    let mut page = String::with_capacity(open_metrics.len() + 256);
+    for line in open_metrics.lines().filter(|line| *line != "# EOF") {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some(kind), Some(name), Some(rest)) if counters.contains(name) => {
+                page.extend(["# ", kind, " ", name, "_total ", rest]);
+            }
+            _ => page.push_str(line),
+        }
+        page.push('\n');
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_counters_are_renamed_and_the_end_is_not_marked() {
+        let open_metrics = "# HELP a_b Calls.\n# TYPE a_b counter\na_b_total{x=\"# TYPE a_b counter\"} 3\n\
+            # HELP c A gauge.\n# TYPE c gauge\nc 1\n# EOF\n";
+        let text = "# HELP a_b_total Calls.\n# TYPE a_b_total counter\na_b_total{x=\"# TYPE a_b counter\"} 3\n\
+            # HELP c A gauge.\n# TYPE c gauge\nc 1\n";
+        assert_eq!(Format::Text.write(open_metrics.to_owned()), text);
+        assert_eq!(
+            Format::OpenMetrics.write(open_metrics.to_owned()),
+            open_metrics
+        );
+    }
+
+    #[test]
+    fn a_scraper_that_names_open_metrics_gets_it() {
+        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.5";
+        assert_eq!(Format::accepted(Some(prometheus)), Format::OpenMetrics);
+        assert_eq!(Format::accepted(Some("*/*")), Format::Text);
+        assert_eq!(Format::accepted(None), Format::Text);
+    }
+}
