@@ -17,10 +17,18 @@
 mod child;
 #[path = "chaos/faults.rs"]
 mod faults;
+#[path = "chaos/names.rs"]
+mod names;
+#[path = "chaos/owed.rs"]
+mod owed;
 #[path = "chaos/processes.rs"]
 mod processes;
+#[path = "chaos/receiver.rs"]
+mod receiver;
 #[path = "chaos/round.rs"]
 mod round;
+#[path = "chaos/stderr.rs"]
+mod stderr;
 #[path = "chaos/watch.rs"]
 mod watch;
 
@@ -31,7 +39,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use round::Tally;
+use receiver::Receiver;
+use round::{Tally, World};
 
 /// How many rounds run at the same time: more than one, so that they get into each other's way.
 const SIDE_BY_SIDE: usize = 3;
@@ -51,8 +60,15 @@ fn variable(name: &str) -> Option<u64> {
 #[test]
 fn nothing_that_breaks_around_the_wrapper_breaks_its_promises() {
     processes::adopt();
+    let world = World {
+        receiver: Receiver::start(),
+        names: names::stall(),
+    };
+    if !world.names {
+        println!("without name look-ups: a name server and a mount namespace are root's");
+    }
     if let Some(seed) = variable("CHAOS_SEED") {
-        println!("{}", round::run(seed));
+        println!("{}", round::run(seed, &world));
         return;
     }
     let seconds = variable("CHAOS_SECONDS").unwrap_or(A_WHILE);
@@ -65,7 +81,7 @@ fn nothing_that_breaks_around_the_wrapper_breaks_its_promises() {
             scope.spawn(|| {
                 while Instant::now() < until && !failed.load(Ordering::Relaxed) {
                     let seed = seeds.lock().unwrap().u64(..);
-                    match catch_unwind(AssertUnwindSafe(|| round::run(seed))) {
+                    match catch_unwind(AssertUnwindSafe(|| round::run(seed, &world))) {
                         Ok(of_round) => tally.lock().unwrap().add(&of_round),
                         Err(_) => {
                             // The panic itself has been printed already.
@@ -77,7 +93,11 @@ fn nothing_that_breaks_around_the_wrapper_breaks_its_promises() {
             });
         }
     });
-    println!("{}", tally.lock().unwrap());
+    let stalled = names::STALLED.load(Ordering::Relaxed);
+    println!(
+        "{}, {stalled} name look-ups stalled or failed",
+        tally.lock().unwrap()
+    );
     assert!(
         !failed.load(Ordering::Relaxed),
         "a round failed; its seed is above"

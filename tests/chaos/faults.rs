@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use process_wrapper::pb::process_wrapper::v1::{InitiateGracefulShutdownRequest, State};
+use process_wrapper::pb::process_wrapper::v1::{InitiateGracefulShutdownRequest, State, Webhook};
 use rustix::process::{Resource, Rlimit, prlimit};
 
 use crate::processes;
 use crate::round::Round;
 use crate::watch::{Question, Seen};
 
-impl Round {
+impl Round<'_> {
     pub(super) fn rewritten(&self, signal: Signal) -> Option<Signal> {
         match self.rewrite {
             Some((from, to)) if from == signal => to,
@@ -89,16 +89,25 @@ impl Round {
                 nanos: milliseconds * 1_000_000,
             })
         };
+        let (force_after, kill_after) = (deadline(Signal::SIGTERM), deadline(Signal::SIGKILL));
+        let number = self.any_webhook();
+        let webhook = number.map(|number| Webhook {
+            url: self.webhooks[number].url().to_owned(),
+            ..Webhook::default()
+        });
         let request = InitiateGracefulShutdownRequest {
-            webhook: None,
-            force_after: deadline(Signal::SIGTERM),
-            kill_after: deadline(Signal::SIGKILL),
+            webhook,
+            force_after,
+            kill_after,
         };
         self.sent.insert(Signal::SIGQUIT as i32);
         let patience = Duration::from_millis(self.rng.u64(1..1000));
         let address = self.wrapper.address();
         if let Some(process) = seen.ask(&address, Question::ShutDown(request), patience) {
             assert!(process.state() >= State::ShuttingDown, "{process:?}");
+            if let Some(number) = number {
+                self.webhooks[number].accepted = true;
+            }
         }
     }
 

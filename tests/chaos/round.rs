@@ -16,9 +16,11 @@ use nix::unistd::Pid;
 use process_wrapper::pb::process_wrapper::v1::State;
 
 use crate::child::{self, Script};
-use crate::processes;
+use crate::owed::Owed;
+use crate::receiver::Receiver;
 use crate::support::{self, Lines, Wrapper, binary, eventually, setup_with};
 use crate::watch::{Question, Seen, watch};
+use crate::{processes, stderr};
 
 /// What a round, or all of them, came to.
 #[derive(Debug, Default)]
@@ -27,6 +29,17 @@ pub(crate) struct Tally {
     pub(crate) faults: usize,
     pub(crate) answers: usize,
     pub(crate) killed: usize,
+    pub(crate) webhooks: usize,
+    /// Of webhooks, failed ones included.
+    pub(crate) attempts: usize,
+}
+
+/// What the rounds share.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) receiver: Receiver,
+    /// Whether names are looked up at the name server that stalls.
+    pub(crate) names: bool,
 }
 
 impl Tally {
@@ -35,6 +48,8 @@ impl Tally {
         self.faults += other.faults;
         self.answers += other.answers;
         self.killed += other.killed;
+        self.webhooks += other.webhooks;
+        self.attempts += other.attempts;
     }
 }
 
@@ -45,16 +60,20 @@ impl fmt::Display for Tally {
             faults,
             answers,
             killed,
+            webhooks,
+            attempts,
         } = self;
         write!(
             f,
-            "chaos: {rounds} rounds, {faults} faults, {answers} answers to clients, {killed} wrappers killed"
+            "chaos: {rounds} rounds, {faults} faults, {answers} answers to clients, {killed} wrappers killed, \
+             {webhooks} webhooks delivered in {attempts} attempts"
         )
     }
 }
 
 /// A wrapper, its child, and what was done to them.
-pub(super) struct Round {
+pub(super) struct Round<'a> {
+    pub(super) world: &'a World,
     pub(super) rng: fastrand::Rng,
     pub(super) mark: String,
     pub(super) script: Script,
@@ -75,12 +94,14 @@ pub(super) struct Round {
     /// Connections that say nothing.
     pub(super) silent: Vec<UnixStream>,
     pub(super) faults: usize,
+    /// All that the wrapper was asked for.
+    pub(super) webhooks: Vec<Owed>,
 }
 
 /// Runs the round of a seed. It panics if anything does not hold.
-pub(crate) fn run(seed: u64) -> Tally {
+pub(crate) fn run(seed: u64, world: &World) -> Tally {
     processes::reap_orphans();
-    let mut round = Round::start(seed);
+    let mut round = Round::start(seed, world);
     round.wait_for_main();
     let seen = Seen::of(round.main);
     let address = round.wrapper.address();
@@ -99,16 +120,19 @@ pub(crate) fn run(seed: u64) -> Tally {
         drop(over);
         killed
     });
-    if killed {
+    let (webhooks, attempts) = if killed {
         round.start_again();
+        (0, 0)
     } else {
-        round.judge(&seen);
-    }
+        round.judge(&seen)
+    };
     Tally {
         rounds: 1,
         faults: round.faults,
         answers: seen.answers.load(Ordering::Relaxed),
         killed: usize::from(killed),
+        webhooks,
+        attempts,
     }
 }
 
@@ -121,8 +145,8 @@ impl Drop for Over<'_> {
     }
 }
 
-impl Round {
-    fn start(seed: u64) -> Self {
+impl<'a> Round<'a> {
+    fn start(seed: u64, world: &'a World) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let script = child::any(&mut rng);
         let mut options: Vec<String> = Vec::new();
@@ -157,6 +181,18 @@ impl Round {
         options.push(format!("--log-level={level}"));
 
         let mark = seed.to_string();
+        let asked = if cfg!(feature = "webhooks") {
+            [0, 0, 1, 2][rng.usize(..4)]
+        } else {
+            0
+        };
+        let mut webhooks = Vec::new();
+        for number in 0..asked {
+            let mut owed = Owed::any(&mut rng, world, &mark, number);
+            owed.accepted = true;
+            options.push(format!("--webhook={}", owed.url()));
+            webhooks.push(owed);
+        }
         let text = script.text.clone();
         let setup = setup_with(|command, folder| {
             let socket = folder.join("control.sock");
@@ -168,22 +204,9 @@ impl Round {
                 .env(processes::MARK, &mark)
                 .env("CHAOS_FOLDER", folder);
         });
-        let (wrapper, stderr) = match rng.u8(..4) {
-            // Nobody reads it, and little room in it.
-            0 => {
-                let (wrapper, stderr) = setup.start_unread();
-                rustix::pipe::fcntl_setpipe_size(&stderr, 4096).unwrap();
-                (wrapper, Some(stderr))
-            }
-            // Its reader has gone.
-            1 => {
-                let (wrapper, stderr) = setup.start_unread();
-                drop(stderr);
-                (wrapper, None)
-            }
-            _ => (setup.start(), None),
-        };
+        let (wrapper, stderr) = stderr::start(setup, &mut rng);
         Self {
+            world,
             rng,
             mark,
             script,
@@ -198,6 +221,7 @@ impl Round {
             starved: false,
             silent: Vec::new(),
             faults: 0,
+            webhooks,
         }
     }
 
@@ -325,7 +349,8 @@ impl Round {
         )
     }
 
-    fn judge(&mut self, seen: &Seen) {
+    /// How many webhooks were delivered, in how many attempts.
+    fn judge(&mut self, seen: &Seen) -> (usize, usize) {
         let context = self.context();
         let status = self.wait();
         let code = status
@@ -371,6 +396,7 @@ impl Round {
             );
         }
         self.nothing_is_left();
+        self.judge_webhooks(code, &context)
     }
 
     /// What a script has started in its last moment ends by itself, soon.

@@ -1,0 +1,133 @@
+//! One receiver of webhooks for all rounds, which treats them badly before it takes them.
+//!
+//! Owns what comes of each attempt: the path of a URL spells the answers, one letter for each attempt. It
+//! remembers every request and never judges.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// One attempt as it came.
+#[derive(Debug, Clone)]
+pub(crate) struct Attempt {
+    pub(crate) body: serde_json::Value,
+    /// Whether the receiver has said that it has it.
+    pub(crate) taken: bool,
+}
+
+/// The receiver, and what has come so far.
+#[derive(Debug, Clone)]
+pub(crate) struct Receiver {
+    pub(crate) port: u16,
+    attempts: Arc<Mutex<HashMap<String, Vec<Attempt>>>>,
+}
+
+/// How the receiver answers the attempts of a webhook: up to two times badly, then it takes it.
+pub(crate) fn any_answers(rng: &mut fastrand::Rng) -> String {
+    let bad = ['r', 'c', '5', 'a', 'd', 'h'];
+    let times = [0, 0, 1, 2][rng.usize(..4)];
+    let answers = std::iter::repeat_with(|| bad[rng.usize(..bad.len())]).take(times);
+    let mut answers: String = answers.collect();
+    // A stall costs the ten seconds of an attempt: few of them, and nothing else with them.
+    if rng.u8(..40) == 0 {
+        answers = "s".to_owned();
+    }
+    answers + "o"
+}
+
+impl Receiver {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let receiver = Self {
+            port: listener.local_addr().unwrap().port(),
+            attempts: Arc::default(),
+        };
+        let serving = receiver.clone();
+        std::thread::spawn(move || {
+            for socket in listener.incoming().flatten() {
+                let receiver = serving.clone();
+                // A connection that breaks off is no failure of the receiver.
+                std::thread::spawn(move || receiver.serve(socket));
+            }
+        });
+        receiver
+    }
+
+    /// The attempts at a path, in order.
+    pub(crate) fn attempts(&self, path: &str) -> Vec<Attempt> {
+        let attempts = self.attempts.lock().unwrap();
+        attempts.get(path).cloned().unwrap_or_default()
+    }
+
+    fn serve(&self, mut socket: TcpStream) -> Option<()> {
+        let (path, body) = read(&mut socket)?;
+        let answers = path.rsplit('/').next()?;
+        let mut attempts = self.attempts.lock().unwrap();
+        let attempts_here = attempts.entry(path.clone()).or_default();
+        let answer = answers.chars().nth(attempts_here.len()).unwrap_or('o');
+        attempts_here.push(Attempt {
+            body,
+            taken: answer == 'o',
+        });
+        drop(attempts);
+        let text = match answer {
+            'o' => "HTTP/1.1 204 No Content\r\n\r\n",
+            '5' => "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n",
+            'a' => "HTTP/1.1 429 Slow down\r\nretry-after: 1\r\ncontent-length: 4\r\n\r\nlate",
+            // A head that is cut off.
+            'h' => "HTTP/1.1 200 OK\r\nconte",
+            'd' => {
+                // Later than asked, but in time.
+                std::thread::sleep(Duration::from_millis(300));
+                "HTTP/1.1 500 Oops\r\nconnection: close\r\n\r\n"
+            }
+            'r' => {
+                let now = Some(Duration::ZERO);
+                rustix::net::sockopt::set_socket_linger(&socket, now).unwrap();
+                ""
+            }
+            's' => {
+                // Until the wrapper has had enough.
+                let _ = socket.read(&mut [0; 1]);
+                ""
+            }
+            _ => "",
+        };
+        socket.write_all(text.as_bytes()).ok()
+    }
+}
+
+/// The path and the body of one request; `None` if it is not whole.
+fn read(socket: &mut TcpStream) -> Option<(String, serde_json::Value)> {
+    let mut bytes = Vec::new();
+    let head = loop {
+        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end + 4;
+        }
+        more(socket, &mut bytes)?;
+    };
+    let text = String::from_utf8(bytes[..head].to_vec()).unwrap();
+    let path = text.split(' ').nth(1).unwrap().to_owned();
+    let length = text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let wanted = name.eq_ignore_ascii_case("content-length");
+        wanted.then(|| value.trim().parse::<usize>().unwrap())
+    });
+    while bytes.len() < head + length.unwrap() {
+        more(socket, &mut bytes)?;
+    }
+    Some((path, serde_json::from_slice(&bytes[head..]).unwrap()))
+}
+
+fn more(socket: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<()> {
+    let mut chunk = [0; 4096];
+    match socket.read(&mut chunk) {
+        Ok(0) | Err(_) => None,
+        Ok(read) => {
+            bytes.extend_from_slice(&chunk[..read]);
+            Some(())
+        }
+    }
+}
