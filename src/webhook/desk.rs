@@ -5,11 +5,13 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderName, HeaderValue, header};
 use ring::rand::{SecureRandom, SystemRandom};
+use smol::future::FutureExt;
 
 use super::deliver::{self, Ledger};
 use super::delivery::{Delivery, Obstacle, Phase};
@@ -186,14 +188,23 @@ impl Webhooks {
                 slot,
                 gone,
             };
-            deliver::deliver(
+            let trying = deliver::deliver(
                 &clock,
                 &shared.transport,
                 shared.pace,
                 shared.deadline,
                 &entry,
-            )
-            .await;
+            );
+            // A receiver must not be able to end the wrapper, whatever a library makes of its answer.
+            if AssertUnwindSafe(trying).catch_unwind().await.is_err() {
+                let (id, target) = entry.name();
+                tracing::error!(
+                    id,
+                    target,
+                    "a delivery panicked, which is a defect of process-wrapper"
+                );
+                entry.fail("the delivery panicked");
+            }
             let registry = shared.registry.borrow();
             registry
                 .delivery(slot)

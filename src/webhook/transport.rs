@@ -115,13 +115,9 @@ impl Transport {
             request.insert_header(name.as_str(), value.to_str().unwrap_or_default());
         }
         let sent = self.client.send(request).await;
-        let response = sent.map_err(|error| error.downcast().unwrap_or(CallError::Other))?;
-        Ok(Answer {
-            status: response.status().into(),
-            retry_after: response
-                .header("retry-after")
-                .map(|values| values.last().as_str().to_owned()),
-        })
+        let mut response = sent.map_err(|error| error.downcast().unwrap_or(CallError::Other))?;
+        let response: &mut surf::http::Response = response.as_mut();
+        response.ext_mut().remove().ok_or(CallError::Other)
     }
 }
 
@@ -209,14 +205,17 @@ async fn exchange(
         future::pending().await
     };
     let head = answered.or(moved).await?;
-    let mut response = surf::http::Response::new(head.status.as_u16());
-    if let Some(Ok(value)) = head
-        .headers
-        .get(header::RETRY_AFTER)
-        .map(HeaderValue::to_str)
-    {
-        response.insert_header("retry-after", value);
-    }
+    let retry_after = head.headers.get(header::RETRY_AFTER);
+    let answer = Answer {
+        status: head.status.as_u16(),
+        retry_after: retry_after
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned),
+    };
+    // Beside the response that surf wants: of a status that nobody has registered it cannot make one, and
+    // panics.
+    let mut response = surf::http::Response::new(surf::http::StatusCode::Ok);
+    response.ext_mut().insert(answer);
     Ok(response)
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct Receiver {
 
 /// How the receiver answers the attempts of a webhook: up to two times badly, then it takes it.
 pub(crate) fn any_answers(rng: &mut fastrand::Rng) -> String {
-    let bad = ['r', 'c', '5', 'a', 'd', 'h'];
+    let bad = ['r', 'c', '5', 'a', 'd', 'h', 'u'];
     let times = [0, 0, 1, 2][rng.usize(..4)];
     let answers = std::iter::repeat_with(|| bad[rng.usize(..bad.len())]).take(times);
     let mut answers: String = answers.collect();
@@ -75,6 +75,8 @@ impl Receiver {
         let text = match answer {
             'o' => "HTTP/1.1 204 No Content\r\n\r\n",
             '5' => "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n",
+            // A status that nobody has registered.
+            'u' => "HTTP/1.1 520 Unknown Error\r\n\r\n",
             'a' => "HTTP/1.1 429 Slow down\r\nretry-after: 1\r\ncontent-length: 4\r\n\r\nlate",
             // A head that is cut off.
             'h' => "HTTP/1.1 200 OK\r\nconte",

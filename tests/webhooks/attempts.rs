@@ -114,6 +114,25 @@ fn final_answers_are_not_tried_again() {
 }
 
 #[test]
+fn a_status_that_nobody_has_registered_is_judged_by_its_class() {
+    // nginx and Cloudflare answer with such; by RFC 9110 section 15 they mean the x00 of their class.
+    for (line, phase) in [
+        ("299 Taken", Phase::Delivered),
+        ("499 Client Closed Request", Phase::Failed),
+        ("399 Elsewhere", Phase::Failed),
+        ("999 Whatever", Phase::Failed),
+    ] {
+        let receiver = Receiver::start([status(line)]);
+        let delivery = deliver(settings(), &receiver.url("/"));
+        assert_eq!((delivery.phase, delivery.attempts), (phase, 1), "{line}");
+    }
+    let receiver = Receiver::start([status("520 Unknown Error"), status("599 Oops"), ok()]);
+    let delivery = deliver(settings(), &receiver.url("/"));
+    assert_eq!((delivery.phase, delivery.attempts), (Phase::Delivered, 3));
+    assert_eq!(delivery.last_error, "answered 599");
+}
+
+#[test]
 fn redirects_are_not_followed() {
     let elsewhere = Receiver::start([ok()]);
     for line in [

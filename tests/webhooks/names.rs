@@ -120,6 +120,27 @@ fn a_name_that_is_not_known_yet_is_tried_again() {
     );
 }
 
+/// A defect in our own house.
+#[derive(Debug)]
+struct Panics;
+
+impl Resolve for Panics {
+    fn resolve(&self, host: String, _port: u16) -> Resolved {
+        panic!("cannot resolve {host}: this is what the test is about");
+    }
+}
+
+#[test]
+fn a_delivery_that_panics_fails_and_takes_nothing_else_with_it() {
+    let settings = Settings {
+        resolver: Box::new(Panics),
+        ..settings()
+    };
+    let delivery = deliver(settings, "http://panics.example/");
+    assert_eq!((delivery.phase, delivery.attempts), (Phase::Failed, 1));
+    assert_eq!(delivery.last_error, "the delivery panicked");
+}
+
 #[test]
 fn the_next_address_is_tried_when_one_does_not_answer() {
     let receiver = Receiver::start([ok()]);
