@@ -1,12 +1,13 @@
-//! The byte stream under h2.
+//! The byte stream under h2, and under webhooks.
 //!
 //! Owns two things: the bridge from the futures I/O traits to tokio's, which h2 asks for, and a budget
-//! of bytes to read before the task must let others run. h2 reads for as long as reads succeed, and on
-//! a full socket they always do. It never looks at the bytes.
+//! of bytes to read before the task must let others run. h2, hyper and rustls read for as long as reads
+//! succeed and what they read is not enough, and on a full socket they always do. It never looks at the
+//! bytes.
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use smol::io::{AsyncRead, AsyncWrite};
 use tokio::io::ReadBuf;
@@ -35,34 +36,45 @@ impl<IO> Budgeted<IO> {
     }
 }
 
-impl<IO: AsyncRead + Unpin> tokio::io::AsyncRead for Budgeted<IO> {
+impl<IO: AsyncRead + Unpin> AsyncRead for Budgeted<IO> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         if this.left == 0 {
             this.left = this.budget;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        match Pin::new(&mut this.io).poll_read(cx, buffer.initialize_unfilled()) {
+        match Pin::new(&mut this.io).poll_read(cx, buffer) {
             Poll::Pending => {
                 this.left = this.budget;
                 Poll::Pending
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(bytes)) => {
-                buffer.advance(bytes);
                 this.left = this.left.saturating_sub(bytes.max(MIN_COST));
-                Poll::Ready(Ok(()))
+                Poll::Ready(Ok(bytes))
             }
         }
     }
 }
 
-impl<IO: AsyncWrite + Unpin> tokio::io::AsyncWrite for Budgeted<IO> {
+impl<IO: AsyncRead + Unpin> tokio::io::AsyncRead for Budgeted<IO> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = ready!(AsyncRead::poll_read(self, cx, buffer.initialize_unfilled()))?;
+        buffer.advance(read);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Budgeted<IO> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -75,8 +87,26 @@ impl<IO: AsyncWrite + Unpin> tokio::io::AsyncWrite for Budgeted<IO> {
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_close(cx)
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> tokio::io::AsyncWrite for Budgeted<IO> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        AsyncWrite::poll_write(self, cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        AsyncWrite::poll_flush(self, cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        AsyncWrite::poll_close(self, cx)
     }
 }
 
@@ -85,8 +115,6 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::task::{Wake, Waker};
-
-    use tokio::io::AsyncRead as _;
 
     use super::*;
 
@@ -130,7 +158,8 @@ mod tests {
         loop {
             let mut space = [0; 4096];
             let mut buffer = ReadBuf::new(&mut space);
-            match Pin::new(&mut *stream).poll_read(&mut cx, &mut buffer) {
+            let reading = Pin::new(&mut *stream);
+            match tokio::io::AsyncRead::poll_read(reading, &mut cx, &mut buffer) {
                 Poll::Ready(result) => {
                     result.unwrap();
                     assert!(!buffer.filled().is_empty());

@@ -19,9 +19,14 @@ use url::{Host, Url};
 
 use super::policy::{Policy, Refused};
 use super::roots::{Roots, RootsError};
+use crate::net::budget::Budgeted;
 
 /// How many addresses of one name are tried in one attempt.
 const MAX_ADDRESSES: usize = 4;
+
+/// How many bytes one delivery reads before others have their turn: a receiver that floods us with what is
+/// never an answer must not stop the clock.
+const READ_BUDGET: usize = 64 * 1024;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +122,7 @@ impl Dialer {
     pub async fn dial(&self, url: &Url) -> Result<Box<dyn Duplex>, DialError> {
         let host = url.host().unwrap_or(Host::Domain(""));
         let port = url.port_or_known_default().unwrap_or_default();
-        let tcp = self.connect(&host, port).await?;
+        let tcp = Budgeted::new(self.connect(&host, port).await?, READ_BUDGET);
         if url.scheme() != "https" {
             return Ok(Box::new(tcp));
         }

@@ -259,6 +259,15 @@ fn an_endless_head_is_cut_and_tried_again() {
 }
 
 #[test]
+fn endless_informational_answers_stop_neither_the_clock_nor_anybody_else() {
+    let receiver = Receiver::start([Answer::EndlessHints, ok()]);
+    let started = Instant::now();
+    let delivery = deliver(settings(), &receiver.url("/"));
+    assert_eq!((delivery.phase, delivery.attempts), (Phase::Delivered, 2));
+    assert!(started.elapsed() < DEADLINE / 2);
+}
+
+#[test]
 fn informational_answers_are_not_the_answer() {
     let hints = "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n";
     let answer = "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n";

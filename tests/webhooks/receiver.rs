@@ -44,6 +44,8 @@ pub enum Answer {
     Endless,
     /// Sends header lines without an end.
     EndlessHead,
+    /// Sends informational answers, each of them whole, without an end.
+    EndlessHints,
 }
 
 pub fn status(line: &str) -> Answer {
@@ -154,6 +156,10 @@ fn serve(socket: TcpStream, wrap: &Wrap, answers: &Mutex<Vec<Answer>>, requests:
             while written.is_ok() {
                 written = wire.write_all(chunk.as_bytes());
             }
+        }
+        Answer::EndlessHints => {
+            let hints = "HTTP/1.1 100 Continue\r\n\r\n".repeat(1000);
+            while wire.write_all(hints.as_bytes()).is_ok() {}
         }
         Answer::EndlessHead => {
             let mut written = wire.write_all(b"HTTP/1.1 200 OK\r\n");
