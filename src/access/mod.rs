@@ -20,6 +20,6 @@ pub use listen::{InvalidListen, Listen};
 pub use options::{
     Contradiction, InvalidMode, InvalidVersion, Options, Own, SocketMode, TlsOptions, TlsVersion,
 };
-pub use place::{Doubt, doubt};
+pub use place::{Doubt, doubt, doubt_link};
 pub use role::{InvalidRole, Role};
 pub use token::{InvalidTokens, Tokens};

@@ -15,8 +15,13 @@ pub enum Doubt {
     #[error("belongs to user {0}")]
     Owner(u32),
     /// Everybody may rename what lies in it.
-    #[error("is open to everybody (its mode is {0:o}, without the sticky bit)")]
+    #[error(
+        "is open to everybody (its mode is {0:o}, without the sticky bit that `chmod +t` sets)"
+    )]
     Mode(u32),
+    /// On the way is a link of this user, neither root nor us.
+    #[error("is a symbolic link that belongs to user {0}")]
+    Link(u32),
 }
 
 /// What is wrong with a directory of this owner and mode (permission bits and the three above them).
@@ -24,11 +29,22 @@ pub enum Doubt {
 /// be like that.
 #[must_use]
 pub fn doubt(owner: u32, mode: u32, own: u32) -> Option<Doubt> {
-    if owner != own && owner != 0 && owner != UNMAPPED {
+    if is_foreign(owner, own) {
         return Some(Doubt::Owner(owner));
     }
     let open = mode & 0o002 != 0 && mode & STICKY == 0;
     open.then_some(Doubt::Mode(mode))
+}
+
+/// What is wrong with a symbolic link of this owner on the way: where the sticky bit keeps others from
+/// turning a link elsewhere, its owner still may.
+#[must_use]
+pub fn doubt_link(owner: u32, own: u32) -> Option<Doubt> {
+    is_foreign(owner, own).then_some(Doubt::Link(owner))
+}
+
+fn is_foreign(owner: u32, own: u32) -> bool {
+    ![own, 0, UNMAPPED].contains(&owner)
 }
 
 #[cfg(test)]
@@ -50,5 +66,13 @@ mod tests {
         ] {
             assert_eq!(doubt(owner, mode, 1000), doubted, "{owner} {mode:o}");
         }
+    }
+
+    #[test]
+    fn a_link_is_safe_when_only_we_and_root_can_turn_it() {
+        for owner in [0, 1000, UNMAPPED] {
+            assert_eq!(doubt_link(owner, 1000), None);
+        }
+        assert_eq!(doubt_link(1001, 1000), Some(Doubt::Link(1001)));
     }
 }

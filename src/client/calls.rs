@@ -190,18 +190,27 @@ impl Calls {
     async fn establish(&self) -> Result<Established, Trouble> {
         let shown = self.identity.show().await?;
         let stream = connect::connect(&self.address).await?;
+        let tls = shown.speaks_tls(&self.address);
         let stream = shown.secure(&self.address, stream).await?;
-        let (channel, mut connection) =
-            grpc::handshake(stream, &self.authority(), &Limits::default()).await?;
-        let mut pings = connection.pings().ok_or(Trouble::Silent)?;
-        let driven = async {
-            match pin!(&mut connection).await {
-                Ok(()) => Err(Trouble::Closed),
-                Err(error) => Err(error.into()),
-            }
+        let begun = async {
+            let (channel, mut connection) =
+                grpc::handshake(stream, &self.authority(), &Limits::default()).await?;
+            let mut pings = connection.pings().ok_or(Trouble::Silent)?;
+            let driven = async {
+                match pin!(&mut connection).await {
+                    Ok(()) => Err(Trouble::Closed),
+                    Err(error) => Err(error.into()),
+                }
+            };
+            let answered = async { pings.round_trip().await.map_err(|_| Trouble::Closed) };
+            or(driven, answered).await?;
+            Ok((channel, connection, pings))
         };
-        let answered = async { pings.round_trip().await.map_err(|_| Trouble::Closed) };
-        or(driven, answered).await?;
+        let (channel, connection, pings) =
+            begun.await.map_err(|trouble: Trouble| match self.address {
+                Address::Unix(_) => trouble,
+                Address::Tcp { .. } => trouble.on_tcp(tls),
+            })?;
         Ok(Established {
             channel,
             connection,

@@ -77,6 +77,19 @@ pub enum Trouble {
     /// The peer does not speak HTTP/2 as it should.
     #[error("{0}; is it a process-wrapper that listens there?")]
     Http2(#[from] GrpcError),
+    /// Nobody on this tcp port speaks HTTP/2 in plaintext.
+    #[error(
+        "HTTP/2 is not spoken there in plaintext ({0}); is it a process-wrapper that listens there? \
+         if it asks for TLS, use --tls-ca"
+    )]
+    Plaintext(String),
+    /// The peer has shaken hands and then closed the connection: a server judges our certificate after that.
+    #[error(
+        "the connection was closed after the TLS handshake ({0}); the wrapper may ask for a certificate \
+         (--tls-cert), or not accept ours: its authority, its dates, its names; the wrapper's log says \
+         which"
+    )]
+    Unwelcome(String),
     /// The peer closed the connection without a word.
     #[error(
         "the connection was closed before anything was answered; perhaps this user may not call"
@@ -95,7 +108,12 @@ impl Trouble {
     pub(super) fn is_permanent(&self) -> bool {
         match self {
             Self::Identity(_)
-            | Self::Tls(TlsError::Protocol | TlsError::Name(_) | TlsError::ServerName(_)) => true,
+            | Self::Tls(
+                TlsError::Protocol
+                | TlsError::Plaintext
+                | TlsError::Name(_)
+                | TlsError::ServerName(_),
+            ) => true,
             // Not trusted or not understood, and not merely cut off.
             Self::Tls(TlsError::Handshake(error)) => error.kind() == io::ErrorKind::InvalidData,
             Self::Connect(ConnectError::Unix { source, .. }) => {
@@ -105,9 +123,32 @@ impl Trouble {
                 ConnectError::Busy { .. } | ConnectError::Resolve { .. } | ConnectError::Tcp { .. },
             )
             | Self::Http2(_)
+            | Self::Plaintext(_)
+            | Self::Unwelcome(_)
             | Self::Closed
             | Self::Silent
             | Self::Unavailable(_) => false,
+        }
+    }
+
+    /// What it means before the first answer on a tcp connection.
+    pub(super) fn on_tcp(self, tls: bool) -> Self {
+        let cause = match &self {
+            Self::Http2(GrpcError::Http2(error)) => error.to_string(),
+            Self::Closed => "it was closed without a word".to_owned(),
+            Self::Http2(GrpcError::Authority(_))
+            | Self::Connect(_)
+            | Self::Identity(_)
+            | Self::Tls(_)
+            | Self::Plaintext(_)
+            | Self::Unwelcome(_)
+            | Self::Silent
+            | Self::Unavailable(_) => return self,
+        };
+        if tls {
+            Self::Unwelcome(cause)
+        } else {
+            Self::Plaintext(cause)
         }
     }
 }

@@ -91,6 +91,14 @@ impl Identity {
 }
 
 impl Shown {
+    /// Whether a connection to this address is to be under TLS.
+    pub(super) const fn speaks_tls(&self, address: &Address) -> bool {
+        match address {
+            Address::Unix(_) => false,
+            Address::Tcp { .. } => self.tls.is_some(),
+        }
+    }
+
     /// Makes a connection what it has to be: TLS for tcp, if we have whom to trust.
     pub(super) async fn secure(
         &self,

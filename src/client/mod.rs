@@ -129,6 +129,15 @@ impl Client {
     /// [`Error::Refused`] with `INVALID_ARGUMENT` and others if nothing was signalled;
     /// [`Error::Unreachable`] or [`Error::Malformed`].
     pub async fn shut_down(&self, shutdown: &Shutdown) -> Result<Process, Error> {
+        self.shut_down_by(shutdown, None).await
+    }
+
+    /// The same, given up at `deadline`. Whether the process was asked is not known then.
+    pub(crate) async fn shut_down_by(
+        &self,
+        shutdown: &Shutdown,
+        deadline: Option<Instant>,
+    ) -> Result<Process, Error> {
         let request = pb::InitiateGracefulShutdownRequest {
             webhook: shutdown.webhook.clone().map(|webhook| pb::Webhook {
                 url: webhook.url,
@@ -139,7 +148,7 @@ impl Client {
             kill_after: shutdown.kill_after.map(duration),
         };
         let answer: pb::InitiateGracefulShutdownResponse =
-            self.calls.call(INITIATE, &request, None).await?;
+            self.calls.call(INITIATE, &request, deadline).await?;
         Ok(Process::try_from(answer.process)?)
     }
 

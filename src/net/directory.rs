@@ -4,9 +4,9 @@
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use crate::access::{Doubt, doubt};
+use crate::access::{Doubt, doubt, doubt_link};
 
 /// A directory in which others could put another socket in the place of ours.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,25 +29,57 @@ pub fn of(socket: &Path) -> Option<(PathBuf, u32)> {
     Some((directory.to_owned(), found.mode() & 0o777))
 }
 
-/// Looks at all directories from that of `socket` up to the root, as written and by their real names,
-/// and says which is unsafe for user `own`. Blocks on the file system: only for the start.
+/// How many symbolic links may be on the way, as with the kernel, `path_resolution(7)`.
+const MOST_LINKS: u32 = 40;
+
+/// Goes the way from the root to the directory of `socket` as the kernel does, and says which directory or
+/// symbolic link on it is unsafe for user `own`. Blocks on the file system: only for the start.
 ///
 /// # Errors
 ///
-/// Those of `realpath(3)` and `stat(2)`.
+/// Those of `lstat(2)` and `readlink(2)`, and `ELOOP`.
 pub fn replaceable(socket: &Path, own: u32) -> io::Result<Option<Replaceable>> {
     let parent = socket.parent().filter(|path| !path.as_os_str().is_empty());
     let written = std::path::absolute(parent.unwrap_or(Path::new(".")))?;
-    let real = written.canonicalize()?;
-    // As written too: where a link lies decides who may turn it elsewhere.
-    for directory in real.ancestors().chain(written.ancestors()) {
-        let found = directory.metadata()?;
-        if let Some(why) = doubt(found.uid(), found.mode() & 0o7777, own) {
-            let directory = directory.to_owned();
+    let mut here = PathBuf::new();
+    let mut ahead = reversed(&written);
+    let mut links = 0;
+    while let Some(step) = ahead.pop() {
+        let there = match step.as_os_str() {
+            // What is here is no link, so that its parent is the one that is written.
+            name if name == ".." => {
+                here.pop();
+                continue;
+            }
+            name => here.join(name),
+        };
+        let found = there.symlink_metadata()?;
+        let doubted = if found.is_symlink() {
+            links += 1;
+            if links > MOST_LINKS {
+                return Err(rustix::io::Errno::LOOP.into());
+            }
+            ahead.extend(reversed(&there.read_link()?));
+            doubt_link(found.uid(), own)
+        } else {
+            here.clone_from(&there);
+            doubt(found.uid(), found.mode() & 0o7777, own)
+        };
+        if let Some(why) = doubted {
+            let directory = there;
             return Ok(Some(Replaceable { directory, why }));
         }
     }
     Ok(None)
+}
+
+/// The steps of a path, the last one first. The root is a step: joined to anything it leads back to the start.
+fn reversed(path: &Path) -> Vec<PathBuf> {
+    let steps = path.components().rev();
+    steps
+        .filter(|step| *step != Component::CurDir)
+        .map(|step| PathBuf::from(step.as_os_str()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -99,6 +131,26 @@ mod tests {
         std::os::unix::fs::symlink("../safe", open.join("link")).unwrap();
         let found = replaceable(&open.join("link/s"), own).unwrap().unwrap();
         assert!(found.directory.ends_with("open"), "{found}");
+        // By way of another link.
+        let first = folder.path().join("first");
+        std::os::unix::fs::symlink("safe/../open/link", &first).unwrap();
+        let found = replaceable(&first.join("s"), own).unwrap().unwrap();
+        assert!(found.directory.ends_with("open"), "{found}");
+        let round = folder.path().join("round");
+        std::os::unix::fs::symlink("round", &round).unwrap();
+        assert!(replaceable(&round.join("s"), own).is_err());
         assert!(replaceable(&folder.path().join("missing/s"), own).is_err());
+    }
+
+    #[test]
+    fn links_that_stay_where_it_is_safe_are_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = rustix::process::geteuid().as_raw();
+        let safe = folder.path().join("safe");
+        std::fs::create_dir(&safe).unwrap();
+        std::os::unix::fs::symlink(&safe, folder.path().join("absolute")).unwrap();
+        std::os::unix::fs::symlink("./../absolute/../safe", safe.join("relative")).unwrap();
+        let socket = safe.join("relative/relative/s");
+        assert_eq!(replaceable(&socket, own).unwrap(), None);
     }
 }

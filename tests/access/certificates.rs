@@ -46,6 +46,11 @@ impl Authority {
     }
 
     pub(crate) fn sign_into(&self, folder: &Path, file: &str, names: &[&str]) -> Pair {
+        self.sign_until(folder, file, names, 2100)
+    }
+
+    /// The same, good until the first day of a year.
+    pub(crate) fn sign_until(&self, folder: &Path, file: &str, names: &[&str], year: i32) -> Pair {
         let (uris, others): (Vec<&str>, Vec<&str>) =
             names.iter().copied().partition(|name| name.contains(':'));
         let others: Vec<String> = others.into_iter().map(str::to_owned).collect();
@@ -54,6 +59,7 @@ impl Authority {
             let uri = SanType::URI(uri.try_into().unwrap());
             params.subject_alt_names.push(uri);
         }
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let pair = Pair {

@@ -61,10 +61,16 @@ fn a_drain_is_asked_for_over_mutual_tls_with_a_token() {
     let (code, said) = with("status", &[&trust, &show]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("a token is needed"), "{said}");
+    assert!(said.contains("--token-file"), "{said}");
     let (code, said) = with("status", &[&trust, &["--token-file", &token]]);
     assert_eq!(code, Some(4), "{said}");
+    assert!(
+        said.contains("after the TLS handshake") && said.contains("--tls-cert"),
+        "{said}"
+    );
     let (code, said) = with("status", &[&trust[..2], &["--token-file", &token]]);
     assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("--tls-ca"), "{said}");
     let stranger = text(&Authority::new().path());
     let (code, _) = with("status", &[&trust[..2], &["--tls-ca", &stranger]]);
     assert_eq!(code, Some(2), "the stranger's folder is gone");
@@ -101,6 +107,25 @@ fn a_client_reads_its_token_again_for_each_connection() {
         std::fs::write(&ours, text).unwrap();
         assert_eq!(refused(), code, "{text}");
     }
+}
+
+#[test]
+fn tls_towards_a_plaintext_port_is_named_and_not_tried_again() {
+    let authority = Authority::new();
+    let ca = authority.path();
+    let (_wrapper, address) = start(&[]);
+    let began = std::time::Instant::now();
+    let (code, said) = run(&[
+        "status",
+        "--connect-timeout=1h",
+        "--address",
+        &address,
+        "--tls-ca",
+        ca.to_str().unwrap(),
+    ]);
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("does not speak TLS"), "{said}");
+    assert!(began.elapsed() < crate::support::DEADLINE);
 }
 
 #[test]

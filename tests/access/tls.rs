@@ -71,14 +71,21 @@ fn a_caller_needs_a_certificate_of_the_right_authority_and_name() {
         (&["drain.example"][..], true),
         (&["other.example", "DRAIN.example"], true),
         (&["spiffe://example/drain"], true),
+        // Two URIs that differ in case are two identities.
+        (&["spiffe://example/DRAIN"], false),
         (&["other.example"], false),
         (&["*.example"], false),
+        (&["192.0.2.1"], false),
         (&["drain.example.org"], false),
         (&[], false),
     ] {
         assert_eq!(is_let_in(&client(names), &address), let_in, "{names:?}");
     }
     assert!(!is_let_in(&authority.client(None), &address));
+    let folder = authority.folder.path();
+    let expired = authority.sign_until(folder, "expired", &["drain.example"], 2020);
+    assert!(!is_let_in(&authority.client(Some(&expired)), &address));
+    wrapper.stderr.wait_for("certificate expired");
     let stranger = Authority::new();
     let theirs = stranger.sign("client", &["drain.example"]);
     assert!(!is_let_in(&authority.client(Some(&theirs)), &address));
@@ -86,8 +93,9 @@ fn a_caller_needs_a_certificate_of_the_right_authority_and_name() {
     let ours = authority.sign("client", &["drain.example"]);
     assert!(!is_let_in(&stranger.client(Some(&ours)), &address));
     assert_eq!(probe(&address, INITIATE, Outcome::Closed), Outcome::Closed);
-    let line = wrapper.stderr.wait_for("none of --allow-san");
-    assert!(line.contains("certificate of other.example"), "{line}");
+    wrapper.stderr.wait_for("no DNS name and no URI");
+    let line = wrapper.stderr.wait_for("certificate of other.example");
+    assert!(line.contains("is none of --allow-san"), "{line}");
     wrapper.stderr.wait_for("peer=\"tcp 127.0.0.1:");
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 use crate::support::binary;
-use crate::user::{JOB, is_root};
+use crate::user::{JOB, as_user, is_root};
 
 /// Runs `run` with these options around a command that would leave a mark.
 fn run(options: &[&str], mark: &str) -> Output {
@@ -144,6 +144,28 @@ fn a_socket_that_others_could_replace_is_refused_unless_it_is_accepted() {
         std::os::unix::fs::chown(&open, Some(JOB.0), None).unwrap();
         assert_refused(&[&listen], "belongs to user 4711");
     }
+}
+
+#[test]
+fn a_socket_behind_a_link_that_others_could_turn_is_refused() {
+    if !is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for (name, mode) in [("safe", 0o755), ("sticky", 0o1777)] {
+        std::fs::create_dir(at(name)).unwrap();
+        std::fs::set_permissions(at(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), mode).unwrap();
+    let link = at("sticky/link");
+    let listen = format!("--listen=unix:{}/s", link.display());
+    as_user(JOB, || std::os::unix::fs::symlink(at("safe"), &link)).unwrap();
+    assert_refused(&[&listen], "a symbolic link that belongs to user 4711");
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(at("safe"), &link).unwrap();
+    assert_accepted(&[&listen], "listening");
 }
 
 #[cfg(not(feature = "tls"))]

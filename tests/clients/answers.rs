@@ -224,3 +224,29 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
         call(&["status", "--address", &wrapper.address()]).code == 0
     });
 }
+
+#[test]
+fn where_nobody_reads_what_went_wrong_the_exit_code_still_tells() {
+    let wrapper = start_ready(&[], SUCCEEDS);
+    let address = wrapper.address();
+    for (arguments, code) in [
+        // The answer cannot be written, and that this is so cannot be either.
+        (&["status", "--address", &address][..], 1),
+        (&["status", "--output=xml"], 2),
+        (&["run", "--listen=tcp://0.0.0.0:0", "--", "true"], 2),
+        (&["run", "--exit-when-gone=always", "--", "/no/such"], 127),
+        (
+            &["status", "--address=unix:/no/such", "--connect-timeout=1ms"],
+            4,
+        ),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let status = client(arguments)
+            .stdout(writer.try_clone().unwrap())
+            .stderr(writer)
+            .status()
+            .unwrap();
+        assert_eq!(status.code(), Some(code), "{arguments:?}");
+    }
+}

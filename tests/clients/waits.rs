@@ -187,6 +187,14 @@ fn a_listener_that_never_answers_is_given_up() {
         &["status", "--connect-timeout=300ms"][..],
         &["wait", "--connect-timeout=300ms"],
         &["probe", "--timeout=300ms"],
+        // The time to wait is that of the whole command.
+        &["wait", "--timeout=300ms", "--connect-timeout=1h"],
+        &[
+            "shutdown",
+            "--wait",
+            "--timeout=300ms",
+            "--connect-timeout=1h",
+        ],
     ] {
         let said = call(&[arguments, &["--address", &address]].concat());
         assert_eq!(said.code, 4, "{said:?}");

@@ -6,10 +6,16 @@ use rustix::io::Errno;
 
 use super::words;
 use crate::client::{Address, Error, Trouble};
+use crate::grpc::Code;
 use crate::net::connect::ConnectError;
 
 /// One sentence for a person who has called the wrapper at this address.
 pub(super) fn explain(address: &Address, error: &Error) -> String {
+    if let Error::Refused(status) = error
+        && status.code == Code::Unauthenticated
+    {
+        return format!("{error}; show one with --token-file");
+    }
     let Error::Unreachable {
         trouble,
         attempts,
@@ -55,6 +61,8 @@ fn nothing_listens(trouble: &Trouble) -> bool {
         | Trouble::Identity(_)
         | Trouble::Tls(_)
         | Trouble::Http2(_)
+        | Trouble::Plaintext(_)
+        | Trouble::Unwelcome(_)
         | Trouble::Closed
         | Trouble::Silent
         | Trouble::Unavailable(_) => false,

@@ -32,7 +32,7 @@ pub(in crate::cli) fn shutdown(options: &Shutdown) -> u8 {
         |n, client, live, deadline| {
             let request = request.clone();
             async move {
-                let mut result = client.shut_down(&request).await;
+                let mut result = client.shut_down_by(&request, deadline).await;
                 if let Ok(process) = &result {
                     live.saw(n, process);
                 }

@@ -75,7 +75,13 @@ impl ClientTls {
         let server = ServerName::try_from(name.to_owned())
             .map_err(|_| TlsError::ServerName(name.to_owned()))?;
         let connector = TlsConnector::from(Arc::clone(&self.config));
-        let stream = connector.connect(server, stream).await?;
+        let stream = connector.connect(server, stream).await.map_err(|error| {
+            let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+            match cause {
+                Some(rustls::Error::InvalidMessage(_)) => TlsError::Plaintext,
+                Some(_) | None => error.into(),
+            }
+        })?;
         if stream.get_ref().1.alpn_protocol() != Some(H2) {
             return Err(TlsError::Protocol);
         }

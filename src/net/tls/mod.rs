@@ -32,8 +32,11 @@ pub enum TlsError {
     /// HTTP/2 was not agreed on (ALPN, RFC 7301), which gRPC asks for.
     #[error("the TLS handshake did not choose HTTP/2 (ALPN h2)")]
     Protocol,
+    /// What the server answered is no TLS.
+    #[error("the server does not speak TLS on this port; leave out --tls-ca, or use another port")]
+    Plaintext,
     /// The certificate is valid, and names nobody who was allowed.
-    #[error("the certificate of {} is none of --allow-san", Names(.0))]
+    #[error("{} none of --allow-san", Names(.0))]
     Name(Vec<String>),
     /// Not a name that a certificate could hold.
     #[error("{0:?} is no name of a server; use --server-name")]
@@ -45,8 +48,8 @@ struct Names<'a>(&'a [String]);
 impl std::fmt::Display for Names<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
-            [] => f.write_str("nobody"),
-            names => f.write_str(&names.join(",")),
+            [] => f.write_str("the certificate holds no DNS name and no URI, hence"),
+            names => write!(f, "the certificate of {} is", names.join(",")),
         }
     }
 }

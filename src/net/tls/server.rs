@@ -73,10 +73,12 @@ impl ServerTls {
         Ok((Stream::Tls(Box::new(TlsStream::Server(stream))), names))
     }
 
+    /// A DNS name is the same in either case (RFC 4343), but of two URIs that differ in case one may be
+    /// somebody else (RFC 3986, section 6.2.2.1). Only a URI holds a colon.
     fn is_allowed(&self, name: &str) -> bool {
-        self.allowed
-            .iter()
-            .any(|allowed| allowed.eq_ignore_ascii_case(name))
+        self.allowed.iter().any(|allowed| {
+            allowed == name || (!name.contains(':') && allowed.eq_ignore_ascii_case(name))
+        })
     }
 }
 
