@@ -74,7 +74,13 @@ fn with_few_processes_it_starts_or_says_so_and_leaves_nothing() {
     let mode = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(folder.path(), mode).unwrap();
     let wrapper = folder.path().join("process-wrapper");
-    std::fs::copy(binary(), &wrapper).unwrap();
+    // By another process: a child that another test starts meanwhile would hold our copy open for writing,
+    // and such a file cannot be executed.
+    let copied = std::process::Command::new("cp")
+        .arg(binary())
+        .arg(&wrapper)
+        .status();
+    assert!(copied.unwrap().success());
     let came_up: Vec<bool> = (0..10)
         .map(|limit| {
             // A user of its own: the kernel counts all processes and threads of one.
