@@ -37,6 +37,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("grpc::metadata", 0),
     ("grpc::status", 0),
     ("grpc::timeout", 0),
+    ("webhook::blocks", 0),
     ("webhook::body", 0),
     ("webhook::delivery", 0),
     ("webhook::file", 0),

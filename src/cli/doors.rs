@@ -32,10 +32,18 @@ pub(super) enum DoorError {
     Unusable(#[from] Unusable),
     #[error("--socket-group {name:?} is not in {GROUP_FILE}{why}; write its number")]
     Group { name: String, why: String },
-    #[error("{listen} is refused: {why}; or accept it with --insecure")]
-    Exposed { listen: Listen, why: Lack },
-    #[error("{listen} is refused: {why}; use another one, or accept it with --insecure")]
-    Directory { listen: Listen, why: Replaceable },
+    #[error("{listen} is refused: {why}; or accept it {how}")]
+    Exposed {
+        listen: Listen,
+        why: Lack,
+        how: &'static str,
+    },
+    #[error("{listen} is refused: {why}; use another one, or accept it {how}")]
+    Directory {
+        listen: Listen,
+        why: Replaceable,
+        how: &'static str,
+    },
 }
 
 impl DoorError {
@@ -55,10 +63,12 @@ impl DoorError {
 /// A listener and what is asked of those who come to it.
 pub(super) type Guarded = (Listener, Rc<Door<MonotonicClock>>);
 
-/// Listens on all of them. Where `options` say `insecure`, what others could reach is a warning.
+/// Listens on all of them. Where `options` say `insecure`, what others could reach is a warning; `how` is
+/// what the command line calls that.
 pub(super) async fn open(
     listens: &[Listen],
     options: &Options,
+    how: &'static str,
     executor: &LocalExecutor<'static>,
 ) -> Result<Vec<Guarded>, DoorError> {
     let own = Own {
@@ -80,12 +90,12 @@ pub(super) async fn open(
     let mut guarded = Vec::new();
     let mut warned = false;
     for listen in listens {
-        check_place(listen, options, own)?;
+        check_place(listen, options, own, how)?;
         // Before it is bound, if the address says it all; a name says it once it has been resolved.
-        judge(listen, &listen.address, options)?;
+        judge(listen, &listen.address, options, how)?;
         for listener in listen::bind(&listen.address, &socket_options).await? {
             let address = listener.local_address();
-            let judged = judge(listen, &address, options)?;
+            let judged = judge(listen, &address, options, how)?;
             tracing::info!(role = %listen.role, %address, "listening");
             warn(&address, judged, &mut warned);
             let rules = Rules {
@@ -116,7 +126,12 @@ fn number_of(group: &Group) -> Result<u32, DoorError> {
 }
 
 /// Refuses a socket file that others could replace by their own.
-fn check_place(listen: &Listen, options: &Options, own: Own) -> Result<(), DoorError> {
+fn check_place(
+    listen: &Listen,
+    options: &Options,
+    own: Own,
+    how: &'static str,
+) -> Result<(), DoorError> {
     let Address::Unix(path) = &listen.address else {
         return Ok(());
     };
@@ -132,13 +147,18 @@ fn check_place(listen: &Listen, options: &Options, own: Own) -> Result<(), DoorE
         }
         Ok(Some(why)) => {
             let listen = listen.clone();
-            Err(DoorError::Directory { listen, why })
+            Err(DoorError::Directory { listen, why, how })
         }
     }
 }
 
 /// Refuses a port that strangers could call on, unless that was accepted.
-fn judge(listen: &Listen, address: &Address, options: &Options) -> Result<Exposure, DoorError> {
+fn judge(
+    listen: &Listen,
+    address: &Address,
+    options: &Options,
+    how: &'static str,
+) -> Result<Exposure, DoorError> {
     let protection = Protection {
         tls: options.needs_tls(listen),
         client_certificates: options.tls.client_ca.is_some(),
@@ -159,6 +179,7 @@ fn judge(listen: &Listen, address: &Address, options: &Options) -> Result<Exposu
         Exposure::Beyond(why) if !options.insecure => Err(DoorError::Exposed {
             listen: listen.clone(),
             why,
+            how,
         }),
         Exposure::Guarded | Exposure::EveryLocalUser | Exposure::Beyond(_) => Ok(judged),
     }
@@ -172,7 +193,7 @@ fn warn(address: &Address, judged: Exposure, warned: &mut bool) {
             if !std::mem::replace(warned, true) {
                 tracing::warn!(
                     %address,
-                    "every user of this machine can call here; use --token-file, or a unix socket"
+                    "every user of this machine can call here; use a unix socket, or `run` with --token-file"
                 );
             }
         }

@@ -218,5 +218,5 @@ async fn bind(
     } else {
         &options.listen[..]
     };
-    Ok(doors::open(listens, &options.access, executor).await?)
+    Ok(doors::open(listens, &options.access, options.accept_insecure, executor).await?)
 }

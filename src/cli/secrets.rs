@@ -42,7 +42,7 @@ pub(super) fn tls(
 }
 
 /// Says so if everybody may read what should be secret.
-fn warn_if_open(file: &Path) {
+pub(super) fn warn_if_open(file: &Path) {
     if is_open_to_all(file) {
         tracing::warn!(
             file = %file.display(),

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cli::options::WebhookOptions;
+use crate::cli::secrets::warn_if_open;
 use crate::webhook::policy::Policy;
 use crate::webhook::request::InvalidWebhook;
 use crate::webhook::roots::{Roots, RootsError};
@@ -45,12 +46,16 @@ pub(super) fn open(options: &WebhookOptions) -> Result<Webhooks, WebhookError> {
         .collect::<Result<Vec<_>, _>>()?;
     for path in &options.files {
         let text = text("--webhook-file", path)?;
+        warn_if_open(path);
         let webhooks = file::parse(&text);
         initial.extend(webhooks.map_err(|why| WebhookError::File(path.clone(), why))?);
     }
     let secrets = match &options.secret_file {
-        Some(path) => Secrets::parse(&text("--webhook-secret-file", path)?)
-            .map_err(|why| WebhookError::Secret(path.clone(), why))?,
+        Some(path) => {
+            let text = text("--webhook-secret-file", path)?;
+            warn_if_open(path);
+            Secrets::parse(&text).map_err(|why| WebhookError::Secret(path.clone(), why))?
+        }
         None => Secrets::default(),
     };
     let roots = match &options.ca_file {

@@ -1,8 +1,9 @@
 //! The file of `--webhook-file`.
 //!
-//! Owns its format: a line `[METHOD] URL`, then lines `Name: value`, then an empty line before the next one;
-//! `#` begins a comment line. It never opens the file, and its errors name lines without showing them.
+//! Owns what is accepted in it; how it is written is in `blocks`. It never opens the file, and its errors
+//! name lines without showing them.
 
+use super::blocks::{self, Block, NoHeader};
 use super::method::Method;
 use super::request::{InvalidWebhook, Webhook};
 
@@ -12,9 +13,9 @@ pub enum InvalidFile {
     /// There is not one webhook in it.
     #[error("there is no webhook in it; write a line [METHOD] URL, then lines Name: value")]
     Empty,
-    /// This line, counted from 1, has no colon.
-    #[error("line {0} is no header; write Name: value")]
-    NoHeader(usize),
+    /// A line is neither.
+    #[error(transparent)]
+    NoHeader(#[from] NoHeader),
     /// The webhook that begins in this line, counted from 1, is wrong.
     #[error("the webhook in line {0}: {1}")]
     Webhook(usize, InvalidWebhook),
@@ -25,33 +26,20 @@ pub enum InvalidFile {
 /// # Errors
 /// [`InvalidFile`] names the first line that is wrong.
 pub fn parse(text: &str) -> Result<Vec<Webhook>, InvalidFile> {
-    let mut webhooks = Vec::new();
-    let mut lines = text
-        .lines()
-        .enumerate()
-        .map(|(index, line)| (index + 1, line.trim()))
-        .filter(|(_, line)| !line.starts_with('#'));
-    while let Some((number, first)) = lines.find(|(_, line)| !line.is_empty()) {
-        let mut headers = Vec::new();
-        for (number, line) in lines.by_ref().take_while(|(_, line)| !line.is_empty()) {
-            let (name, value) = line.split_once(':').ok_or(InvalidFile::NoHeader(number))?;
-            headers.push((name.trim_end(), value.trim_start()));
-        }
-        let webhook = webhook(first, headers).map_err(|why| InvalidFile::Webhook(number, why))?;
-        webhooks.push(webhook);
-    }
-    if webhooks.is_empty() {
+    let blocks = blocks::parse(text)?;
+    if blocks.is_empty() {
         return Err(InvalidFile::Empty);
     }
-    Ok(webhooks)
+    blocks
+        .iter()
+        .map(|block| webhook(block).map_err(|why| InvalidFile::Webhook(block.line, why)))
+        .collect()
 }
 
-fn webhook(first: &str, headers: Vec<(&str, &str)>) -> Result<Webhook, InvalidWebhook> {
-    let (method, url) = match first.split_once(char::is_whitespace) {
-        Some((method, url)) => (method.parse()?, url.trim_start()),
-        None => (Method::default(), first),
-    };
-    Webhook::new(url, method, headers)
+fn webhook(block: &Block<'_>) -> Result<Webhook, InvalidWebhook> {
+    let method = block.method.map_or(Ok(Method::default()), str::parse)?;
+    let headers = block.headers.iter().map(|(_, name, value)| (*name, *value));
+    Webhook::new(block.url, method, headers)
 }
 
 #[cfg(test)]
@@ -84,7 +72,7 @@ mod tests {
         assert_eq!(parse("# nothing\n\n"), Err(InvalidFile::Empty));
         assert_eq!(
             parse("https://a.example/\ns3cret\n"),
-            Err(InvalidFile::NoHeader(2))
+            Err(InvalidFile::NoHeader(NoHeader(2)))
         );
         let error = parse("\nhttps://a.example/\nhost: s3cret\n").unwrap_err();
         assert!(matches!(

@@ -4,6 +4,7 @@
 //! whether the wrapper stays for it: `lifecycle` does. Without the feature `webhooks` nothing of it is built
 //! but the names that others speak of.
 
+pub mod blocks;
 pub mod delivery;
 pub mod gone;
 pub mod method;

@@ -93,6 +93,26 @@ fn what_it_does_not_take_is_exit_code_2_with_advice_and_starts_nothing() {
     assert!(!mark.exists(), "a process was started");
 }
 
+/// `--insecure` is an option of `run`.
+#[test]
+fn strict_refuses_a_socket_that_others_could_replace_in_words_of_this_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = folder.path().join("open");
+    std::fs::create_dir(&open).unwrap();
+    std::fs::set_permissions(&open, PermissionsExt::from_mode(0o777)).unwrap();
+    let output = Command::new(support::binary())
+        .args(["wrapper", "--strict", "--grpc-listen"])
+        .arg(format!("unix://{}/s", open.display()))
+        .args(["--runner-path", "true"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("without --strict"), "{stderr}");
+    assert!(!stderr.contains("--insecure"), "{stderr}");
+}
+
 #[test]
 fn a_runner_that_is_not_there_is_127() {
     let mut wrapper = support::setup_with(|command, folder| {

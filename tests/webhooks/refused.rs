@@ -93,6 +93,39 @@ fn with_rules_only_what_they_allow_is_taken() {
 }
 
 #[test]
+fn secrets_that_everybody_can_read_are_warned_of_once_each() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str, mode: u32| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    for (mode, warnings) in [(0o644, 2), (0o640, 0)] {
+        let webhooks = write("webhooks", "http://h.example/s3cret\n", mode);
+        let secret = write("secret", &format!("whsec_{}", "s3cr".repeat(8)), mode);
+        let output = Command::new(binary())
+            .arg("run")
+            .arg(format!("--listen=unix:{}/s", folder.path().display()))
+            .args(["--webhook-file", &webhooks])
+            .args(["--webhook-secret-file", &secret])
+            .args(["--", "/nonexistent"])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(127), "{text}");
+        assert_eq!(
+            text.matches("can read this secret").count(),
+            warnings,
+            "{text}"
+        );
+        assert!(!text.contains("s3cr"), "{text}");
+    }
+}
+
+#[test]
 fn bad_options_start_nothing_and_repeat_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {

@@ -1,48 +1,42 @@
 //! The file of `shutdown --webhook-file`.
 //!
-//! Owns its format: a line `[METHOD] URL`, then lines `Name: value`; empty lines and lines that begin with
-//! `#` are passed over. What the words mean is the wrapper's to judge. Errors name lines without showing
-//! them: they may hold secrets.
+//! Owns that it holds one webhook; it is written as that of `run`, which `blocks` reads. What the words
+//! mean is the wrapper's to judge. Errors name lines without showing them: they may hold secrets.
 
 use crate::client::Webhook;
+use crate::webhook::blocks::{self, NoHeader};
 
 /// Why a file describes no webhook.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum InvalidFile {
     #[error("there is no webhook in it; write a line [METHOD] URL, then lines Name: value")]
     Empty,
-    #[error("line {0} is no header; write Name: value (a request takes one webhook only)")]
-    NoHeader(usize),
+    #[error(transparent)]
+    NoHeader(#[from] NoHeader),
+    #[error(
+        "another webhook begins in line {0}, after an empty line; a request takes one webhook only"
+    )]
+    Another(usize),
     #[error("line {0} has a header that was there before; a request takes each name once")]
     Repeated(usize),
 }
 
 /// Reads the one webhook of a file.
 pub(super) fn parse(text: &str) -> Result<Webhook, InvalidFile> {
-    let mut lines = text
-        .lines()
-        .enumerate()
-        .map(|(index, line)| (index + 1, line.trim()))
-        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-    let (_, first) = lines.next().ok_or(InvalidFile::Empty)?;
-    let (method, url) = match first.split_once(char::is_whitespace) {
-        Some((method, url)) => (method.to_owned(), url.trim_start()),
-        None => (String::new(), first),
-    };
+    let mut blocks = blocks::parse(text)?.into_iter();
+    let block = blocks.next().ok_or(InvalidFile::Empty)?;
+    if let Some(another) = blocks.next() {
+        return Err(InvalidFile::Another(another.line));
+    }
     let mut webhook = Webhook {
-        url: url.to_owned(),
-        method,
+        url: block.url.to_owned(),
+        method: block.method.unwrap_or_default().to_owned(),
         ..Webhook::default()
     };
-    for (number, line) in lines {
-        let (name, value) = line.split_once(':').ok_or(InvalidFile::NoHeader(number))?;
-        let (name, value) = (name.trim_end().to_owned(), value.trim_start().to_owned());
-        // A URL is no header name: somebody meant two webhooks.
-        if value.starts_with("//") {
-            return Err(InvalidFile::NoHeader(number));
-        }
-        if webhook.headers.insert(name, value).is_some() {
-            return Err(InvalidFile::Repeated(number));
+    for (line, name, value) in block.headers {
+        let before = webhook.headers.insert(name.to_owned(), value.to_owned());
+        if before.is_some() {
+            return Err(InvalidFile::Repeated(line));
         }
     }
     Ok(webhook)
@@ -70,8 +64,10 @@ mod tests {
     fn errors_name_the_line_and_show_nothing_of_it() {
         assert_eq!(parse("# nothing\n"), Err(InvalidFile::Empty));
         for (text, expected) in [
-            ("https://a/\ns3cret", InvalidFile::NoHeader(2)),
-            ("https://a/\n\nhttps://b/s3cret", InvalidFile::NoHeader(3)),
+            ("https://a/\ns3cret", NoHeader(2).into()),
+            ("https://a/\nhttps://b/s3cret", NoHeader(2).into()),
+            ("https://a/\n\nhttps://b/s3cret", InvalidFile::Another(3)),
+            ("https://a/\n\nx-s3cret: 1", InvalidFile::Another(3)),
             ("https://a/\nx: 1\nx: s3cret", InvalidFile::Repeated(3)),
         ] {
             let error = parse(text).unwrap_err();

@@ -106,12 +106,12 @@ pub(super) fn parse(split: Split) -> Result<Command, Refusal> {
         Some(Subcommand::Wait(wait)) => Command::Wait(wait.validate()?),
         Some(Subcommand::Probe(probe)) => Command::Probe(probe.validate()?),
         None => {
-            let text = "a command is missing: run, status, shutdown, wait or probe";
+            let text = "a command is missing: run, wrapper, status, shutdown, wait or probe";
             return Err(Refusal::Usage(text.to_owned()));
         }
     };
     if split.command.is_some() {
-        let text = "only `run` takes a command behind `--`";
+        let text = "only `run` and `wrapper` take something behind `--`";
         return Err(Refusal::Usage(text.to_owned()));
     }
     Ok(command)

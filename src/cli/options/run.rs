@@ -257,6 +257,7 @@ impl Arguments {
             log_level: self.log_level,
             program,
             warnings: Vec::new(),
+            accept_insecure: "with --insecure",
         }
     }
 }
@@ -281,6 +282,8 @@ pub(in crate::cli) struct Run {
     pub(in crate::cli) program: Program,
     /// What the user should know before anything is served.
     pub(in crate::cli) warnings: Vec<String>,
+    /// How this command is told to serve where others could call, in words that end a refusal.
+    pub(in crate::cli) accept_insecure: &'static str,
 }
 
 /// What is said about webhooks.

@@ -143,6 +143,7 @@ impl Arguments {
         run.listen = vec![Listen::control(address)];
         // GitLab's listens anywhere; so a warning is all there is, unless more was asked for.
         run.access.insecure = !self.strict;
+        run.accept_insecure = "without --strict";
         run.lifecycle.kill_after = self.process_termination_timeout.map(|span| span.0);
         run.lifecycle.rewrites = self.rewrite_signal.into_iter().collect();
         run.log_format = self.log_format;
