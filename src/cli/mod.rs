@@ -74,7 +74,8 @@ fn parse(
 
 /// Says what is wrong with the command line.
 fn usage(text: &str) -> u8 {
-    complain(&format!("{}; see process-wrapper --help", text.trim_end()));
+    let text = text.trim_end().trim_end_matches('.');
+    complain(&format!("{text}; see process-wrapper --help"));
     USAGE
 }
 

@@ -84,6 +84,10 @@ pub(super) struct Arguments {
 
 impl Arguments {
     pub(super) fn validate(self) -> Result<Probe, Refusal> {
+        if self.timeout.0.is_zero() {
+            let text = "--timeout must be longer than 0; write for example 1s";
+            return Err(Refusal::Usage(text.to_owned()));
+        }
         Ok(Probe {
             target: Target::new(
                 self.address,

@@ -146,10 +146,10 @@ impl Arguments {
                     token: self.token_file,
                 },
             )?,
-            waiting: self.wait.then_some(Waiting {
-                timeout: self.timeout.map(|span| span.0),
-                propagate_exit: self.propagate_exit,
-            }),
+            waiting: self
+                .wait
+                .then(|| Waiting::new(self.timeout, self.propagate_exit))
+                .transpose()?,
             force_after: self.force_after.map(|span| span.0),
             kill_after: self.kill_after.map(|span| span.0),
             webhook,

@@ -104,3 +104,17 @@ pub(in crate::cli) struct Waiting {
     /// Whether to leave with the process's own exit code.
     pub(in crate::cli) propagate_exit: bool,
 }
+
+impl Waiting {
+    pub(super) fn new(timeout: Option<Span>, propagate_exit: bool) -> Result<Self, Refusal> {
+        // No time would be no time to connect either, and the answer that nobody is there.
+        if timeout.is_some_and(|timeout| timeout.0.is_zero()) {
+            let text = "--timeout must be longer than 0; `status` tells how it stands now";
+            return Err(Refusal::Usage(text.to_owned()));
+        }
+        Ok(Self {
+            timeout: timeout.map(|span| span.0),
+            propagate_exit,
+        })
+    }
+}

@@ -107,10 +107,7 @@ impl Arguments {
                 },
             )?,
             until: self.until.0,
-            waiting: Waiting {
-                timeout: self.timeout.map(|span| span.0),
-                propagate_exit: self.propagate_exit,
-            },
+            waiting: Waiting::new(self.timeout, self.propagate_exit)?,
         })
     }
 }
