@@ -17,6 +17,12 @@ const NAMES: [&str; 31] = [
     "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 ];
 
+/// What the wrapper forwards, by number: HUP, INT, QUIT, USR1, USR2, TERM, CONT, TSTP, TTIN, TTOU, WINCH. Left out
+/// are those that a program raises against itself or by its own doing (ABRT, ALRM, BUS, CHLD, FPE, ILL, IO,
+/// PIPE, PROF, SEGV, SYS, TRAP, URG, VTALRM, XCPU, XFSZ), those that cannot be caught (KILL, STOP), and those
+/// that async-signal does not know (PWR, STKFLT and the real-time signals).
+const FORWARDED: [u8; 11] = [1, 2, 3, 10, 12, 15, 18, 20, 21, 22, 28];
+
 impl Signal {
     /// Hangup; by custom: read the configuration again.
     pub const HUP: Self = Self(1);
@@ -54,6 +60,16 @@ impl Signal {
     /// All standard signals, in the order of their numbers.
     pub fn all() -> impl Iterator<Item = Self> {
         (1..=31).map(Self)
+    }
+
+    /// Those that the wrapper takes in order to forward them.
+    pub fn forwarded() -> impl Iterator<Item = Self> {
+        FORWARDED.into_iter().map(Self)
+    }
+
+    /// Whether the wrapper takes it in order to forward it.
+    pub fn is_forwarded(self) -> bool {
+        FORWARDED.contains(&self.0)
     }
 
     /// Whether whoever sends it to the wrapper wants the wrapper to leave: TERM, INT and QUIT.

@@ -12,6 +12,8 @@
 
 #[path = "edge_cases/exits.rs"]
 mod exits;
+#[path = "edge_cases/forwarding.rs"]
+mod forwarding;
 #[path = "edge_cases/orphans.rs"]
 mod orphans;
 #[path = "edge_cases/recycled.rs"]
@@ -27,25 +29,8 @@ mod support;
 mod wrapper_death;
 
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Runs a test this many times, several at once; the number of the run is the argument.
-fn sweep(runs: usize, test: impl Fn(usize) + Sync) {
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                loop {
-                    let run = next.fetch_add(1, Ordering::Relaxed);
-                    if run >= runs {
-                        break;
-                    }
-                    test(run);
-                }
-            });
-        }
-    });
-}
+use support::sweep;
 
 /// Starts the wrapper through a program that prepares its world and executes it.
 fn launched_by(launcher: &[&str]) -> impl FnOnce(&mut Command) {

@@ -27,9 +27,17 @@ pub enum InvalidRewrite {
     /// One side is no signal.
     #[error(transparent)]
     Signal(#[from] UnknownSignal),
-    /// The kernel does not let it be caught.
-    #[error("{0} cannot be caught, so it cannot be rewritten")]
-    Uncatchable(Signal),
+    /// The wrapper does not take it, or the kernel does not let it be caught.
+    #[error(
+        "{0} is not forwarded, so it cannot be rewritten; those that are: {names}",
+        names = names()
+    )]
+    NotForwarded(Signal),
+}
+
+fn names() -> String {
+    let names: Vec<_> = Signal::forwarded().map(Signal::name).collect();
+    names.join(", ")
 }
 
 impl FromStr for Rewrite {
@@ -40,8 +48,8 @@ impl FromStr for Rewrite {
             .split_once(':')
             .ok_or_else(|| InvalidRewrite::Form(text.to_owned()))?;
         let from: Signal = from.parse()?;
-        if matches!(from, Signal::KILL | Signal::STOP) {
-            return Err(InvalidRewrite::Uncatchable(from));
+        if !from.is_forwarded() {
+            return Err(InvalidRewrite::NotForwarded(from));
         }
         let to = match to {
             "0" => None,
@@ -96,6 +104,19 @@ mod tests {
             "0:TERM",
         ] {
             assert!(text.parse::<Rewrite>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_signal_that_would_never_be_seen_is_refused_and_the_others_are_named() {
+        // LXC asks an init to stop by PWR; systemd's containers by a real-time signal.
+        for text in ["PWR:QUIT", "ALRM:TERM", "CHLD:0", "PIPE:0", "STKFLT:TERM"] {
+            let error = text.parse::<Rewrite>().unwrap_err().to_string();
+            assert!(error.contains("HUP, INT, QUIT, USR1"), "{error}");
+        }
+        for signal in Signal::forwarded() {
+            let rule: Rewrite = format!("{signal}:PWR").parse().unwrap();
+            assert_eq!(rule.from, signal);
         }
     }
 }

@@ -74,7 +74,15 @@ pub enum SpawnError {
         /// The kernel's word.
         source: io::Error,
     },
-    /// The machine is short of something: processes, memory, descriptors.
+    /// The machine is short of something: processes, memory, descriptors. Nothing of the program has run.
+    #[error("{program:?} could not be started: {source}; nothing was run")]
+    Shortage {
+        /// The program as it was given.
+        program: OsString,
+        /// The kernel's word.
+        source: io::Error,
+    },
+    /// The machine ran short of something once the program was there; it was killed.
     #[error("{program:?} could not be started: {source}; nothing is left running")]
     Resources {
         /// The program as it was given.
@@ -90,7 +98,15 @@ impl SpawnError {
         match self {
             Self::NotFound { .. } => 127,
             Self::NotExecutable { .. } => 126,
-            Self::Resources { .. } => 1,
+            Self::Shortage { .. } | Self::Resources { .. } => 1,
+        }
+    }
+
+    /// Whether it may be tried again later, with hope and without running anything twice.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Shortage { .. } => true,
+            Self::NotFound { .. } | Self::NotExecutable { .. } | Self::Resources { .. } => false,
         }
     }
 }
@@ -129,7 +145,7 @@ impl Child {
         for (name, value) in environment {
             command.env(name, value);
         }
-        let held = reactor::hold(DESCRIPTORS).map_err(|source| resources(program, source))?;
+        let held = reactor::hold(DESCRIPTORS).map_err(|source| shortage(program, source))?;
         drop(held);
         let mut command = async_process::Command::from(command);
         let mut child = command
@@ -220,6 +236,13 @@ fn exit_of(status: ExitStatus) -> Exit {
     }
 }
 
+fn shortage(program: &Program, source: io::Error) -> SpawnError {
+    SpawnError::Shortage {
+        program: program.name.clone(),
+        source,
+    }
+}
+
 fn resources(program: &Program, source: io::Error) -> SpawnError {
     SpawnError::Resources {
         program: program.name.clone(),
@@ -241,9 +264,12 @@ fn refusal(program: &Program, source: io::Error) -> SpawnError {
             "; it is neither a program of this machine nor a script with a #! line"
         }
         Some(Errno::ACCESS) => "; it is a directory, or its mode forbids it (chmod +x)",
-        Some(
-            Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE | Errno::NOSPC | Errno::CHILD,
-        ) => return resources(program, source),
+        // There was no fork: no room for a process, or no memory for one.
+        Some(Errno::AGAIN | Errno::NOMEM) => return shortage(program, source),
+        // Descriptors are opened only after it.
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOSPC | Errno::CHILD) => {
+            return resources(program, source);
+        }
         Some(_) => "",
         None => {
             if source.kind() == io::ErrorKind::InvalidInput {

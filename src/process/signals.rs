@@ -31,10 +31,7 @@ pub fn unblock() -> io::Result<()> {
     Ok(SigSet::empty().thread_set_mask()?)
 }
 
-/// Forwarded besides the stop signals. Left out are those that a program raises against itself or by its
-/// own doing (ABRT, ALRM, BUS, FPE, ILL, IO, PIPE, PROF, SEGV, SYS, TRAP, URG, VTALRM, XCPU, XFSZ),
-/// those that cannot be caught (KILL, STOP), and those that async-signal does not know (PWR, STKFLT and
-/// the real-time signals).
+/// Forwarded besides the stop signals; together they are [`Signal::forwarded`].
 const FORWARDED: [async_signal::Signal; 8] = [
     async_signal::Signal::Hup,
     async_signal::Signal::Usr1,
@@ -109,5 +106,22 @@ impl SignalQueue {
                 None => std::future::pending().await,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_handled_is_what_is_said_to_be_forwarded() {
+        let mut handled: Vec<_> = STOP.iter().chain(&FORWARDED).map(|s| *s as i32).collect();
+        handled.sort_unstable();
+        let said: Vec<_> = Signal::forwarded().map(Signal::number).collect();
+        assert_eq!(handled, said);
+        assert!(
+            STOP.iter()
+                .all(|stop| Signal::from_number(*stop as i32).is_some_and(Signal::is_stop))
+        );
     }
 }

@@ -1,16 +1,21 @@
 //! The command that runs once the process is gone: started, signalled, and its result kept.
 //!
-//! Owns its environment and the words for how it went. It never decides when it runs or how long it may:
-//! `lifecycle` does.
+//! Owns its environment, the words for how it went, and the patience where the machine is too short of something
+//! to start it. It never decides when it runs or how long it may: `lifecycle` does.
 
 use std::future::Future;
 use std::io;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use crate::lifecycle::Exit;
+use crate::clock::{Clock, MonotonicClock};
+use crate::lifecycle::{Exit, Input};
 use crate::process::child::{Child, Program, SignalError};
 use crate::signal::Signal;
 use crate::supervisor::facts::{AfterExitFacts, Facts};
+use crate::supervisor::{Handle, Supervised};
+
+/// How long after a start for which the machine had too little it is tried again.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// The command, and the process that it has become.
 #[derive(Debug)]
@@ -19,6 +24,18 @@ pub(super) struct AfterExit {
     child: Option<Child>,
     /// Whether it was told to end because its time was over.
     timed_out: bool,
+    /// Whether a start has failed that is to be tried again.
+    postponed: bool,
+}
+
+/// How a start went.
+enum Start<F> {
+    /// It runs, and this completes with its exit.
+    Running(F),
+    /// The machine is short of something: nothing was run, and it is to be tried again.
+    Postponed,
+    /// It will not run.
+    Failed(AfterExitFacts),
 }
 
 impl AfterExit {
@@ -27,36 +44,43 @@ impl AfterExit {
             program,
             child: None,
             timed_out: false,
+            postponed: false,
         }
     }
 
-    /// Starts it. The future completes with its exit; `Err` says how it failed to start.
-    pub(super) fn start(
-        &mut self,
-        facts: &Facts,
-    ) -> Result<impl Future<Output = io::Result<Exit>> + use<>, AfterExitFacts> {
+    /// Starts it.
+    fn start(&mut self, facts: &Facts) -> Start<impl Future<Output = io::Result<Exit>> + use<>> {
         match Child::spawn(&self.program, &environment(facts)) {
             Ok(mut child) => {
                 let program = self.program.name.to_string_lossy();
                 tracing::info!(pid = child.pid(), %program, "the command after the exit has started");
                 let exit = child.exit();
                 self.child = Some(child);
-                Ok(exit)
+                Start::Running(exit)
+            }
+            Err(error) if error.is_passing() && !self.timed_out => {
+                // Once: it may take many tries.
+                if !self.postponed {
+                    tracing::warn!(%error, "the command after the exit is tried again");
+                }
+                self.postponed = true;
+                Start::Postponed
             }
             Err(error) => {
                 tracing::error!(%error, "the command after the exit could not be started");
-                Err(AfterExitFacts::FailedToStart(error.to_string()))
+                Start::Failed(AfterExitFacts::FailedToStart(error.to_string()))
             }
         }
     }
 
-    /// Sends it a signal. One that has ended meanwhile is no error.
+    /// Sends it a signal. One that has ended meanwhile is no error; one that has not started yet will not
+    /// be tried for much longer.
     pub(super) fn signal(&mut self, signal: Signal) -> Result<(), SignalError> {
+        self.timed_out |= signal == Signal::TERM;
         let Some(child) = &self.child else {
             return Ok(());
         };
         if signal == Signal::TERM {
-            self.timed_out = true;
             tracing::warn!(
                 pid = child.pid(),
                 "the command after the exit has run out of time"
@@ -91,6 +115,73 @@ impl AfterExit {
                 AfterExitFacts::Ended(Exit::Code(u8::MAX))
             }
         }
+    }
+}
+
+impl Handle {
+    /// Starts the command that runs after the exit; it is started before this returns, so that it can be
+    /// signalled, unless the machine is short of something. Answers with what is to be told to the
+    /// lifecycle if it has ended already.
+    pub(super) fn run_after_exit(&self, supervised: &mut Supervised) -> Option<Input> {
+        let Some(after_exit) = &mut supervised.after_exit else {
+            return Some(Input::AfterExitEnded);
+        };
+        let handle = self.clone();
+        let executor = &self.shared.executor;
+        match after_exit.start(&supervised.facts) {
+            Start::Running(exit) => {
+                supervised.facts.after_exit = Some(AfterExitFacts::Running);
+                let waiting = async move { handle.after_exit_ended(exit.await) };
+                executor.spawn(waiting).detach();
+                None
+            }
+            Start::Postponed => {
+                let trying = async move { handle.run_after_exit_later().await };
+                executor.spawn(trying).detach();
+                None
+            }
+            Start::Failed(failed) => {
+                supervised.facts.after_exit = Some(failed);
+                Some(Input::AfterExitEnded)
+            }
+        }
+    }
+
+    /// Tries to start it until it runs, or fails for good, or its time is over.
+    async fn run_after_exit_later(&self) {
+        loop {
+            MonotonicClock.sleep(AGAIN).await;
+            let mut supervised = self.shared.supervised.borrow_mut();
+            let Supervised {
+                after_exit, facts, ..
+            } = &mut *supervised;
+            let Some(after_exit) = after_exit else {
+                return;
+            };
+            match after_exit.start(facts) {
+                Start::Running(exit) => {
+                    facts.after_exit = Some(AfterExitFacts::Running);
+                    drop(supervised);
+                    self.shared.changed.notify(usize::MAX);
+                    return self.after_exit_ended(exit.await);
+                }
+                Start::Postponed => {}
+                Start::Failed(failed) => {
+                    facts.after_exit = Some(failed);
+                    drop(supervised);
+                    return self.apply_or_log(Input::AfterExitEnded);
+                }
+            }
+        }
+    }
+
+    fn after_exit_ended(&self, result: io::Result<Exit>) {
+        let mut supervised = self.shared.supervised.borrow_mut();
+        if let Some(after_exit) = &mut supervised.after_exit {
+            supervised.facts.after_exit = Some(after_exit.ended(result));
+        }
+        drop(supervised);
+        self.apply_or_log(Input::AfterExitEnded);
     }
 }
 

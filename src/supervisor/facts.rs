@@ -39,7 +39,7 @@ pub struct Facts {
 /// How the command that runs after the exit stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AfterExitFacts {
-    /// The process is not gone yet.
+    /// The process is not gone yet; or the machine is short of something, and it is tried again.
     Pending,
     /// It runs.
     Running,

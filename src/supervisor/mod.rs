@@ -253,39 +253,6 @@ impl Handle {
         result
     }
 
-    /// Starts the command that runs after the exit; it is started before this returns, so that it can be
-    /// signalled. Answers with what is to be told to the lifecycle if it has ended already.
-    fn run_after_exit(&self, supervised: &mut Supervised) -> Option<Input> {
-        let Some(after_exit) = &mut supervised.after_exit else {
-            return Some(Input::AfterExitEnded);
-        };
-        match after_exit.start(&supervised.facts) {
-            Ok(exit) => {
-                supervised.facts.after_exit = Some(AfterExitFacts::Running);
-                let handle = self.clone();
-                let waiting = async move {
-                    let result = exit.await;
-                    handle.after_exit_ended(result);
-                };
-                self.shared.executor.spawn(waiting).detach();
-                None
-            }
-            Err(failed) => {
-                supervised.facts.after_exit = Some(failed);
-                Some(Input::AfterExitEnded)
-            }
-        }
-    }
-
-    fn after_exit_ended(&self, result: std::io::Result<Exit>) {
-        let mut supervised = self.shared.supervised.borrow_mut();
-        if let Some(after_exit) = &mut supervised.after_exit {
-            supervised.facts.after_exit = Some(after_exit.ended(result));
-        }
-        drop(supervised);
-        self.apply_or_log(Input::AfterExitEnded);
-    }
-
     /// How many orphans have been reaped so far.
     pub fn orphans_reaped(&self) -> u64 {
         self.shared.supervised.borrow().orphans_reaped

@@ -81,37 +81,30 @@ fn with_few_processes_it_starts_or_says_so_and_leaves_nothing() {
         .arg(&wrapper)
         .status();
     assert!(copied.unwrap().success());
-    let came_up: Vec<bool> = (0..10)
-        .map(|limit| {
-            // A user of its own: the kernel counts all processes and threads of one.
-            let id = 61_700 + limit;
-            let user = id.to_string();
-            let own = folder.path().join(&user);
-            std::fs::create_dir(&own).unwrap();
-            std::os::unix::fs::chown(&own, Some(id), Some(id)).unwrap();
-            let socket = format!("unix:{}/s", own.display());
-            let nproc = format!("--nproc={limit}:{limit}");
-            let setup = setup(&[], &[]).configure(|command| {
-                *command = std::process::Command::new("setpriv");
-                command.args([
-                    "--reuid",
-                    &user,
-                    "--regid",
-                    &user,
-                    "--clear-groups",
-                    "prlimit",
-                ]);
-                command
-                    .arg(&nproc)
-                    .arg(&wrapper)
-                    .args(["run", "--listen", &socket]);
-                command.args(["--exit-when-gone=always", "--"]).args(RAN);
-                command.env_remove("PROCESS_WRAPPER_ADDRESS");
-                command.stdout(Stdio::piped()).stderr(Stdio::piped());
-            });
-            comes_up(setup)
-        })
-        .collect();
-    assert!(!came_up[1] && came_up[9], "{came_up:?}");
-    assert!(came_up.is_sorted(), "{came_up:?}");
+    for more in [None, Some("--on-wrapper-death=TERM")] {
+        let came_up: Vec<bool> = (0..12)
+            .map(|limit| {
+                // A user of its own: the kernel counts all processes and threads of one.
+                let id = 61_700 + limit + if more.is_some() { 50 } else { 0 };
+                let user = id.to_string();
+                let own = folder.path().join(&user);
+                std::fs::create_dir(&own).unwrap();
+                std::os::unix::fs::chown(&own, Some(id), Some(id)).unwrap();
+                let socket = format!("unix:{}/s", own.display());
+                let nproc = format!("--nproc={limit}:{limit}");
+                let setup = setup(&[], &[]).configure(|command| {
+                    *command = std::process::Command::new("setpriv");
+                    command.args(["--reuid", &user, "--regid", &user, "--clear-groups"]);
+                    command.args(["prlimit", &nproc]).arg(&wrapper);
+                    command.args(["run", "--listen", &socket]).args(more);
+                    command.args(["--exit-when-gone=always", "--"]).args(RAN);
+                    command.env_remove("PROCESS_WRAPPER_ADDRESS");
+                    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+                });
+                comes_up(setup)
+            })
+            .collect();
+        assert!(!came_up[1] && came_up[11], "{came_up:?}");
+        assert!(came_up.is_sorted(), "{came_up:?}");
+    }
 }

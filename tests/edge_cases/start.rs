@@ -1,14 +1,15 @@
 //! What a launcher left behind, and signals that come while the wrapper starts.
 
 use std::process::Command;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use process_wrapper::pb::process_wrapper::v1::State;
 
 use crate::support::client::Client;
-use crate::support::{DRAINS, eventually, setup};
-use crate::{launched_by, sweep};
+use crate::support::{DRAINS, Wrapper, eventually, setup};
+use crate::{children, launched_by, sweep};
 
 /// A field of /proc/PID/status that is a mask of signals.
 fn mask(status: &str, field: &str) -> u64 {
@@ -21,23 +22,68 @@ fn bit(signal: Signal) -> u64 {
     1 << (signal as i32 - 1)
 }
 
+/// Waits until main's first line is behind it. Before main nobody can hold a signal; that is the kernel's and
+/// the loader's time.
+fn main_has_begun(wrapper: &Wrapper, signal: Signal) {
+    eventually("main begins", || {
+        let status = format!("/proc/{}/status", wrapper.pid());
+        let status = std::fs::read_to_string(status).unwrap();
+        (mask(&status, "SigBlk:") | mask(&status, "SigCgt:")) & bit(signal) != 0
+    });
+}
+
+/// What asks the wrapper to leave, and what is only forwarded.
+const SENT: [Signal; 5] = [
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGUSR1,
+    Signal::SIGQUIT,
+];
+
 #[test]
-fn a_stop_signal_during_the_start_is_never_lost() {
+fn a_signal_during_the_start_is_never_lost() {
     sweep(400, |run| {
-        let signal = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT][run % 3];
+        let signal = SENT[run % SENT.len()];
         // Over three milliseconds, each moment once.
         let micros = u64::try_from(run).unwrap() * 15 / 2;
-        let mut wrapper = setup(&[], &["sleep", "600"]).start();
+        let mut wrapper = setup(&["--exit-when-gone=always"], &["sleep", "600"]).start();
         std::thread::sleep(Duration::from_micros(micros));
-        // Before main nobody can hold a signal; that is the kernel's and the loader's time.
-        eventually("main begins", || {
-            let status = format!("/proc/{}/status", wrapper.pid());
-            let status = std::fs::read_to_string(status).unwrap();
-            (mask(&status, "SigBlk:") | mask(&status, "SigCgt:")) & bit(signal) != 0
-        });
+        main_has_begun(&wrapper, signal);
         wrapper.signal(signal);
         assert_eq!(wrapper.code(), 128 + signal as i32, "after {micros} µs");
     });
+}
+
+#[test]
+fn a_signal_between_main_and_the_running_process_is_never_lost() {
+    // How long it takes from main to the process differs from machine to machine: the sweep covers it.
+    let begin = Instant::now();
+    let wrapper = setup(&[], &["sh", "-c", "echo ready; exec sleep 600"]).start();
+    main_has_begun(&wrapper, Signal::SIGTERM);
+    let main = begin.elapsed();
+    wrapper.stdout.wait_for("ready");
+    let until_it_runs = (begin.elapsed() - main).max(Duration::from_millis(3));
+    drop(wrapper);
+    let early = AtomicUsize::new(0);
+    sweep(400, |run| {
+        let signal = SENT[run % SENT.len()];
+        let mut wrapper = setup(&["--exit-when-gone=always"], &["sleep", "600"]).start();
+        main_has_begun(&wrapper, signal);
+        let delay = until_it_runs.mul_f64(f64::from(u32::try_from(run).unwrap()) / 300.0);
+        std::thread::sleep(delay);
+        // Nobody has been started if there is nobody yet.
+        let is_early = children(wrapper.pid()).is_empty();
+        early.fetch_add(usize::from(is_early), Ordering::Relaxed);
+        wrapper.signal(signal);
+        assert_eq!(wrapper.code(), 128 + signal as i32, "after {delay:?}");
+    });
+    // Both sides of the spawn were met.
+    let early = early.into_inner();
+    assert!(
+        (20..380).contains(&early),
+        "{early} of 400 before the spawn"
+    );
 }
 
 /// A launcher that ignores and blocks signals: `env` of GNU coreutils.
@@ -87,13 +133,13 @@ fn with_term_blocked_by_the_launcher_it_is_still_forwarded() {
 
 #[test]
 fn with_int_and_quit_ignored_by_a_shell_the_trigger_still_drains() {
+    if !env_can_do_that() {
+        return;
+    }
     // What a shell without job control does for `command &`.
     let mut wrapper = setup(&[], &["sh", "-c", DRAINS])
         .configure(launched_by(&["env", "--ignore-signal=INT,QUIT,TERM"]))
         .start();
-    if !env_can_do_that() {
-        return;
-    }
     wrapper.stdout.wait_for("ready");
     let client = Client::connect(&wrapper.address());
     client.shut_down();
@@ -145,5 +191,7 @@ fn hup_ignored_at_the_start_is_neither_forwarded_nor_deadly() {
     wrapper.stdout.wait_for("usr1");
     wrapper.signal(Signal::SIGTERM);
     assert_eq!(wrapper.code(), 128 + 15);
-    assert!(!wrapper.stderr.all().contains("SIGHUP"));
+    let log = wrapper.stderr.all();
+    assert!(log.contains("signalled signal=SIGUSR1"), "{log}");
+    assert!(!log.contains("SIGHUP"), "{log}");
 }

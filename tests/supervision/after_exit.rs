@@ -190,3 +190,72 @@ fn an_after_exit_that_names_no_program_is_wrong_usage() {
         assert!(wrapper.stderr.all().contains("--after-exit"), "{command:?}");
     }
 }
+
+/// Sets how many descriptors the wrapper may have open from now on.
+fn limit_descriptors(wrapper: &Wrapper, limit: u64) {
+    let pid = rustix::process::Pid::from_child(&wrapper.process);
+    let mut limits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    limits.current = Some(limit);
+    rustix::process::prlimit(Some(pid), rustix::process::Resource::Nofile, limits).unwrap();
+}
+
+#[test]
+fn after_exit_waits_for_descriptors_while_it_has_time() {
+    let wrapper = start_ready(&["--after-exit", "echo it ran"], DRAINS);
+    let client = Client::connect(&wrapper.address());
+    assert_eq!(phase(&client), Phase::Pending);
+    // Fewer than are open: it gets no more.
+    limit_descriptors(&wrapper, 4);
+    client.shut_down();
+    wrapper.stderr.wait_for("is tried again");
+    assert_eq!(client.state(), State::Gone);
+    assert_eq!(phase(&client), Phase::Pending);
+    limit_descriptors(&wrapper, 256);
+    wrapper.stdout.wait_for("it ran");
+    let after_exit = settled(&client).after_exit.unwrap();
+    assert_eq!(
+        (after_exit.phase(), after_exit.exit_code),
+        (Phase::Ended, Some(0))
+    );
+    let log = wrapper.stderr.text();
+    assert_eq!(log.matches("is tried again").count(), 1, "{log}");
+    assert_eq!(wrapper.stdout.text().matches("it ran").count(), 1);
+}
+
+#[test]
+fn an_after_exit_that_never_finds_descriptors_fails_when_its_time_is_over() {
+    let options = ["--after-exit-timeout=300ms", "--after-exit", "echo it ran"];
+    let mut wrapper = start_ready(&options, DRAINS);
+    let client = Client::connect(&wrapper.address());
+    client.state();
+    limit_descriptors(&wrapper, 4);
+    let asked = std::time::Instant::now();
+    client.shut_down();
+    let after_exit = settled(&client).after_exit.unwrap();
+    assert!(asked.elapsed() >= std::time::Duration::from_millis(300));
+    assert_eq!(after_exit.phase(), Phase::FailedToStart);
+    assert!(
+        after_exit.error.contains("Too many open files"),
+        "{}",
+        after_exit.error
+    );
+    // It holds up nothing.
+    wrapper.signal(Signal::SIGTERM);
+    assert_eq!(wrapper.code(), 3);
+    assert!(!wrapper.stdout.all().contains("it ran"));
+}
+
+#[test]
+fn a_later_stop_signal_does_not_wait_for_an_after_exit_that_cannot_start() {
+    let mut wrapper = start_ready(&["--after-exit", "echo it ran"], DRAINS);
+    let client = Client::connect(&wrapper.address());
+    client.state();
+    limit_descriptors(&wrapper, 4);
+    client.shut_down();
+    wrapper.stderr.wait_for("is tried again");
+    wrapper.signal(Signal::SIGTERM);
+    wrapper.stderr.wait_for("received");
+    wrapper.signal(Signal::SIGTERM);
+    assert_eq!(wrapper.code(), 3);
+    assert!(!wrapper.stdout.all().contains("it ran"));
+}

@@ -235,6 +235,24 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Runs a test this many times, several at once; the number of the run is the argument.
+pub fn sweep(runs: usize, test: impl Fn(usize) + Sync) {
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let run = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    if run >= runs {
+                        break;
+                    }
+                    test(run);
+                }
+            });
+        }
+    });
+}
+
 /// The lines of a stream, read by a thread so that the writer never blocks.
 #[derive(Clone, Default)]
 pub struct Lines {
