@@ -10,6 +10,8 @@
     reason = "a test fails by them"
 )]
 
+#[path = "edge_cases/deadlines.rs"]
+mod deadlines;
 #[path = "edge_cases/exits.rs"]
 mod exits;
 #[path = "edge_cases/forwarding.rs"]

@@ -15,6 +15,8 @@
 mod attempts;
 #[path = "webhooks/names.rs"]
 mod names;
+#[path = "webhooks/races.rs"]
+mod races;
 #[path = "webhooks/receiver.rs"]
 mod receiver;
 #[path = "webhooks/refused.rs"]

@@ -1,14 +1,12 @@
-//! Signals that come at once, in floods, to stopped processes, and clocks that jump.
-
-use std::time::{Duration, Instant};
+//! Signals that come at once, in floods, and to stopped processes.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use process_wrapper::pb::process_wrapper::v1::{InitiateGracefulShutdownRequest, State};
+use process_wrapper::pb::process_wrapper::v1::State;
 
 use crate::support::client::Client;
-use crate::support::{DRAINS, eventually, peers, setup, start_ready};
-use crate::{launched_by, sweep};
+use crate::support::{DRAINS, eventually, start_ready};
+use crate::sweep;
 
 /// Counts what it gets, and leaves nobody behind who holds its streams; USR2 ends it.
 const COUNTS: &str = "trap 'echo quit' QUIT; trap 'echo term' TERM; trap 'echo int' INT; \
@@ -120,79 +118,4 @@ fn a_process_that_stops_itself_is_continued_by_the_deadline() {
     client.shut_down();
     let gone = client.wait_until(State::Gone, None).unwrap();
     assert_eq!(gone.exit_code, Some(5));
-}
-
-/// How long a drain takes that a deadline ends, through a launcher.
-fn forced_after(launcher: &[&str]) -> Duration {
-    let script = "trap '' QUIT; echo ready; while :; do sleep 0.1; done";
-    let mut setup = setup(&[], &["sh", "-c", script]);
-    if !launcher.is_empty() {
-        setup = setup.configure(launched_by(launcher));
-    }
-    let wrapper = setup.start();
-    wrapper.stdout.wait_for("ready");
-    let client = Client::connect(&wrapper.address());
-    let begin = Instant::now();
-    let asked = client
-        .shut_down_with(InitiateGracefulShutdownRequest {
-            force_after: Some(prost_types::Duration {
-                seconds: 0,
-                nanos: 300_000_000,
-            }),
-            ..InitiateGracefulShutdownRequest::default()
-        })
-        .unwrap();
-    assert!(asked.force_at.is_some());
-    let gone = client.wait_until(State::Gone, None).unwrap();
-    assert_eq!(gone.exit_signal, Some(15));
-    begin.elapsed()
-}
-
-#[test]
-fn a_deadline_is_a_distance_wherever_the_clock_stands() {
-    assert!(forced_after(&[]) >= Duration::from_millis(300));
-    if !rustix::process::geteuid().is_root() {
-        peers::missing("the right to make a time namespace (root)");
-        return;
-    }
-    // Three years of uptime more.
-    let launcher = [
-        "unshare",
-        "--time",
-        "--fork",
-        "--kill-child",
-        "--monotonic",
-        "100000000",
-        "--boottime",
-        "100000000",
-    ];
-    assert!(forced_after(&launcher) >= Duration::from_millis(300));
-}
-
-#[test]
-fn no_timer_of_the_wrapper_follows_the_wall_clock() {
-    if peers::find("strace").is_none() {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let trace = folder.path().join("trace");
-    let calls = "--trace=timerfd_create,timer_create,clock_nanosleep,timerfd_settime";
-    let launcher = ["strace", "-f", "-o", trace.to_str().unwrap(), calls];
-    let options = [
-        "--exit-when-gone=always",
-        "--after-exit=sleep 600",
-        "--after-exit-timeout=50ms",
-    ];
-    // `sleep` has timers of its own; the process and the command are told apart by what they execute.
-    let mut wrapper = setup(&options, &["true"])
-        .configure(launched_by(&launcher))
-        .start();
-    assert_eq!(wrapper.code(), 0);
-    let own = wrapper.stderr.all();
-    assert!(own.contains("has run out of time"), "{own}");
-    let trace = std::fs::read_to_string(trace).unwrap();
-    // A jump of CLOCK_REALTIME moves only timers that are set on it.
-    assert!(trace.contains("timerfd_create(CLOCK_MONOTONIC"), "{trace}");
-    assert!(!trace.contains("timerfd_create(CLOCK_REALTIME"), "{trace}");
-    assert!(!trace.contains("timer_create(CLOCK_REALTIME"), "{trace}");
 }

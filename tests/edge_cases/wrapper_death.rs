@@ -1,5 +1,9 @@
 //! A wrapper that is killed, and the sentinel that tells the process.
 
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpgid};
 use process_wrapper::pb::process_wrapper::v1::State;
@@ -177,5 +181,63 @@ fn a_restart_meets_a_stale_socket_and_recovers() {
         wrapper.process.wait().unwrap();
         assert!(folder.path().join("again.sock").exists(), "it is stale");
         assert_eq!(wrapper.stdout.all(), "ready\nquit");
+    }
+}
+
+#[test]
+fn a_wrapper_killed_at_any_moment_of_its_start_keeps_no_successor_from_the_socket() {
+    let died_early = AtomicUsize::new(0);
+    sweep(240, |run| {
+        let folder = tempfile::tempdir().unwrap();
+        let address = format!("unix:{}", folder.path().join("again.sock").display());
+        let options = ["--listen", &address];
+        // A process that is left behind ends with its input.
+        let mut first = setup(&options, &["cat"])
+            .configure(|command| {
+                command.stdin(Stdio::piped());
+            })
+            .start();
+        // Over the whole start. Between the fork and the exec of a program the child shares the lock.
+        std::thread::sleep(Duration::from_micros(u64::try_from(run).unwrap() * 50));
+        first.process.kill().unwrap();
+        first.process.wait().unwrap();
+        let mut second = start_ready(&options, DRAINS);
+        let client = Client::connect(&address);
+        assert_eq!(client.get_state().pid, second.child_pid());
+        client.shut_down();
+        client.wait_until(State::Gone, None).unwrap();
+        second.signal(Signal::SIGTERM);
+        assert_eq!(second.code(), 3);
+        assert!(!folder.path().join("again.sock").exists());
+        drop(first.process.stdin.take());
+        first.stdout.all();
+        let log = first.stderr.all();
+        died_early.fetch_add(usize::from(!log.contains("started")), Ordering::Relaxed);
+    });
+    let died_early = died_early.into_inner();
+    assert!((20..220).contains(&died_early), "{died_early} of 240");
+}
+
+#[test]
+fn a_lock_that_is_let_go_a_moment_later_is_waited_for_and_one_that_stays_is_not() {
+    for stays in [false, true] {
+        let setup = setup(&["--exit-when-gone=always"], &["sh", "-c", "exit 7"]);
+        // What a child of a killed wrapper holds until it executes its program.
+        let path = setup.folder().join("control.sock.lock");
+        let lock = std::fs::File::create(path).unwrap();
+        lock.lock().unwrap();
+        let begin = Instant::now();
+        let mut wrapper = setup.start();
+        if stays {
+            assert_eq!(wrapper.code(), 1);
+            assert!(begin.elapsed() >= Duration::from_millis(200));
+            let said = wrapper.stderr.all();
+            assert!(said.contains("in use"), "{said}");
+        } else {
+            // It has been refused once by now, unless the machine is very slow.
+            std::thread::sleep(Duration::from_millis(100));
+            drop(lock);
+            assert_eq!(wrapper.code(), 7, "{}", wrapper.stderr.all());
+        }
     }
 }

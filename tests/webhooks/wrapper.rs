@@ -258,14 +258,30 @@ fn several_tools_register_their_own_urls_up_to_a_limit() {
 }
 
 #[test]
-fn the_command_after_the_exit_is_told_and_comes_first() {
-    let receiver = Receiver::start([ok()]);
-    let url = receiver.url("/");
-    let options = ["--webhook", &url, "--after-exit", "sh -c 'exit 9'"];
-    let _wrapper = support::start_ready(&options, "echo ready; exit 0");
-    let body = receiver.request().json();
-    assert_eq!(body["after_exit"]["phase"], "ended");
-    assert_eq!(body["after_exit"]["exit_code"], 9);
+fn the_result_of_the_command_after_the_exit_is_told_and_a_failing_one_holds_up_nothing() {
+    for (command, phase, code, signal) in [
+        ("sh -c 'exit 9'", "ended", Some(9), None),
+        ("/no/such/program", "failed_to_start", None, None),
+        ("sleep 600", "timed_out", None, Some(15)),
+    ] {
+        let receiver = Receiver::start([ok()]);
+        let url = receiver.url("/");
+        let mut options = vec!["--webhook", &url, "--after-exit", command];
+        if phase == "timed_out" {
+            options.push("--after-exit-timeout=100ms");
+        }
+        let wrapper = support::start_ready(&options, "echo ready; exit 0");
+        let client = Client::connect(&wrapper.address());
+        // The process is gone before the command has ended, and the webhook comes last.
+        gone(&client);
+        let after_exit = receiver.request().json()["after_exit"].clone();
+        assert_eq!(after_exit["phase"], phase);
+        let as_json = |number: Option<i32>| serde_json::Value::from(number);
+        assert_eq!(after_exit["exit_code"], as_json(code), "{after_exit}");
+        assert_eq!(after_exit["exit_signal"], as_json(signal), "{after_exit}");
+        let names_it = after_exit["error"].to_string().contains("/no/such/program");
+        assert_eq!(names_it, phase == "failed_to_start", "{after_exit}");
+    }
 }
 
 #[test]
