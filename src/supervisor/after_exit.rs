@@ -34,8 +34,8 @@ enum Start<F> {
     Running(F),
     /// The machine is short of something: nothing was run, and it is to be tried again.
     Postponed,
-    /// It will not run.
-    Failed(AfterExitFacts),
+    /// There is none, or it will not run.
+    Failed,
 }
 
 impl AfterExit {
@@ -48,15 +48,19 @@ impl AfterExit {
         }
     }
 
-    /// Starts it.
-    fn start(&mut self, facts: &Facts) -> Start<impl Future<Output = io::Result<Exit>> + use<>> {
+    /// Starts it. `Err` says how it failed, or nothing if the machine is short of something: then nothing was
+    /// run, and it is to be tried again.
+    fn start(
+        &mut self,
+        facts: &Facts,
+    ) -> Result<impl Future<Output = io::Result<Exit>> + use<>, Option<AfterExitFacts>> {
         match Child::spawn(&self.program, &environment(facts)) {
             Ok(mut child) => {
                 let program = self.program.name.to_string_lossy();
                 tracing::info!(pid = child.pid(), %program, "the command after the exit has started");
                 let exit = child.exit();
                 self.child = Some(child);
-                Start::Running(exit)
+                Ok(exit)
             }
             Err(error) if error.is_passing() && !self.timed_out => {
                 // Once: it may take many tries.
@@ -64,11 +68,11 @@ impl AfterExit {
                     tracing::warn!(%error, "the command after the exit is tried again");
                 }
                 self.postponed = true;
-                Start::Postponed
+                Err(None)
             }
             Err(error) => {
                 tracing::error!(%error, "the command after the exit could not be started");
-                Start::Failed(AfterExitFacts::FailedToStart(error.to_string()))
+                Err(Some(AfterExitFacts::FailedToStart(error.to_string())))
             }
         }
     }
@@ -118,19 +122,35 @@ impl AfterExit {
     }
 }
 
+impl Supervised {
+    /// Starts the command, if there is one, and keeps how that went.
+    fn start_after_exit(&mut self) -> Start<impl Future<Output = io::Result<Exit>> + use<>> {
+        let Some(after_exit) = &mut self.after_exit else {
+            return Start::Failed;
+        };
+        match after_exit.start(&self.facts) {
+            Ok(exit) => {
+                self.facts.after_exit = Some(AfterExitFacts::Running);
+                Start::Running(exit)
+            }
+            Err(None) => Start::Postponed,
+            Err(Some(failed)) => {
+                self.facts.after_exit = Some(failed);
+                Start::Failed
+            }
+        }
+    }
+}
+
 impl Handle {
     /// Starts the command that runs after the exit; it is started before this returns, so that it can be
     /// signalled, unless the machine is short of something. Answers with what is to be told to the
     /// lifecycle if it has ended already.
     pub(super) fn run_after_exit(&self, supervised: &mut Supervised) -> Option<Input> {
-        let Some(after_exit) = &mut supervised.after_exit else {
-            return Some(Input::AfterExitEnded);
-        };
         let handle = self.clone();
         let executor = &self.shared.executor;
-        match after_exit.start(&supervised.facts) {
+        match supervised.start_after_exit() {
             Start::Running(exit) => {
-                supervised.facts.after_exit = Some(AfterExitFacts::Running);
                 let waiting = async move { handle.after_exit_ended(exit.await) };
                 executor.spawn(waiting).detach();
                 None
@@ -140,10 +160,7 @@ impl Handle {
                 executor.spawn(trying).detach();
                 None
             }
-            Start::Failed(failed) => {
-                supervised.facts.after_exit = Some(failed);
-                Some(Input::AfterExitEnded)
-            }
+            Start::Failed => Some(Input::AfterExitEnded),
         }
     }
 
@@ -151,26 +168,14 @@ impl Handle {
     async fn run_after_exit_later(&self) {
         loop {
             MonotonicClock.sleep(AGAIN).await;
-            let mut supervised = self.shared.supervised.borrow_mut();
-            let Supervised {
-                after_exit, facts, ..
-            } = &mut *supervised;
-            let Some(after_exit) = after_exit else {
-                return;
-            };
-            match after_exit.start(facts) {
+            let started = self.shared.supervised.borrow_mut().start_after_exit();
+            match started {
                 Start::Running(exit) => {
-                    facts.after_exit = Some(AfterExitFacts::Running);
-                    drop(supervised);
                     self.shared.changed.notify(usize::MAX);
                     return self.after_exit_ended(exit.await);
                 }
                 Start::Postponed => {}
-                Start::Failed(failed) => {
-                    facts.after_exit = Some(failed);
-                    drop(supervised);
-                    return self.apply_or_log(Input::AfterExitEnded);
-                }
+                Start::Failed => return self.apply_or_log(Input::AfterExitEnded),
             }
         }
     }
