@@ -165,7 +165,11 @@ async fn supervise(
         }
         None => None,
     };
-    let exit = supervisor::drive(&handle, signals).await;
+    // A task like the others, which has its turn after each of them: the future that the executor runs is
+    // looked at only once in two hundred turns while others are always ready.
+    let driven = handle.clone();
+    let driving = executor.spawn(async move { supervisor::drive(&driven, signals).await });
+    let exit = driving.await;
     drop(reporting);
     // Nobody new from here on: the sockets go first, then those who are still connected.
     for task in accepting.into_iter().chain(pages) {

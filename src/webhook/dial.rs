@@ -26,7 +26,7 @@ const MAX_ADDRESSES: usize = 4;
 
 /// How many bytes one delivery reads before others have their turn: a receiver that floods us with what is
 /// never an answer must not stop the clock.
-const READ_BUDGET: usize = 64 * 1024;
+const READ_BUDGET: usize = 16 * 1024;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]

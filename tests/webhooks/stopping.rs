@@ -83,6 +83,21 @@ fn a_second_stop_signal_leaves_at_once_and_lists_what_was_not_delivered() {
 }
 
 #[test]
+fn a_receiver_that_floods_the_wrapper_keeps_it_neither_from_answering_nor_from_leaving() {
+    let receiver = Receiver::start([Answer::EndlessHints]);
+    let url = receiver.url("/");
+    let mut wrapper = support::start_ready(&["--webhook", &url], "echo ready; exit 4");
+    receiver.request();
+    let client = Client::connect(&wrapper.address());
+    assert_eq!(client.get_state().webhooks[0].phase(), Phase::Pending);
+    wrapper.signal(Signal::SIGTERM);
+    wrapper.stderr.wait_for("received");
+    wrapper.signal(Signal::SIGTERM);
+    assert_eq!(wrapper.code(), 4);
+    assert!(wrapper.stderr.all().contains("webhook not delivered"));
+}
+
+#[test]
 fn exit_when_gone_waits_for_the_webhook() {
     let receiver = Receiver::start([ok()]);
     let url = receiver.url("/");
