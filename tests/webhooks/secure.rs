@@ -110,6 +110,29 @@ fn a_certificate_for_another_name_is_refused() {
 }
 
 #[test]
+fn a_name_needs_a_certificate_for_that_name_and_not_for_its_address() {
+    let authority = authority();
+    for (certified, phase) in [
+        ("localhost", Phase::Delivered),
+        ("127.0.0.1", Phase::Failed),
+    ] {
+        let receiver = receiver(&authority, certified, vec![ok()]);
+        let url = format!("https://localhost:{}/", receiver.address.port());
+        let settings = Settings {
+            deadline: match phase {
+                Phase::Failed => std::time::Duration::from_millis(300),
+                Phase::Pending | Phase::Delivered => support::DEADLINE,
+            },
+            ..trusting(&authority)
+        };
+        let delivery = deliver(settings, &url);
+        assert_eq!(delivery.phase, phase, "{certified}: {delivery:?}");
+        let came = usize::from(phase == Phase::Delivered);
+        assert_eq!(receiver.more().len(), came, "{certified}");
+    }
+}
+
+#[test]
 fn a_certificate_of_another_authority_is_refused() {
     let receiver = receiver(&authority(), "127.0.0.1", vec![ok()]);
     let url = format!("https://{}/", receiver.address);
