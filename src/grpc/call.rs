@@ -135,6 +135,7 @@ async fn answer<C: Clock>(
     // Before anything else is said, and before a byte of the message is read.
     if let Err(refusal) = caller.gate.admit(&asked) {
         if !refusal.after.is_zero() {
+            let _refused = caller.calls.refuse();
             let gone = async {
                 let _ = poll_fn(|cx| respond.poll_reset(cx)).await;
             };

@@ -223,7 +223,7 @@ impl<C: Clock> Timers<C> {
         let seen = self.seen.as_deref();
         Facts {
             greeted: seen.is_some_and(Seen::greeted),
-            calls: self.calls.running(),
+            calls: self.calls.admitted(),
             idle_since: self.calls.idle_since(),
             read_at: seen.map_or(now, Seen::read_at),
             blocked_since: seen.and_then(Seen::blocked_since),

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 #[derive(Debug)]
 pub(super) struct InFlight {
     running: Cell<usize>,
+    refused: Cell<usize>,
     idle_since: Cell<Instant>,
     progress: Cell<u64>,
     ended: Cell<bool>,
@@ -29,6 +30,7 @@ impl InFlight {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             running: Cell::new(0),
+            refused: Cell::new(0),
             idle_since: Cell::new(now),
             progress: Cell::new(0),
             ended: Cell::new(false),
@@ -47,9 +49,23 @@ impl InFlight {
         }
     }
 
-    /// How many calls run.
+    /// How many calls run, those included that wait to be told that they were refused.
     pub(super) const fn running(&self) -> usize {
         self.running.get()
+    }
+
+    /// How many calls keep the connection its place: somebody who may not call cannot hold one by calling.
+    pub(super) const fn admitted(&self) -> usize {
+        self.running.get().saturating_sub(self.refused.get())
+    }
+
+    /// Counts a running call as refused for as long as the guard lives.
+    pub(super) fn refuse(&self) -> Refused<'_> {
+        self.refused.set(self.refused.get().saturating_add(1));
+        if self.admitted() == 0 {
+            self.wake();
+        }
+        Refused(self)
     }
 
     /// When the last call ended, or the connection began.
@@ -104,6 +120,16 @@ impl InFlight {
         if let Some(waker) = &*self.waiting.borrow() {
             waker.wake_by_ref();
         }
+    }
+}
+
+/// A call that was refused and has not been told yet.
+#[derive(Debug)]
+pub(super) struct Refused<'a>(&'a InFlight);
+
+impl Drop for Refused<'_> {
+    fn drop(&mut self) {
+        self.0.refused.set(self.0.refused.get().saturating_sub(1));
     }
 }
 

@@ -35,7 +35,7 @@ impl Places {
         let idle = self
             .taken
             .values()
-            .filter(|calls| calls.running() == 0 && !calls.evicted())
+            .filter(|calls| calls.admitted() == 0 && !calls.evicted())
             .min_by_key(|calls| (calls.progress() > 0, calls.idle_since()));
         if let Some(calls) = idle {
             calls.evict();

@@ -30,9 +30,13 @@ impl Gate for Shut {
 }
 
 fn world() -> (World, world::Pipe) {
+    world_with(Limits::default())
+}
+
+fn world_with(limits: Limits) -> (World, world::Pipe) {
     let mut router = Router::new();
     echo(&mut router);
-    let world = World::new(router);
+    let world = World::with_limits(router, limits);
     let (ours, theirs) = world::pipe(256 * 1024);
     let server = world.server.clone();
     let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
@@ -75,6 +79,28 @@ fn a_refused_call_is_answered_after_its_wait_and_the_connection_lives() {
             .await
     });
     assert_eq!(other.unwrap_err().code, Code::Unimplemented);
+}
+
+#[test]
+fn a_call_that_waits_for_its_refusal_keeps_no_place_from_others() {
+    let (world, io) = world_with(Limits {
+        max_connections: 1,
+        ..Limits::default()
+    });
+    let limits = world.limits;
+    let (channel, connection) = world.run(async move {
+        super::super::client::handshake(io, "x", &limits)
+            .await
+            .unwrap()
+    });
+    let _driver = world.start(connection);
+    let call = world.start(async move { echo_once(&channel, "hello").await });
+    assert!(!call.is_finished());
+    let newcomer = world.server.admit();
+    assert!(newcomer.is_some());
+    assert_ne!(world.finish(call).unwrap_err().code, Code::PermissionDenied);
+    world.advance(world.limits.close_timeout);
+    assert_eq!(world.server.connections(), 1);
 }
 
 /// HEADERS without END_STREAM and a DATA frame that begins a message and never ends it.
