@@ -105,6 +105,81 @@ fn every_option_in_a_manifest_exists() {
     }
 }
 
+/// The words of a manifest with what a pod would have replaced by what a test has, up to the runner's own.
+#[cfg(all(feature = "monitor", feature = "tls"))]
+fn in_a_pod(line: &[String], pod: &Path) -> Vec<String> {
+    let pod = pod.to_str().unwrap();
+    let own = line[1..].iter().take_while(|word| *word != "--");
+    own.map(|word| {
+        word.replace("/run/process-wrapper", &format!("{pod}/run"))
+            .replace("/etc/process-wrapper/tls", &format!("{pod}/tls"))
+            .replace(":8086", ":0")
+            .replace(":7777", ":0")
+            .replace(":9090", ":0")
+    })
+    .collect()
+}
+
+/// The volumes of the manifests, with the modes that a kubelet gives them.
+#[cfg(all(feature = "monitor", feature = "tls"))]
+fn mount_volumes(pod: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sockets = pod.join("run");
+    std::fs::create_dir(&sockets).unwrap();
+    // An emptyDir in memory: the mode of a tmpfs, and that of fsGroup.
+    std::fs::set_permissions(&sockets, std::fs::Permissions::from_mode(0o3777)).unwrap();
+    let tls = pod.join("tls");
+    std::fs::create_dir(&tls).unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["wrapper.example".to_owned()]).unwrap();
+    std::fs::write(tls.join("tls.crt"), made.cert.pem()).unwrap();
+    std::fs::write(tls.join("ca.crt"), made.cert.pem()).unwrap();
+    std::fs::write(tls.join("tls.key"), made.signing_key.serialize_pem()).unwrap();
+}
+
+/// The command as it would run in the pod: the container's starts, its probe answers, and preStop drains it.
+#[cfg(all(feature = "monitor", feature = "tls"))]
+#[test]
+fn every_manifest_starts_answers_its_probe_and_is_drained_by_its_pre_stop() {
+    for file in manifests() {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mut lines = Vec::new();
+        for document in &Yaml::load_from_str(&text).unwrap() {
+            command_lines(document, &mut lines);
+        }
+        let command = |name: &str| lines.iter().find(|line| line[1] == name).unwrap();
+        let mut wrapper = support::setup_with(|wrapper, pod| {
+            mount_volumes(pod);
+            wrapper.args(in_a_pod(command("run"), pod));
+            wrapper.args(["--", "sh", "-c", support::DRAINS]);
+        })
+        .start();
+        wrapper.stdout.wait_for("ready");
+        let health = wrapper.stderr.wait_for(r#""role":"health""#);
+        let port: String = health
+            .rsplit("tcp://0.0.0.0:")
+            .next()
+            .unwrap()
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
+        let probe = Command::new(support::binary())
+            .args(["probe", "--service", "process", "--address"])
+            .arg(format!("tcp://127.0.0.1:{port}"))
+            .output()
+            .unwrap();
+        assert!(probe.status.success(), "{file:?}: {probe:?}");
+        let pre_stop = Command::new(support::binary())
+            .args(in_a_pod(command("shutdown"), wrapper.folder.path()))
+            .output()
+            .unwrap();
+        assert!(pre_stop.status.success(), "{file:?}: {pre_stop:?}");
+        wrapper.stdout.wait_for("draining");
+        // The wrapper stays for its probes until the kubelet's TERM comes.
+        wrapper.signal(nix::sys::signal::Signal::SIGTERM);
+        assert_eq!(wrapper.code(), 3, "{file:?}: {}", wrapper.stderr.text());
+    }
+}
+
 #[test]
 fn every_option_of_the_unit_and_the_images_exists() {
     let options = options_of("run");
