@@ -165,14 +165,17 @@ fn described(help: &str) -> Vec<(String, String)> {
 const FOREIGN: &[&str] = &[
     "--all-runners",
     "--config",
+    "--locked",
     "--no-default-features",
     "--nocapture",
+    "--path",
     "--quick",
     "--release",
     "--rewrite",
     "--single-child",
     "--target",
     "--test",
+    "--time",
 ];
 
 #[test]
