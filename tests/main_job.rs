@@ -183,11 +183,16 @@ fn deadlines_of_a_request_force_and_kill_a_child_that_does_not_drain() {
     });
     let request = InitiateGracefulShutdownRequest {
         force_after: short,
-        kill_after: short,
+        // Long enough for the script to say that it was forced.
+        kill_after: Some(prost_types::Duration {
+            seconds: 1,
+            nanos: 0,
+        }),
         webhook: None,
     };
     let process = client.shut_down_with(request).unwrap();
     assert!(process.force_at.is_some());
+    wrapper.stdout.wait_for("forced");
     let gone = client.wait_until(State::Gone, None).unwrap();
     assert_eq!(gone.exit_signal, Some(9));
     assert_eq!(wrapper.stdout.text().matches("forced").count(), 1);

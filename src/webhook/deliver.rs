@@ -113,7 +113,7 @@ async fn attempt<C: Clock>(
     limit: Duration,
     call: &Call,
 ) -> Attempt {
-    let called = async { Some(transport.call(call).await) };
+    let called = async { Some(transport.call(call, limit).await) };
     let answered = called.or(async {
         clock.sleep(limit).await;
         None

@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use http::{HeaderName, HeaderValue, header};
@@ -25,8 +25,11 @@ use super::method::Method;
 /// receiver finish.
 const BODY_LIMIT: usize = 16 * 1024;
 
-/// How long that may take. The answer's status counts already.
+/// How long that may take at most. The answer's status counts already.
 const BODY_TIME: Duration = Duration::from_secs(1);
+
+/// How long the caller waits for the whole call; it travels beside the request.
+struct Limit(Duration);
 
 /// How long the head of an answer may be, in bytes.
 const HEAD_LIMIT: usize = 64 * 1024;
@@ -102,11 +105,12 @@ impl Transport {
         }
     }
 
-    /// Makes one call. It sets itself no time limit.
+    /// Makes one call, for which the caller waits no longer than `limit`: the call does not end itself then,
+    /// but once there is a status it ends before that.
     ///
     /// # Errors
     /// [`CallError`]: there is no answer, though the receiver may have the request.
-    pub(super) async fn call(&self, call: &Call) -> Result<Answer, CallError> {
+    pub(super) async fn call(&self, call: &Call, limit: Duration) -> Result<Answer, CallError> {
         let mut request = surf::Request::new(method(call.method), call.url.clone());
         if call.method.has_body() {
             request.set_body(call.body.as_str());
@@ -114,6 +118,8 @@ impl Transport {
         for (name, value) in &call.headers {
             request.insert_header(name.as_str(), value.to_str().unwrap_or_default());
         }
+        let inner: &mut surf::http::Request = request.as_mut();
+        inner.ext_mut().insert(Limit(limit));
         let sent = self.client.send(request).await;
         let mut response = sent.map_err(|error| error.downcast().unwrap_or(CallError::Other))?;
         let response: &mut surf::http::Response = response.as_mut();
@@ -145,10 +151,15 @@ impl surf::HttpClient for Backend {
         request: surf::http::Request,
     ) -> Result<surf::http::Response, surf::http::Error> {
         let url = request.url().clone();
+        let limit = request
+            .ext()
+            .get()
+            .map_or(Duration::MAX, |Limit(limit)| *limit);
+        let end = Instant::now().checked_add(limit);
         let written = write(request).await?;
         let exchanged = async {
             let stream = self.dialer.dial(&url).await?;
-            exchange(stream, written).await
+            exchange(stream, written, end).await
         };
         let bad_gateway = surf::http::StatusCode::BadGateway;
         exchanged
@@ -180,10 +191,11 @@ async fn write(
         .map_err(|error| surf::http::Error::new(internal, CallError::Request(error)))
 }
 
-/// One request and its answer over one connection.
+/// One request and its answer over one connection; the caller waits until `end`.
 async fn exchange(
     stream: Box<dyn Duplex>,
     request: http::Request<String>,
+    end: Option<Instant>,
 ) -> Result<surf::http::Response, CallError> {
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_LIMIT)
@@ -192,9 +204,12 @@ async fn exchange(
     let answered = async {
         let response = sender.send_request(request).await?;
         let (head, body) = response.into_parts();
+        let left = end.map_or(BODY_TIME, |end| {
+            end.saturating_duration_since(Instant::now())
+        });
         skim(body)
             .or(async {
-                smol::Timer::after(BODY_TIME).await;
+                smol::Timer::after(BODY_TIME.min(left / 2)).await;
             })
             .await;
         Ok::<_, CallError>(head)

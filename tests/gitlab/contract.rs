@@ -106,6 +106,7 @@ fn forceful_after_graceful_escalates() {
     wrapper.stdout.wait_for("quit");
     assert_eq!(forceful(&client).unwrap().0, pb::Status::InShutdown);
     assert_eq!(wait_terminated(&client), "exit status 1");
+    wrapper.stdout.wait_for("term");
     assert!(wrapper.stdout.text().ends_with("quit\nterm"));
 }
 
@@ -129,9 +130,10 @@ fn graceful_after_forceful_does_not_step_back() {
 #[test]
 fn kill_after_counts_from_a_forceful_request_too() {
     let script = format!("trap 'echo term' TERM; {LOOP}");
-    let wrapper = start_ready(&["--kill-after", "100ms"], &script);
+    let wrapper = start_ready(&["--kill-after", "500ms"], &script);
     let client = Client::connect(&wrapper.address());
     forceful(&client).unwrap();
+    wrapper.stdout.wait_for("term");
     assert_eq!(wait_terminated(&client), "signal: killed");
     assert_eq!(wrapper.stdout.text().matches("term").count(), 1);
 }

@@ -234,10 +234,19 @@ fn an_endless_body_is_cut_and_its_status_counts() {
 
 #[test]
 fn a_body_that_never_comes_does_not_hold_a_delivery() {
-    let head = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n".to_owned();
-    let receiver = Receiver::start([Answer::Slowly(format!("{head}x"), Duration::ZERO)]);
-    let delivery = deliver(settings(), &receiver.url("/"));
-    assert_eq!((delivery.phase, delivery.attempts), (Phase::Delivered, 1));
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx".to_owned();
+    // Also if the attempt would have been over soon: what counts has come.
+    for attempt in [QUICK.attempt, DEADLINE] {
+        let receiver = Receiver::start([Answer::SaysAndStalls(head.clone())]);
+        let settings = Settings {
+            pace: Pace { attempt, ..QUICK },
+            ..settings()
+        };
+        let started = Instant::now();
+        let delivery = deliver(settings, &receiver.url("/"));
+        assert_eq!((delivery.phase, delivery.attempts), (Phase::Delivered, 1));
+        assert!(started.elapsed() < DEADLINE / 2, "{:?}", started.elapsed());
+    }
 }
 
 #[test]
@@ -263,7 +272,8 @@ fn endless_informational_answers_stop_neither_the_clock_nor_anybody_else() {
     let receiver = Receiver::start([Answer::EndlessHints, ok()]);
     let started = Instant::now();
     let delivery = deliver(settings(), &receiver.url("/"));
-    assert_eq!((delivery.phase, delivery.attempts), (Phase::Delivered, 2));
+    assert_eq!(delivery.phase, Phase::Delivered);
+    assert!(delivery.attempts >= 2, "{delivery:?}");
     assert!(started.elapsed() < DEADLINE / 2);
 }
 

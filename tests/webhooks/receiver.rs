@@ -36,6 +36,8 @@ pub enum Answer {
     Says(String),
     /// Reads the request and says nothing until the test ends.
     Stalls,
+    /// Sends these bytes and stalls.
+    SaysAndStalls(String),
     /// Closes without a word, so that the peer sees a reset.
     Resets,
     /// Sends the answer byte by byte, with this pause before each.
@@ -133,6 +135,10 @@ fn serve(socket: TcpStream, wrap: &Wrap, answers: &Mutex<Vec<Answer>>, requests:
         Answer::Says(text) => {
             let _ = wire.write_all(text.as_bytes());
             let _ = wire.flush();
+        }
+        Answer::SaysAndStalls(text) => {
+            let _ = wire.write_all(text.as_bytes());
+            let _ = wire.read(&mut [0; 1]);
         }
         Answer::Stalls => {
             // Until the peer gives up.

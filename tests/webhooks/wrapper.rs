@@ -198,7 +198,8 @@ fn a_failed_webhook_is_armed_anew_with_the_same_id() {
         (Phase::Failed, "answered 404")
     );
     let again = with_webhook(&receiver.url("/"), &[("x-token", "new")]);
-    client.shut_down_with(again).unwrap();
+    let armed = client.shut_down_with(again).unwrap();
+    assert_eq!(armed.webhooks[0].phase(), Phase::Pending);
     let (first, second) = (receiver.request(), receiver.request());
     assert_eq!(first.id(), second.id());
     assert_eq!(second.headers["x-token"], "new");
