@@ -83,7 +83,10 @@ impl Round<'_> {
                     "attempts are counted: {attempts:?}"
                 );
                 assert_eq!(body["state"], "gone");
-                assert_eq!(body["pid"].as_i64(), self.main.map(i64::from), "{context}");
+                // A wrapper that has left at once was never asked whom it runs.
+                if let Some(main) = self.main {
+                    assert_eq!(body["pid"].as_i64(), Some(i64::from(main)), "{context}");
+                }
                 let told = body["exit_code"]
                     .as_i64()
                     .or_else(|| Some(128 + body["exit_signal"].as_i64()?));

@@ -60,12 +60,6 @@ pub(crate) fn state(pid: i32) -> Option<char> {
     fields.chars().next()
 }
 
-/// Whether a process runs the same program with the same arguments as another: forked, not yet executed.
-pub(crate) fn is_copy_of(pid: i32, other: i32) -> bool {
-    let arguments = |pid| std::fs::read(file(pid, "cmdline")).unwrap_or_default();
-    arguments(pid) == arguments(other)
-}
-
 /// How many descriptors a process has open.
 pub(crate) fn descriptors(pid: i32) -> usize {
     std::fs::read_dir(file(pid, "fd")).map_or(0, Iterator::count)

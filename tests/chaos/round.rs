@@ -235,17 +235,10 @@ impl<'a> Round<'a> {
         };
         let mut main = None;
         eventually("the main process is there", || {
-            // Until it is executed it is a copy of the wrapper, with all its descriptors: whoever stops it
-            // then and kills the wrapper leaves a holder of the lock behind.
-            let children = processes::children_of(wrapper);
-            main = children
-                .into_iter()
-                .find(|pid| !processes::is_copy_of(*pid, wrapper));
-            if main.is_none() {
-                // It may have come and gone.
-                let answer = seen.ask(&address, now.clone(), Duration::from_secs(1));
-                main = answer.map(|process| process.pid);
-            }
+            // The wrapper knows. A look at its children may find a copy of it that is not executed yet, or an
+            // orphan that has outlived a short main process.
+            let answer = seen.ask(&address, now.clone(), Duration::from_secs(1));
+            main = answer.map(|process| process.pid);
             main.is_some() || processes::state(wrapper) == Some('Z')
         });
         self.main = main;
