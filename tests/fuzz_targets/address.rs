@@ -23,6 +23,18 @@ pub fn run(data: &[u8]) {
         Ok(&address),
         "{address}"
     );
+    let is_local = match &address {
+        Address::Unix(_) => true,
+        Address::Tcp { host, .. } => {
+            let text = host.to_string();
+            let text = text.trim_matches(['[', ']']);
+            text == "localhost"
+                || text.starts_with("127.")
+                || text == "::1"
+                || text.starts_with("::ffff:127.")
+        }
+    };
+    assert_eq!(address.is_beyond_loopback(), !is_local, "{address}");
     match &address {
         Address::Unix(path) => {
             let path = path.to_str().unwrap();

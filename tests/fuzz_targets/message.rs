@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use process_wrapper::grpc::message::{Decoder, FramingError, PREFIX};
+use process_wrapper::grpc::{Code, Status};
 
 use super::cursor::Cursor;
 
@@ -48,6 +49,9 @@ pub fn run(data: &[u8]) {
     let declared = rest
         .get(1..PREFIX)
         .map(|length| u32::from_be_bytes(length.try_into().unwrap()) as usize);
+    if let Err(error) = end {
+        assert_ne!(Status::from(error).code, Code::Ok);
+    }
     match end {
         Ok(()) => assert!(rest.is_empty()),
         Err(FramingError::Compressed) => assert_eq!(rest[0], 1),

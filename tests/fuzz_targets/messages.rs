@@ -1,7 +1,8 @@
-//! Every message of every contract.
+//! Every message of every contract. Those of reflection v1alpha are, by `build.rs`, those of v1.
 
 use std::fmt::Debug;
 
+use process_wrapper::pb::gitlab_com::gitlab_runner::runner_wrapper as gitlab;
 use process_wrapper::pb::grpc::{health::v1 as health, reflection::v1 as reflection};
 use process_wrapper::pb::process_wrapper::v1 as own;
 use prost::Message;
@@ -22,6 +23,18 @@ pub fn run(data: &[u8]) {
     survives::<health::HealthListResponse>(data);
     survives::<reflection::ServerReflectionRequest>(data);
     survives::<reflection::ServerReflectionResponse>(data);
+    survives::<gitlab::CheckStatusRequest>(data);
+    survives::<gitlab::CheckStatusResponse>(data);
+    survives::<gitlab::InitGracefulShutdownRequest>(data);
+    survives::<gitlab::InitGracefulShutdownResponse>(data);
+    survives::<gitlab::ShutdownCallback>(data);
+    survives::<gitlab::InitForcefulShutdownRequest>(data);
+    survives::<gitlab::InitForcefulShutdownResponse>(data);
+    survives::<reflection::ExtensionRequest>(data);
+    survives::<reflection::FileDescriptorResponse>(data);
+    survives::<reflection::ExtensionNumberResponse>(data);
+    survives::<reflection::ListServiceResponse>(data);
+    survives::<reflection::ErrorResponse>(data);
     survives::<prost_types::FileDescriptorSet>(data);
 }
 

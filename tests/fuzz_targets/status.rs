@@ -16,6 +16,15 @@ pub fn run(data: &[u8]) {
     let repeat = usize::from(cursor.byte());
     let text = cursor.rest();
 
+    assert_eq!(
+        Code::ALL
+            .iter()
+            .filter(|other| other.name() == code.name())
+            .count(),
+        1,
+        "no two codes have one name"
+    );
+
     // Long enough to be cut, with few bytes of input.
     let message = String::from_utf8_lossy(text).repeat(1 + repeat);
     let encoded = encode_message(&message);

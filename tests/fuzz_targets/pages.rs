@@ -1,0 +1,43 @@
+//! Metrics in the older text format.
+
+use super::cursor::Cursor;
+
+#[allow(dead_code, reason = "its media type is written by the server")]
+#[path = "../../src/monitor/format.rs"]
+mod format;
+
+use format::Format;
+
+/// No line is lost but the mark of the end, and none is changed but the names of counters; whoever does not
+/// ask for OpenMetrics gets the older one.
+pub fn run(data: &[u8]) {
+    let mut cursor = Cursor::new(data);
+    let accept = cursor.text();
+    let asks = accept.contains("application/openmetrics-text");
+    let format = Format::accepted(Some(&accept));
+    assert_eq!(format == Format::OpenMetrics, asks);
+    assert_eq!(
+        format
+            .media_type()
+            .starts_with("application/openmetrics-text"),
+        asks
+    );
+    assert_eq!(Format::accepted(None), Format::Text);
+
+    let page = String::from_utf8_lossy(cursor.rest()).into_owned();
+    assert_eq!(Format::OpenMetrics.write(page.clone()), page);
+    let text = Format::Text.write(page.clone());
+    let before = page.lines().filter(|line| *line != "# EOF");
+    assert_eq!(text.lines().count(), before.clone().count());
+    for (before, after) in before.zip(text.lines()) {
+        if before == after {
+            continue;
+        }
+        let name = before.split(' ').nth(2).unwrap();
+        assert!(before.starts_with('#') && page.contains(&format!("# TYPE {name} counter")));
+        assert_eq!(
+            after.replacen(&format!(" {name}_total "), &format!(" {name} "), 1),
+            before
+        );
+    }
+}

@@ -1,0 +1,166 @@
+//! What webhooks may call.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use process_wrapper::webhook::policy::{Network, Policy, Refused, Rule};
+use url::Host;
+
+use super::cursor::Cursor;
+
+/// No rule and no form of an address opens a guarded one but a network that covers it; a form changes no
+/// verdict; a rule more never closes what others have opened; and a literal host is judged as its address.
+pub fn run(data: &[u8]) {
+    let mut cursor = Cursor::new(data);
+    let address = address(&mut cursor);
+    let port = cursor.u16();
+    let name = cursor.text().to_ascii_lowercase();
+    let rules = rules(&cursor.text());
+    let host: Host<&str> = match address {
+        _ if cursor.bool() => Host::Domain(&name),
+        IpAddr::V4(address) => Host::Ipv4(address),
+        IpAddr::V6(address) => Host::Ipv6(address),
+    };
+
+    let open = Policy::new(Vec::new()).check_address(&host, port, address);
+    assert_eq!(
+        open.is_err(),
+        is_guarded(address),
+        "{address}: {open:?} without rules"
+    );
+    let policy = Policy::new(rules.clone());
+    let verdict = policy.check_address(&host, port, address);
+    let by_network = rules
+        .iter()
+        .any(|rule| matches!(rule, Rule::Network(network) if covers(network, address)));
+    if by_network {
+        assert_eq!(verdict, Ok(()));
+    } else if is_guarded(address) {
+        assert!(matches!(verdict, Err(Refused::Guarded(_))), "{verdict:?}");
+    } else if !rules.is_empty() && rules.iter().all(|rule| matches!(rule, Rule::Network(_))) {
+        assert!(
+            matches!(verdict, Err(Refused::NotAllowed(_))),
+            "{verdict:?}"
+        );
+    }
+    if let IpAddr::V4(plain) = address {
+        let mapped = IpAddr::V6(plain.to_ipv6_mapped());
+        assert_eq!(policy.check_address(&host, port, mapped), verdict);
+    }
+    if !matches!(host, Host::Domain(_)) {
+        assert_eq!(policy.check_host(&host, port), verdict, "as in the URL");
+    } else if verdict.is_ok() {
+        // What an address may make callable is not refused by its name.
+        assert_eq!(policy.check_host(&host, port), Ok(()));
+    }
+
+    let mut more = rules.clone();
+    more.extend(self::rules("*.example.com:443 10.0.0.0/8 [::1]:1"));
+    if verdict.is_ok() && !rules.is_empty() {
+        assert_eq!(
+            Policy::new(more).check_address(&host, port, address),
+            Ok(())
+        );
+    }
+    let bits = if address.is_ipv4() { 32 } else { 128 };
+    let own = self::rules(&format!("{address}/{bits}"));
+    assert_eq!(Policy::new(own).check_address(&host, port, address), Ok(()));
+    if let Err(refused) = verdict {
+        assert!(!refused.to_string().contains('\n') || name.contains('\n'));
+    }
+}
+
+/// Those words that are rules; the others are refused in one line.
+fn rules(text: &str) -> Vec<Rule> {
+    let parsed = text.split_ascii_whitespace().map(str::parse::<Rule>);
+    parsed
+        .filter_map(|rule| match rule {
+            Ok(rule) => Some(rule),
+            Err(error) => {
+                assert!(!error.to_string().contains('\n'));
+                None
+            }
+        })
+        .collect()
+}
+
+/// Any address, and more often than by chance one of those that somebody guards.
+fn address(cursor: &mut Cursor<'_>) -> IpAddr {
+    const SPECIAL: [[u8; 4]; 6] = [
+        [169, 254, 169, 254],
+        [100, 100, 100, 200],
+        [168, 63, 129, 16],
+        [192, 0, 0, 192],
+        [127, 0, 0, 1],
+        [10, 0, 0, 1],
+    ];
+    let four = match cursor.u8(..12) {
+        special @ ..6 => SPECIAL[usize::from(special)],
+        _ => cursor.u32().to_be_bytes(),
+    };
+    let [a, b, c, d] = four;
+    let mut six = [0; 16];
+    for part in &mut six {
+        *part = cursor.byte();
+    }
+    match cursor.u8(..9) {
+        0..3 => return Ipv4Addr::from(four).into(),
+        3 => six = Ipv4Addr::from(four).to_ipv6_mapped().octets(),
+        4 => six = [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d],
+        5 => six[..6].copy_from_slice(&[0x20, 0x02, a, b, c, d]),
+        6 => six = [0, 0x64, 0xff, 0x9b, 0, 1, a, b, 0, c, d, 0, 0, 0, 0, 0],
+        7 => [six[0], six[1]] = [0xfe, 0x80 | (six[1] & 0x3f)],
+        _ => {}
+    }
+    Ipv6Addr::from(six).into()
+}
+
+/// The same as the policy's, told the long way: from the text of addresses, and bit by bit.
+fn is_guarded(address: IpAddr) -> bool {
+    let four = |address: Ipv4Addr| {
+        let text = address.to_string();
+        text.starts_with("169.254.")
+            || ["100.100.100.200", "168.63.129.16", "192.0.0.192"].contains(&text.as_str())
+    };
+    match address {
+        IpAddr::V4(address) => four(address),
+        IpAddr::V6(address) => {
+            let o = address.octets();
+            let at = |positions: [usize; 4]| four(Ipv4Addr::from(positions.map(|at| o[at])));
+            let starts = |text: &str| hex(&o).starts_with(text);
+            (starts("00000000000000000000")
+                && at([12, 13, 14, 15])
+                && ["0000", "ffff"].contains(&&hex(&o)[20..24]))
+                || (starts("0000000000000000ffff0000") && at([12, 13, 14, 15]))
+                || (starts("0064ff9b0000000000000000") && at([12, 13, 14, 15]))
+                || (starts("0064ff9b0001")
+                    && (at([6, 7, 9, 10])
+                        || at([7, 9, 10, 11])
+                        || at([9, 10, 11, 12])
+                        || at([12, 13, 14, 15])))
+                || (starts("2002") && at([2, 3, 4, 5]))
+                || (o[0] == 0xfe && o[1] >> 6 == 2)
+                || [
+                    "fd000ec2000000000000000000000254",
+                    "fd2000ce000000000000000000000254",
+                ]
+                .contains(&hex(&o).as_str())
+        }
+    }
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// Whether a network covers an address, or the IPv4 address that it stands for.
+fn covers(network: &Network, address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    let behind = match address {
+        IpAddr::V6(address) if hex(&address.octets()).starts_with("0064ff9b0000000000000000") => {
+            let [.., a, b, c, d] = address.octets();
+            Some(IpAddr::from([a, b, c, d]))
+        }
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
+    };
+    network.contains(address) || behind.is_some_and(|behind| network.contains(behind))
+}

@@ -1,0 +1,178 @@
+//! What a receiver of webhooks answers: any bytes.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::net::{Shutdown, TcpListener};
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime};
+
+use process_wrapper::clock::Clock;
+use process_wrapper::lifecycle::Exit;
+use process_wrapper::webhook::delivery::Phase;
+use process_wrapper::webhook::gone::{AfterExit, Gone};
+use process_wrapper::webhook::method::Method;
+use process_wrapper::webhook::schedule::{Pace, Verdict};
+use process_wrapper::webhook::{Settings, Webhook, Webhooks};
+use smol::Async;
+use smol::future::FutureExt;
+use smol::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::cursor::Cursor;
+
+/// What is answered to the second attempt.
+const OK: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
+
+/// The time of an attempt is one that no pause before one ever has.
+const PACE: Pace = Pace {
+    base: Duration::from_secs(1),
+    cap: Duration::from_secs(60),
+    attempt: Duration::new(7, 777_777_777),
+};
+
+/// A first pause is longer only by the receiver's wish.
+const LONGEST_DELAY: Duration = PACE.base;
+
+/// Whatever comes back, the delivery ends: delivered by the status of the answer, failed for good by it, or
+/// tried again, which then succeeds. A delivery that is over is not begun again by asking again.
+pub fn run(data: &[u8]) {
+    let mut cursor = Cursor::new(data);
+    let gone = gone(&mut cursor);
+    let answer = cursor.rest();
+    let webhooks = Webhooks::new(Settings {
+        deadline: Duration::MAX,
+        pace: PACE,
+        ..Settings::default()
+    });
+    let webhooks = webhooks.unwrap();
+    let (listener, pauses) = (listener(), Rc::<RefCell<Vec<Duration>>>::default());
+    let address = listener.get_ref().local_addr().unwrap();
+    let webhook = Webhook::new(&format!("http://{address}/x"), Method::Post, []).unwrap();
+    let slot = webhooks.register(webhook.clone()).unwrap();
+    let delivered = smol::block_on(async {
+        let receive = async {
+            for (answer, attempt) in [answer, OK].into_iter().zip(1..) {
+                let body = exchange(&listener, answer).await;
+                assert_eq!(body["attempt"], attempt);
+                assert_eq!(body["exit_code"].is_null(), body["exit_signal"].is_number());
+            }
+            std::future::pending().await
+        };
+        let clock = Instantly(Rc::clone(&pauses));
+        webhooks.deliver(slot, gone, clock).or(receive).await
+    });
+
+    let delivery = webhooks.deliveries().remove(0);
+    assert_eq!(delivered, delivery.phase == Phase::Delivered);
+    let pauses = pauses.borrow();
+    match (delivery.phase, delivery.attempts) {
+        (Phase::Delivered, 1) => assert!(has(answer, Verdict::Delivered)),
+        (Phase::Failed, 1) => {
+            assert!(has(answer, Verdict::Final), "{delivery:?}");
+            assert!(delivery.last_error.starts_with("answered "), "{delivery:?}");
+        }
+        (Phase::Delivered, 2) => {
+            assert!(!delivery.last_error.is_empty() && !delivery.last_error.contains('\n'));
+            let wish = answer.to_ascii_lowercase();
+            let wished = wish.windows(11).any(|name| name == b"retry-after");
+            assert!(wished || pauses[0] <= LONGEST_DELAY, "{pauses:?}");
+        }
+        (phase, attempts) => panic!("{phase:?} after {attempts} attempts: {delivery:?}"),
+    }
+    assert_eq!(webhooks.register(webhook.clone()), Ok(slot));
+    assert_eq!(webhooks.knows(&webhook), delivered);
+}
+
+/// Whether somewhere in an answer there is a status line with such a status.
+fn has(answer: &[u8], verdict: Verdict) -> bool {
+    answer.windows(12).any(|line| {
+        let status = std::str::from_utf8(&line[9..]).ok().map(str::parse);
+        line.starts_with(b"HTTP/1.")
+            && matches!(status, Some(Ok(status)) if Verdict::of(status) == verdict)
+    })
+}
+
+/// Takes one request whole and answers it.
+async fn exchange(listener: &Async<TcpListener>, answer: &[u8]) -> serde_json::Value {
+    let (mut socket, _) = listener.accept().await.unwrap();
+    let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
+    let body = loop {
+        let read = socket.read(&mut chunk).await.unwrap();
+        assert!(read > 0, "a request is sent whole");
+        bytes.extend(&chunk[..read]);
+        let head = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+        let body = head.map(|end| serde_json::from_slice(&bytes[end + 4..]));
+        if let Some(Ok(body)) = body {
+            break body;
+        }
+    };
+    // Whoever has had enough of an answer closes, and need not read the rest.
+    let _ = socket.write_all(answer).await;
+    let _ = socket.get_ref().shutdown(Shutdown::Write);
+    let _ = socket.read(&mut chunk).await;
+    body
+}
+
+/// How it ended, in every way that there is.
+fn gone(cursor: &mut Cursor<'_>) -> Gone {
+    let exit = |cursor: &mut Cursor<'_>| match cursor.bool() {
+        true => Exit::Code(cursor.byte()),
+        false => Exit::Signal {
+            number: cursor.u8(1..=64),
+            core_dumped: cursor.bool(),
+        },
+    };
+    let time =
+        |cursor: &mut Cursor<'_>| SystemTime::UNIX_EPOCH + Duration::from_secs(cursor.u64(..) >> 2);
+    Gone {
+        exit: exit(cursor),
+        after_exit: match cursor.u8(..4) {
+            0 => None,
+            1 => Some(AfterExit::Ended(exit(cursor))),
+            2 => Some(AfterExit::TimedOut(exit(cursor))),
+            _ => Some(AfterExit::FailedToStart(cursor.text())),
+        },
+        program: cursor.text(),
+        pid: 1,
+        hostname: "host".to_owned(),
+        started_at: time(cursor),
+        shutdown_requested_at: None,
+        exited_at: time(cursor),
+        requested: cursor.bool(),
+    }
+}
+
+thread_local! {
+    /// One port for all inputs: each new one would stay in TIME-WAIT.
+    static LISTENER: TcpListener = TcpListener::bind("127.0.0.1:0").unwrap();
+}
+
+fn listener() -> Async<TcpListener> {
+    let listener = LISTENER.with(|listener| listener.try_clone().unwrap());
+    Async::new(listener).unwrap()
+}
+
+/// Time passes at once, except for the time that an attempt has.
+#[derive(Debug, Clone)]
+struct Instantly(Rc<RefCell<Vec<Duration>>>);
+
+impl Clock for Instantly {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn sleep_until(&self, _: Instant) -> impl Future<Output = ()> + 'static {
+        std::future::ready(())
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static {
+        let over = duration != PACE.attempt;
+        if over {
+            self.0.borrow_mut().push(duration);
+        }
+        async move {
+            if !over {
+                std::future::pending().await
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! When a webhook is tried again.
+
+use std::time::{Duration, SystemTime};
+
+use process_wrapper::webhook::schedule::{Pace, Verdict, retry_after};
+
+use super::cursor::Cursor;
+
+/// A delay is at most its ceiling, which never shrinks from one attempt to the next; `Retry-After` is what
+/// its digits say, or a date that is written again as the same one; and only what may pass is tried again.
+pub fn run(data: &[u8]) {
+    let mut cursor = Cursor::new(data);
+    let pace = Pace {
+        base: Duration::new(cursor.u64(..), cursor.u32() % 1_000_000_000),
+        cap: Duration::new(cursor.u64(..), cursor.u32() % 1_000_000_000),
+        attempt: Duration::from_secs(1),
+    };
+    let (attempts, random) = (cursor.u32(), cursor.u32());
+    let delay = pace.delay(attempts, random);
+    assert!(delay <= pace.cap);
+    assert_eq!(pace.delay(attempts, 0), Duration::ZERO);
+    assert!(pace.delay(attempts.saturating_add(1), random) >= delay);
+    assert!(attempts > 1 || delay <= pace.base);
+    assert!(pace.delay(attempts, random.saturating_add(1)) >= delay);
+
+    let status = cursor.u16();
+    match Verdict::of(status) {
+        Verdict::Delivered => assert_eq!(status / 100, 2),
+        Verdict::Later => assert!(status / 100 == 5 || [408, 425, 429].contains(&status)),
+        Verdict::Final => assert!(![2, 5].contains(&(status / 100))),
+    }
+
+    // Within the years that a date can say.
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(cursor.u32().into());
+    let rest = cursor.rest();
+    let text = String::from_utf8_lossy(rest);
+    let wish = retry_after(&text, now);
+    let trimmed = text.trim();
+    if !trimmed.is_empty() && trimmed.bytes().all(|byte| byte.is_ascii_digit()) {
+        let digits = trimmed.trim_start_matches('0');
+        let seconds = if digits.is_empty() {
+            Ok(0)
+        } else {
+            digits.parse()
+        };
+        assert_eq!(wish, Some(Duration::from_secs(seconds.unwrap_or(u64::MAX))));
+    } else if let Some(wish) = wish {
+        assert!(trimmed.contains(' '), "a date: {trimmed}");
+        if !wish.is_zero() {
+            let written = httpdate::fmt_http_date(now + wish);
+            assert_eq!(retry_after(&written, now), Some(wish));
+        }
+    }
+    // The same date is nearer a second later, and one that has passed is at once.
+    let later = retry_after(&text, now + Duration::from_secs(1));
+    assert!(later <= wish);
+}

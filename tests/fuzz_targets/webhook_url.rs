@@ -1,0 +1,88 @@
+//! Webhooks as requests ask for them: URL, method, headers.
+
+use http::{HeaderValue, Uri};
+use process_wrapper::webhook::Webhook;
+use process_wrapper::webhook::method::Method;
+use process_wrapper::webhook::request::{InvalidWebhook, MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL};
+use url::Position;
+
+use super::cursor::Cursor;
+
+/// What is accepted can be sent as HTTP/1.1 without a surprise, is read again as itself, and shows nothing
+/// but scheme, host and port; what is refused is refused in one line that repeats nothing of it.
+pub fn run(data: &[u8]) {
+    let mut cursor = Cursor::new(data);
+    let method = cursor.text();
+    let method = method.parse().unwrap_or_else(|error| {
+        assert!(!format!("{error}").contains('\n'));
+        Method::default()
+    });
+    assert_eq!(method.name().parse(), Ok(method));
+    let mut headers = Vec::new();
+    for _ in 0..cursor.u8(..4) {
+        headers.push((cursor.text(), cursor.text()));
+    }
+    if cursor.u8(..32) == 0 {
+        // More than anybody needs.
+        let more = (0..MAX_HEADERS).map(|n| (format!("x-{n}"), "y".repeat(n)));
+        headers.extend(more);
+    }
+    let url = String::from_utf8_lossy(cursor.rest());
+    let given = || {
+        headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    };
+    let webhook = match Webhook::new(&url, method, given()) {
+        Ok(webhook) => webhook,
+        Err(error) => return refused(&error, &url, given().map(|(_, value)| value)),
+    };
+
+    assert!(url.len() <= MAX_URL && headers.len() <= MAX_HEADERS);
+    let text = webhook.url().as_str();
+    let again = Webhook::new(text, method, given()).unwrap();
+    assert_eq!(again, webhook);
+    let target = webhook.target();
+    assert!(text.starts_with(&target), "{target} of {text}");
+    assert!(target.starts_with("http://") || target.starts_with("https://"));
+    assert_eq!(target.matches('/').count(), 2, "no path: {target}");
+    assert!(!target.contains(['@', '?', '#']), "{target}");
+    assert_eq!(
+        format!("{webhook:?}"),
+        format!("Webhook({} {target})", method.name())
+    );
+    assert_ne!(webhook.port(), 0);
+
+    // What the request will say: its target, RFC 9112 section 3.2.1, and its Host.
+    let path = &webhook.url()[Position::BeforePath..Position::AfterQuery];
+    assert!(
+        path.starts_with('/') && path.parse::<Uri>().is_ok(),
+        "{path}"
+    );
+    assert!(path.bytes().all(|byte| byte.is_ascii_graphic()), "{path}");
+    let host = &webhook.url()[Position::BeforeHost..Position::AfterPort];
+    assert!(
+        !host.is_empty() && HeaderValue::from_str(host).is_ok(),
+        "{host}"
+    );
+    assert!(host.bytes().all(|byte| byte.is_ascii_graphic()), "{host}");
+    let mut bytes = 0;
+    for (name, value) in webhook.headers() {
+        bytes += name.as_str().len() + value.len();
+        assert!(!name.as_str().starts_with("webhook-") || name.as_str() == "webhook-x");
+        assert!(!["host", "content-length", "transfer-encoding"].contains(&name.as_str()));
+        assert!(value.to_str().unwrap().is_ascii() && value.is_sensitive());
+    }
+    assert!(bytes <= MAX_HEADER_BYTES);
+    assert_eq!(webhook.headers().len(), headers.len());
+}
+
+/// Nothing that could be a secret is repeated.
+fn refused<'a>(error: &InvalidWebhook, url: &'a str, values: impl Iterator<Item = &'a str>) {
+    let text = format!("{error} {error:?}");
+    assert!(!text.contains('\n'), "one line: {text}");
+    for secret in values.chain([url]) {
+        // Shorter ones may be in the words of the message by chance.
+        assert!(secret.len() < 20 || !text.contains(secret), "{text}");
+    }
+}
