@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use process_wrapper::grpc::flood::Allowance;
-use process_wrapper::grpc::lifetime::{Facts, Lifetime, Step};
+use process_wrapper::grpc::lifetime::{Cause, Facts, Lifetime, Step};
 use process_wrapper::grpc::limits::{Limits, connections_for};
 
 use super::cursor::Cursor;
@@ -61,12 +61,12 @@ pub fn run(data: &[u8]) {
                     break;
                 }
                 Step::Ping => assert_eq!(last, 0, "who leaves is not asked"),
-                _ => {
+                Step::Leave(_) | Step::EndCalls(_) | Step::Close(_) | Step::Drop(_) => {
                     assert!(rank(step) > last, "{step:?} after {last}");
                     last = rank(step);
                 }
             }
-            if last == rank(Step::EndCalls(process_wrapper::grpc::lifetime::Cause::Age)) {
+            if last == rank(Step::EndCalls(Cause::Age)) {
                 facts.calls = 0;
                 facts.idle_since = now;
             }
