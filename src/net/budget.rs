@@ -5,6 +5,7 @@
 //! succeed and what they read is not enough, and on a full socket they always do. It never looks at the
 //! bytes.
 
+use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -15,6 +16,13 @@ use tokio::io::ReadBuf;
 /// What a read costs at least. A peer that writes single bytes makes as much work for each of them as
 /// for a frame, so bytes alone would not bound the time.
 const MIN_COST: usize = 512;
+
+thread_local! {
+    /// Where h2 reads to, before what came is put into its buffer. The futures traits read into
+    /// initialised memory only, and to initialise all of h2's buffer, which is as long as this one, would make
+    /// resident on each connection what a small message never reaches.
+    static ASIDE: RefCell<[u8; 8 * 1024]> = const { RefCell::new([0; 8 * 1024]) };
+}
 
 /// A byte stream that returns `Pending` once in a while although it could go on.
 #[derive(Debug)]
@@ -68,9 +76,12 @@ impl<IO: AsyncRead + Unpin> tokio::io::AsyncRead for Budgeted<IO> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = ready!(AsyncRead::poll_read(self, cx, buffer.initialize_unfilled()))?;
-        buffer.advance(read);
-        Poll::Ready(Ok(()))
+        ASIDE.with_borrow_mut(|aside| {
+            let most = buffer.remaining().min(aside.len());
+            let read = ready!(AsyncRead::poll_read(self, cx, &mut aside[..most]))?;
+            buffer.put_slice(&aside[..read]);
+            Poll::Ready(Ok(()))
+        })
     }
 }
 
