@@ -5,8 +5,10 @@
 //! stream.
 
 use std::any::Any;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::mem;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -15,6 +17,7 @@ use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::Request;
+use http::request::Parts;
 use smol::future::{FutureExt as _, or};
 
 use super::exchange::{Exchange, SharedStream};
@@ -43,39 +46,45 @@ pub(super) struct Caller<C> {
 }
 
 /// Runs a call to its end, for as long as which it is counted. It never panics.
-pub(super) async fn run<C: Clock>(
+///
+/// The request is taken apart before there is a future: a future keeps room for what it was given, beside
+/// what it makes of that, and this one is moved and freed with each call.
+pub(super) fn run<C: Clock>(
     caller: Rc<Caller<C>>,
-    _running: Running<C>,
+    running: Running<C>,
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
-) {
-    let started = caller.clock.now();
-    let uri = request.uri().clone();
-    // The handler's panics are caught further in, where they can still be answered. This catches those
-    // of a handler's destructors, and our own.
-    let (code, method) = match AssertUnwindSafe(answer(&caller, request, respond))
-        .catch_unwind()
-        .await
-    {
-        Ok(ended) => ended,
-        Err(panic) => {
-            report_panic(uri.path(), &*panic);
-            (Code::Internal, None)
-        }
-    };
-    let duration = caller.clock.now().saturating_duration_since(started);
-    finished(&Finished {
-        path: uri.path(),
-        peer: &caller.peer,
-        code,
-        duration,
-    });
-    if let Some(observer) = &caller.observer {
-        observer.call_ended(&Ended {
-            method,
+) -> impl Future<Output = ()> + 'static {
+    let (mut parts, body) = request.into_parts();
+    async move {
+        let started = caller.clock.now();
+        // The handler's panics are caught further in, where they can still be answered. This catches those
+        // of a handler's destructors, and our own.
+        let (code, method) = match AssertUnwindSafe(answer(&caller, &mut parts, body, respond))
+            .catch_unwind()
+            .await
+        {
+            Ok(ended) => ended,
+            Err(panic) => {
+                report_panic(parts.uri.path(), &*panic);
+                (Code::Internal, None)
+            }
+        };
+        let duration = caller.clock.now().saturating_duration_since(started);
+        finished(&Finished {
+            path: parts.uri.path(),
+            peer: &caller.peer,
             code,
             duration,
         });
+        if let Some(observer) = &caller.observer {
+            observer.call_ended(&Ended {
+                method,
+                code,
+                duration,
+            });
+        }
+        drop(running);
     }
 }
 
@@ -110,12 +119,12 @@ fn shortened(path: &str) -> &str {
 /// Answers a call and says with which code it ended, and which method it was if it may be called.
 async fn answer<C: Clock>(
     caller: &Caller<C>,
-    request: Request<RecvStream>,
+    parts: &mut Parts,
+    body: RecvStream,
     mut respond: SendResponse<Bytes>,
 ) -> (Code, Option<&'static str>) {
-    let (parts, body) = request.into_parts();
     // An answer that cannot be written has nobody to read it.
-    let Head { path, timeout } = match validate(&parts) {
+    let Head { path, timeout } = match validate(parts) {
         Ok(head) => head,
         Err(rejection) => {
             if let Some(text) = caller.router.find_page(&rejection, parts.uri.path()) {
@@ -159,7 +168,7 @@ async fn answer<C: Clock>(
     let context = Context {
         peer: Rc::clone(&caller.peer),
         method,
-        metadata: parts.headers,
+        metadata: mem::take(&mut parts.headers),
         deadline,
     };
 
@@ -182,8 +191,6 @@ async fn answer<C: Clock>(
             Err(_) => End::Closed,
         }
     };
-    // In this order: no work for a client that has gone or does not wait any more, so a timeout of
-    // zero never starts the handler.
     let closed = async {
         poll_fn(|cx| stream.poll_closed(cx)).await;
         End::Closed
@@ -195,9 +202,18 @@ async fn answer<C: Clock>(
             "the connection has to end; call again on a new one",
         ))
     };
-    // Last, what most calls never wait for.
-    let rest = or(told, stuck(caller, &stream));
-    let end = or(closed, or(expired(&caller.clock, deadline), or(work, rest))).await;
+    // Pinned here, so that what is put together are pointers and not the futures themselves. All of them,
+    // the handler's above all, are dropped before anything is said.
+    let end = {
+        let closed = pin!(closed);
+        let expired = pin!(expired(&caller.clock, deadline));
+        let work = pin!(work);
+        let told = pin!(told);
+        let stuck = pin!(stuck(caller, &stream));
+        // In this order: no work for a client that has gone or does not wait any more, so a timeout of
+        // zero never starts the handler. Last, what most calls never wait for.
+        or(closed, or(expired, or(work, or(told, stuck)))).await
+    };
     match end {
         End::Status(status) => {
             stream.end(&status);

@@ -50,33 +50,18 @@ pub(super) async fn run<C, IO>(
     io: IO,
     caller: Rc<Caller<C>>,
     executor: &LocalExecutor<'static>,
-    mut timers: Timers<C>,
+    mut timers: Box<Timers<C>>,
 ) where
     C: Clock,
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let limits = &caller.limits;
-    let calls = Rc::clone(&caller.calls);
-    let io = Watched::new(io, limits, caller.clock.clone(), Rc::clone(&calls));
-    let seen = io.seen();
-    timers.seen = Some(Rc::clone(&seen));
-    let mut handshake =
-        builder(limits).handshake::<_, Bytes>(Budgeted::new(io, limits.read_budget));
-    let greeted = poll_fn(|cx| {
-        if let Poll::Ready(step) = timers.poll_step(cx) {
-            return Poll::Ready(Err(step));
-        }
-        let greeted = Pin::new(&mut handshake).poll(cx).map(Ok);
-        if greeted.is_pending() {
-            return timers.poll_step(cx).map(Err);
-        }
-        greeted
-    });
-    let mut connection = match greeted.await {
-        Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return log_error(&caller, &error),
+    let calls = &caller.calls;
+    let (mut connection, seen) = match Box::pin(greet(io, &caller, &mut timers)).await {
+        Ok(greeted) => greeted,
+        Err(Ungreeted::Error(error)) => return log_error(&caller, &error),
         // Nothing has begun, so nothing needs an end.
-        Err(step) => return log_step(&caller, step),
+        Err(Ungreeted::Step(step)) => return log_step(&caller, step),
     };
     let mut pings = connection.ping_pong();
 
@@ -86,22 +71,14 @@ pub(super) async fn run<C, IO>(
             yield_now().await;
             seen.others_ran();
         }
-        // Room for them only while there are some: most connections wait, most of the time.
-        let mut accepted = Vec::new();
-        let next = poll_fn(|cx| poll_next(&mut connection, &mut timers, &mut accepted, cx)).await;
-        let mut starter = None;
-        for (request, mut respond) in accepted {
-            if calls.running() >= most_running(limits) {
-                // Streams that are reset do not count for h2, but their calls may still be about to end.
-                respond.send_reset(Reason::REFUSED_STREAM);
-            } else {
-                let running = calls.enter(caller.clock.clone());
-                let call = call::run(Rc::clone(&caller), running, request, respond);
-                let starter = starter.get_or_insert_with(|| Starter::new(executor));
-                starter.start(call).await;
-            }
-        }
-        match next {
+        let next = poll_fn(|cx| {
+            // Room for them only while there are some: most connections wait, most of the time.
+            let mut accepted = Vec::new();
+            let next = poll_next(&mut connection, &mut timers, &mut accepted, cx);
+            start(accepted, &caller, executor, cx);
+            next
+        });
+        match next.await {
             Next::Calls => {}
             Next::Step(step) => {
                 log_step(&caller, step);
@@ -116,6 +93,65 @@ pub(super) async fn run<C, IO>(
             }
             Next::Over(None) => return,
             Next::Over(Some(error)) => return log_error(&caller, &error),
+        }
+    }
+}
+
+/// Why a connection did not come to be served.
+enum Ungreeted {
+    /// h2 refused what came.
+    Error(h2::Error),
+    /// Its time is over.
+    Step(Step),
+}
+
+/// Exchanges prefaces and SETTINGS with the client. [`run`] boxes it, or else it would keep room for it until
+/// the connection ends.
+async fn greet<C, IO>(
+    io: IO,
+    caller: &Caller<C>,
+    timers: &mut Timers<C>,
+) -> Result<(Connection<Io<IO, C>, Bytes>, Rc<Seen>), Ungreeted>
+where
+    C: Clock,
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let limits = &caller.limits;
+    let io = Watched::new(io, limits, caller.clock.clone(), Rc::clone(&caller.calls));
+    let seen = io.seen();
+    timers.seen = Some(Rc::clone(&seen));
+    let mut handshake =
+        builder(limits).handshake::<_, Bytes>(Budgeted::new(io, limits.read_budget));
+    let greeted = poll_fn(|cx| {
+        if let Poll::Ready(step) = timers.poll_step(cx) {
+            return Poll::Ready(Err(Ungreeted::Step(step)));
+        }
+        let greeted = Pin::new(&mut handshake).poll(cx);
+        if greeted.is_pending() {
+            return timers.poll_step(cx).map(|step| Err(Ungreeted::Step(step)));
+        }
+        greeted.map_err(Ungreeted::Error)
+    });
+    Ok((greeted.await?, seen))
+}
+
+/// Starts the calls that have come.
+fn start<C: Clock>(
+    accepted: Vec<Call>,
+    caller: &Rc<Caller<C>>,
+    executor: &LocalExecutor<'static>,
+    cx: &mut Context<'_>,
+) {
+    let mut starter = None;
+    for (request, mut respond) in accepted {
+        if caller.calls.running() >= most_running(&caller.limits) {
+            // Streams that are reset do not count for h2, but their calls may still be about to end.
+            respond.send_reset(Reason::REFUSED_STREAM);
+        } else {
+            let running = caller.calls.enter(caller.clock.clone());
+            let call = call::run(Rc::clone(caller), running, request, respond);
+            let starter = starter.get_or_insert_with(|| Starter::new(executor));
+            starter.start(call, cx);
         }
     }
 }

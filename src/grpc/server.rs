@@ -99,7 +99,7 @@ impl<C: Clock> Server<C> {
             shared.drain.watch(),
         );
         Some(Admitted {
-            timers,
+            timers: Box::new(timers),
             place: Place {
                 serial,
                 calls,
@@ -155,7 +155,8 @@ impl<C: Clock> Server<C> {
 
 /// A connection that has a place.
 pub struct Admitted<C: Clock> {
-    timers: Timers<C>,
+    /// Boxed: each future that it is handed to keeps room for what it was given.
+    timers: Box<Timers<C>>,
     place: Place<C>,
 }
 

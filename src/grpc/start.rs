@@ -4,11 +4,12 @@
 //! calls are answered by their first poll, and a task for each would cost more than the call. It never
 //! waits for one.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::mem;
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use smol::LocalExecutor;
-use smol::future::poll_once;
 
 /// Starts the calls that came together, one after the other.
 pub(super) struct Starter<'a, F> {
@@ -23,23 +24,28 @@ impl<'a, F: Future<Output = ()> + 'static> Starter<'a, F> {
         Self { executor, seat }
     }
 
-    /// Polls `call` once; if it has to wait, it gets a task.
-    pub(super) async fn start(&mut self, call: F) {
+    /// Polls `call` once; if it has to wait, it gets a task. No future of ours holds the call, as it would
+    /// then have room for one for as long as its connection lives.
+    pub(super) fn start(&mut self, call: F, cx: &mut Context<'_>) {
         self.seat.set(Some(call));
-        if poll_once(finish(&mut self.seat)).await.is_some() {
+        if poll_seat(&mut self.seat, cx).is_ready() {
             return;
         }
-        let mut seat = std::mem::replace(&mut self.seat, Box::pin(None));
+        let mut seat = mem::replace(&mut self.seat, Box::pin(None));
         self.executor
-            .spawn(async move { finish(&mut seat).await })
+            .spawn(async move { poll_fn(|cx| poll_seat(&mut seat, cx)).await })
             .detach();
     }
 }
 
 /// Polls the call in `seat` to its end, and drops it there.
-async fn finish<F: Future<Output = ()>>(seat: &mut Pin<Box<Option<F>>>) {
+fn poll_seat<F: Future<Output = ()>>(
+    seat: &mut Pin<Box<Option<F>>>,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
     if let Some(call) = seat.as_mut().as_pin_mut() {
-        call.await;
+        ready!(call.poll(cx));
     }
     seat.set(None);
+    Poll::Ready(())
 }

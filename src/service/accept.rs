@@ -65,7 +65,9 @@ async fn welcome<C: Clock>(
     stream: Stream,
     peer: Peer,
 ) {
-    if let Some(Some((stream, peer))) = admitted.prepare(door.secure(stream, peer)).await {
+    // Boxed, so that no room is kept for the handshake once it is over.
+    let handshake = Box::pin(door.secure(stream, peer));
+    if let Some(Some((stream, peer))) = admitted.prepare(handshake).await {
         admitted.serve(Rc::new(door.visit()), stream, peer).await;
     }
 }
