@@ -11,6 +11,8 @@ use crate::cli::{USAGE, complain};
 use crate::client::{self, State};
 
 /// Asks every wrapper for a graceful shutdown.
+// Apart from main, whose frame would else keep room for it in a wrapper that runs for weeks.
+#[inline(never)]
 pub(in crate::cli) fn shutdown(options: &Shutdown) -> u8 {
     super::become_interruptible();
     let webhook = match options.webhook.as_ref().map(describe).transpose() {

@@ -7,6 +7,8 @@ use crate::cli::options::Wait;
 use crate::client::{Error, Process, State, Watch};
 
 /// Waits until the process of every wrapper has reached the state.
+// Apart from main, whose frame would else keep room for it in a wrapper that runs for weeks.
+#[inline(never)]
 pub(in crate::cli) fn wait(options: &Wait) -> u8 {
     super::become_interruptible();
     let until = options.until;
