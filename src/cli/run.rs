@@ -11,6 +11,7 @@ use smol::LocalExecutor;
 use smol::future;
 
 use crate::access::Listen;
+use crate::address::{Address, Host};
 use crate::cli::doors::{self, DoorError};
 use crate::cli::monitoring::{Monitoring, MonitoringError};
 use crate::cli::options::Run;
@@ -89,6 +90,12 @@ pub(super) fn run(options: &Run) -> u8 {
     reaper::become_subreaper();
     let executor = Rc::new(LocalExecutor::new());
     let result = reactor::start(options.listen.len().max(1) + options.http_listen.len())
+        .and_then(|()| {
+            if is_resolved(options) {
+                reactor::probe_thread()?;
+            }
+            Ok(())
+        })
         .map_err(StartError::from)
         .and_then(|()| {
             smol::block_on(executor.run(supervise(options, &ignored, Rc::clone(&executor))))
@@ -107,6 +114,7 @@ async fn supervise(
     ignored: &[crate::signal::Signal],
     executor: Rc<LocalExecutor<'static>>,
 ) -> Result<Exit, StartError> {
+    reactor::wait_here().await;
     drive_async_process(&executor).await;
     let signals = Signals::install(ignored).map_err(StartError::Signals)?;
     let webhooks = webhooks(options)?;
@@ -194,6 +202,20 @@ fn webhooks(options: &Run) -> Result<Webhooks, StartError> {
 #[cfg(not(feature = "webhooks"))]
 fn webhooks(_options: &Run) -> Result<Webhooks, StartError> {
     Ok(Webhooks::default())
+}
+
+/// Whether an address holds a name for the resolver, which is asked on a thread of its own.
+fn is_resolved(options: &Run) -> bool {
+    let listens = options.listen.iter().map(|listen| &listen.address);
+    listens.chain(&options.http_listen).any(|address| {
+        matches!(
+            address,
+            Address::Tcp {
+                host: Host::Name(_),
+                ..
+            }
+        )
+    })
 }
 
 /// Makes this executor the reaper of async-process before there is anything to reap.

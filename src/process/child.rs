@@ -34,9 +34,9 @@ const SYSTEMD_VARIABLES: [&str; 7] = [
 /// Our own variables all begin with this.
 const OWN_PREFIX: &[u8] = b"PROCESS_WRAPPER_";
 
-/// Free descriptors that a spawn wants to see: std, async-process and we ourselves open some after the
-/// process is already running, when a failure would leave it behind.
-const DESCRIPTORS: usize = 8;
+/// Free descriptors that a spawn wants to see: async-process and we ourselves open one each after the
+/// process is already running, when a failure would leave it behind. Twice as many, so that there is room.
+const DESCRIPTORS: usize = 4;
 
 /// A program with its arguments, bytes and all.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,9 @@
 //! Owns what is read from `/proc/self` at the start and what is set by prctl(2). It never touches
 //! limits, umask or anything else that the wrapped process would inherit.
 
+use std::fs::File;
+use std::io::Read;
+
 use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior};
 
 use crate::signal::Signal;
@@ -10,9 +13,12 @@ use crate::signal::Signal;
 /// The signals that were ignored when we were started, from SigIgn in proc_pid_status(5). Where there
 /// is no `/proc`, as in a bare root, none is taken to be: the usual case.
 pub fn ignored_at_start() -> Vec<Signal> {
-    std::fs::read_to_string("/proc/self/status")
-        .map(|status| ignored_in(&status))
-        .unwrap_or_default()
+    // More than the page that it has, so that one read is enough.
+    let mut status = Vec::with_capacity(8192);
+    match File::open("/proc/self/status").and_then(|mut file| file.read_to_end(&mut status)) {
+        Ok(_) => ignored_in(&String::from_utf8_lossy(&status)),
+        Err(_) => Vec::new(),
+    }
 }
 
 /// Keeps our memory, which may hold secrets of webhooks, from other processes of the same user and
@@ -26,6 +32,14 @@ pub fn forbid_dumps() {
 /// How many descriptors we may have open, the soft `RLIMIT_NOFILE` of getrlimit(2). `None`: no limit.
 pub fn descriptor_limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
+}
+
+/// How many descriptors can still be opened. Since Linux 6.2 the size of `/proc/self/fd` says how many are
+/// open, proc_pid_fd(5); `None` where it does not.
+pub fn free_descriptors() -> Option<u64> {
+    let open = rustix::fs::stat("/proc/self/fd").ok()?.st_size;
+    let open = u64::try_from(open).ok().filter(|open| *open > 0)?;
+    Some(descriptor_limit().unwrap_or(u64::MAX).saturating_sub(open))
 }
 
 /// The name of this host, `uname(2)`.

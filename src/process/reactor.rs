@@ -4,6 +4,7 @@
 //! becomes an error. It never runs anything else.
 
 use std::any::Any;
+use std::ffi::c_ulong;
 use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -12,7 +13,10 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use nix::sys::prctl;
 use rustix::event::{EventfdFlags, eventfd};
+
+use crate::process::own;
 
 /// Why nothing asynchronous can run.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +39,9 @@ const DESCRIPTORS: usize = 36;
 /// A listener more, with its lock and its neighbour for the other family.
 const DESCRIPTORS_OF_AN_ADDRESS: usize = 4;
 
+/// How late async-io's own thread may look after the event loop, besides the pauses that it makes anyway.
+const SLACK: c_ulong = 10_000_000;
+
 /// Starts the event loop, before there is any process that could be left behind. That there is room for
 /// serving on so many addresses is found out now, because libraries panic where it is missing later.
 ///
@@ -44,29 +51,61 @@ pub fn start(addresses: usize) -> Result<(), ReactorError> {
     let needed = addresses
         .saturating_mul(DESCRIPTORS_OF_AN_ADDRESS)
         .saturating_add(DESCRIPTORS);
-    let held = hold(needed).map_err(ReactorError::Descriptors)?;
-    drop(held);
-    probe_thread()?;
+    // To open and close each of them costs more than the rest of the start.
+    if own::free_descriptors().is_none_or(|free| free < needed as u64) {
+        drop(hold(needed).map_err(ReactorError::Descriptors)?);
+    }
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
-    let started = panic::catch_unwind(|| {
-        // A timer is the first thing that needs the reactor and its thread. It is polled by hand: smol's
-        // block_on would panic once more while it is left by a panic.
-        let timer = pin!(smol::Timer::after(Duration::from_secs(1)));
-        let polled = timer.poll(&mut Context::from_waker(Waker::noop()));
-        polled.is_pending()
+    let started = with_slack(|| {
+        panic::catch_unwind(|| {
+            // A timer is the first thing that needs the reactor and its thread. It is polled by hand: smol's
+            // block_on would panic once more while it is left by a panic.
+            let timer = pin!(smol::Timer::after(Duration::from_secs(1)));
+            let polled = timer.poll(&mut Context::from_waker(Waker::noop()));
+            polled.is_pending()
+        })
     });
     // After a failure async-io's own thread may still be about to panic: it is to do so in silence.
     if let Err(cause) = started {
+        probe_thread()?;
         return Err(ReactorError::Start(words(cause.as_ref())));
     }
     panic::set_hook(hook);
-    // Blocking work would wait for ever for a thread that cannot start.
-    probe_thread()
+    Ok(())
 }
 
-/// Shows that one more thread can be started, and leaves its place to it.
-fn probe_thread() -> Result<(), ReactorError> {
+/// Lets this thread wait for events, to be called inside smol's `block_on`.
+///
+/// The first to wait is async-io's own thread, and whatever it met it would have to wake this one for. A
+/// timer ends its wait, and then it leaves the event loop to whoever is inside `block_on`.
+pub async fn wait_here() {
+    let timer = pin!(smol::Timer::after(Duration::from_secs(1)));
+    // Dropped at once: that it was set is what ends the wait.
+    let _ = smol::future::poll_once(timer).await;
+}
+
+/// Starts a thread with a timer slack, which it inherits, prctl(2). While this thread works for a
+/// moment, async-io's would take the event loop over after 50 microseconds, and hand all that comes to this
+/// one; with the slack it is hardly ever so fast.
+fn with_slack<T>(start: impl FnOnce() -> T) -> T {
+    let before = prctl::get_timerslack()
+        .ok()
+        .and_then(|slack| c_ulong::try_from(slack).ok());
+    // Without it, everything works as well and costs a little more.
+    let _ = prctl::set_timerslack(SLACK);
+    let started = start();
+    // Zero is the thread's own default.
+    let _ = prctl::set_timerslack(before.unwrap_or_default());
+    started
+}
+
+/// Shows that one more thread can be started, and leaves its place to it. To be asked before blocking work
+/// that the start depends on: it would wait for ever for a thread that cannot start.
+///
+/// # Errors
+/// EAGAIN of `pthread_create(3)`, in words.
+pub fn probe_thread() -> Result<(), ReactorError> {
     let probe = std::thread::Builder::new().spawn(|| {});
     match probe.map(std::thread::JoinHandle::join) {
         Ok(_) => Ok(()),
