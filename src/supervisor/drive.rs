@@ -24,7 +24,9 @@ enum Occurrence {
 ///
 /// Returns how the process ended.
 pub async fn drive(handle: &Handle, signals: Signals) -> Exit {
-    let (mut stop, mut other, mut children) = signals.split();
+    // Never given back: the handlers are there for as long as the wrapper, and to take a dozen down one by one
+    // would only keep it from leaving.
+    let (stop, other, children) = Box::leak(Box::new(signals.split()));
     let mut exited = Some(Box::pin(handle.shared.supervised.borrow_mut().child.exit()));
     let mut more_orphans = false;
     loop {
