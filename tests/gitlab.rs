@@ -77,8 +77,7 @@ fn start(options: &[&str], script: &str) -> Wrapper {
 /// Writes a script that is called gitlab-runner.
 fn runner(folder: &Path, script: &str) -> PathBuf {
     let path = folder.join("gitlab-runner");
-    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    support::write_program(&path, &format!("#!/bin/sh\n{script}\n"));
     path
 }
 

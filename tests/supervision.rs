@@ -244,9 +244,7 @@ fn waiters_are_answered_before_the_wrapper_leaves_by_itself() {
 fn no_command_means_gitlab_runner_run() {
     let folder = tempfile::tempdir().unwrap();
     let runner = folder.path().join("gitlab-runner");
-    std::fs::write(&runner, "#!/bin/sh\necho \"runner $*\"\n").unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&runner, mode).unwrap();
+    support::write_program(&runner, "#!/bin/sh\necho \"runner $*\"\n");
     let path = format!(
         "{}:{}",
         folder.path().display(),

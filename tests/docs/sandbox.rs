@@ -113,9 +113,7 @@ fn step(n: usize, command: &Shown) -> String {
 
 fn sandbox(bwrap: &Path, folder: &Path) -> Command {
     let runner = folder.join("gitlab-runner");
-    std::fs::write(&runner, RUNNER).unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&runner, mode).unwrap();
+    support::write_program(&runner, RUNNER);
     let config = folder.join("config.toml");
     std::fs::write(&config, "concurrent = 1\n").unwrap();
     let mut command = Command::new(bwrap);

@@ -226,6 +226,17 @@ pub fn wait_for_exit(process: &mut Child) -> ExitStatus {
     process.wait().unwrap()
 }
 
+/// Writes a program. Another process does it: a child that another test starts meanwhile would hold our
+/// descriptor open for writing, and such a file cannot be executed (ETXTBSY).
+pub fn write_program(path: &Path, text: &str) {
+    let status = Command::new("sh")
+        .args(["-c", "printf %s \"$1\" >\"$0\" && chmod 755 \"$0\""])
+        .arg(path)
+        .arg(text)
+        .status();
+    assert!(status.unwrap().success(), "{path:?} was not written");
+}
+
 /// Waits until a condition about the outside world holds for which there is no event to wait for.
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
