@@ -208,7 +208,7 @@ impl Calls {
         };
         let (channel, connection, pings) =
             begun.await.map_err(|trouble: Trouble| match self.address {
-                Address::Unix(_) => trouble,
+                Address::Unix(_) => trouble.on_unix(),
                 Address::Tcp { .. } => trouble.on_tcp(tls),
             })?;
         Ok(Established {

@@ -255,6 +255,29 @@ fn copy_for_all() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
+fn our_own_client_of_another_user_is_told_why() {
+    if !is_root() {
+        return;
+    }
+    let wrapper = start(&[OPEN]);
+    let (_folder, copy) = copy_for_all();
+    let output = as_user(JOB, || {
+        Command::new(&copy)
+            .args(["status", "--connect-timeout=200ms", "--address"])
+            .arg(wrapper.address())
+            .current_dir("/")
+            .output()
+            .unwrap()
+    });
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{stderr}");
+    assert!(
+        stderr.contains("perhaps this user may not call"),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn a_job_of_the_wrappers_own_user_cannot_read_its_memory() {
     if !is_root() {
         return;
