@@ -71,8 +71,8 @@ pub(super) struct Arguments {
     #[argh(option, arg_name = "gid")]
     allow_gid: Vec<u32>,
 
-    /// file with bearer tokens, one in each line, one of which every call but health needs; it is read
-    /// again when it changes (default: none)
+    /// file with bearer tokens, one in each line, one of which every call needs that does not come
+    /// over a health listener; it is read again when it changes (default: none)
     #[argh(option, arg_name = "file")]
     token_file: Option<PathBuf>,
 
