@@ -134,9 +134,10 @@ impl Trouble {
     /// What it means before the first answer on a connection to a socket file: whoever may not call is
     /// closed at once, which resets what he has sent.
     pub(super) fn on_unix(self) -> Self {
-        match self {
-            Self::Http2(GrpcError::Http2(error)) if error.is_io() => Self::Closed,
-            other => other,
+        if matches!(&self, Self::Http2(GrpcError::Http2(error)) if error.is_io()) {
+            Self::Closed
+        } else {
+            self
         }
     }
 

@@ -187,6 +187,23 @@ fn a_flood_of_refusals_does_not_flood_the_log() {
 }
 
 #[test]
+fn a_secret_that_every_user_can_read_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let file = token_file(folder.path(), TOKEN);
+    let option = format!("--token-file={}", file.display());
+    for (mode, warned) in [(0o604, true), (0o640, false)] {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let wrapper = start_ready(&[&option], DRAINS);
+        // Comes after it.
+        wrapper.stderr.wait_for("listening");
+        let said = wrapper.stderr.text();
+        let found = said.contains("every user of this machine can read this secret");
+        assert_eq!(found, warned, "{mode:o}: {said}");
+    }
+}
+
+#[test]
 fn grpcurl_needs_the_token() {
     let Some(grpcurl) = crate::support::peers::find("grpcurl") else {
         return;
