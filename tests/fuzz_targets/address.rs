@@ -27,11 +27,12 @@ pub fn run(data: &[u8]) {
         Address::Unix(_) => true,
         Address::Tcp { host, .. } => {
             let text = host.to_string();
-            let text = text.trim_matches(['[', ']']);
+            let is_address = text.starts_with('[') || text.parse::<std::net::Ipv4Addr>().is_ok();
             text == "localhost"
-                || text.starts_with("127.")
-                || text == "::1"
-                || text.starts_with("::ffff:127.")
+                || is_address
+                    && ["127.", "[::1]", "[::ffff:127."]
+                        .iter()
+                        .any(|start| text.starts_with(start))
         }
     };
     assert_eq!(address.is_beyond_loopback(), !is_local, "{address}");

@@ -106,9 +106,9 @@ impl<'a> Cursor<'a> {
 }
 
 /// Whether a text, if it is found in a message, was put there. A fuzzer learns the words of our messages
-/// soon; but few of them hold one of these.
+/// soon; but none of them holds one of these.
 pub fn is_telling(text: &str) -> bool {
-    text.len() > 8 && text.contains(['%', '+', '~', '#', '@', '?', '&'])
+    text.len() > 8 && text.contains(['%', '#', '@', '?', '&'])
 }
 
 fn least(bound: Bound<u64>) -> u64 {
