@@ -34,6 +34,9 @@ mod isolation;
 #[path = "attacks/measure.rs"]
 mod measure;
 #[cfg(test)]
+#[path = "attacks/memory.rs"]
+mod memory;
+#[cfg(test)]
 #[path = "wire/peer.rs"]
 mod peer;
 #[cfg(test)]

@@ -14,6 +14,9 @@ mod support;
 #[path = "wire/frames.rs"]
 mod frames;
 #[cfg(test)]
+#[path = "wire/options.rs"]
+mod options;
+#[cfg(test)]
 #[path = "wire/peer.rs"]
 mod peer;
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod client;
+mod connections;
 mod doors;
 mod monitoring;
 mod options;

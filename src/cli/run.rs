@@ -12,12 +12,12 @@ use smol::future;
 
 use crate::access::Listen;
 use crate::address::{Address, Host};
+use crate::cli::connections::ConnectionsError;
 use crate::cli::doors::{self, DoorError};
 use crate::cli::monitoring::{Monitoring, MonitoringError};
 use crate::cli::options::Run;
 use crate::cli::{FAILED, USAGE, complain};
 use crate::clock::MonotonicClock;
-use crate::grpc::limits::{Limits, connections_for};
 use crate::grpc::server::Server;
 use crate::lifecycle::Exit;
 use crate::net::default_address::{self, Environment};
@@ -47,6 +47,8 @@ enum StartError {
     Door(#[from] DoorError),
     #[error(transparent)]
     Monitoring(#[from] MonitoringError),
+    #[error(transparent)]
+    Connections(#[from] ConnectionsError),
     #[error("signal handlers could not be installed: {0}")]
     Signals(std::io::Error),
     #[error(transparent)]
@@ -60,7 +62,7 @@ enum StartError {
 impl StartError {
     fn status(&self) -> u8 {
         match self {
-            Self::DefaultAddress(_) => USAGE,
+            Self::DefaultAddress(_) | Self::Connections(_) => USAGE,
             #[cfg(feature = "webhooks")]
             Self::Webhooks(_) => USAGE,
             Self::Door(error) if error.is_usage() => USAGE,
@@ -118,9 +120,14 @@ async fn supervise(
     drive_async_process(&executor).await;
     let signals = Signals::install(ignored).map_err(StartError::Signals)?;
     let webhooks = webhooks(options)?;
+    // What cannot be on one listener cannot be on several.
+    options.connections.limits(own::descriptor_limit(), 1)?;
     // Listeners stand before the process starts, so that a bad address leaves none behind.
     let listeners = bind(options, &executor).await?;
     let monitoring = Monitoring::open(&options.http_listen).await?;
+    let descriptors =
+        own::descriptor_limit().map(|all| all.saturating_sub(monitoring.descriptors()));
+    let limits = options.connections.limits(descriptors, listeners.len())?;
     let sentinel = match options.on_wrapper_death {
         Some(signal) => Sentinel::start(signal)?,
         None => None,
@@ -145,12 +152,6 @@ async fn supervise(
         "started"
     );
     let handle = Handle::new(options.lifecycle.clone(), wrapped, Rc::clone(&executor));
-    let descriptors =
-        own::descriptor_limit().map(|all| all.saturating_sub(monitoring.descriptors()));
-    let limits = Limits {
-        max_connections: connections_for(descriptors, listeners.len()),
-        ..Limits::default()
-    };
     // Each listener has places of its own: whoever takes up all of one that strangers reach keeps nobody
     // out of the others.
     let (servers, accepting): (Vec<_>, Vec<_>) = listeners

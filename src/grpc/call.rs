@@ -20,11 +20,12 @@ use http::Request;
 use http::request::Parts;
 use smol::future::{FutureExt as _, or};
 
-use super::exchange::{Exchange, SharedStream};
+use super::exchange::{Exchange, SharedStream, too_much};
 use super::gate::{Asked, Gate};
 use super::head::{Head, trailers_only, validate};
 use super::in_flight::{InFlight, Running};
 use super::limits::Limits;
+use super::memory::{Account, Share};
 use super::observe::{Ended, Observer};
 use super::page;
 use super::router::{Context, Router};
@@ -43,6 +44,8 @@ pub(super) struct Caller<C> {
     pub(super) calls: Rc<InFlight>,
     /// Whoever wants to know; nobody, as a rule.
     pub(super) observer: Option<Rc<dyn Observer>>,
+    /// What the calls of the connection hold.
+    pub(super) account: Rc<Account>,
 }
 
 /// Runs a call to its end, for as long as which it is counted. It never panics.
@@ -52,59 +55,76 @@ pub(super) struct Caller<C> {
 pub(super) fn run<C: Clock>(
     caller: Rc<Caller<C>>,
     running: Running<C>,
+    share: Share,
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
 ) -> impl Future<Output = ()> + 'static {
     let (mut parts, body) = request.into_parts();
     async move {
         let started = caller.clock.now();
+        // A copy: the path itself would keep the buffer that it was read into.
+        let path = Box::<str>::from(shortened(parts.uri.path()));
         // The handler's panics are caught further in, where they can still be answered. This catches those
         // of a handler's destructors, and our own.
-        let (code, method) = match AssertUnwindSafe(answer(&caller, &mut parts, body, respond))
-            .catch_unwind()
-            .await
-        {
-            Ok(ended) => ended,
-            Err(panic) => {
-                report_panic(parts.uri.path(), &*panic);
-                (Code::Internal, None)
-            }
-        };
+        let (code, method) =
+            match AssertUnwindSafe(answer(&caller, share, &mut parts, body, respond))
+                .catch_unwind()
+                .await
+            {
+                Ok(ended) => ended,
+                Err(panic) => {
+                    report_panic(&path, &*panic);
+                    (Code::Internal, None)
+                }
+            };
         let duration = caller.clock.now().saturating_duration_since(started);
-        finished(&Finished {
-            path: parts.uri.path(),
-            peer: &caller.peer,
-            code,
-            duration,
-        });
-        if let Some(observer) = &caller.observer {
-            observer.call_ended(&Ended {
-                method,
-                code,
-                duration,
-            });
-        }
+        let named = Named {
+            path: &path,
+            method,
+        };
+        finished(&caller, &named, code, duration);
         drop(running);
     }
 }
 
-/// A call that has ended.
-struct Finished<'a> {
-    path: &'a str,
-    peer: &'a Peer,
-    code: Code,
-    duration: Duration,
+/// Answers a call for which there is no memory; nothing of it has run.
+pub(super) fn refuse<C>(
+    caller: &Caller<C>,
+    request: &Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+) {
+    let status = too_much();
+    // An answer that cannot be written has nobody to read it.
+    let _ = respond.send_response(trailers_only(&status, http::HeaderMap::new()), true);
+    let named = Named {
+        path: request.uri().path(),
+        method: None,
+    };
+    finished(caller, &named, status.code, Duration::ZERO);
 }
 
-/// Every call passes here once, at its end. The place for whoever wants to count or to audit.
-fn finished(call: &Finished<'_>) {
+/// What a call called itself, and which method that is if it may be called.
+struct Named<'a> {
+    path: &'a str,
+    method: Option<&'static str>,
+}
+
+/// Every call passes here once, at its end.
+fn finished<C>(caller: &Caller<C>, named: &Named<'_>, code: Code, duration: Duration) {
     tracing::debug!(
-        method = ?shortened(call.path),
-        peer = %call.peer,
-        code = ?call.code,
-        duration = ?call.duration,
+        method = ?shortened(named.path),
+        peer = %caller.peer,
+        ?code,
+        ?duration,
         "call finished"
     );
+    if let Some(observer) = &caller.observer {
+        observer.call_ended(&Ended {
+            method: named.method,
+            code,
+            duration,
+        });
+    }
 }
 
 /// A path that no method has can be as long as the header list.
@@ -119,6 +139,7 @@ fn shortened(path: &str) -> &str {
 /// Answers a call and says with which code it ended, and which method it was if it may be called.
 async fn answer<C: Clock>(
     caller: &Caller<C>,
+    share: Share,
     parts: &mut Parts,
     body: RecvStream,
     mut respond: SendResponse<Bytes>,
@@ -160,10 +181,12 @@ async fn answer<C: Clock>(
         caller.calls.made_progress();
         return (status.code, None);
     };
+    // It would keep the buffer that it was read into.
+    drop(mem::take(&mut parts.uri));
     // A timeout that the clock cannot hold is as good as none.
     let deadline = timeout.and_then(|timeout| caller.clock.now().checked_add(timeout));
     let max_message = caller.limits.max_message;
-    let stream = SharedStream::new(body, respond, max_message, Rc::clone(&caller.calls));
+    let stream = SharedStream::new(body, respond, max_message, Rc::clone(&caller.calls), share);
     let exchange = Exchange::new(stream.clone(), max_message);
     let context = Context {
         peer: Rc::clone(&caller.peer),

@@ -22,6 +22,7 @@ use super::drain::Watch;
 use super::in_flight::InFlight;
 use super::lifetime::{Cause, Facts, Lifetime, Step};
 use super::limits::Limits;
+use super::memory;
 use super::start::Starter;
 use super::watched::{Seen, Watched};
 use crate::clock::Clock;
@@ -147,11 +148,13 @@ fn start<C: Clock>(
         if caller.calls.running() >= most_running(&caller.limits) {
             // Streams that are reset do not count for h2, but their calls may still be about to end.
             respond.send_reset(Reason::REFUSED_STREAM);
-        } else {
+        } else if let Some(share) = memory::take(&caller.account, &request) {
             let running = caller.calls.enter(caller.clock.clone());
-            let call = call::run(Rc::clone(caller), running, request, respond);
+            let call = call::run(Rc::clone(caller), running, share, request, respond);
             let starter = starter.get_or_insert_with(|| Starter::new(executor));
             starter.start(call, cx);
+        } else {
+            call::refuse(caller, &request, respond);
         }
     }
 }

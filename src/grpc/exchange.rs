@@ -19,6 +19,7 @@ use prost::Message;
 use super::head::{response_head, trailers_only};
 use super::in_flight::InFlight;
 use super::incoming::{Incoming, ReceiveError};
+use super::memory::Share;
 use super::message;
 use super::outgoing::{Closed, Outgoing};
 use super::status::{Code, Status};
@@ -130,6 +131,8 @@ struct Open {
     trailing: HeaderMap,
     /// Where the messages that went through are counted.
     calls: Rc<InFlight>,
+    /// What the call may hold.
+    share: Share,
 }
 
 #[derive(Debug)]
@@ -156,9 +159,21 @@ impl Open {
             Reply::Body(outgoing) => {
                 outgoing.put(frame);
                 self.calls.made_progress();
-                Ok(())
+                self.count()
             }
         }
+    }
+}
+
+impl Open {
+    /// Counts what the call holds now.
+    fn count(&mut self) -> Result<(), Status> {
+        let outgoing = match &self.reply {
+            Reply::Unsent(_) => 0,
+            Reply::Body(outgoing) => outgoing.held(),
+        };
+        let held = self.incoming.held().saturating_add(outgoing);
+        self.share.hold(held).then_some(()).ok_or_else(too_much)
     }
 }
 
@@ -168,6 +183,7 @@ impl SharedStream {
         respond: SendResponse<Bytes>,
         max_message: usize,
         calls: Rc<InFlight>,
+        share: Share,
     ) -> Self {
         Self(Rc::new(RefCell::new(Some(Open {
             incoming: Incoming::new(body, max_message),
@@ -175,6 +191,7 @@ impl SharedStream {
             initial: HeaderMap::new(),
             trailing: HeaderMap::new(),
             calls,
+            share,
         }))))
     }
 
@@ -189,10 +206,14 @@ impl SharedStream {
         match &mut *self.0.borrow_mut() {
             None => Poll::Ready(Err(ended())),
             Some(open) => {
-                let message = ready!(open.incoming.poll_message(cx));
-                if let Ok(Some(_)) = message {
+                let message = open.incoming.poll_message(cx);
+                if let Poll::Ready(Ok(Some(_))) = message {
                     open.calls.made_progress();
+                    // Handlers that wait let go of it, as `Router` asks of them.
+                    open.share.let_go_of_head();
                 }
+                open.count()?;
+                let message = ready!(message);
                 Poll::Ready(message.map_err(|error| match error {
                     ReceiveError::Framing(error) => error.into(),
                     ReceiveError::Stream(_) => ended(),
@@ -205,14 +226,15 @@ impl SharedStream {
     pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         match &mut *self.0.borrow_mut() {
             None => Poll::Ready(Err(ended())),
-            Some(Open {
-                reply: Reply::Unsent(_),
-                ..
-            }) => Poll::Ready(Ok(())),
-            Some(Open {
-                reply: Reply::Body(outgoing),
-                ..
-            }) => outgoing.poll_flush(cx).map_err(|Closed| ended()),
+            Some(open) => match &mut open.reply {
+                Reply::Unsent(_) => Poll::Ready(Ok(())),
+                Reply::Body(outgoing) => {
+                    let flushed = outgoing.poll_flush(cx).map_err(|Closed| ended());
+                    // Less than before, so there is room for it.
+                    let _ = open.count();
+                    flushed
+                }
+            },
         }
     }
 
@@ -265,6 +287,14 @@ impl SharedStream {
     pub(super) fn abandon(&self) {
         self.0.borrow_mut().take();
     }
+}
+
+/// The answer to a call that would hold more than there is.
+pub(super) fn too_much() -> Status {
+    Status::new(
+        Code::ResourceExhausted,
+        "the server holds too much for its callers already; try again later",
+    )
 }
 
 fn ended() -> Status {

@@ -65,6 +65,11 @@ impl Incoming {
         }
     }
 
+    /// Bytes that have come and were not handed on.
+    pub(super) fn held(&self) -> usize {
+        self.decoder.held().saturating_add(self.chunk.len())
+    }
+
     /// The trailers; only after `poll_message` has returned `None`.
     pub(super) async fn trailers(&mut self) -> Result<Option<HeaderMap>, h2::Error> {
         self.stream.trailers().await

@@ -33,15 +33,22 @@ pub struct Limits {
     /// Bytes of a header list, counted as in RFC 9113, section 6.5.2. Together with the number of
     /// streams it bounds what an HPACK bomb or a CONTINUATION flood can pin.
     pub max_header_list: u32,
+    /// Bytes that the calls of a connection may pin whatever others do: twenty of them, or one with the
+    /// longest headers. An estimate that is high rather than low: of headers and messages that are not
+    /// through yet, and of each call.
+    pub own_memory: usize,
+    /// Bytes that the calls of all connections may pin together beyond that; 10,000 that wait for a state
+    /// fit in. A call for which there is no room is refused with `RESOURCE_EXHAUSTED`.
+    pub shared_memory: usize,
     /// Bytes of a message, sent or received, without its prefix. Ours are far smaller.
     pub max_message: usize,
     /// Bytes that a peer may send on a stream before its call has read them.
     pub stream_window: u32,
     /// Bytes that a peer may send on a connection before its calls have read them; the most that unread
-    /// bodies can pin.
+    /// bodies can pin. It is the least that HTTP/2 allows (RFC 9113, section 6.9.2).
     pub connection_window: u32,
     /// Bytes of answers that wait in a stream for the socket. A handler that streams is held back when
-    /// they are reached, so a slow reader costs no more than this.
+    /// they are reached, so a slow reader costs no more than this beyond what is counted as memory.
     pub max_send_buffer: usize,
     /// What unread DATA frames may cost beyond their bytes: h2 counts 256 for each, less its length.
     /// It holds all single-byte frames of one `read_budget`, so that no way to cut a message is punished.
@@ -95,10 +102,12 @@ impl Default for Limits {
             max_connections: MAX_CONNECTIONS,
             max_concurrent_streams: 64,
             max_header_list: 16 * 1024,
+            own_memory: 128 * 1024,
+            shared_memory: 64 * 1024 * 1024,
             max_message: 64 * 1024,
-            stream_window: 64 * 1024,
-            connection_window: 1024 * 1024,
-            max_send_buffer: 64 * 1024,
+            stream_window: 64 * 1024 - 1,
+            connection_window: 64 * 1024 - 1,
+            max_send_buffer: 4 * 1024,
             data_frame_budget: 2 * 1024 * 1024,
             max_pending_accept_resets: 64,
             max_local_error_resets: 128,
@@ -128,6 +137,22 @@ pub fn connections_for(descriptors: Option<u64>, servers: usize) -> usize {
     let others = servers.saturating_sub(1).saturating_mul(MAX_LEAVING);
     (free.min(MAX_CONNECTIONS).saturating_sub(others) / servers.max(1))
         .clamp(MIN_CONNECTIONS, MAX_CONNECTIONS)
+}
+
+/// How many descriptors servers need that have so many connections each.
+#[must_use]
+pub fn descriptors_for(connections: usize, servers: usize) -> u64 {
+    let each = connections.saturating_mul(servers);
+    let newcomers = servers.saturating_sub(1).saturating_mul(MAX_LEAVING);
+    let all = u64::try_from(each.saturating_add(newcomers)).unwrap_or(u64::MAX);
+    all.saturating_add(RESERVED_DESCRIPTORS)
+}
+
+/// How many connections each of some servers may be given with this many descriptors.
+#[must_use]
+pub fn most_connections(descriptors: u64, servers: usize) -> usize {
+    let free = descriptors.saturating_sub(descriptors_for(0, servers));
+    usize::try_from(free).unwrap_or(usize::MAX) / servers.max(1)
 }
 
 #[cfg(test)]

@@ -125,6 +125,15 @@ impl Decoder {
         }
     }
 
+    /// Bytes that are held for a message of which the rest is still to come.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        match &self.state {
+            State::Prefix { .. } => 0,
+            State::Body { buffer, .. } => buffer.capacity(),
+        }
+    }
+
     /// Says whether the stream may end here.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ mod in_flight;
 mod incoming;
 pub mod lifetime;
 pub mod limits;
+mod memory;
 pub mod message;
 pub mod metadata;
 pub mod observe;

@@ -70,6 +70,11 @@ impl Outgoing {
         Poll::Ready(Ok(()))
     }
 
+    /// Bytes that are still to go.
+    pub(super) const fn held(&self) -> usize {
+        self.rest.len()
+    }
+
     /// While the peer leaves no room for what is to go: how many pieces had gone before.
     pub(super) fn stuck(&self) -> Option<u64> {
         (self.stuck && !self.rest.is_empty()).then_some(self.gone)

@@ -25,7 +25,8 @@ pub struct Context {
     pub peer: Rc<Peer>,
     /// Which method, as `/package.Service/Method`.
     pub method: &'static str,
-    /// The headers of the request, those of the protocol included.
+    /// The headers of the request, those of the protocol included. They are not counted as memory of the
+    /// call once its first message has come, so a handler that waits after that drops them first.
     pub metadata: HeaderMap,
     /// When the caller stops waiting. The handler is dropped then; it need not look.
     pub deadline: Option<Instant>,

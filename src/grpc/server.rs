@@ -22,6 +22,7 @@ use super::drain::{Drain, Entered};
 use super::gate::{Gate, Open};
 use super::in_flight::InFlight;
 use super::limits::{Limits, MAX_LEAVING};
+use super::memory::{Account, Memory};
 use super::observe::Observer;
 use super::places::Places;
 use super::router::Router;
@@ -44,6 +45,7 @@ struct Shared<C> {
     drain: Rc<Drain>,
     places: RefCell<Places>,
     observer: Option<Rc<dyn Observer>>,
+    memory: Rc<Memory>,
 }
 
 impl<C: Clock> Server<C> {
@@ -66,6 +68,7 @@ impl<C: Clock> Server<C> {
                 drain: Rc::default(),
                 places: RefCell::default(),
                 observer,
+                memory: Rc::new(Memory::new(limits.shared_memory)),
             }),
         }
     }
@@ -196,6 +199,7 @@ impl<C: Clock> Admitted<C> {
             clock: shared.clock.clone(),
             calls: Rc::clone(&place.calls),
             observer: shared.observer.clone(),
+            account: Rc::new(place.account()),
         });
         let run = connection::run(io, caller, &shared.executor, timers);
         if let Err(panic) = AssertUnwindSafe(run).catch_unwind().await {
@@ -219,6 +223,13 @@ struct Place<C> {
     calls: Rc<InFlight>,
     shared: Rc<Shared<C>>,
     _entered: Entered,
+}
+
+impl<C> Place<C> {
+    fn account(&self) -> Account {
+        let shared = &self.shared;
+        Rc::clone(&shared.memory).account(shared.limits.own_memory)
+    }
 }
 
 impl<C> Drop for Place<C> {

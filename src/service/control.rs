@@ -68,6 +68,8 @@ async fn get_state(
 ) -> Result<GetStateResponse, Status> {
     let state = convert::wanted_state(request.wait_until)?;
     tracing::debug!(peer = %context.peer, method = GET_STATE, wait_until = request.wait_until, "state read");
+    // The headers are not needed any more, and it may be days.
+    drop(context);
     let facts = handle.wait_until(state.unwrap_or(State::Running)).await;
     Ok(GetStateResponse {
         process: Some(convert::process(&facts)),

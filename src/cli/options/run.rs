@@ -11,6 +11,7 @@ use argh::FromArgs;
 
 use crate::access::{self, Callers, Group, Listen, SocketMode, TlsOptions, TlsVersion};
 use crate::address::Address;
+use crate::cli::connections::Connections;
 use crate::lifecycle::{AfterExit, Config, ExitWhenGone, Rewrite};
 use crate::log;
 use crate::process::child::Program;
@@ -105,6 +106,20 @@ pub(super) struct Arguments {
     /// a directory of others
     #[argh(switch)]
     insecure: bool,
+
+    /// connections at once on each listener; for one more, one without calls goes (default: what the
+    /// limit of descriptors has room for, up to 1000)
+    #[argh(option, arg_name = "number")]
+    max_connections: Option<usize>,
+
+    /// close connections that have had no call for this long (default: 5m)
+    #[argh(option, arg_name = "duration")]
+    idle_timeout: Option<Span>,
+
+    /// end connections at this age, up to an eighth sooner; calls get another 30s, and clients come
+    /// back (default: 12h)
+    #[argh(option, arg_name = "duration")]
+    max_connection_age: Option<Span>,
 
     /// the signal that asks the process to drain (default: QUIT)
     #[argh(option, default = "Signal::QUIT", arg_name = "signal")]
@@ -231,6 +246,11 @@ impl Arguments {
                 },
                 insecure: self.insecure,
             },
+            connections: Connections {
+                most: self.max_connections,
+                idle_timeout: self.idle_timeout.map(|span| span.0),
+                max_age: self.max_connection_age.map(|span| span.0),
+            },
             lifecycle: Config {
                 graceful_signal: self.graceful_signal,
                 force_after: self.force_after.map(|span| span.0),
@@ -271,6 +291,8 @@ pub(in crate::cli) struct Run {
     pub(in crate::cli) http_listen: Vec<Address>,
     /// Who may call there.
     pub(in crate::cli) access: access::Options,
+    /// How many, and for how long.
+    pub(in crate::cli) connections: Connections,
     pub(in crate::cli) lifecycle: Config,
     pub(in crate::cli) on_wrapper_death: Option<Signal>,
     /// What runs once the process is gone; there is one exactly if `lifecycle` has limits for it.

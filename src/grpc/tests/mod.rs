@@ -9,6 +9,7 @@ mod drain;
 mod flood;
 mod gate;
 mod hostile;
+mod memory;
 mod peer;
 mod raw;
 mod timers;

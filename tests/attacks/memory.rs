@@ -1,0 +1,135 @@
+//! Many connections, each of which pins as much as it may: what all of them together cost.
+
+use crate::frames::*;
+use crate::measure::{LONG, Target};
+use crate::peer::Peer;
+
+const CONNECTIONS: usize = 60;
+const STREAMS: usize = 64;
+
+/// What all calls may pin beyond what each connection has of its own, and that; a third more for what
+/// lies between the bytes that are counted and the pages that hold them.
+const MOST: u64 = (64 << 20) / 3 * 4 + 60 * (256 << 10);
+
+/// `RESOURCE_EXHAUSTED`.
+const EXHAUSTED: &str = "8";
+
+const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+
+/// Counts the calls that have been refused.
+fn refused(peer: &mut Peer) -> usize {
+    let mut refused = 0;
+    // The first acknowledgement may overtake the answers to what came before it, the second does not.
+    for _ in 0..2 {
+        assert!(peer.send(&ping()));
+        loop {
+            let frame = peer.next().unwrap();
+            refused += usize::from(frame.get("grpc-status") == Some(EXHAUSTED));
+            if frame.kind == PING && frame.flags & ACK != 0 {
+                break;
+            }
+        }
+    }
+    refused
+}
+
+#[test]
+fn large_headers_on_many_connections_share_one_budget() {
+    let target = Target::start();
+    // Nearly 16 KiB, as HTTP/2 counts it.
+    let fields = (0..300).map(|number| format!("x{number}"));
+    let head = fields.fold(Head::of(GET_STATE), |head, name| {
+        head.with(&name, "yyyyyyyyyyyyy")
+    });
+    let name = "15 KiB headers on 60 x 64 streams";
+    target.survives(name, MOST, |wrapper| {
+        let mut count = 0;
+        let peers: Vec<_> = (0..CONNECTIONS)
+            .map(|_| {
+                let mut peer = Peer::connect(wrapper);
+                for _ in 0..STREAMS {
+                    let stream = peer.open();
+                    // Without the message, so that the call cannot begin, and keeps its headers.
+                    assert!(peer.send(&head.frame(stream, 0)));
+                }
+                count += refused(&mut peer);
+                peer
+            })
+            .collect();
+        assert!(count > 1000, "only {count} calls were refused");
+        std::thread::sleep(LONG);
+        drop(peers);
+    });
+}
+
+#[test]
+fn half_messages_on_many_connections_share_one_budget() {
+    /// Three full frames of a message of 64 KiB.
+    const PIECES: usize = 3;
+    const FULL: usize = 16 * 1024;
+    let target = Target::start();
+    target.survives("48 of 64 KiB on 60 x 64 streams", MOST, |wrapper| {
+        let mut count = 0;
+        let piece = vec![b'x'; FULL - 5];
+        let first = [&[0, 0, 1, 0, 0][..], &piece].concat();
+        let peers: Vec<_> = (0..CONNECTIONS)
+            .map(|_| {
+                let mut peer = Peer::connect(wrapper);
+                let mut window = 65_535;
+                for _ in 0..STREAMS {
+                    // What is sent beyond the window would end the connection.
+                    while window < PIECES * FULL {
+                        let frame = peer.next().unwrap();
+                        if frame.kind == WINDOW_UPDATE && frame.stream == 0 {
+                            window += usize::try_from(frame.number(0)).unwrap();
+                        }
+                        count += usize::from(frame.get("grpc-status") == Some(EXHAUSTED));
+                    }
+                    let stream = peer.open();
+                    let mut bytes = Head::of(GET_STATE).frame(stream, 0);
+                    bytes.extend(frame(DATA, 0, stream, &first));
+                    for _ in 1..PIECES {
+                        bytes.extend(frame(DATA, 0, stream, &piece));
+                    }
+                    assert!(peer.send(&bytes));
+                    window -= first.len() + (PIECES - 1) * piece.len();
+                }
+                count += refused(&mut peer);
+                peer
+            })
+            .collect();
+        assert!(count > 1000, "only {count} calls were refused");
+        std::thread::sleep(LONG);
+        drop(peers);
+    });
+}
+
+#[test]
+fn answers_that_nobody_reads_on_many_connections_share_one_budget() {
+    let symbol = b"process_wrapper.v1.ProcessWrapper";
+    let length = u8::try_from(symbol.len()).unwrap();
+    // ServerReflectionRequest { file_containing_symbol }.
+    let request = message(&[&[0x22, length], &symbol[..]].concat());
+    for (name, window) in [
+        ("no window, 60 x 64 descriptors", 0),
+        ("no reader, 60 x 64 descriptors", 1 << 30),
+    ] {
+        let target = Target::start();
+        target.survives(name, MOST, |wrapper| {
+            let peers: Vec<_> = (0..CONNECTIONS)
+                .map(|_| {
+                    let mut peer = Peer::connect(wrapper);
+                    let settings = setting(4, window);
+                    assert!(peer.send(&[settings, window_update(0, 1 << 30)].concat()));
+                    for _ in 0..STREAMS {
+                        let stream = peer.open();
+                        assert!(peer.send(&Head::of(REFLECTION).call(stream, &request)));
+                    }
+                    peer
+                })
+                .collect();
+            std::thread::sleep(LONG);
+            drop(peers);
+        });
+    }
+}

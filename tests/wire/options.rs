@@ -1,0 +1,67 @@
+//! What an operator may say about connections, seen from the other end of one.
+
+use std::time::{Duration, Instant};
+
+use crate::frames::*;
+use crate::peer::Peer;
+use crate::support::{self, DRAINS};
+
+#[test]
+fn a_connection_without_calls_goes_after_the_idle_timeout() {
+    let wrapper = support::start_ready(&["--idle-timeout", "1s"], DRAINS);
+    let mut busy = Peer::connect(&wrapper);
+    let waiting = busy.open();
+    assert!(busy.send(&Head::of(GET_STATE).call(waiting, &until_gone())));
+    let begun = Instant::now();
+    let mut idle = Peer::connect(&wrapper);
+    assert_eq!(
+        idle.goodbyes(),
+        [(0x7fff_ffff, NO_ERROR), (0, NO_ERROR)],
+        "told to go, and closed because it did not"
+    );
+    let passed = begun.elapsed();
+    assert!(passed >= Duration::from_secs(1), "{passed:?}");
+    // One with a call stays, and takes more.
+    let answer = busy.call(&Head::of(GET_STATE), &message(b""));
+    assert_eq!(answer.code(), Some(0));
+}
+
+#[test]
+fn a_connection_is_told_to_go_at_its_maximum_age_and_its_call_goes_on() {
+    let wrapper = support::start_ready(&["--max-connection-age", "1s"], DRAINS);
+    let mut peer = Peer::connect(&wrapper);
+    let waiting = peer.open();
+    assert!(peer.send(&Head::of(GET_STATE).call(waiting, &until_gone())));
+    let goodbye = peer.wait_for("GOAWAY", |frame| frame.kind == GOAWAY);
+    assert_eq!(
+        (goodbye.number(0), goodbye.number(1)),
+        (0x7fff_ffff, NO_ERROR)
+    );
+    wrapper.signal(nix::sys::signal::Signal::SIGQUIT);
+    assert_eq!(peer.answer(waiting).code(), Some(0));
+}
+
+#[test]
+fn no_more_connections_are_taken_than_the_operator_allows() {
+    let wrapper = support::start_ready(&["--max-connections", "2"], DRAINS);
+    let mut busy: Vec<_> = (0..2)
+        .map(|_| {
+            let mut peer = Peer::connect(&wrapper);
+            let waiting = peer.open();
+            assert!(peer.send(&Head::of(GET_STATE).call(waiting, &until_gone())));
+            let answer = peer.call(&Head::of(GET_STATE), &message(b""));
+            assert_eq!(answer.code(), Some(0));
+            peer
+        })
+        .collect();
+    let mut third = Peer::silent(&wrapper.socket());
+    assert_eq!(third.next(), None, "both others have calls");
+    // Without one it makes place.
+    assert!(busy[0].send(&reset(1, CANCEL)));
+    support::eventually("there is a place again", || {
+        let mut peer = Peer::silent(&wrapper.socket());
+        peer.send(GREETING) && peer.next().is_some()
+    });
+    let answer = busy[1].call(&Head::of(GET_STATE), &message(b""));
+    assert_eq!(answer.code(), Some(0));
+}
