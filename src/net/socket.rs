@@ -48,6 +48,9 @@ where
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         if this.drained {
+            // Only once. Whoever is woken reads, whatever the reactor thinks: while its own thread waits for
+            // events, it takes what comes at once for something older, and under load that is every time.
+            this.drained = false;
             ready!(this.io.poll_readable(cx))?;
         }
         this.drained = true;

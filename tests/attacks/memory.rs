@@ -3,6 +3,7 @@
 use crate::frames::*;
 use crate::measure::{LONG, Target};
 use crate::peer::Peer;
+use crate::support::Wrapper;
 
 const CONNECTIONS: usize = 60;
 const STREAMS: usize = 64;
@@ -16,21 +17,27 @@ const EXHAUSTED: &str = "8";
 
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 
-/// Counts the calls that have been refused.
-fn refused(peer: &mut Peer) -> usize {
-    let mut refused = 0;
-    // The first acknowledgement may overtake the answers to what came before it, the second does not.
-    for _ in 0..2 {
-        assert!(peer.send(&ping()));
-        loop {
-            let frame = peer.next().unwrap();
-            refused += usize::from(frame.get("grpc-status") == Some(EXHAUSTED));
-            if frame.kind == PING && frame.flags & ACK != 0 {
-                break;
-            }
-        }
+/// Waits until all that was sent has been read.
+fn synchronize(peer: &mut Peer) {
+    assert!(peer.send(&ping()));
+    peer.wait_for("the ping's answer", |frame| {
+        frame.kind == PING && frame.flags & ACK != 0
+    });
+}
+
+/// Asserts that a further connection has what is its own and no more, and that one call is within that.
+fn assert_spent(wrapper: &Wrapper) {
+    let mut modest = Peer::connect(wrapper);
+    let answer = modest.call(&Head::of(GET_STATE), &message(b""));
+    assert_eq!(answer.code(), Some(0));
+    let mut greedy = Peer::connect(wrapper);
+    for _ in 0..STREAMS {
+        let stream = greedy.open();
+        assert!(greedy.send(&Head::of(GET_STATE).frame(stream, 0)));
     }
-    refused
+    greedy.wait_for("a refusal", |frame| {
+        frame.get("grpc-status") == Some(EXHAUSTED)
+    });
 }
 
 #[test]
@@ -43,7 +50,6 @@ fn large_headers_on_many_connections_share_one_budget() {
     });
     let name = "15 KiB headers on 60 x 64 streams";
     target.survives(name, MOST, |wrapper| {
-        let mut count = 0;
         let peers: Vec<_> = (0..CONNECTIONS)
             .map(|_| {
                 let mut peer = Peer::connect(wrapper);
@@ -52,11 +58,11 @@ fn large_headers_on_many_connections_share_one_budget() {
                     // Without the message, so that the call cannot begin, and keeps its headers.
                     assert!(peer.send(&head.frame(stream, 0)));
                 }
-                count += refused(&mut peer);
+                synchronize(&mut peer);
                 peer
             })
             .collect();
-        assert!(count > 1000, "only {count} calls were refused");
+        assert_spent(wrapper);
         std::thread::sleep(LONG);
         drop(peers);
     });
@@ -69,7 +75,6 @@ fn half_messages_on_many_connections_share_one_budget() {
     const FULL: usize = 16 * 1024;
     let target = Target::start();
     target.survives("48 of 64 KiB on 60 x 64 streams", MOST, |wrapper| {
-        let mut count = 0;
         let piece = vec![b'x'; FULL - 5];
         let first = [&[0, 0, 1, 0, 0][..], &piece].concat();
         let peers: Vec<_> = (0..CONNECTIONS)
@@ -83,7 +88,6 @@ fn half_messages_on_many_connections_share_one_budget() {
                         if frame.kind == WINDOW_UPDATE && frame.stream == 0 {
                             window += usize::try_from(frame.number(0)).unwrap();
                         }
-                        count += usize::from(frame.get("grpc-status") == Some(EXHAUSTED));
                     }
                     let stream = peer.open();
                     let mut bytes = Head::of(GET_STATE).frame(stream, 0);
@@ -94,11 +98,11 @@ fn half_messages_on_many_connections_share_one_budget() {
                     assert!(peer.send(&bytes));
                     window -= first.len() + (PIECES - 1) * piece.len();
                 }
-                count += refused(&mut peer);
+                synchronize(&mut peer);
                 peer
             })
             .collect();
-        assert!(count > 1000, "only {count} calls were refused");
+        assert_spent(wrapper);
         std::thread::sleep(LONG);
         drop(peers);
     });
