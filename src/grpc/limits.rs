@@ -122,7 +122,7 @@ impl Default for Limits {
             age_grace: Duration::from_secs(30),
             goodbye_timeout: Duration::from_millis(200),
             close_timeout: Duration::from_secs(1),
-            read_budget: 64 * 1024,
+            read_budget: 16 * 1024,
         }
     }
 }
