@@ -1,6 +1,10 @@
-//! Compiles the protocol definitions. `protox` parses them, so no `protoc` is needed to build.
+//! Compiles the protocol definitions, and asks the linker for a smaller release binary where it can make one.
+//!
+//! `protox` parses the definitions, so no `protoc` is needed to build.
 
-use std::path::PathBuf;
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 const SOURCES: &[&str] = &[
     "proto/process_wrapper.proto",
@@ -15,7 +19,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("cargo:rerun-if-changed={source}");
     }
     let descriptors = protox::compile(SOURCES, ["proto"])?;
-    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
+    println!("cargo:rerun-if-env-changed=RUSTFLAGS");
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
+    if env::var("PROFILE").is_ok_and(|profile| profile == "release") {
+        for argument in smaller(&out)? {
+            println!("cargo:rustc-link-arg-bins={argument}");
+        }
+    }
     // Reflection serves exactly what the messages were generated from.
     std::fs::write(
         out.join("descriptors.bin"),
@@ -32,4 +42,38 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .bytes([".grpc.reflection.v1.FileDescriptorResponse"])
         .compile_fds(descriptors)?;
     Ok(())
+}
+
+/// What makes the binary smaller and works here: with this linker, this C library, these flags.
+fn smaller(out: &Path) -> std::io::Result<Vec<&'static str>> {
+    // lld, which is Rust's default on x86_64 from 1.90 on, keeps one of functions that are the same.
+    let mut wanted = vec!["-Wl,--icf=all"];
+    let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    // A static binary relocates itself; a dynamic one would then need a C library from 2022 on (glibc 2.36)
+    // wherever it is run.
+    if features.split(',').any(|feature| feature == "crt-static") {
+        wanted.push("-Wl,-z,pack-relative-relocs");
+    }
+    let probe = out.join("probe.rs");
+    std::fs::write(&probe, "fn main() { println!(\"it runs\"); }\n")?;
+    wanted.retain(|argument| runs(&probe, argument));
+    Ok(wanted)
+}
+
+/// Whether a program that is linked with `argument` can be linked, and runs. Never in a cross build.
+fn runs(probe: &Path, argument: &str) -> bool {
+    let variable = |name| env::var(name).unwrap_or_default();
+    let program = probe.with_extension("bin");
+    let mut compile = Command::new(variable("RUSTC"));
+    let flags = variable("CARGO_ENCODED_RUSTFLAGS");
+    compile.args(flags.split('\x1f').filter(|flag| !flag.is_empty()));
+    if let Ok(linker) = env::var("RUSTC_LINKER") {
+        compile.arg(format!("-Clinker={linker}"));
+    }
+    compile.args(["--edition=2024", "--target", &variable("TARGET"), "-o"]);
+    compile.arg(&program).arg(probe);
+    compile.arg(format!("-Clink-arg={argument}"));
+    let succeeds =
+        |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
+    succeeds(&mut compile) && succeeds(&mut Command::new(&program))
 }

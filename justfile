@@ -19,7 +19,7 @@ ci:
 
 # A static binary for scratch images.
 static:
-    RUSTFLAGS='-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs' cargo build --locked --release --target x86_64-unknown-linux-gnu
+    RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --target x86_64-unknown-linux-gnu
 
 # The scratch image, built from the static binary and run as PID 1.
 image: static

@@ -3,11 +3,16 @@
 //! Owns the lookup over descriptors. It never serves anybody, and its answers are as large as the contracts,
 //! whatever it is asked.
 
+mod descriptor;
+
 use std::collections::HashMap;
 
 use bytes::Bytes;
 use prost::{DecodeError, Message};
-use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet};
+
+use self::descriptor::{
+    DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet,
+};
 
 /// All files of a descriptor set and every name that they define.
 #[derive(Debug, Default)]
@@ -31,16 +36,19 @@ impl Index {
     ///
     /// The bytes are none.
     pub fn new(descriptors: &[u8]) -> Result<Self, DecodeError> {
-        let files = FileDescriptorSet::decode(descriptors)?.file;
+        let encoded = FileDescriptorSet::decode(descriptors)?.file;
+        let files = encoded.iter().cloned().map(FileDescriptorProto::decode);
+        let files = files.collect::<Result<Vec<_>, _>>()?;
         let mut index = Self::default();
         for (at, file) in files.iter().enumerate() {
-            index.by_name.insert(file.name().to_owned(), at);
+            index.by_name.insert(file.name.clone(), at);
             index.add_symbols(at, file);
         }
         index.files = files
             .iter()
-            .map(|file| File {
-                encoded: file.encode_to_vec().into(),
+            .zip(encoded)
+            .map(|(file, encoded)| File {
+                encoded,
                 imports: imports(file, &files, &index.by_name),
             })
             .collect();
@@ -67,11 +75,11 @@ impl Index {
     }
 
     fn add_symbols(&mut self, at: usize, file: &FileDescriptorProto) {
-        let package = file.package();
+        let package = &file.package;
         for service in &file.service {
-            let service_name = join(package, service.name());
+            let service_name = join(package, &service.name);
             for method in &service.method {
-                self.add(at, join(&service_name, method.name()));
+                self.add(at, join(&service_name, &method.name));
             }
             self.add(at, service_name);
         }
@@ -84,12 +92,12 @@ impl Index {
     }
 
     fn add_message(&mut self, at: usize, scope: &str, message: &DescriptorProto) {
-        let name = join(scope, message.name());
+        let name = join(scope, &message.name);
         for field in &message.field {
-            self.add(at, join(&name, field.name()));
+            self.add(at, join(&name, &field.name));
         }
         for oneof in &message.oneof_decl {
-            self.add(at, join(&name, oneof.name()));
+            self.add(at, join(&name, &oneof.name));
         }
         for nested in &message.nested_type {
             self.add_message(at, &name, nested);
@@ -103,9 +111,9 @@ impl Index {
     fn add_enum(&mut self, at: usize, scope: &str, item: &EnumDescriptorProto) {
         // The values of an enum stand beside it and not below it, as in C++.
         for value in &item.value {
-            self.add(at, join(scope, value.name()));
+            self.add(at, join(scope, &value.name));
         }
-        self.add(at, join(scope, item.name()));
+        self.add(at, join(scope, &item.name));
     }
 
     fn add(&mut self, at: usize, name: String) {
@@ -147,7 +155,11 @@ fn imports(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use prost_types::{
+        DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet,
+    };
+
+    use super::{Bytes, Index, Message};
 
     /// `a.proto` imports b and c, b imports c and d.
     fn example() -> Index {

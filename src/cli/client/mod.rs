@@ -22,6 +22,7 @@ pub(super) use status::status;
 pub(super) use wait::wait;
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::{Instant, SystemTime};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -77,6 +78,19 @@ where
     W: Fn(usize, Client, Live, Option<Instant>) -> F,
     F: Future<Output = Row> + 'static,
 {
+    // One type for all commands, so that what follows is in the binary once.
+    call_each(target, waiting, &|n, client, live, deadline| {
+        Box::pin(work(n, client, live, deadline))
+    })
+}
+
+type Work = Pin<Box<dyn Future<Output = Row>>>;
+
+fn call_each(
+    target: &Target,
+    waiting: Option<Waiting>,
+    work: &dyn Fn(usize, Client, Live, Option<Instant>) -> Work,
+) -> u8 {
     let clients = match clients(target) {
         Ok(clients) => clients,
         Err(error) => {

@@ -1,0 +1,71 @@
+//! The part of `google/protobuf/descriptor.proto` that says which names a file defines.
+//!
+//! Owns how a descriptor is read. It holds nothing that the index does not ask for: `prost-types` reads every
+//! option of every field as well, and would be the largest part of reflection in the binary.
+
+use bytes::Bytes;
+use prost::Message;
+
+/// Files, each as it was encoded.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(super) struct FileDescriptorSet {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub(super) file: Vec<Bytes>,
+}
+
+/// One `.proto` file.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(super) struct FileDescriptorProto {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(string, tag = "2")]
+    pub(super) package: String,
+    #[prost(string, repeated, tag = "3")]
+    pub(super) dependency: Vec<String>,
+    #[prost(message, repeated, tag = "4")]
+    pub(super) message_type: Vec<DescriptorProto>,
+    #[prost(message, repeated, tag = "5")]
+    pub(super) enum_type: Vec<EnumDescriptorProto>,
+    #[prost(message, repeated, tag = "6")]
+    pub(super) service: Vec<ServiceDescriptorProto>,
+}
+
+/// A message, with those inside it.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(super) struct DescriptorProto {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) field: Vec<Named>,
+    #[prost(message, repeated, tag = "3")]
+    pub(super) nested_type: Vec<DescriptorProto>,
+    #[prost(message, repeated, tag = "4")]
+    pub(super) enum_type: Vec<EnumDescriptorProto>,
+    #[prost(message, repeated, tag = "8")]
+    pub(super) oneof_decl: Vec<Named>,
+}
+
+/// An enum.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(super) struct EnumDescriptorProto {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) value: Vec<Named>,
+}
+
+/// A service.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(super) struct ServiceDescriptorProto {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) method: Vec<Named>,
+}
+
+/// Whatever has nothing below it: a field, a choice, the value of an enum, a method.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(super) struct Named {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+}
