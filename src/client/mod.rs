@@ -20,6 +20,7 @@
 //! ```
 
 mod calls;
+mod drain;
 mod error;
 mod health;
 mod identity;

@@ -110,6 +110,15 @@ impl Watch {
         }
     }
 
+    /// The end of the process that was seen as `from`, in one call where nothing comes between.
+    pub(super) async fn end(&self, from: &Process) -> Result<Process, Error> {
+        let mut process = from.clone();
+        while process.state < State::Gone {
+            process = self.next_state(&process, pb::State::Gone).await?;
+        }
+        Ok(process)
+    }
+
     /// Waits until `state` or a later one is reached.
     ///
     /// # Errors

@@ -54,6 +54,15 @@ fn a_client_may_start_before_the_wrapper() {
 }
 
 #[test]
+fn a_drain_that_takes_the_wrapper_with_it_is_told_all_the_same() {
+    for _ in 0..10 {
+        let wrapper = start_ready(&["--exit-when-gone=always"], SUCCEEDS);
+        let said = call(&["shutdown", "--wait", "--address", &wrapper.address()]);
+        assert_eq!(said.code, 0, "{said:?}");
+    }
+}
+
+#[test]
 fn a_wait_asks_once_for_each_state() {
     let wrapper = start_ready(&["--log-level=debug"], SUCCEEDS);
     let waiting = client(&["wait", "--address", &wrapper.address()])

@@ -4,11 +4,10 @@
 
 use std::path::Path;
 
-use super::wait::reach;
 use super::webhook_file;
 use crate::cli::options::{Shutdown, Webhook};
 use crate::cli::{USAGE, complain};
-use crate::client::{self, State};
+use crate::client::{self, Process};
 
 /// Asks every wrapper for a graceful shutdown.
 // Apart from main, whose frame would else keep room for it in a wrapper that runs for weeks.
@@ -34,13 +33,14 @@ pub(in crate::cli) fn shutdown(options: &Shutdown) -> u8 {
         |n, client, live, deadline| {
             let request = request.clone();
             async move {
-                let mut result = client.shut_down_by(&request, deadline).await;
+                let result = if waits {
+                    let asked = |process: &Process| live.saw(n, process);
+                    client.drain(&request, deadline, asked).await
+                } else {
+                    client.shut_down_by(&request, deadline).await
+                };
                 if let Ok(process) = &result {
                     live.saw(n, process);
-                }
-                if let (true, Ok(process)) = (waits, &result) {
-                    let mut watch = client.watch().after(process.clone()).until(deadline);
-                    result = reach(&mut watch, State::Gone, n, &live).await;
                 }
                 super::row(&client, result, waits)
             }

@@ -24,12 +24,7 @@ pub(in crate::cli) fn wait(options: &Wait) -> u8 {
 }
 
 /// Follows the process to the state, and shows each step.
-pub(super) async fn reach(
-    watch: &mut Watch,
-    until: State,
-    n: usize,
-    live: &Live,
-) -> Result<Process, Error> {
+async fn reach(watch: &mut Watch, until: State, n: usize, live: &Live) -> Result<Process, Error> {
     loop {
         let process = watch.next().await?;
         live.saw(n, &process);
