@@ -24,7 +24,8 @@ pub fn run(data: &[u8]) {
     );
     assert_eq!(Format::accepted(None), Format::Text);
 
-    let page = String::from_utf8_lossy(cursor.rest()).into_owned();
+    // OpenMetrics ends lines by a line feed, section 3.1.
+    let page = String::from_utf8_lossy(cursor.rest()).replace('\r', "");
     assert_eq!(Format::OpenMetrics.write(page.clone()), page);
     let text = Format::Text.write(page.clone());
     let before = page.lines().filter(|line| *line != "# EOF");
