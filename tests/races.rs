@@ -9,15 +9,21 @@
 
 mod support;
 
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use process_wrapper::lifecycle::{self, Config, Deadlines, ExitWhenGone, Rewrites};
 use process_wrapper::pb::process_wrapper::v1::{
     GetStateRequest, GetStateResponse, InitiateGracefulShutdownRequest,
     InitiateGracefulShutdownResponse, State,
 };
+use process_wrapper::process::child::{Child, Program};
+use process_wrapper::supervisor::{Facts, Handle, Wrapped};
+use process_wrapper::webhook::Webhooks;
 use support::client::{Client, GET_STATE, SHUTDOWN, unary};
-use support::{DRAINS, setup, start_ready, sweep};
+use support::{DRAINS, eventually, setup, start_ready, sweep};
 
 #[test]
 fn a_trigger_that_meets_the_exit_never_takes_the_state_back() {
@@ -160,4 +166,49 @@ fn a_client_that_goes_away_while_waiting_disturbs_nobody() {
         steady.wait_until(State::Gone, None).unwrap().exit_code,
         Some(3)
     );
+}
+
+/// In this process, where nobody drives the supervisor: what is dead has not been seen.
+#[test]
+fn a_request_after_an_exit_that_nobody_has_seen_yet_is_not_its_cause() {
+    let graceful = |handle: &Handle| {
+        let asked = handle.graceful_shutdown(Deadlines::default(), None);
+        asked.unwrap()
+    };
+    let forceful = |handle: &Handle| handle.forceful_shutdown().unwrap();
+    let ways: [&dyn Fn(&Handle) -> Facts; 2] = [&graceful, &forceful];
+    for ask in ways {
+        let program = Program {
+            name: "sleep".into(),
+            arguments: vec!["600".into()],
+        };
+        let child = Child::spawn(&program, &[]).unwrap();
+        let pid = child.pid();
+        let config = Config {
+            graceful_signal: process_wrapper::signal::Signal::QUIT,
+            force_after: None,
+            kill_after: None,
+            exit_when_gone: ExitWhenGone::Never,
+            rewrites: Rewrites::default(),
+            after_exit: None,
+        };
+        let wrapped = Wrapped {
+            child,
+            program: "sleep".to_owned(),
+            after_exit: None,
+            sentinel: None,
+            webhooks: Webhooks::default(),
+        };
+        let handle = Handle::new(config, wrapped, Rc::default());
+        kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+        eventually("the process is dead", || {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+            stat.map_or(true, |stat| stat.contains(") Z "))
+        });
+        assert_eq!(handle.state(), lifecycle::State::Running);
+        let facts = ask(&handle);
+        assert_eq!(facts.state, lifecycle::State::Gone);
+        assert!(!facts.requested, "{facts:?}");
+        assert_eq!(facts.shutdown_requested_at, None);
+    }
 }
