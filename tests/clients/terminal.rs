@@ -127,14 +127,15 @@ fn ctrl_c_ends_a_wait() {
     use std::os::unix::process::ExitStatusExt;
     let wrapper = start_ready(&[], STAYS);
     let (stderr, seen) = terminal();
-    let mut process = start(
-        &["wait", "--address", &wrapper.address()],
-        None,
-        Some(stderr),
-    );
+    // Whoever runs tests in the background of a script has them ignore SIGINT, and what they start too.
+    let mut command = std::process::Command::new("env");
+    command.arg("--default-signal=INT").arg(support::binary());
+    command.args(["wait", "--address", &wrapper.address()]);
+    command.env("TERM", "xterm").stderr(stderr);
+    let mut process = command.spawn().unwrap();
+    drop(command);
     seen.wait_for("running, ");
     let pid = nix::unistd::Pid::from_raw(i32::try_from(process.id()).unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
     assert_eq!(wait_for_exit(&mut process).signal(), Some(2));
-    let _ = support::binary();
 }
