@@ -2,15 +2,17 @@
 
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::Duration;
 
 use process_wrapper::webhook::Settings;
 use process_wrapper::webhook::delivery::Phase;
 use process_wrapper::webhook::roots::Roots;
+use process_wrapper::webhook::schedule::Pace;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::attempts::{deliver, settings};
+use crate::attempts::{QUICK, deliver, settings};
 use crate::receiver::{Receiver, Request, Wire, Wrap, ok, status};
 use crate::support::client::Client;
 use crate::support::{self, DRAINS};
@@ -52,7 +54,18 @@ fn receiver(authority: &Authority, name: &str, answers: Vec<crate::receiver::Ans
 fn trusting(authority: &Authority) -> Settings {
     Settings {
         roots: Roots::from_pem(authority.pem().as_bytes()).unwrap(),
-        deadline: std::time::Duration::from_millis(300),
+        ..failing()
+    }
+}
+
+/// For what fails, and is to say why: time enough for one attempt on a busy machine.
+fn failing() -> Settings {
+    Settings {
+        deadline: Duration::from_secs(2),
+        pace: Pace {
+            attempt: support::DEADLINE,
+            ..QUICK
+        },
         ..settings()
     }
 }
@@ -120,7 +133,7 @@ fn a_name_needs_a_certificate_for_that_name_and_not_for_its_address() {
         let url = format!("https://localhost:{}/", receiver.address.port());
         let settings = Settings {
             deadline: match phase {
-                Phase::Failed => std::time::Duration::from_millis(300),
+                Phase::Failed => failing().deadline,
                 Phase::Pending | Phase::Delivered => support::DEADLINE,
             },
             ..trusting(&authority)
@@ -136,13 +149,7 @@ fn a_name_needs_a_certificate_for_that_name_and_not_for_its_address() {
 fn a_certificate_of_another_authority_is_refused() {
     let receiver = receiver(&authority(), "127.0.0.1", vec![ok()]);
     let url = format!("https://{}/", receiver.address);
-    for settings in [
-        trusting(&authority()),
-        Settings {
-            deadline: std::time::Duration::from_millis(300),
-            ..settings()
-        },
-    ] {
+    for settings in [trusting(&authority()), failing()] {
         let delivery = deliver(settings, &url);
         assert_eq!(delivery.phase, Phase::Failed);
         assert!(delivery.last_error.contains("certificate"), "{delivery:?}");
@@ -188,11 +195,7 @@ fn where_the_system_has_no_authorities_bundled_ones_are_used() {
 #[test]
 fn a_receiver_that_speaks_no_tls_is_refused() {
     let receiver = Receiver::start([ok()]);
-    let settings = Settings {
-        deadline: std::time::Duration::from_millis(200),
-        ..settings()
-    };
-    let delivery = deliver(settings, &format!("https://{}/", receiver.address));
+    let delivery = deliver(failing(), &format!("https://{}/", receiver.address));
     assert_eq!(delivery.phase, Phase::Failed);
     assert!(!delivery.last_error.is_empty());
 }
