@@ -52,6 +52,9 @@ fn every_target_can_be_fuzzed_and_no_corpus_is_forgotten() {
     }
     for folder in std::fs::read_dir(fuzz.join("corpus")).unwrap() {
         let folder = folder.unwrap().file_name().into_string().unwrap();
+        if folder.starts_with("webhook_") && !cfg!(feature = "webhooks") {
+            continue;
+        }
         assert!(
             fuzz_targets::ALL.iter().any(|(name, _)| *name == folder),
             "{folder}"
