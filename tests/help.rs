@@ -165,6 +165,7 @@ fn described(help: &str) -> Vec<(String, String)> {
 const FOREIGN: &[&str] = &[
     "--all-runners",
     "--config",
+    "--features",
     "--locked",
     "--no-default-features",
     "--nocapture",
