@@ -101,7 +101,7 @@ impl Calls {
         loop {
             let patience = Patience::Prompt(deadline);
             match self
-                .attempt(path, request, patience, attempts.until())
+                .attempt(path, request, patience, attempts.until(), || {})
                 .await
             {
                 Ok(answer) => return Ok(answer),
@@ -121,13 +121,15 @@ impl Calls {
         }
     }
 
-    /// One attempt, on a connection of its own, which must stand by `until`.
+    /// One attempt, on a connection of its own, which must stand by `until`. `stands` is called when it does, and
+    /// the request is sent before anything else is waited for.
     pub(super) async fn attempt<Q, A>(
         &self,
         path: &str,
         request: &Q,
         patience: Patience,
         until: Option<Instant>,
+        stands: impl FnOnce(),
     ) -> Result<A, Failure>
     where
         Q: Message,
@@ -144,6 +146,7 @@ impl Calls {
             since,
             metadata,
         } = established.map_err(|trouble| Failure::Trouble(trouble, None))?;
+        stands();
         let end = match patience {
             Patience::Prompt(_) => prompt,
             Patience::Waiting(deadline) => deadline,

@@ -14,7 +14,7 @@ impl Client {
     /// Asks for the shutdown and waits until the process is gone. `asked` sees what the request was answered with.
     ///
     /// An end that comes at once may take the wrapper with it (`--exit-when-gone always`), and a wait that began
-    /// after the answer would find nobody. So it begins before the request.
+    /// after the answer would find nobody. So it stands before the request is sent.
     ///
     /// # Errors
     ///
@@ -27,15 +27,25 @@ impl Client {
     ) -> Result<Process, Error> {
         let before = self.watch().until(deadline).next().await?;
         let watch = self.watch().until(deadline);
-        let mut end = pin!(watch.end(&before));
+        let (stands, stood) = smol::channel::bounded::<()>(1);
+        // A second connection that stands says nothing new.
+        let mut end = pin!(watch.end(&before, || {
+            let _ = stands.try_send(());
+        }));
         let mut ended = None;
         let process = {
             let noticed = async {
                 ended = Some(end.as_mut().await);
+                stands.close();
                 // Whether the request was taken counts all the same.
                 future::pending().await
             };
-            or(noticed, self.shut_down_by(shutdown, deadline)).await?
+            let asked = async {
+                // Closed is as good: then there is nothing to wait for any more.
+                let _ = stood.recv().await;
+                self.shut_down_by(shutdown, deadline).await
+            };
+            or(noticed, asked).await?
         };
         asked(&process);
         if process.state == State::Gone {

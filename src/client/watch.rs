@@ -61,8 +61,8 @@ impl Watch {
         let answer = match &self.last {
             None => self.now().await,
             Some(last) => match last.state {
-                State::Running => self.next_state(last, pb::State::ShuttingDown).await,
-                State::ShuttingDown => self.next_state(last, pb::State::Gone).await,
+                State::Running => self.next_state(last, pb::State::ShuttingDown, || {}).await,
+                State::ShuttingDown => self.next_state(last, pb::State::Gone, || {}).await,
                 State::Gone => return Ok(last.clone()),
             },
         };
@@ -79,7 +79,12 @@ impl Watch {
     }
 
     /// The process as it is once it has left the state that it was seen in last.
-    async fn next_state(&self, before: &Process, wanted: pb::State) -> Result<Process, Error> {
+    async fn next_state(
+        &self,
+        before: &Process,
+        wanted: pb::State,
+        stands: impl Fn(),
+    ) -> Result<Process, Error> {
         let request = GetStateRequest {
             wait_until: wanted.into(),
         };
@@ -87,7 +92,9 @@ impl Watch {
         let mut attempts = self.calls.attempts();
         loop {
             let until = attempts.until();
-            let attempt = self.calls.attempt(GET_STATE, &request, patience, until);
+            let attempt = self
+                .calls
+                .attempt(GET_STATE, &request, patience, until, &stands);
             let answer: Result<GetStateResponse, Failure> = attempt.await;
             let process = match answer {
                 Ok(answer) => Process::try_from(answer.process)?,
@@ -110,11 +117,12 @@ impl Watch {
         }
     }
 
-    /// The end of the process that was seen as `from`, in one call where nothing comes between.
-    pub(super) async fn end(&self, from: &Process) -> Result<Process, Error> {
+    /// The end of the process that was seen as `from`, in one call where nothing comes between. `stands` is called
+    /// with the request as good as sent.
+    pub(super) async fn end(&self, from: &Process, stands: impl Fn()) -> Result<Process, Error> {
         let mut process = from.clone();
         while process.state < State::Gone {
-            process = self.next_state(&process, pb::State::Gone).await?;
+            process = self.next_state(&process, pb::State::Gone, &stands).await?;
         }
         Ok(process)
     }
