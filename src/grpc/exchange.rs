@@ -85,7 +85,23 @@ impl Exchange {
     /// `CANCELLED` if the stream ended, `RESOURCE_EXHAUSTED` for a message over
     /// [`Limits::max_message`](super::Limits).
     pub async fn send<M: Message>(&mut self, message: &M) -> Result<(), Status> {
-        let frame = message::encode(message, self.max_message)?;
+        self.send_frame(message::encode(message, self.max_message)?)
+            .await
+    }
+
+    /// [`send`](Self::send) for a message that is as large as a peer wants it: what goes is counted, and the
+    /// message that it was made of is not kept beside it.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub async fn send_owned<M: Message>(&mut self, message: M) -> Result<(), Status> {
+        let frame = message::encode(&message, self.max_message)?;
+        drop(message);
+        self.send_frame(frame).await
+    }
+
+    async fn send_frame(&mut self, frame: Bytes) -> Result<(), Status> {
         self.stream.with_open(|open| open.send_headers())?;
         poll_fn(|cx| self.stream.poll_flush(cx)).await?;
         self.stream.with_open(|open| open.put(frame))?;
@@ -155,13 +171,20 @@ impl Open {
 
     fn put(&mut self, frame: Bytes) -> Result<(), Status> {
         match &mut self.reply {
-            Reply::Unsent(_) => Err(Status::internal("a message was sent before the headers")),
+            Reply::Unsent(_) => {
+                return Err(Status::internal("a message was sent before the headers"));
+            }
             Reply::Body(outgoing) => {
                 outgoing.put(frame);
                 self.calls.made_progress();
-                self.count()
             }
         }
+        let counted = self.count();
+        // What there is no room for is not kept for a reader who may take his time.
+        if let (Err(_), Reply::Body(outgoing)) = (&counted, &mut self.reply) {
+            outgoing.take_back();
+        }
+        counted
     }
 }
 

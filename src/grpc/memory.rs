@@ -56,6 +56,12 @@ impl Memory {
         }
     }
 
+    /// How much of it is taken.
+    #[cfg(test)]
+    pub(super) const fn taken(&self) -> usize {
+        self.taken.get()
+    }
+
     /// An account for a connection that has `own` bytes whatever the others take.
     pub(super) const fn account(self: Rc<Self>, own: usize) -> Account {
         Account {

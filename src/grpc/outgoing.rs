@@ -44,6 +44,13 @@ impl Outgoing {
         self.rest = message;
     }
 
+    /// Drops a message that has been put and has not begun to go.
+    pub(super) fn take_back(&mut self) {
+        if self.rest.len() == self.whole {
+            self.put(Bytes::new());
+        }
+    }
+
     /// Completes once the message is with h2. It may be dropped and polled anew: what has not gone
     /// stays here.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {

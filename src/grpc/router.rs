@@ -67,7 +67,7 @@ impl Router {
             async move {
                 let request = exchange.receive_only().await?;
                 let response = handler(context, request).await?;
-                exchange.send(&response).await
+                exchange.send_owned(response).await
             }
         });
     }

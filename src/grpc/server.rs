@@ -139,6 +139,12 @@ impl<C: Clock> Server<C> {
         self.shared.drain.open()
     }
 
+    /// How many bytes calls hold of what all connections share.
+    #[cfg(test)]
+    pub(super) fn memory_taken(&self) -> usize {
+        self.shared.memory.taken()
+    }
+
     /// Tells all connections, and those still to come, to finish: no new calls, and what runs may end
     /// within `bound`. After it, connections are closed whatever runs on them, and dropped after
     /// [`Limits::close_timeout`]. Completes when none is left, or when that time has passed. Of several

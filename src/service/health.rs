@@ -54,8 +54,19 @@ struct Health {
 impl Health {
     /// How a name stands now. `None`: nothing is called that.
     fn status(&self, name: &str) -> Option<ServingStatus> {
-        let known = name == SERVER || name == PROCESS || self.services.contains(name);
-        known.then(|| status(name, self.handle.state(), self.handle.is_leaving()))
+        self.known(name).map(|name| self.status_of_known(name))
+    }
+
+    /// Our own copy of a name, if something is called that.
+    fn known(&self, name: &str) -> Option<&'static str> {
+        let mut names = [SERVER, PROCESS].into_iter();
+        names
+            .find(|known| *known == name)
+            .or_else(|| self.services.get(name).copied())
+    }
+
+    fn status_of_known(&self, name: &str) -> ServingStatus {
+        status(name, self.handle.state(), self.handle.is_leaving())
     }
 
     fn check(&self, name: &str) -> Result<HealthCheckResponse, Status> {
@@ -80,11 +91,17 @@ impl Health {
 
     /// Answers at once and after each change. A client that reads slowly misses what was in between.
     async fn watch(self, mut exchange: Exchange) -> Result<(), Status> {
-        let HealthCheckRequest { service: name } = exchange.receive_only().await?;
+        // A watch may last for days, and a name that we do not know can be as long as a message.
+        let name = {
+            let request: HealthCheckRequest = exchange.receive_only().await?;
+            self.known(&request.service)
+        };
         let mut sent = None;
         loop {
             let next = |_: &Handle| {
-                let status = self.status(&name).unwrap_or(ServingStatus::ServiceUnknown);
+                let status = name.map_or(ServingStatus::ServiceUnknown, |name| {
+                    self.status_of_known(name)
+                });
                 let leaving = self.handle.is_leaving();
                 (leaving || sent != Some(status)).then_some((status, leaving))
             };

@@ -69,7 +69,7 @@ async fn converse(
     };
     let answers = async {
         while let Some(request) = exchange.receive().await? {
-            exchange.send(&reflection.answer(request)).await?;
+            exchange.send_owned(reflection.answer(request)).await?;
             // Requests that are already here must not keep the other tasks from running.
             yield_now().await;
         }

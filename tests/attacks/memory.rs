@@ -137,3 +137,71 @@ fn answers_that_nobody_reads_on_many_connections_share_one_budget() {
         });
     }
 }
+
+#[test]
+fn answers_that_repeat_a_long_request_are_held_once() {
+    const LONG_HOST: usize = 28_000;
+    // ServerReflectionRequest { host, list_services }: the answer has the host twice.
+    let host = [0x0a, 0xe0, 0xda, 0x01];
+    assert_eq!(LONG_HOST, 0x60 | 0x5a << 7 | 0x01 << 14);
+    let request = message(&[&host[..], &[b'x'; LONG_HOST], &[0x3a, 0]].concat());
+    let target = Target::start();
+    target.survives("no window, 60 x 64 long answers", MOST, |wrapper| {
+        let peers: Vec<_> = (0..CONNECTIONS)
+            .map(|_| {
+                let mut peer = Peer::connect(wrapper);
+                assert!(peer.send(&setting(4, 0)));
+                for _ in 0..STREAMS {
+                    let stream = peer.open();
+                    let mut bytes = Head::of(REFLECTION).frame(stream, 0);
+                    for piece in request.chunks(16 * 1024) {
+                        bytes.extend(frame(DATA, 0, stream, piece));
+                    }
+                    assert!(peer.send(&bytes));
+                    synchronize(&mut peer);
+                }
+                peer
+            })
+            .collect();
+        std::thread::sleep(LONG);
+        drop(peers);
+    });
+}
+
+#[test]
+fn names_of_services_that_nobody_knows_are_not_kept_while_they_are_watched() {
+    const LONG_NAME: usize = 60_000;
+    const WATCH: &str = "/grpc.health.v1.Health/Watch";
+    // HealthCheckRequest { service }, its length as a varint of three bytes.
+    let length = [0x0a, 0xe0, 0xd4, 0x03];
+    assert_eq!(LONG_NAME, 0x60 | 0x54 << 7 | 0x03 << 14);
+    let request = message(&[&length[..], &[b'x'; LONG_NAME]].concat());
+    let target = Target::start();
+    // What is not counted has to be little.
+    let most = MOST / 2;
+    target.survives("names of 60 KB on 60 x 64 watches", most, |wrapper| {
+        let peers: Vec<_> = (0..CONNECTIONS)
+            .map(|_| {
+                let mut peer = Peer::connect(wrapper);
+                for _ in 0..STREAMS {
+                    let stream = peer.open();
+                    let mut bytes = Head::of(WATCH).frame(stream, 0);
+                    for (number, piece) in request.chunks(16 * 1024).enumerate() {
+                        let last = (number + 1) * 16 * 1024 >= request.len();
+                        let flags = if last { END_STREAM } else { 0 };
+                        bytes.extend(frame(DATA, flags, stream, piece));
+                    }
+                    assert!(peer.send(&bytes));
+                    // Its first answer, so that the window is whole again and the watch waits.
+                    peer.wait_for("SERVICE_UNKNOWN", |frame| {
+                        frame.stream == stream && frame.kind == DATA
+                    });
+                    synchronize(&mut peer);
+                }
+                peer
+            })
+            .collect();
+        std::thread::sleep(LONG);
+        drop(peers);
+    });
+}

@@ -71,9 +71,12 @@ pub(super) struct Came {
 
 impl Peer {
     pub(super) fn connect(world: &World) -> Self {
-        Self {
-            io: Some(world.connect_raw()),
-        }
+        Self::of(world.connect_raw())
+    }
+
+    /// A peer at this end of a stream that is served.
+    pub(super) fn of(io: Pipe) -> Self {
+        Self { io: Some(io) }
     }
 
     /// Sends bytes, which the server must take all at once; false if it has closed the connection.
