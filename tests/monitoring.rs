@@ -83,7 +83,17 @@ fn pages_tell_the_truth_from_running_to_gone() {
     assert_eq!(value(&metrics, "process_wrapper_process_exit_code"), None);
     assert!(value(&metrics, "process_wrapper_process_start_time_seconds").unwrap() > 1.7e9);
     let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: application/openmetrics-text\r\nConnection: close\r\n\r\n";
-    assert!(exchange(&address, request).ends_with("# EOF\n"));
+    let open_metrics = exchange(&address, request);
+    assert!(open_metrics.ends_with("# EOF\n"));
+    for line in [
+        "# TYPE process_wrapper_build info\n",
+        "# TYPE process_wrapper_process_state stateset\n",
+        // The rule for the label of a state set.
+        "\nprocess_wrapper_process_state{process_wrapper_process_state=\"running\"} 1\n",
+        "\nprocess_wrapper_process_state{process_wrapper_process_state=\"gone\"} 0\n",
+    ] {
+        assert!(open_metrics.contains(line), "{line:?}: {open_metrics}");
+    }
 
     let client = Client::connect(&wrapper.address());
     client.shut_down();
@@ -259,11 +269,39 @@ fn garbage_and_unknown_pages_get_an_answer_and_harm_nobody() {
             "{answer}"
         );
     }
-    // More silent connections than there are places: the rest waits, the control API does not.
+}
+
+/// A liveness probe has a second; one that gets no answer has the kubelet kill the jobs.
+#[test]
+fn held_connections_do_not_keep_a_probe_out() {
+    let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
+    let address = address_of(&wrapper);
+    let client = Client::connect(&wrapper.address());
+    let in_time = || {
+        let start = std::time::Instant::now();
+        let (status, _) = get(&address, "/livez");
+        // Less than the time that a silent connection has for its request.
+        assert!(start.elapsed() < std::time::Duration::from_secs(8));
+        status
+    };
     let silent: Vec<_> = (0..40)
         .map(|_| TcpStream::connect(&address).unwrap())
         .collect();
-    assert_eq!(Client::connect(&wrapper.address()).state(), State::Running);
-    drop(silent);
-    assert_eq!(get(&address, "/livez").0, 200);
+    assert_eq!(in_time(), 200);
+    assert_eq!(client.state(), State::Running);
+    // Asks for more than the sockets' buffers hold, and reads nothing of it.
+    let many = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(20_000);
+    let unread: Vec<_> = (0..40)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&address).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            let _ = stream.write(many.as_bytes());
+            stream
+        })
+        .collect();
+    for _ in 0..3 {
+        assert_eq!(in_time(), 200);
+    }
+    assert_eq!(client.state(), State::Running);
+    drop((silent, unread));
 }

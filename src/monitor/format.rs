@@ -39,19 +39,31 @@ impl Format {
     }
 }
 
-/// OpenMetrics names a counter without the `_total` of its sample, the older format with it; and only the
-/// former marks the end.
+/// OpenMetrics names a counter without the `_total` of its sample and an info without its `_info`, the older
+/// format with them; it has neither infos nor state sets, which are gauges there; and only the former marks the end.
 fn to_text(open_metrics: &str) -> String {
-    let counters: BTreeSet<&str> = open_metrics
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
-        .collect();
+    let names = |suffix| -> BTreeSet<&str> {
+        let types = open_metrics
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE "));
+        types.filter_map(|line| line.strip_suffix(suffix)).collect()
+    };
+    let (counters, infos) = (names(" counter"), names(" info"));
     let mut page = String::with_capacity(open_metrics.len() + 256);
     for line in open_metrics.lines().filter(|line| *line != "# EOF") {
         let mut words = line.splitn(4, ' ');
         match (words.next(), words.next(), words.next(), words.next()) {
-            (Some("#"), Some(kind), Some(name), Some(rest)) if counters.contains(name) => {
-                page.extend(["# ", kind, " ", name, "_total ", rest]);
+            (Some("#"), Some(kind), Some(name), Some(rest)) => {
+                let suffix = match (counters.contains(name), infos.contains(name)) {
+                    (true, _) => "_total ",
+                    (false, true) => "_info ",
+                    (false, false) => " ",
+                };
+                let rest = match (kind, rest) {
+                    ("TYPE", "info" | "stateset") => "gauge",
+                    (_, rest) => rest,
+                };
+                page.extend(["# ", kind, " ", name, suffix, rest]);
             }
             _ => page.push_str(line),
         }
@@ -65,11 +77,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_counters_are_renamed_and_the_end_is_not_marked() {
+    fn what_the_older_format_has_not_is_renamed_and_the_end_is_not_marked() {
         let open_metrics = "# HELP a_b Calls.\n# TYPE a_b counter\na_b_total{x=\"# TYPE a_b counter\"} 3\n\
-            # HELP c A gauge.\n# TYPE c gauge\nc 1\n# EOF\n";
+            # HELP c A gauge.\n# TYPE c gauge\nc 1\n# HELP d An info.\n# TYPE d info\nd_info{v=\"1\"} 1\n\
+            # HELP e States.\n# TYPE e stateset\ne{e=\"on\"} 1\n# EOF\n";
         let text = "# HELP a_b_total Calls.\n# TYPE a_b_total counter\na_b_total{x=\"# TYPE a_b counter\"} 3\n\
-            # HELP c A gauge.\n# TYPE c gauge\nc 1\n";
+            # HELP c A gauge.\n# TYPE c gauge\nc 1\n# HELP d_info An info.\n# TYPE d_info gauge\nd_info{v=\"1\"} 1\n\
+            # HELP e States.\n# TYPE e gauge\ne{e=\"on\"} 1\n";
         assert_eq!(Format::Text.write(open_metrics.to_owned()), text);
         assert_eq!(
             Format::OpenMetrics.write(open_metrics.to_owned()),

@@ -3,9 +3,9 @@
 //! Owns the only HTTP/1.1 server, which is hyper's, and its limits. It never changes anything and asks nobody who
 //! they are: what it shows is no secret.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,9 +15,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use smol::LocalExecutor;
-use smol::future;
-use smol::lock::Semaphore;
+use smol::{LocalExecutor, Task, future};
 use smol_hyper::rt::{FuturesIo, SmolTimer};
 
 use super::format::Format;
@@ -29,7 +27,8 @@ use crate::lifecycle::State;
 use crate::net::listen::Listener;
 use crate::supervisor::Handle;
 
-/// Scrapers and probes come one at a time; whoever opens more connections than this waits in the backlog.
+/// Scrapers and probes come one at a time. For one more than this the oldest goes: whoever holds connections, silent
+/// or without reading what they asked for, must not keep the kubelet's probe out.
 pub const MAX_CONNECTIONS: usize = 32;
 
 /// From the start of a request, or from the end of the last one, to the end of its head.
@@ -53,10 +52,8 @@ pub async fn serve<C: Clock>(
     executor: Rc<LocalExecutor<'static>>,
     clock: C,
 ) {
-    // A place is a token; whoever holds it gives it back by being dropped.
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut connections: VecDeque<Task<()>> = VecDeque::with_capacity(MAX_CONNECTIONS);
     loop {
-        let place = places.acquire_arc().await;
         match listener.accept().await {
             Ok((stream, _)) => {
                 let pages = Pages {
@@ -81,9 +78,13 @@ pub async fn serve<C: Clock>(
                         }
                     };
                     future::or(ended, aged).await;
-                    drop(place);
                 };
-                executor.spawn(connection).detach();
+                connections.retain(|connection| !connection.is_finished());
+                if connections.len() >= MAX_CONNECTIONS {
+                    // Dropped, it is closed.
+                    connections.pop_front();
+                }
+                connections.push_back(executor.spawn(connection));
             }
             Err(error) => {
                 tracing::warn!(%error, "HTTP connections are not accepted for now");

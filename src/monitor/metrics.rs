@@ -11,9 +11,10 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::snapshot::{Sample, Snapshot};
+use super::snapshot::{STATE_SET, Sample, Snapshot};
 use crate::grpc::observe::{Ended, Observer};
 
 /// Seconds; calls are answered in fractions of a millisecond, and waiting ones after hours.
@@ -83,11 +84,8 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("process_wrapper");
-        // A gauge that is always 1: the usual form, and one that parsers of Prometheus's own text know.
-        let build = Gauges::default();
-        let version = vec![("version", env!("CARGO_PKG_VERSION"))];
-        build.get_or_create(&version).set(1);
-        registry.register("build_info", "The version that runs", build);
+        let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The version that runs", version);
         let calls = Family::default();
         registry.register(
             "grpc_calls",
@@ -168,7 +166,9 @@ impl Metrics {
         }
         let mut page = String::new();
         text::encode(&mut page, &self.registry.borrow())?;
-        Ok(page)
+        // A type that prometheus-client does not have: gauges whose label has the name of their metric.
+        let gauge = format!("# TYPE {STATE_SET} gauge\n");
+        Ok(page.replacen(&gauge, &format!("# TYPE {STATE_SET} stateset\n"), 1))
     }
 }
 

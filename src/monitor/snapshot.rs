@@ -27,6 +27,9 @@ pub(super) struct Snapshot {
     pub(super) webhook_attempts: u64,
 }
 
+/// The full name of the metric with the states. In OpenMetrics the label of a state set has that name as well.
+pub(super) const STATE_SET: &str = "process_wrapper_process_state";
+
 const STATES: [(State, &str); 3] = [
     (State::Running, "running"),
     (State::ShuttingDown, "shutting_down"),
@@ -51,7 +54,7 @@ impl Snapshot {
             .iter()
             .map(|(state, word)| Sample {
                 name: "process_state",
-                label: Some(("state", word)),
+                label: Some((STATE_SET, word)),
                 value: i64::from(*state == facts.state),
             })
             .collect();
