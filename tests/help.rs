@@ -176,6 +176,7 @@ const FOREIGN: &[&str] = &[
     "--single-child",
     "--target",
     "--test",
+    "--write",
     "--time",
 ];
 
