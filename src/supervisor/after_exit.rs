@@ -24,8 +24,8 @@ pub(super) struct AfterExit {
     child: Option<Child>,
     /// Whether it was told to end because its time was over.
     timed_out: bool,
-    /// Whether a start has failed that is to be tried again.
-    postponed: bool,
+    /// Why the last start has failed that is to be tried again, if one has.
+    postponed: Option<String>,
 }
 
 /// How a start went.
@@ -44,7 +44,7 @@ impl AfterExit {
             program,
             child: None,
             timed_out: false,
-            postponed: false,
+            postponed: None,
         }
     }
 
@@ -54,6 +54,12 @@ impl AfterExit {
         &mut self,
         facts: &Facts,
     ) -> Result<impl Future<Output = io::Result<Exit>> + use<>, Option<AfterExitFacts>> {
+        // Nobody would end what starts after its time.
+        if self.timed_out {
+            let why = self.postponed.take().unwrap_or_default();
+            tracing::error!(error = %why, "the command after the exit could not be started in time");
+            return Err(Some(AfterExitFacts::FailedToStart(why)));
+        }
         match Child::spawn(&self.program, &environment(facts)) {
             Ok(mut child) => {
                 let program = self.program.name.to_string_lossy();
@@ -62,12 +68,12 @@ impl AfterExit {
                 self.child = Some(child);
                 Ok(exit)
             }
-            Err(error) if error.is_passing() && !self.timed_out => {
+            Err(error) if error.is_passing() => {
                 // Once: it may take many tries.
-                if !self.postponed {
+                if self.postponed.is_none() {
                     tracing::warn!(%error, "the command after the exit is tried again");
                 }
-                self.postponed = true;
+                self.postponed = Some(error.to_string());
                 Err(None)
             }
             Err(error) => {
@@ -221,4 +227,39 @@ fn environment(facts: &Facts) -> Vec<(&'static str, String)> {
     .into_iter()
     .filter_map(|(name, value)| Some((name, value?)))
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::State;
+
+    #[test]
+    fn it_is_not_started_after_its_time_however_much_there_is_by_then() {
+        let program = Program {
+            name: "true".into(),
+            arguments: Vec::new(),
+        };
+        let facts = Facts {
+            state: State::Gone,
+            pid: 1,
+            program: "sh".into(),
+            started_at: SystemTime::UNIX_EPOCH,
+            shutdown_requested_at: None,
+            exited_at: None,
+            exit: Some(Exit::Code(0)),
+            requested: false,
+            force_at: None,
+            kill_at: None,
+            after_exit: Some(AfterExitFacts::Pending),
+            webhooks: Vec::new(),
+        };
+        let mut command = AfterExit::new(program);
+        command.postponed = Some("no room".into());
+        command.signal(Signal::TERM).unwrap();
+        let failed = command.start(&facts).err();
+        let why = AfterExitFacts::FailedToStart("no room".into());
+        assert_eq!(failed, Some(Some(why)));
+        assert_eq!(command.pid(), None);
+    }
 }

@@ -1,5 +1,8 @@
 //! Processes whose parent has died before them.
 
+use std::io::Write;
+use std::process::Stdio;
+
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use process_wrapper::pb::process_wrapper::v1::State;
@@ -50,6 +53,32 @@ fn a_hundred_orphans_are_reaped_by_pid_1() {
     all_are_reaped(init);
     nix::sys::signal::kill(Pid::from_raw(init), Signal::SIGTERM).unwrap();
     assert_eq!(wrapper.code(), 7);
+}
+
+#[test]
+fn more_orphans_than_are_reaped_at_once_are_all_reaped() {
+    // They all end while the wrapper is stopped, so one SIGCHLD stands for all of them.
+    let script = "echo ready; read -r _; i=0; while [ $i -lt 600 ]; do i=$((i+1)); (true &); done; \
+        echo all; read -r _";
+    let mut wrapper = setup(&["--exit-when-gone=always"], &["sh", "-c", script])
+        .configure(|command| {
+            command.stdin(Stdio::piped());
+        })
+        .start();
+    wrapper.stdout.wait_for("ready");
+    let mut stdin = wrapper.process.stdin.take().unwrap();
+    wrapper.signal(Signal::SIGSTOP);
+    stdin.write_all(b"\n").unwrap();
+    wrapper.stdout.wait_for("all");
+    eventually("all have come to the wrapper", || {
+        children(wrapper.pid()).len() == 601
+    });
+    wrapper.signal(Signal::SIGCONT);
+    eventually("all orphans are reaped", || {
+        children(wrapper.pid()).len() == 1
+    });
+    drop(stdin);
+    assert_eq!(wrapper.code(), 1);
 }
 
 #[test]
