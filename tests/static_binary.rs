@@ -11,7 +11,7 @@
 
 mod support;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -27,6 +27,15 @@ fn static_binary() -> Option<PathBuf> {
     binary
 }
 
+/// Copies the wrapper, by another process: see [`support::write_program`].
+fn copy_program(binary: &Path, root: &Path) {
+    let status = Command::new("cp")
+        .arg(binary)
+        .arg(root.join("process-wrapper"))
+        .status();
+    assert!(status.unwrap().success(), "{binary:?} was not copied");
+}
+
 #[test]
 fn the_static_binary_supervises_as_pid_1_in_an_empty_root() {
     let Some(binary) = static_binary() else {
@@ -37,7 +46,7 @@ fn the_static_binary_supervises_as_pid_1_in_an_empty_root() {
         return;
     }
     let root = tempfile::tempdir().unwrap();
-    std::fs::copy(&binary, root.path().join("process-wrapper")).unwrap();
+    copy_program(&binary, root.path());
     // The only program in that root is the wrapper itself, so it wraps itself: the inner one stays until
     // it is told to stop, and then leaves with the code of its own child.
     let mut unshare = Command::new("unshare")
@@ -101,7 +110,7 @@ fn where_no_default_socket_can_be_made_the_error_names_the_option() {
         return;
     }
     let root = tempfile::tempdir().unwrap();
-    std::fs::copy(&binary, root.path().join("process-wrapper")).unwrap();
+    copy_program(&binary, root.path());
     let output = Command::new("chroot")
         .arg(root.path())
         .args([
@@ -132,7 +141,7 @@ fn webhooks_leave_an_empty_root_and_https_has_authorities_there() {
         return;
     }
     let root = tempfile::tempdir().unwrap();
-    std::fs::copy(&binary, root.path().join("process-wrapper")).unwrap();
+    copy_program(&binary, root.path());
     let receiver = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = receiver.local_addr().unwrap();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
