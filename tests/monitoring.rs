@@ -305,3 +305,25 @@ fn held_connections_do_not_keep_a_probe_out() {
     assert_eq!(client.state(), State::Running);
     drop((silent, unread));
 }
+
+#[test]
+fn whoever_has_asked_is_answered_although_many_come_at_once() {
+    let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
+    let address = address_of(&wrapper);
+    // All of them are there when it looks.
+    wrapper.signal(Signal::SIGSTOP);
+    let mut streams: Vec<_> = (0..100)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&address).unwrap();
+            stream.set_read_timeout(Some(support::DEADLINE)).unwrap();
+            stream.write_all(b"GET /livez HTTP/1.0\r\n\r\n").unwrap();
+            stream
+        })
+        .collect();
+    wrapper.signal(Signal::SIGCONT);
+    for (number, stream) in streams.iter_mut().enumerate() {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with("\r\n\r\nok\n"), "{number}: {answer:?}");
+    }
+}
