@@ -62,7 +62,10 @@ pub fn run(data: &[u8]) {
         }
         Err(FramingError::Truncated { missing }) => match declared {
             None => assert_eq!(missing, PREFIX - rest.len()),
-            Some(length) => assert_eq!(missing, PREFIX + length - rest.len()),
+            Some(length) => {
+                assert!(length <= LIMIT, "what is refused is not waited for");
+                assert_eq!(missing, PREFIX + length - rest.len());
+            }
         },
     }
 }
