@@ -26,6 +26,7 @@ pub mod clock;
 pub mod log;
 pub mod net;
 pub mod process;
+pub mod thread;
 pub mod webhook;
 
 // L2: the driver and what it is asked for.

@@ -49,6 +49,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("webhook::schedule", 0),
     ("webhook::signature", 0),
     ("clock", 1),
+    ("thread", 1),
     ("grpc", 1),
     ("log", 1),
     ("net", 1),

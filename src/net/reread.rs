@@ -90,7 +90,12 @@ impl<T> Reread<T> {
             clock.sleep(INTERVAL).await;
             let files = self.files.clone();
             // A disk may take its time, and this thread has other things to do.
-            let now = match smol::unblock(move || read(&files)).await {
+            let now = match crate::thread::run(move || read(&files)).await {
+                // Without a thread they are looked at the next time.
+                Err(_) => continue,
+                Ok(now) => now,
+            };
+            let now = match now {
                 Ok(now) => now,
                 Err(error) => {
                     // Between two steps of a rotation a file may be missing.

@@ -31,11 +31,11 @@ impl ServiceManager {
     /// Sends the words in one datagram. A manager that does not listen must not stop us: the send blocks on
     /// a thread of its own, and a failure is logged.
     pub async fn tell(&self, words: Vec<Word>) {
-        let sent = smol::unblock(move || {
+        let sent = crate::thread::run(move || {
             let states: Vec<_> = words.iter().map(state).collect();
             sd_notify::notify(&states)
         });
-        if let Err(error) = sent.await {
+        if let Err(error) = sent.await.and_then(|sent| sent) {
             tracing::warn!(%error, "the service manager was not notified");
         }
     }
