@@ -10,6 +10,10 @@
     reason = "a test fails by them"
 )]
 
+// The comparison calls a webhook.
+#[cfg(feature = "webhooks")]
+#[path = "edge_cases/comparison.rs"]
+mod comparison;
 #[path = "edge_cases/deadlines.rs"]
 mod deadlines;
 #[path = "edge_cases/exits.rs"]

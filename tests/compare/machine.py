@@ -70,17 +70,18 @@ def children(parent):
     return {pid: seen[0] for pid, seen in found if seen and seen[1] == parent}
 
 
-def alive(word):
-    """The processes that are no zombies and have the word among their arguments."""
-    found = []
-    for pid in processes():
-        try:
-            words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if word.encode() in words and (stat(pid) or "Z")[0] != "Z":
-            found.append(pid)
-    return found
+def arguments(pid):
+    """The command line of a process that is no zombie; nothing if there is none."""
+    try:
+        words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
+    except OSError:
+        return []
+    return [word.decode(errors="replace") for word in words]
+
+
+def running(program):
+    """The processes that run exactly this command line, and not as somebody's argument."""
+    return [pid for pid in processes() if arguments(pid) == list(program) and (stat(pid) or "Z")[0] != "Z"]
 
 
 def field(pid, name):

@@ -58,6 +58,19 @@ def start(supervisor, program, folder, *options, launcher=()):
     return Started([*launcher, *supervisor.command(program, folder, *options)])
 
 
+def sleeping(supervisor, folder, *options, launcher=()):
+    """One around a `sleep` that has begun: no signal meets what comes before its exec."""
+    started = start(supervisor, SLEEP, folder, *options, launcher=launcher)
+    if not eventually(lambda: machine.running(SLEEP)):
+        raise RuntimeError(f"{supervisor.name} has started nothing")
+    return started
+
+
+def has_ended(seconds=machine.PATIENCE):
+    """Whether no such `sleep` is left, in time."""
+    return eventually(lambda: not machine.running(SLEEP), seconds)
+
+
 @contextlib.contextmanager
 def again():
     """A folder for one more start."""
@@ -187,7 +200,7 @@ def _(supervisor, _folder):
             while time.perf_counter() < until:
                 pass
             started.signal(signal.SIGTERM)
-            lost += started.code() is None or bool(machine.alive(SLEEP[1]))
+            lost += started.code() is None or not has_ended(0.5)
     return lost == 0 or f"no: {lost} of 200"
 
 
@@ -196,8 +209,7 @@ def _(supervisor, _folder):
     lost = 0
     for _ in runs(50):
         with again() as folder:
-            started = start(supervisor, sh("echo ready; exec sleep 604"), folder)
-            started.prints("ready")
+            started = sleeping(supervisor, folder)
             over = threading.Event()
 
             def flood(started=started, over=over):
@@ -208,7 +220,7 @@ def _(supervisor, _folder):
             thread = threading.Thread(target=flood)
             thread.start()
             os.kill(started.pid, signal.SIGTERM)
-            lost += not eventually(lambda: not machine.alive(SLEEP[1]))
+            lost += not has_ended()
             over.set()
             thread.join()
     return lost == 0 or f"no: {lost} of 50"
@@ -216,22 +228,12 @@ def _(supervisor, _folder):
 
 @row(SIGNALS, "told to stop, it ends a process that is stopped (SIGSTOP)")
 def _(supervisor, folder):
-    started = start(supervisor, sh("echo ready; exec sleep 604"), folder)
-    started.prints("ready")
-    # The shell becomes `sleep` a moment later.
-    if not eventually(lambda: any(is_grandchild(pid) for pid in machine.alive(SLEEP[1]))):
-        return False
-    for pid in filter(is_grandchild, machine.alive(SLEEP[1])):
+    started = sleeping(supervisor, folder)
+    for pid in machine.running(SLEEP):
         os.kill(pid, signal.SIGSTOP)
         eventually(lambda pid=pid: (machine.stat(pid) or "?")[0] == "T")
     started.signal(signal.SIGTERM)
-    return eventually(lambda: not machine.alive(SLEEP[1]))
-
-
-def is_grandchild(pid):
-    """Whether it is not a child of ours, and so not the supervisor's own command line."""
-    seen = machine.stat(pid)
-    return bool(seen) and seen[1] != os.getpid()
+    return has_ended()
 
 
 @row(LAUNCHER, "SIGCHLD ignored: the end is seen")
@@ -242,10 +244,9 @@ def _(supervisor, _folder):
 @row(LAUNCHER, "TERM blocked: the process ends by it nevertheless")
 def _(supervisor, folder):
     launcher = ["env", "--block-signal=TERM"]
-    started = start(supervisor, sh("echo ready; exec sleep 604"), folder, launcher=launcher)
-    started.prints("ready")
+    started = sleeping(supervisor, folder, launcher=launcher)
     supervisor.deliver(started, signal.SIGTERM, folder)
-    return eventually(lambda: not machine.alive(SLEEP[1]), 1)
+    return has_ended(1)
 
 
 @row(LAUNCHER, "INT and QUIT ignored, as by `command &`: the process can still drain by QUIT")
@@ -260,13 +261,9 @@ def _(supervisor, folder):
 @row(LAUNCHER, "HUP ignored, as by nohup: it stays so, for both")
 def _(supervisor, folder):
     launcher = ["env", "--ignore-signal=HUP"]
-    started = start(supervisor, SLEEP, folder, launcher=launcher)
-    if not eventually(lambda: any(is_grandchild(pid) for pid in machine.alive(SLEEP[1]))):
-        return False
-    started.signal(signal.SIGHUP)
-    time.sleep(0.3)
-    processes = [pid for pid in machine.alive(SLEEP[1]) if pid != started.pid]
-    return started.process.poll() is None and bool(processes)
+    started = sleeping(supervisor, folder, launcher=launcher)
+    supervisor.deliver(started, signal.SIGHUP, folder)
+    return not has_ended(0.3) and started.process.poll() is None
 
 
 # The main process waits until each of them is an orphan, or an orphan could come after its end.
@@ -301,12 +298,12 @@ def _(supervisor, folder):
 @row(ORPHANS, "killed by SIGKILL, it does not leave the process running")
 def _(supervisor, folder):
     options = supervisor.on_death or []
-    started = start(supervisor, sh("echo ready; exec sleep 604"), folder, *options)
-    started.prints("ready")
+    started = sleeping(supervisor, folder, *options)
+    # Not within its start: until it has said that the process is watched.
     time.sleep(0.1)
     started.signal(signal.SIGKILL)
     started.code()
-    return eventually(lambda: not machine.alive(SLEEP[1]), 1)
+    return has_ended(1)
 
 
 @row(DRAIN, "a command asks for the drain (QUIT) and returns when the process is gone")
@@ -358,13 +355,14 @@ def _(supervisor, folder):
     options = supervisor.deadlines
     if not options:
         return False
-    started = start(supervisor, sh(STUBBORN, "w604"), folder, *options)
+    program = sh(STUBBORN)
+    started = start(supervisor, program, folder, *options)
     started.prints("ready")
     subprocess.run(
         [word for word in supervisor.drain(folder) if not word.startswith("-w")],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=10, check=False,
     )
-    ended = eventually(lambda: not [pid for pid in machine.alive("w604") if pid != started.pid], 3)
+    ended = eventually(lambda: not machine.running(program), 3)
     drained, forced = started.prints("quit", 0.1), started.prints("term", 0.1)
     if ended and drained and not forced:
         return "KILL only"
@@ -422,8 +420,7 @@ def _(supervisor, folder):
 
 def idle(supervisor, folder):
     """A supervisor at rest around a `sleep`: the processes that are its own."""
-    started = start(supervisor, SLEEP, folder)
-    eventually(lambda: any(is_grandchild(pid) for pid in machine.alive(SLEEP[1])))
+    started = sleeping(supervisor, folder)
     time.sleep(0.3)
     own = [started.pid]
     own += [pid for pid in machine.children(started.pid) if machine.children(pid)]
