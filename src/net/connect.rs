@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use smol::Async;
 
 use super::stream::Stream;
 use crate::address::{Address, Host};
+use crate::thread;
 
 /// `localhost` by family, the one that everybody has first.
 pub(super) const LOCALHOST: [IpAddr; 2] = [
@@ -145,6 +146,16 @@ pub(super) fn dial(path: &Path) -> rustix::io::Result<OwnedFd> {
     Ok(socket)
 }
 
+/// Asks the system's resolver, `getaddrinfo(3)`, on a thread of its own because it blocks.
+///
+/// # Errors
+///
+/// What the resolver said, or EAGAIN where there is no room for a thread.
+pub async fn look_up(name: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let asked = move || Ok((name.as_str(), port).to_socket_addrs()?.collect());
+    thread::run(asked).await?
+}
+
 /// The addresses of a host, in the order to try them.
 ///
 /// # Errors
@@ -155,8 +166,7 @@ pub(super) async fn resolve(host: &Host, port: u16) -> Result<Vec<SocketAddr>, (
         Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, port)]),
         Host::Localhost => Ok(LOCALHOST.map(|ip| SocketAddr::new(ip, port)).to_vec()),
         Host::Name(name) => {
-            // The resolver blocks; smol asks it on another thread.
-            let found = smol::net::resolve((name.as_str(), port)).await;
+            let found = look_up(name.clone(), port).await;
             let mut addresses: Vec<SocketAddr> = Vec::new();
             for address in found.map_err(|error| (name.as_str(), error))? {
                 if !addresses.contains(&address) {

@@ -20,6 +20,7 @@ use url::{Host, Url};
 use super::policy::{Policy, Refused};
 use super::roots::{Roots, RootsError};
 use crate::net::budget::Budgeted;
+use crate::net::connect;
 
 /// How many addresses of one name are tried in one attempt.
 const MAX_ADDRESSES: usize = 4;
@@ -84,7 +85,7 @@ impl Resolve for SystemResolver {
                     [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
                 return Ok(loopback.map(|ip| SocketAddr::new(ip, port)).to_vec());
             }
-            smol::net::resolve((host.as_str(), port)).await
+            connect::look_up(host, port).await
         })
     }
 }

@@ -10,6 +10,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use smol::lock::OnceCell;
 
+use crate::thread;
+
 /// The authorities, loaded when they are first needed: a wrapper that never calls https reads none.
 #[derive(Debug)]
 pub struct Roots {
@@ -32,6 +34,9 @@ pub enum RootsError {
     /// The library refused its own settings.
     #[error("TLS cannot be set up: {0}")]
     Setup(rustls::Error),
+    /// The system's could not be read, which needs a thread.
+    #[error("the certificate authorities of the system could not be read: {0}")]
+    Thread(std::io::Error),
 }
 
 impl Roots {
@@ -73,7 +78,9 @@ impl Roots {
             let store = match &self.file {
                 Some(store) => store.clone(),
                 // Some hundred files, perhaps on a slow disk.
-                None => smol::unblock(system_or_bundled).await,
+                None => thread::run(system_or_bundled)
+                    .await
+                    .map_err(RootsError::Thread)?,
             };
             client_config(store).map(Arc::new)
         });

@@ -81,11 +81,29 @@ fn with_few_processes_it_starts_or_says_so_and_leaves_nothing() {
         .arg(&wrapper)
         .status();
     assert!(copied.unwrap().success());
-    for more in [None, Some("--on-wrapper-death=TERM")] {
+    // Who is told that we are ready: telling takes a thread.
+    let manager = folder.path().join("notify");
+    let _bound = std::os::unix::net::UnixDatagram::bind(&manager).unwrap();
+    let everybody = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(&manager, everybody).unwrap();
+    // To look a name up takes one as well.
+    let webhook = [
+        "--webhook=http://nowhere.invalid/",
+        "--webhook-deadline=300ms",
+    ];
+    let webhook = if cfg!(feature = "webhooks") {
+        &webhook[..]
+    } else {
+        &[]
+    };
+    for (case, more) in [&[][..], &["--on-wrapper-death=TERM"], webhook]
+        .into_iter()
+        .enumerate()
+    {
         let came_up: Vec<bool> = (0..12)
             .map(|limit| {
                 // A user of its own: the kernel counts all processes and threads of one.
-                let id = 61_700 + limit + if more.is_some() { 50 } else { 0 };
+                let id = 61_700 + limit + 50 * u32::try_from(case).unwrap();
                 let user = id.to_string();
                 let own = folder.path().join(&user);
                 std::fs::create_dir(&own).unwrap();
@@ -99,6 +117,7 @@ fn with_few_processes_it_starts_or_says_so_and_leaves_nothing() {
                     command.args(["run", "--listen", &socket]).args(more);
                     command.args(["--exit-when-gone=always", "--"]).args(RAN);
                     command.env_remove("PROCESS_WRAPPER_ADDRESS");
+                    command.env("NOTIFY_SOCKET", &manager);
                     command.stdout(Stdio::piped()).stderr(Stdio::piped());
                 });
                 comes_up(setup)
