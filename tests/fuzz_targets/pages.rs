@@ -8,8 +8,8 @@ mod format;
 
 use format::Format;
 
-/// No line is lost but the mark of the end, and none is changed but the names of counters; whoever does not
-/// ask for OpenMetrics gets the older one.
+/// No line is lost but the mark of the end, and none is changed but the names of counters and infos and the types that the
+/// older format has not; whoever does not ask for OpenMetrics gets the older one.
 pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     let accept = cursor.text();
@@ -34,11 +34,22 @@ pub fn run(data: &[u8]) {
         if before == after {
             continue;
         }
-        let name = before.split(' ').nth(2).unwrap();
-        assert!(before.starts_with('#') && page.contains(&format!("# TYPE {name} counter")));
-        assert_eq!(
-            after.replacen(&format!(" {name}_total "), &format!(" {name} "), 1),
-            before
-        );
+        let words: Vec<&str> = before.splitn(4, ' ').collect();
+        let [mark, kind, name, rest] = words[..] else {
+            panic!("{before:?} became {after:?}");
+        };
+        let is = |kind: &str| {
+            page.lines()
+                .any(|line| line == format!("# TYPE {name} {kind}"))
+        };
+        let suffix = match (is("counter"), is("info")) {
+            (true, _) => "_total",
+            (false, true) => "_info",
+            (false, false) => "",
+        };
+        let gauge = kind == "TYPE" && ["info", "stateset"].contains(&rest);
+        let rest = if gauge { "gauge" } else { rest };
+        assert_eq!(mark, "#");
+        assert_eq!(after, format!("# {kind} {name}{suffix} {rest}"));
     }
 }
