@@ -17,11 +17,12 @@ mod webhooks;
 use std::ffi::OsString;
 use std::io::Write;
 
-use crate::process::sentinel;
+use crate::process::{gate, sentinel};
 
 /// What the command line asked for, done; the code to exit with.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let mut arguments = arguments.into_iter().peekable();
+    // What we start ourselves: helpers of `--on-wrapper-death`, which no user calls.
     if arguments
         .next_if(|first| *first == sentinel::ARGUMENT)
         .is_some()
@@ -30,6 +31,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             .next()
             .and_then(|name| name.to_str()?.parse().ok());
         return sentinel::run(signal);
+    }
+    if arguments
+        .next_if(|first| *first == gate::ARGUMENT)
+        .is_some()
+    {
+        return gate::run(arguments);
     }
     match parse(arguments) {
         Ok(options::Command::Run(options)) => run::run(&options),

@@ -133,12 +133,10 @@ async fn supervise(
         None => None,
     };
     signals::unblock().map_err(StartError::Signals)?;
-    let child = Child::spawn(&options.program, &[])?;
-    if let Some(sentinel) = &sentinel
-        && let Err(error) = sentinel.watch(child.pidfd())
-    {
-        tracing::error!(%error, "the process will not be signalled if the wrapper dies");
-    }
+    let child = match &sentinel {
+        Some(sentinel) => Child::spawn_watched(&options.program, sentinel)?,
+        None => Child::spawn(&options.program, &[])?,
+    };
     let wrapped = Wrapped {
         program: options.program.name.to_string_lossy().into_owned(),
         child,

@@ -16,7 +16,9 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use crate::lifecycle::Exit;
+use crate::process::gate::Gate;
 use crate::process::reactor;
+use crate::process::sentinel::Sentinel;
 use crate::signal::Signal;
 
 /// What the process's environment is spared: what systemd meant for the wrapper itself. Named one by one,
@@ -138,30 +140,55 @@ impl Child {
         let mut command = std::process::Command::new(&program.name);
         // posix_spawn is kept: no code of ours runs between fork and exec.
         command.args(&program.arguments).process_group(0);
-        // Only where there are some: an untouched environment is passed on byte by byte.
-        for (variable, _) in std::env::vars_os().filter(|(name, _)| is_for_us(name)) {
-            command.env_remove(variable);
-        }
+        spare(&mut command);
         for (name, value) in environment {
             command.env(name, value);
         }
+        Self::start(program, command.into(), |error| refusal(program, error))
+    }
+
+    /// The same, but the program begins only once the sentinel watches the process.
+    ///
+    /// # Errors
+    /// See [`SpawnError`]; in no case is a process left running.
+    pub fn spawn_watched(program: &Program, sentinel: &Sentinel) -> Result<Self, SpawnError> {
+        let (gate, mut command, stdin) = Gate::new(&program.name, &program.arguments)
+            .map_err(|source| shortage(program, source))?;
+        spare(&mut command);
+        let mut command = async_process::Command::from(command);
+        command.stdin(stdin);
+        // What the kernel refuses here is our own binary, so it says nothing about the program.
+        let mut child = Self::start(program, command, |error| {
+            match Errno::from_io_error(&error) {
+                Some(Errno::AGAIN | Errno::NOMEM) => shortage(program, error),
+                Some(_) => resources(program, error),
+                None => refusal(program, error),
+            }
+        })?;
+        if let Err(error) = sentinel.watch(child.pidfd()) {
+            tracing::error!(%error, "the process will not be signalled if the wrapper dies");
+        }
+        match gate.open() {
+            Ok(()) => Ok(child),
+            Err(error) => {
+                discard(&mut child.child);
+                Err(refusal(program, error))
+            }
+        }
+    }
+
+    fn start(
+        program: &Program,
+        mut command: async_process::Command,
+        refused: impl FnOnce(io::Error) -> SpawnError,
+    ) -> Result<Self, SpawnError> {
         let held = reactor::hold(DESCRIPTORS).map_err(|source| shortage(program, source))?;
         drop(held);
-        let mut command = async_process::Command::from(command);
-        let mut child = command
-            .reap_on_drop(false)
-            .spawn()
-            .map_err(|source| refusal(program, source))?;
+        let mut child = command.reap_on_drop(false).spawn().map_err(refused)?;
         match open_pidfd(&child) {
             Ok((pid, pidfd)) => Ok(Self { child, pidfd, pid }),
             Err(source) => {
-                // Not reaped yet, so the number is still its own.
-                if let Err(error) = child.kill() {
-                    tracing::error!(%error, "the process could not be killed after a failed start");
-                }
-                if let Err(error) = smol::block_on(child.status()) {
-                    tracing::error!(%error, "the process could not be reaped after a failed start");
-                }
+                discard(&mut child);
                 Err(resources(program, source))
             }
         }
@@ -210,6 +237,24 @@ impl Child {
     pub fn exit(&mut self) -> impl Future<Output = io::Result<Exit>> + use<> {
         let status = self.child.status();
         async move { status.await.map(exit_of) }
+    }
+}
+
+/// Takes what is meant for the wrapper out of the environment. Only where there is something: an untouched
+/// environment is passed on byte by byte.
+fn spare(command: &mut std::process::Command) {
+    for (variable, _) in std::env::vars_os().filter(|(name, _)| is_for_us(name)) {
+        command.env_remove(variable);
+    }
+}
+
+/// Kills and reaps a process of a start that has failed. It was not reaped yet, so the number is still its own.
+fn discard(child: &mut async_process::Child) {
+    if let Err(error) = child.kill() {
+        tracing::error!(%error, "the process could not be killed after a failed start");
+    }
+    if let Err(error) = smol::block_on(child.status()) {
+        tracing::error!(%error, "the process could not be reaped after a failed start");
     }
 }
 

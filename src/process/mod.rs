@@ -4,6 +4,8 @@
 //! decides anything: that is the work of `lifecycle`.
 
 pub mod child;
+pub mod gate;
+mod line;
 pub mod own;
 pub mod reactor;
 pub mod reaper;

@@ -6,19 +6,14 @@
 //! of the wrapped process: no stream, no group, only a pidfd, so that no other process is ever signalled.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
-};
 use rustix::process::pidfd_send_signal;
 
+use crate::process::line;
 use crate::signal::Signal;
 
 /// The first argument of a sentinel; no command of ours has this name.
@@ -51,20 +46,12 @@ impl Sentinel {
             );
             return Ok(None);
         }
-        let (lifeline, other_end) = socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .map_err(io::Error::from)?;
-        // The link leads to our binary also where its file has been replaced or removed. The lifeline takes
-        // the place of all three streams: a sentinel that held one would keep a pipe open for its reader.
-        let process = Command::new("/proc/self/exe")
-            .arg0("process-wrapper")
-            .args([ARGUMENT, signal.name()])
+        let (lifeline, other_end) = line::pair()?;
+        // The lifeline takes the place of all three streams: a sentinel that held one would keep a pipe open for
+        // its reader.
+        let process = line::helper(ARGUMENT)
+            .arg(signal.name())
             .env_clear()
-            .process_group(0)
             .stdin(Stdio::from(other_end.try_clone()?))
             .stdout(Stdio::from(other_end.try_clone()?))
             .stderr(Stdio::from(other_end))
@@ -77,17 +64,7 @@ impl Sentinel {
     /// # Errors
     /// EPIPE if the sentinel has died; `sendmsg(2)`.
     pub fn watch(&self, pidfd: BorrowedFd<'_>) -> io::Result<()> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        let handed = [pidfd];
-        control.push(SendAncillaryMessage::ScmRights(&handed));
-        sendmsg(
-            &self.lifeline,
-            &[io::IoSlice::new(b"w")],
-            &mut control,
-            SendFlags::NOSIGNAL,
-        )?;
-        Ok(())
+        Ok(line::hand_over(&self.lifeline, pidfd)?)
     }
 
     /// Its process id.
@@ -124,7 +101,7 @@ pub fn run(signal: Option<Signal>) -> u8 {
 }
 
 fn keep_watch(lifeline: BorrowedFd<'_>, signal: Signal) -> Result<(), Errno> {
-    let Some(pidfd) = receive(lifeline)? else {
+    let Some(pidfd) = line::receive(lifeline)? else {
         // The wrapper left without having started anything.
         return Ok(());
     };
@@ -155,24 +132,4 @@ fn keep_watch(lifeline: BorrowedFd<'_>, signal: Signal) -> Result<(), Errno> {
         }
     }
     Ok(())
-}
-
-/// The pidfd that the wrapper hands over, or nothing if it dies before.
-fn receive(lifeline: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut byte = [0];
-    loop {
-        let mut buffer = [io::IoSliceMut::new(&mut byte)];
-        match recvmsg(lifeline, &mut buffer, &mut control, RecvFlags::CMSG_CLOEXEC) {
-            Ok(_) => break,
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        // Credentials are never sent, and the type is open to more.
-        RecvAncillaryMessage::ScmCredentials(_) | _ => None,
-    }))
 }

@@ -62,6 +62,109 @@ fn a_wrapper_that_is_killed_as_soon_as_it_has_started_the_process_leaves_none() 
 }
 
 #[test]
+fn a_wrapper_that_is_killed_at_any_moment_of_its_start_leaves_no_process_without_its_signal() {
+    let options = ["--on-wrapper-death=KILL"];
+    let program = ["sh", "-c", "echo ran; exec sleep 600"];
+    let begin = Instant::now();
+    setup(&options, &program).start().stdout.wait_for("ran");
+    // How long a start takes differs from machine to machine: the sweep goes beyond it.
+    let whole = begin.elapsed().max(Duration::from_millis(4));
+    let (ran, started) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    sweep(400, |run| {
+        let mut wrapper = setup(&options, &program).start();
+        let delay = whole.mul_f64(f64::from(u32::try_from(run).unwrap()) / 300.0);
+        std::thread::sleep(delay);
+        wrapper.process.kill().unwrap();
+        wrapper.process.wait().unwrap();
+        // Whoever was left would hold the stream.
+        let said = wrapper.stdout.all();
+        ran.fetch_add(usize::from(said == "ran"), Ordering::Relaxed);
+        let is_started = wrapper.stderr.all().contains("started");
+        started.fetch_add(usize::from(is_started), Ordering::Relaxed);
+    });
+    let (ran, started) = (ran.into_inner(), started.into_inner());
+    // Both sides of the start were met.
+    assert!((20..380).contains(&started), "{started} of 400 started");
+    assert!(ran < 400, "{ran} of 400 ran");
+}
+
+#[test]
+fn with_the_option_the_process_is_started_as_without_it() {
+    // Its arguments, its environment, its descriptors, its mask and dispositions, its group.
+    let script = "printf '<%s>' \"$0\" \"$@\"; echo; env | sort; ls /proc/self/fd; readlink /proc/self/fd/0; \
+        grep -E '^(Sig(Blk|Ign|Cgt)|NSpid|Seccomp|Threads)' /proc/$$/status | grep -v NSpid; \
+        cat; set -- $(cat /proc/$$/stat); echo group $(($5 - $1))";
+    let input = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(input.path(), "from its standard input\n").unwrap();
+    let said = |options: &[&str]| {
+        let options = [options, &["--exit-when-gone=always"]].concat();
+        let mut wrapper = setup(&options, &["sh", "-c", script, "zero", "", "a b", "--gate"])
+            .configure(|command| {
+                command.stdin(std::fs::File::open(input.path()).unwrap());
+                command.env("ODD", "a=b\u{e9}").env("WATCHDOG_USEC", "1");
+            })
+            .start();
+        assert_eq!(wrapper.code(), 0, "{}", wrapper.stderr.all());
+        wrapper.stdout.all()
+    };
+    let with = said(&["--on-wrapper-death=TERM"]);
+    assert_eq!(with, said(&[]));
+    for expected in [
+        "<zero><><a b><--gate>",
+        "from its standard input",
+        "ODD=a=b",
+        "group 0",
+    ] {
+        assert!(with.contains(expected), "{with}");
+    }
+    assert!(!with.contains("WATCHDOG_USEC"), "{with}");
+}
+
+#[test]
+fn with_the_option_a_program_on_path_is_found_and_what_cannot_be_executed_is_said_as_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str, mode: u32| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(&path, mode).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let programs = [
+        file("none", "", 0o644) + ".not",
+        "no-such-name-on-the-path".to_owned(),
+        file("plain", "#!/bin/sh\n", 0o644),
+        folder.path().to_str().unwrap().to_owned(),
+        file("interpreter", "#!/no/such/interpreter\n", 0o755),
+        // A shell would run it; nobody else does.
+        file("shebang", "echo no shebang\n", 0o755),
+        file("empty", "", 0o755),
+        // Found on PATH, behind one of that name that may not be executed.
+        "only-here".to_owned(),
+        String::new(),
+    ];
+    for name in ["denied", "found"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    file("denied/only-here", "#!/bin/sh\n", 0o644);
+    file("found/only-here", "#!/bin/sh\necho found\nexit 9\n", 0o755);
+    let path = format!(
+        "/no/such:{0}/denied:{0}/found:/usr/bin:/bin",
+        folder.path().display()
+    );
+    for program in &programs {
+        let said = |options: &[&str]| {
+            let options = [options, &["--exit-when-gone=always", "--log-level=error"]].concat();
+            let mut wrapper = setup(&options, &[program]).env("PATH", &path).start();
+            (wrapper.code(), wrapper.stdout.all(), wrapper.stderr.all())
+        };
+        let with = said(&["--on-wrapper-death=TERM"]);
+        assert_eq!(with, said(&[]), "{program}");
+        assert_eq!(with.1, if program == "only-here" { "found" } else { "" });
+    }
+}
+
+#[test]
 fn a_stopped_process_is_continued_by_the_sentinel_too() {
     // The kernel itself tells a stopped group that nobody can continue any longer to hang up.
     let script = format!("trap '' HUP; {TELLS}");
