@@ -103,50 +103,69 @@ fn an_idle_connection_costs_little() {
     }
 }
 
-#[test]
-fn ten_thousand_waiters_that_go_away_leave_nothing_behind() {
+/// Ten thousand calls that wait, whose clients then go away: how much more memory the wrapper has with them,
+/// and after them.
+fn ten_thousand_waiters_come_and_go(target: &Target, round: usize) -> (u64, u64) {
     const STREAMS: usize = 64;
     const CONNECTIONS: usize = 157;
+    let peers: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut peer = Peer::connect(&target.wrapper);
+            for _ in 0..STREAMS {
+                let stream = peer.open();
+                let call = Head::of(GET_STATE).call(stream, &until_gone());
+                assert!(peer.send(&call));
+            }
+            // All of them have been read when this is answered.
+            assert!(peer.send(&ping()));
+            peer.wait_for("the ping's answer", |frame| {
+                frame.kind == PING && frame.flags & ACK != 0
+            });
+            peer
+        })
+        .collect();
+    let with = target.grown();
+    drop(peers);
+    // Each connection that is closed gives its descriptor back.
+    support::eventually("the connections are closed", || {
+        descriptors(&target.wrapper) < 40
+    });
+    let after = target.grown();
+    println!(
+        "| 10,000 waiters, round {round} | {} KiB, then {} KiB | | |",
+        with / 1024,
+        after / 1024
+    );
+    (with, after)
+}
+
+#[test]
+fn ten_thousand_waiters_that_go_away_leave_nothing_behind() {
     let target = Target::start();
-    let mut after = Vec::new();
-    for round in 0..4 {
-        let peers: Vec<_> = (0..CONNECTIONS)
-            .map(|_| {
-                let mut peer = Peer::connect(&target.wrapper);
-                for _ in 0..STREAMS {
-                    let stream = peer.open();
-                    let call = Head::of(GET_STATE).call(stream, &until_gone());
-                    assert!(peer.send(&call));
-                }
-                // All of them have been read when this is answered.
-                assert!(peer.send(&ping()));
-                peer.wait_for("the ping's answer", |frame| {
-                    frame.kind == PING && frame.flags & ACK != 0
-                });
-                peer
-            })
-            .collect();
-        let peak = target.grown();
-        drop(peers);
-        // Each connection that is closed gives its descriptor back.
-        support::eventually("the connections are closed", || {
-            descriptors(&target.wrapper) < 40
-        });
-        let left = target.grown();
-        println!(
-            "| 10,000 waiters, round {round} | {} KiB, then {} KiB | | |",
-            peak / 1024,
-            left / 1024
-        );
-        after.push(left);
-    }
-    // The allocator keeps pages for the next time; what it keeps does not grow, so nothing else is kept.
+    let after: Vec<_> = (0..4)
+        .map(|round| ten_thousand_waiters_come_and_go(&target, round).1)
+        .collect();
+    // glibc's allocator keeps pages for the next time; what it keeps does not grow, so nothing else is kept.
     let grown = after[3].saturating_sub(after[1]);
     assert!(grown < 2 << 20, "{grown} bytes more after two more rounds");
     assert!(after[3] < 80 << 20, "{} bytes are kept", after[3]);
     let mut client = Peer::connect(&target.wrapper);
     let answer = client.call(&Head::of(GET_STATE), &message(b""));
     assert_eq!(answer.code(), Some(0));
+}
+
+#[test]
+fn the_musl_build_gives_the_memory_of_ten_thousand_waiters_back() {
+    let Some(binary) = std::env::var_os("PROCESS_WRAPPER_MUSL_BINARY") else {
+        support::peers::absent("PROCESS_WRAPPER_MUSL_BINARY, the path of a build with musl,");
+        return;
+    };
+    let target = Target::of_build(binary.as_ref());
+    for round in 0..3 {
+        let (with, after) = ten_thousand_waiters_come_and_go(&target, round);
+        assert!(with > 30 << 20, "{with} bytes are no 10,000 calls");
+        assert!(after < 4 << 20, "{after} bytes are left");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, reason = "shared within its test binary")]
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -44,11 +45,20 @@ impl Target {
 
     /// With so many descriptors.
     pub fn with_descriptors(most: u64) -> Self {
-        let alone = alone();
         let script = format!("ulimit -n {most}; exec \"$0\" \"$@\"");
+        Self::launched(&script, support::binary())
+    }
+
+    /// Another build of the wrapper.
+    pub fn of_build(binary: &Path) -> Self {
+        Self::launched("exec \"$0\" \"$@\"", binary)
+    }
+
+    fn launched(script: &str, binary: &Path) -> Self {
+        let alone = alone();
         let setup = support::setup_with(|command, folder| {
             *command = std::process::Command::new("sh");
-            command.arg("-c").arg(script).arg(support::binary());
+            command.arg("-c").arg(script).arg(binary);
             command.env_remove("PROCESS_WRAPPER_ADDRESS");
             let socket = folder.join("control.sock");
             command.arg("run").arg("--listen");

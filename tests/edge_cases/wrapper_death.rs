@@ -1,6 +1,7 @@
 //! A wrapper that is killed, and the sentinel that tells the process.
 
 use std::process::Stdio;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -65,27 +66,30 @@ fn a_wrapper_that_is_killed_as_soon_as_it_has_started_the_process_leaves_none() 
 fn a_wrapper_that_is_killed_at_any_moment_of_its_start_leaves_no_process_without_its_signal() {
     let options = ["--on-wrapper-death=KILL"];
     let program = ["sh", "-c", "echo ran; exec sleep 600"];
-    let begin = Instant::now();
-    setup(&options, &program).start().stdout.wait_for("ran");
-    // How long a start takes differs from machine to machine: the sweep goes beyond it.
-    let whole = begin.elapsed().max(Duration::from_millis(4));
-    let (ran, started) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    // How long a start takes differs from machine to machine, and with what else runs there: the sweep goes beyond
+    // the longest of some that run side by side as those of the sweep do.
+    let longest = Mutex::new(Duration::from_millis(4));
+    sweep(16, |_| {
+        let begin = Instant::now();
+        setup(&options, &program).start().stdout.wait_for("ran");
+        let mut longest = longest.lock().unwrap();
+        *longest = begin.elapsed().max(*longest);
+    });
+    let longest = longest.into_inner().unwrap();
+    let ran = AtomicUsize::new(0);
     sweep(400, |run| {
         let mut wrapper = setup(&options, &program).start();
-        let delay = whole.mul_f64(f64::from(u32::try_from(run).unwrap()) / 300.0);
+        let delay = longest.mul_f64(f64::from(u32::try_from(run).unwrap()) / 300.0);
         std::thread::sleep(delay);
         wrapper.process.kill().unwrap();
         wrapper.process.wait().unwrap();
         // Whoever was left would hold the stream.
         let said = wrapper.stdout.all();
         ran.fetch_add(usize::from(said == "ran"), Ordering::Relaxed);
-        let is_started = wrapper.stderr.all().contains("started");
-        started.fetch_add(usize::from(is_started), Ordering::Relaxed);
     });
-    let (ran, started) = (ran.into_inner(), started.into_inner());
+    let ran = ran.into_inner();
     // Both sides of the start were met.
-    assert!((20..380).contains(&started), "{started} of 400 started");
-    assert!(ran < 400, "{ran} of 400 ran");
+    assert!((1..400).contains(&ran), "{ran} of 400 ran");
 }
 
 #[test]
