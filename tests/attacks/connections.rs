@@ -162,9 +162,10 @@ fn the_musl_build_gives_the_memory_of_ten_thousand_waiters_back() {
     };
     let target = Target::of_build(binary.as_ref());
     for round in 0..3 {
-        let (with, after) = ten_thousand_waiters_come_and_go(&target, round);
+        let (with, _) = ten_thousand_waiters_come_and_go(&target, round);
         assert!(with > 30 << 20, "{with} bytes are no 10,000 calls");
-        assert!(after < 4 << 20, "{after} bytes are left");
+        // What is still being dropped when the descriptors are closed goes a moment later.
+        support::eventually("the memory is given back", || target.grown() < 4 << 20);
     }
 }
 
