@@ -34,6 +34,8 @@ mod support;
 #[path = "edge_cases/wrapper_death.rs"]
 mod wrapper_death;
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use support::sweep;
@@ -74,6 +76,14 @@ fn children(parent: i32) -> Vec<(i32, char)> {
         }
     }
     children
+}
+
+/// A file that somebody may try to execute, with this mode; its path.
+fn program_file(folder: &Path, name: &str, text: &str, mode: u32) -> String {
+    let path = folder.join(name);
+    support::write_program(&path, text);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    path.to_str().unwrap().to_owned()
 }
 
 /// Whether tests may make pid namespaces here; says so loudly if not.

@@ -4,7 +4,7 @@ use process_wrapper::pb::process_wrapper::v1::State;
 
 use crate::support::client::Client;
 use crate::support::{eventually, setup};
-use crate::sweep;
+use crate::{program_file, sweep};
 
 #[test]
 fn every_code_from_0_to_255_is_the_wrappers_own() {
@@ -57,13 +57,7 @@ fn whether_a_core_was_dumped_is_reported_as_the_kernel_says() {
 #[test]
 fn what_cannot_be_executed_is_126_or_127_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, text: &str, mode: u32| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
-        std::fs::set_permissions(&path, mode).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
+    let file = |name: &str, text: &str, mode| program_file(folder.path(), name, text, mode);
     let cases = [
         (folder.path().join("none").to_str().unwrap().to_owned(), 127),
         ("no-such-name-on-the-path".to_owned(), 127),

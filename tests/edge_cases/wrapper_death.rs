@@ -11,7 +11,7 @@ use process_wrapper::pb::process_wrapper::v1::State;
 
 use crate::support::client::Client;
 use crate::support::{DRAINS, Wrapper, eventually, setup, start_ready};
-use crate::{children, launched_by, may_unshare, sweep};
+use crate::{children, launched_by, may_unshare, program_file, sweep};
 
 /// A shell that says when it is ready and what it got, and then ends.
 const TELLS: &str = "trap 'echo quit; exit 0' QUIT; trap 'echo term; exit 0' TERM; echo ready; \
@@ -127,13 +127,7 @@ fn with_the_option_the_process_is_started_as_without_it() {
 #[test]
 fn with_the_option_a_program_on_path_is_found_and_what_cannot_be_executed_is_said_as_without_it() {
     let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, text: &str, mode: u32| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
-        std::fs::set_permissions(&path, mode).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
+    let file = |name: &str, text: &str, mode| program_file(folder.path(), name, text, mode);
     let programs = [
         file("none", "", 0o644) + ".not",
         "no-such-name-on-the-path".to_owned(),
