@@ -62,24 +62,21 @@ pub(super) fn run<C: Clock>(
     let (mut parts, body) = request.into_parts();
     async move {
         let started = caller.clock.now();
-        // A copy: the path itself would keep the buffer that it was read into.
-        let path = Box::<str>::from(shortened(parts.uri.path()));
+        let mut method = None;
         // The handler's panics are caught further in, where they can still be answered. This catches those
         // of a handler's destructors, and our own.
-        let (code, method) =
-            match AssertUnwindSafe(answer(&caller, share, &mut parts, body, respond))
-                .catch_unwind()
-                .await
-            {
-                Ok(ended) => ended,
-                Err(panic) => {
-                    report_panic(&path, &*panic);
-                    (Code::Internal, None)
-                }
-            };
+        let answer = answer(&caller, share, &mut parts, &mut method, body, respond);
+        let code = match AssertUnwindSafe(answer).catch_unwind().await {
+            Ok(code) => code,
+            Err(panic) => {
+                report_panic(method.unwrap_or_else(|| parts.uri.path()), &*panic);
+                Code::Internal
+            }
+        };
         let duration = caller.clock.now().saturating_duration_since(started);
+        // Where there is a method, the path was let go of.
         let named = Named {
-            path: &path,
+            path: method.unwrap_or_else(|| parts.uri.path()),
             method,
         };
         finished(&caller, &named, code, duration);
@@ -129,6 +126,9 @@ fn finished<C>(caller: &Caller<C>, named: &Named<'_>, code: Code, duration: Dura
 
 /// A path that no method has can be as long as the header list.
 fn shortened(path: &str) -> &str {
+    if path.len() <= 128 {
+        return path;
+    }
     let end = path
         .char_indices()
         .nth(128)
@@ -136,25 +136,26 @@ fn shortened(path: &str) -> &str {
     &path[..end]
 }
 
-/// Answers a call and says with which code it ended, and which method it was if it may be called.
+/// Answers a call and says with which code it ended; `called` is the method, once it is known that it may be called.
 async fn answer<C: Clock>(
     caller: &Caller<C>,
     share: Share,
     parts: &mut Parts,
+    called: &mut Option<&'static str>,
     body: RecvStream,
     mut respond: SendResponse<Bytes>,
-) -> (Code, Option<&'static str>) {
+) -> Code {
     // An answer that cannot be written has nobody to read it.
     let Head { path, timeout } = match validate(parts) {
         Ok(head) => head,
         Err(rejection) => {
             if let Some(text) = caller.router.find_page(&rejection, parts.uri.path()) {
                 page::send(body, respond, text).await;
-                return (Code::Ok, None);
+                return Code::Ok;
             }
             let _ = respond.send_response(rejection.to_response(), true);
             caller.calls.made_progress();
-            return (rejection.status().code, None);
+            return rejection.status().code;
         }
     };
     let asked = Asked {
@@ -173,14 +174,15 @@ async fn answer<C: Clock>(
         }
         let response = trailers_only(&refusal.status, http::HeaderMap::new());
         let _ = respond.send_response(response, true);
-        return (refusal.status.code, None);
+        return refusal.status.code;
     }
     let Some((method, handler)) = caller.router.find(path) else {
         let status = Status::unimplemented("there is no such method");
         let _ = respond.send_response(trailers_only(&status, http::HeaderMap::new()), true);
         caller.calls.made_progress();
-        return (status.code, None);
+        return status.code;
     };
+    *called = Some(method);
     // It would keep the buffer that it was read into.
     drop(mem::take(&mut parts.uri));
     // A timeout that the clock cannot hold is as good as none.
@@ -241,11 +243,11 @@ async fn answer<C: Clock>(
         End::Status(status) => {
             stream.end(&status);
             caller.calls.made_progress();
-            (status.code, Some(method))
+            status.code
         }
         End::Closed => {
             stream.abandon();
-            (Code::Cancelled, Some(method))
+            Code::Cancelled
         }
     }
 }

@@ -129,7 +129,7 @@ where
         }
         let greeted = Pin::new(&mut handshake).poll(cx);
         if greeted.is_pending() {
-            return timers.poll_step(cx).map(|step| Err(Ungreeted::Step(step)));
+            return timers.poll_rest(cx).map(|step| Err(Ungreeted::Step(step)));
         }
         greeted.map_err(Ungreeted::Error)
     });
@@ -177,7 +177,13 @@ where
     }
     while accepted.len() < MOST_AT_ONCE {
         match connection.poll_accept(cx) {
-            Poll::Ready(Some(Ok(call))) => accepted.push(call),
+            Poll::Ready(Some(Ok(call))) => {
+                if accepted.capacity() == 0 {
+                    // Where one has come others have, as a rule; to make room for them bit by bit is to move them.
+                    accepted.reserve(MOST_AT_ONCE / 2);
+                }
+                accepted.push(call);
+            }
             Poll::Ready(Some(Err(error))) => return Poll::Ready(Next::Over(Some(error))),
             Poll::Ready(None) => return Poll::Ready(Next::Over(None)),
             Poll::Pending => break,
@@ -187,11 +193,7 @@ where
         return Poll::Ready(Next::Calls);
     }
     // What was just read and written may have changed the facts.
-    let step = timers.poll_step(cx);
-    if let (Poll::Pending, Some(seen)) = (&step, &timers.seen) {
-        seen.others_ran();
-    }
-    step.map(Next::Step)
+    timers.poll_rest(cx).map(Next::Step)
 }
 
 /// The decisions about a connection's end, and the one timer that wakes its task for them.
@@ -256,6 +258,15 @@ impl<C: Clock> Timers<C> {
             }
             self.alarm = None;
         }
+    }
+
+    /// [`poll_step`](Self::poll_step) as the last thing before the task rests.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        let step = self.poll_step(cx);
+        if let (Poll::Pending, Some(seen)) = (&step, &self.seen) {
+            seen.others_ran();
+        }
+        step
     }
 
     fn facts(&self, now: Instant, drain: Option<Instant>) -> Facts {

@@ -2,13 +2,13 @@
 //!
 //! Owns what can only be seen there: when the peer last sent and whether it reads, and how many frames it
 //! sends that bring no call forward. It never changes a byte; once the peer has spent its allowance it reads
-//! no more.
+//! no more, nor twice in a turn of its task where there is nothing.
 
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use smol::io::{AsyncRead, AsyncWrite};
@@ -28,6 +28,8 @@ pub(super) struct Seen {
     flooded: Cell<bool>,
     /// Bytes read since the connection's task last let others run.
     in_a_row: Cell<usize>,
+    /// A read found nothing since then, so that the task will be woken for more.
+    dry: Cell<bool>,
 }
 
 impl Seen {
@@ -56,9 +58,10 @@ impl Seen {
         self.in_a_row.get()
     }
 
-    /// The connection's task has let others run.
+    /// The connection's task lets others run: whatever it is woken for, there may be something to read then.
     pub(super) fn others_ran(&self) {
         self.in_a_row.set(0);
+        self.dry.set(false);
     }
 }
 
@@ -89,6 +92,7 @@ impl<IO, C: Clock> Watched<IO, C> {
                 blocked_since: Cell::new(None),
                 flooded: Cell::new(false),
                 in_a_row: Cell::new(0),
+                dry: Cell::new(false),
             }),
         }
     }
@@ -131,11 +135,14 @@ impl<IO: AsyncRead + Unpin, C: Clock> AsyncRead for Watched<IO, C> {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        if this.seen.flooded.get() {
-            // Whoever drives the connection looks at that after each poll of it.
+        // Whoever drives the connection looks at the flood after each poll of it. h2 reads once for each call that it
+        // hands out, and most of those reads would be system calls for nothing.
+        if this.seen.flooded.get() || this.seen.dry.get() {
             return Poll::Pending;
         }
-        let read = std::task::ready!(Pin::new(&mut this.io).poll_read(cx, buffer))?;
+        let read = Pin::new(&mut this.io).poll_read(cx, buffer);
+        this.seen.dry.set(read.is_pending());
+        let read = ready!(read)?;
         this.read(buffer.get(..read).unwrap_or_default());
         Poll::Ready(Ok(read))
     }

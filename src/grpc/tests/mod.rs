@@ -12,6 +12,7 @@ mod hostile;
 mod memory;
 mod peer;
 mod raw;
+mod reads;
 mod timers;
 mod world;
 
