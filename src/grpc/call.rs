@@ -39,7 +39,7 @@ pub(super) struct Caller<C> {
     pub(super) peer: Rc<Peer>,
     pub(super) gate: Rc<dyn Gate>,
     pub(super) router: Rc<Router>,
-    pub(super) limits: Limits,
+    pub(super) limits: Rc<Limits>,
     pub(super) clock: C,
     pub(super) calls: Rc<InFlight>,
     /// Whoever wants to know; nobody, as a rule.

@@ -215,7 +215,7 @@ impl<C: Clock> Timers<C> {
     /// The timers of a connection that was accepted at `now`.
     pub(super) fn new(
         now: Instant,
-        limits: Limits,
+        limits: Rc<Limits>,
         serial: u64,
         clock: C,
         calls: Rc<InFlight>,

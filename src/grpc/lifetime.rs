@@ -4,6 +4,7 @@
 //! not read or does not answer, the maximum age, the drain. It never closes anything; `connection` does
 //! what it says.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::limits::Limits;
@@ -70,7 +71,7 @@ pub enum Step {
 /// How far a connection has come.
 #[derive(Debug)]
 pub struct Lifetime {
-    limits: Limits,
+    limits: Rc<Limits>,
     /// When it is too old.
     old_at: Option<Instant>,
     phase: Phase,
@@ -97,13 +98,13 @@ enum Phase {
 impl Lifetime {
     /// A connection that was accepted at `now`, the `serial`th.
     #[must_use]
-    pub fn new(now: Instant, limits: Limits, serial: u64) -> Self {
+    pub fn new(now: Instant, limits: Rc<Limits>, serial: u64) -> Self {
         Self {
-            limits,
             old_at: after(now, limits.max_age.saturating_sub(spread(&limits, serial))),
             phase: Phase::Greeting {
                 until: after(now, limits.handshake_timeout),
             },
+            limits,
         }
     }
 

@@ -39,7 +39,7 @@ pub struct Server<C> {
 
 struct Shared<C> {
     router: Rc<Router>,
-    limits: Limits,
+    limits: Rc<Limits>,
     clock: C,
     executor: Rc<LocalExecutor<'static>>,
     drain: Rc<Drain>,
@@ -62,7 +62,7 @@ impl<C: Clock> Server<C> {
         Self {
             shared: Rc::new(Shared {
                 router: Rc::new(router),
-                limits,
+                limits: Rc::new(limits),
                 clock,
                 executor,
                 drain: Rc::default(),
@@ -95,7 +95,7 @@ impl<C: Clock> Server<C> {
         let serial = shared.places.borrow_mut().take(Rc::clone(&calls));
         let timers = Timers::new(
             now,
-            shared.limits,
+            Rc::clone(&shared.limits),
             serial,
             shared.clock.clone(),
             Rc::clone(&calls),
@@ -201,7 +201,7 @@ impl<C: Clock> Admitted<C> {
             peer: Rc::new(peer),
             gate,
             router: Rc::clone(&shared.router),
-            limits: shared.limits,
+            limits: Rc::clone(&shared.limits),
             clock: shared.clock.clone(),
             calls: Rc::clone(&place.calls),
             observer: shared.observer.clone(),

@@ -18,11 +18,17 @@ pub struct Socket<T> {
     /// The last read took all that had come (epoll(7), question 9: a short read says so). If more has come
     /// since, the wait is over at once.
     drained: bool,
+    /// The last look ended with a wait for more.
+    waited: bool,
 }
 
 impl<T> Socket<T> {
     pub(super) const fn new(io: Async<T>) -> Self {
-        Self { io, drained: false }
+        Self {
+            io,
+            drained: false,
+            waited: false,
+        }
     }
 
     /// The socket itself, for its options.
@@ -48,13 +54,20 @@ where
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         if this.drained {
-            // Only once. Whoever is woken reads, whatever the reactor thinks: while its own thread waits for
-            // events, it takes what comes at once for something older, and under load that is every time.
-            this.drained = false;
-            ready!(this.io.poll_readable(cx))?;
+            // This takes what the reactor has to say, or else the wait after the next read would end with it.
+            let ready = this.io.poll_readable(cx)?;
+            // A second wait in a row is none. Whoever is woken reads, whatever the reactor thinks: while its own
+            // thread waits for events, it takes what comes at once for something older, and under load that is
+            // every time.
+            this.waited = ready.is_pending() && !this.waited;
+            if this.waited {
+                return Poll::Pending;
+            }
         }
         this.drained = true;
-        let read = ready!(Pin::new(&mut this.io).poll_read(cx, buffer));
+        let read = Pin::new(&mut this.io).poll_read(cx, buffer);
+        this.waited = read.is_pending();
+        let read = ready!(read);
         // The end, an error and a full buffer say nothing about what is to come.
         this.drained = matches!(read, Ok(read) if read > 0 && read < buffer.len());
         Poll::Ready(read)

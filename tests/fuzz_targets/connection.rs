@@ -1,5 +1,6 @@
 //! The life of a connection, told in any facts at any times; and the client's way of coming back.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use process_wrapper::grpc::flood::Allowance;
@@ -30,7 +31,7 @@ pub fn run(data: &[u8]) {
     let limits = Limits::default();
     let start = Instant::now();
     let mut now = start;
-    let mut lifetime = Lifetime::new(now, limits, cursor.u64(..));
+    let mut lifetime = Lifetime::new(now, Rc::new(limits), cursor.u64(..));
     let mut facts = Facts {
         greeted: false,
         calls: 0,

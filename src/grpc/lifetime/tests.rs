@@ -1,5 +1,7 @@
 //! Each timer at its edge: nothing one nanosecond before, the step at its time.
 
+use std::rc::Rc;
+
 use super::*;
 
 const NANO: Duration = Duration::from_nanos(1);
@@ -19,7 +21,7 @@ impl Subject {
         Self {
             start,
             limits,
-            lifetime: Lifetime::new(start, limits, 0),
+            lifetime: Lifetime::new(start, Rc::new(limits), 0),
             facts: Facts {
                 greeted: false,
                 calls: 0,
@@ -208,7 +210,7 @@ fn limits_beyond_the_clock_are_never_reached() {
         ..Limits::default()
     };
     let mut subject = Subject::open(0);
-    subject.lifetime = Lifetime::new(subject.start, limits, 0);
+    subject.lifetime = Lifetime::new(subject.start, Rc::new(limits), 0);
     subject.facts.greeted = false;
     assert_eq!(subject.at(NANO), Step::Wait(None));
     subject.facts.greeted = true;
