@@ -16,7 +16,7 @@ use h2::{Reason, RecvStream};
 use http::HeaderMap;
 use prost::Message;
 
-use super::head::{response_head, trailers_only};
+use super::head::{reserve, response_head, trailers_only};
 use super::in_flight::InFlight;
 use super::incoming::{Incoming, ReceiveError};
 use super::memory::Share;
@@ -300,6 +300,7 @@ impl SharedStream {
                 }
             }
             Reply::Body(outgoing) => {
+                reserve(&mut trailers);
                 status.write_to(&mut trailers);
                 outgoing.end_with_trailers(trailers, Reason::CANCEL);
             }

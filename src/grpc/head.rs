@@ -95,13 +95,22 @@ pub fn trailers_only(status: &Status, metadata: HeaderMap) -> Response<()> {
 
 /// The HEADERS frame of an answer.
 #[must_use]
-pub fn response_head(metadata: HeaderMap) -> Response<()> {
+pub fn response_head(mut metadata: HeaderMap) -> Response<()> {
+    reserve(&mut metadata);
     let mut response = Response::new(());
     *response.headers_mut() = metadata;
     response
         .headers_mut()
         .insert(CONTENT_TYPE, APPLICATION_GRPC);
     response
+}
+
+/// Makes room for the one or two headers of our own. A map makes room for six, 104 bytes each, with its first, and
+/// most hold no other.
+pub(super) fn reserve(metadata: &mut HeaderMap) {
+    if metadata.capacity() == 0 {
+        *metadata = HeaderMap::with_capacity(2);
+    }
 }
 
 /// Checks the head of a request.
