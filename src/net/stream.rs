@@ -25,8 +25,9 @@ pub enum Stream {
     Unix {
         /// The connection.
         socket: Socket<UnixStream>,
-        /// What makes the peer's requests acceptable to h2, where the peer is a client.
-        filter: Option<AuthorityFilter>,
+        /// What makes the peer's requests acceptable to h2, where the peer is a client. Boxed, because each future
+        /// that a stream is handed to keeps room for it.
+        filter: Option<Box<AuthorityFilter>>,
     },
     /// Over TLS, on one of the above.
     #[cfg(feature = "tls")]
@@ -45,8 +46,8 @@ impl Stream {
     }
 
     /// Takes a connection over a socket file; `filter` where the peer is a client.
-    pub(super) const fn unix(socket: Async<UnixStream>, filter: Option<AuthorityFilter>) -> Self {
-        let socket = Socket::new(socket);
+    pub(super) fn unix(socket: Async<UnixStream>, filter: Option<AuthorityFilter>) -> Self {
+        let (socket, filter) = (Socket::new(socket), filter.map(Box::new));
         Self::Unix { socket, filter }
     }
 
