@@ -48,16 +48,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn smaller(out: &Path) -> std::io::Result<Vec<&'static str>> {
     // lld, which is Rust's default on x86_64 from 1.90 on, keeps one of functions that are the same.
     let mut wanted = vec!["-Wl,--icf=all"];
-    let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
     // A static binary relocates itself; a dynamic one would then need a C library from 2022 on (glibc 2.36)
     // wherever it is run.
-    if features.split(',').any(|feature| feature == "crt-static") {
+    if is_static() {
         wanted.push("-Wl,-z,pack-relative-relocs");
     }
     let probe = out.join("probe.rs");
     std::fs::write(&probe, "fn main() { println!(\"it runs\"); }\n")?;
     wanted.retain(|argument| runs(&probe, argument));
     Ok(wanted)
+}
+
+/// Whether the C library is linked statically. Where that is the default, as with musl, Cargo does not say so.
+fn is_static() -> bool {
+    let variable = |name| env::var(name).unwrap_or_default();
+    let asked = variable("CARGO_CFG_TARGET_FEATURE");
+    let refused = variable("CARGO_ENCODED_RUSTFLAGS").contains("-crt-static");
+    asked.split(',').any(|feature| feature == "crt-static")
+        || (variable("CARGO_CFG_TARGET_ENV") == "musl" && !refused)
 }
 
 /// Whether a program that is linked with `argument` can be linked, and runs. Never in a cross build.

@@ -219,6 +219,16 @@ fn every_option_of_the_unit_and_the_images_exists() {
 }
 
 #[test]
+fn the_build_with_a_profile_says_what_it_lacks() {
+    let mut script = Command::new(root().join("packaging/profiled"));
+    script.env("LLVM_PROFDATA", "/nowhere/llvm-profdata");
+    let output = script.output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    assert!(words.contains("rustup component add llvm-tools"), "{words}");
+}
+
+#[test]
 fn the_scratch_image_runs_as_pid_1_without_any_privilege() {
     let Some(binary) = std::env::var_os("PROCESS_WRAPPER_STATIC_BINARY") else {
         support::peers::missing("PROCESS_WRAPPER_STATIC_BINARY, the path of a static build,");

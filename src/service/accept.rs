@@ -2,7 +2,6 @@
 //!
 //! Owns the loop that takes connections. It never reads a byte of one.
 
-use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -60,22 +59,15 @@ pub async fn accept<C: Clock>(
 }
 
 /// One connection in a task of its own, so that no handshake holds up others.
-///
-/// The handshake is made before there is a future, which would keep room for the stream that it was given.
-fn welcome<C: Clock>(
+async fn welcome<C: Clock>(
     door: Rc<Door<C>>,
     mut admitted: Admitted<C>,
     stream: Stream,
     peer: Peer,
-) -> impl Future<Output = ()> {
-    // Boxed, so that no room is kept for it once it is over.
-    let handshake = {
-        let door = Rc::clone(&door);
-        Box::pin(async move { door.secure(stream, peer).await })
-    };
-    async move {
-        if let Some(Some((stream, peer))) = admitted.prepare(handshake).await {
-            admitted.serve(Rc::new(door.visit()), stream, peer).await;
-        }
+) {
+    // Boxed, so that no room is kept for the handshake once it is over.
+    let handshake = Box::pin(door.secure(stream, peer));
+    if let Some(Some((stream, peer))) = admitted.prepare(handshake).await {
+        admitted.serve(Rc::new(door.visit()), stream, peer).await;
     }
 }
