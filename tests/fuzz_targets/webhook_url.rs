@@ -93,7 +93,26 @@ pub fn run(data: &[u8]) {
 fn refused<'a>(error: &InvalidWebhook, url: &'a str, values: impl Iterator<Item = &'a str>) {
     let text = format!("{error} {error:?}");
     assert!(!text.contains('\n'), "one line: {text}");
+    let text = without_header_name(&text, error);
     for secret in values.chain([url]) {
         assert!(!is_telling(secret) || !text.contains(secret), "{text}");
+    }
+}
+
+/// What is said of a webhook besides the name of a header, which may be said, and which a fuzzer uses for
+/// values too.
+pub fn without_header_name(text: &str, error: &InvalidWebhook) -> String {
+    match error {
+        InvalidWebhook::HeaderValue(name)
+        | InvalidWebhook::Reserved(name)
+        | InvalidWebhook::Twice(name) => text.replace(name.as_str(), ""),
+        InvalidWebhook::Url(_)
+        | InvalidWebhook::Scheme
+        | InvalidWebhook::Credentials
+        | InvalidWebhook::Port
+        | InvalidWebhook::UrlLength
+        | InvalidWebhook::Method(_)
+        | InvalidWebhook::HeaderName
+        | InvalidWebhook::HeaderLength => text.to_owned(),
     }
 }
