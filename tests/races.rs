@@ -9,7 +9,12 @@
 
 mod support;
 
+use std::future::Future;
+use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
@@ -168,7 +173,40 @@ fn a_client_that_goes_away_while_waiting_disturbs_nobody() {
     );
 }
 
-/// In this process, where nobody drives the supervisor: what is dead has not been seen.
+/// A process under a supervisor that nobody drives, in this process: what is dead has not been seen.
+fn undriven(graceful_signal: process_wrapper::signal::Signal) -> (Handle, i32) {
+    let program = Program {
+        name: "sleep".into(),
+        arguments: vec!["600".into()],
+    };
+    let child = Child::spawn(&program, &[]).unwrap();
+    let pid = child.pid();
+    let config = Config {
+        graceful_signal,
+        force_after: None,
+        kill_after: None,
+        exit_when_gone: ExitWhenGone::Never,
+        rewrites: Rewrites::default(),
+        after_exit: None,
+    };
+    let wrapped = Wrapped {
+        child,
+        program: "sleep".to_owned(),
+        after_exit: None,
+        sentinel: None,
+        webhooks: Webhooks::default(),
+    };
+    (Handle::new(config, wrapped, Rc::default()), pid)
+}
+
+fn kill_unseen(pid: i32) {
+    kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    eventually("the process is dead", || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+        stat.map_or(true, |stat| stat.contains(") Z "))
+    });
+}
+
 #[test]
 fn a_request_after_an_exit_that_nobody_has_seen_yet_is_not_its_cause() {
     let graceful = |handle: &Handle| {
@@ -178,37 +216,86 @@ fn a_request_after_an_exit_that_nobody_has_seen_yet_is_not_its_cause() {
     let forceful = |handle: &Handle| handle.forceful_shutdown().unwrap();
     let ways: [&dyn Fn(&Handle) -> Facts; 2] = [&graceful, &forceful];
     for ask in ways {
-        let program = Program {
-            name: "sleep".into(),
-            arguments: vec!["600".into()],
-        };
-        let child = Child::spawn(&program, &[]).unwrap();
-        let pid = child.pid();
-        let config = Config {
-            graceful_signal: process_wrapper::signal::Signal::QUIT,
-            force_after: None,
-            kill_after: None,
-            exit_when_gone: ExitWhenGone::Never,
-            rewrites: Rewrites::default(),
-            after_exit: None,
-        };
-        let wrapped = Wrapped {
-            child,
-            program: "sleep".to_owned(),
-            after_exit: None,
-            sentinel: None,
-            webhooks: Webhooks::default(),
-        };
-        let handle = Handle::new(config, wrapped, Rc::default());
-        kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
-        eventually("the process is dead", || {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-            stat.map_or(true, |stat| stat.contains(") Z "))
-        });
+        let (handle, pid) = undriven(process_wrapper::signal::Signal::QUIT);
+        kill_unseen(pid);
         assert_eq!(handle.state(), lifecycle::State::Running);
         let facts = ask(&handle);
         assert_eq!(facts.state, lifecycle::State::Gone);
         assert!(!facts.requested, "{facts:?}");
         assert_eq!(facts.shutdown_requested_at, None);
     }
+}
+
+/// Ten thousand calls that wait would else be polled for each request of somebody who asks again and again.
+#[test]
+fn a_request_wakes_nobody_who_waits_for_something_else() {
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    // A signal that does nothing to the process.
+    let (handle, pid) = undriven(process_wrapper::signal::Signal::CONT);
+    let woken: [Arc<Wakes>; 2] = Default::default();
+    let count = || {
+        woken
+            .each_ref()
+            .map(|wakes| wakes.0.load(Ordering::Relaxed))
+    };
+    let [for_the_end, for_anything] = woken.clone().map(Waker::from);
+    let mut end = pin!(handle.wait_until(lifecycle::State::Gone));
+    let mut anything = pin!(handle.reach_more(handle.last_milestone()));
+    assert!(
+        end.as_mut()
+            .poll(&mut Context::from_waker(&for_the_end))
+            .is_pending()
+    );
+    assert!(
+        anything
+            .as_mut()
+            .poll(&mut Context::from_waker(&for_anything))
+            .is_pending()
+    );
+
+    let ask = |seconds| {
+        let deadlines = Deadlines {
+            kill_after: Some(Duration::from_secs(seconds)),
+            ..Deadlines::default()
+        };
+        handle.graceful_shutdown(deadlines, None).unwrap().state
+    };
+    assert_eq!(ask(900), lifecycle::State::ShuttingDown);
+    assert_eq!(count(), [0, 1]);
+    let mut next = pin!(handle.reach_more(handle.last_milestone()));
+    assert!(
+        anything
+            .as_mut()
+            .poll(&mut Context::from_waker(&for_anything))
+            .is_ready()
+    );
+    assert!(
+        next.as_mut()
+            .poll(&mut Context::from_waker(&for_anything))
+            .is_pending()
+    );
+    for seconds in [900, 800, 700] {
+        assert_eq!(ask(seconds), lifecycle::State::ShuttingDown);
+    }
+    assert_eq!(count(), [0, 1]);
+    kill_unseen(pid);
+    assert_eq!(ask(700), lifecycle::State::Gone);
+    assert_eq!(count(), [1, 2]);
+    assert!(
+        end.as_mut()
+            .poll(&mut Context::from_waker(&for_the_end))
+            .is_ready()
+    );
+    assert!(
+        next.as_mut()
+            .poll(&mut Context::from_waker(&for_anything))
+            .is_ready()
+    );
 }

@@ -98,14 +98,12 @@ impl Health {
         };
         let mut sent = None;
         loop {
-            let next = |_: &Handle| {
-                let status = name.map_or(ServingStatus::ServiceUnknown, |name| {
-                    self.status_of_known(name)
-                });
-                let leaving = self.handle.is_leaving();
-                (leaving || sent != Some(status)).then_some((status, leaving))
-            };
-            let (status, leaving) = self.handle.when(next).await;
+            // All of it before the answer is sent: what happens meanwhile is more than was seen.
+            let seen = self.handle.last_milestone();
+            let status = name.map_or(ServingStatus::ServiceUnknown, |name| {
+                self.status_of_known(name)
+            });
+            let leaving = self.handle.is_leaving();
             if sent != Some(status) {
                 exchange.send(&response(status)).await?;
                 sent = Some(status);
@@ -114,6 +112,7 @@ impl Health {
                 // A watch has no end of its own, so it would hold up ours.
                 return Err(Status::new(Code::Unavailable, "the wrapper is leaving"));
             }
+            self.handle.reach_more(seen).await;
         }
     }
 }

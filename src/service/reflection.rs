@@ -21,7 +21,7 @@ use crate::pb::grpc::reflection::v1::{
     ServerReflectionResponse, ServiceResponse,
 };
 use crate::reflection::Index;
-use crate::supervisor::Handle;
+use crate::supervisor::{Handle, Milestone};
 
 /// The names of the service.
 pub(super) const SERVICES: [&str; 2] = [
@@ -62,9 +62,7 @@ async fn converse(
 ) -> Result<(), Status> {
     // A client that keeps its stream open must not hold up the end.
     let left = async {
-        handle
-            .when(|handle| handle.is_leaving().then_some(()))
-            .await;
+        handle.reach(Milestone::Leaving).await;
         Err(Status::new(Code::Unavailable, "the wrapper is leaving"))
     };
     let answers = async {

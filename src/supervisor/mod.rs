@@ -8,6 +8,7 @@ mod after_exit;
 mod deliveries;
 mod drive;
 mod facts;
+mod milestones;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -16,13 +17,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use event_listener::Event;
 use smol::LocalExecutor;
+use smol::future::yield_now;
 
 pub use deliveries::RequestError;
 pub use drive::drive;
 pub use facts::{AfterExitFacts, Facts};
+pub use milestones::Milestone;
 
 use after_exit::AfterExit;
 use deliveries::Deliveries;
+use milestones::Waiters;
 
 use crate::clock::{Clock, MonotonicClock};
 use crate::lifecycle::{Action, Config, Deadlines, Exit, Input, Lifecycle, State};
@@ -41,8 +45,10 @@ pub struct Handle {
 #[derive(Debug)]
 struct Shared {
     supervised: RefCell<Supervised>,
-    /// Notified after every change of the state or of a deadline.
+    /// Notified after every change of the state or of a deadline: for the few that belong to the wrapper.
     changed: Event,
+    /// For calls, of which there are as many as there are peers who want to know.
+    waiters: Waiters,
     /// Runs what is owed after the exit.
     executor: Rc<LocalExecutor<'static>>,
 }
@@ -122,6 +128,7 @@ impl Handle {
             shared: Rc::new(Shared {
                 supervised: RefCell::new(supervised),
                 changed: Event::new(),
+                waiters: Waiters::default(),
                 executor,
             }),
         }
@@ -146,6 +153,14 @@ impl Handle {
         self.leaving().is_some()
     }
 
+    /// The last milestone that was reached, if there was one.
+    pub fn last_milestone(&self) -> Option<Milestone> {
+        match self.is_leaving() {
+            true => Some(Milestone::Leaving),
+            false => Milestone::of(self.state()),
+        }
+    }
+
     /// Whether the wrapper itself was told to stop, other than the process over the API.
     pub fn is_told_to_stop(&self) -> bool {
         self.shared.supervised.borrow().lifecycle.is_told_to_stop()
@@ -153,18 +168,35 @@ impl Handle {
 
     /// The facts, once `state` or a later one is reached. Dropping the future leaves nothing behind.
     pub async fn wait_until(&self, state: State) -> Facts {
-        self.when(|handle| (handle.state() >= state).then(|| handle.facts()))
-            .await
+        if let Some(milestone) = Milestone::of(state) {
+            self.reach(milestone).await;
+        }
+        self.facts()
     }
 
-    /// What `found` finds, once it finds something: it looks now and after each change. Dropping the future
-    /// leaves nothing behind.
+    /// Completes once the milestone is reached. Dropping the future leaves nothing behind.
+    pub async fn reach(&self, milestone: Milestone) {
+        while self.last_milestone() < Some(milestone) {
+            // Nothing can change between the look and this: there is one thread.
+            self.shared.waiters.listen(milestone).await;
+        }
+    }
+
+    /// Completes once more is reached than `seen`; at once after the last. Dropping the future leaves nothing behind.
+    pub async fn reach_more(&self, seen: Option<Milestone>) {
+        if let Some(milestone) = Milestone::after(seen) {
+            self.reach(milestone).await;
+        }
+    }
+
+    /// What `found` finds, once it finds something: it looks now and after each change, so it is nothing for
+    /// calls, of which there can be many. Dropping the future leaves nothing behind.
     pub async fn when<T>(&self, mut found: impl FnMut(&Self) -> Option<T>) -> T {
         loop {
             if let Some(found) = found(self) {
                 return found;
             }
-            // Nothing can change between the look and this: there is one thread.
+            // As above.
             self.shared.changed.listen().await;
         }
     }
@@ -219,6 +251,7 @@ impl Handle {
     /// The one place where the state changes. All actions are performed; the first error is returned.
     fn apply(&self, input: Input) -> Result<(), SignalError> {
         let mut result = Ok(());
+        let before = self.last_milestone();
         let mut supervised = self.shared.supervised.borrow_mut();
         let now = supervised.epoch.elapsed();
         // What an action leads to at once is taken after the actions before it.
@@ -250,7 +283,25 @@ impl Handle {
         }
         drop(supervised);
         self.shared.changed.notify(usize::MAX);
+        let reached = self.last_milestone();
+        if let Some(milestone) = reached.filter(|_| before < reached) {
+            self.wake_waiters(milestone);
+        }
         result
+    }
+
+    fn wake_waiters(&self, reached: Milestone) {
+        if !self.shared.waiters.wake_some(reached) {
+            return;
+        }
+        let handle = self.clone();
+        let rest = async move {
+            yield_now().await;
+            while handle.shared.waiters.wake_some(reached) {
+                yield_now().await;
+            }
+        };
+        self.shared.executor.spawn(rest).detach();
     }
 
     /// How many orphans have been reaped so far.
