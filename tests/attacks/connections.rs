@@ -10,6 +10,7 @@ use crate::frames::*;
 use crate::measure::{LONG, Target, descriptors};
 use crate::peer::Peer;
 use crate::support;
+use crate::support::client::SHUTDOWN;
 
 /// How long a connection may say nothing.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -103,29 +104,32 @@ fn an_idle_connection_costs_little() {
     }
 }
 
+/// Ten thousand calls that wait, with the streams of each connection.
+fn ten_thousand_waiters(target: &Target) -> Vec<(Peer, Vec<u32>)> {
+    const STREAMS: usize = 64;
+    const CONNECTIONS: usize = 157;
+    let waiting = || {
+        let mut peer = Peer::connect(&target.wrapper);
+        let streams: Vec<_> = (0..STREAMS).map(|_| peer.open()).collect();
+        for stream in &streams {
+            assert!(peer.send(&Head::of(GET_STATE).call(*stream, &until_gone())));
+        }
+        // All of them have been read when this is answered.
+        assert!(peer.send(&ping()));
+        peer.wait_for("the ping's answer", |frame| {
+            frame.kind == PING && frame.flags & ACK != 0
+        });
+        (peer, streams)
+    };
+    (0..CONNECTIONS).map(|_| waiting()).collect()
+}
+
 /// Ten thousand calls that wait, whose clients then go away: how much more memory the wrapper has with them,
 /// and after them.
 fn ten_thousand_waiters_come_and_go(target: &Target, round: usize) -> (u64, u64) {
-    const STREAMS: usize = 64;
-    const CONNECTIONS: usize = 157;
-    let peers: Vec<_> = (0..CONNECTIONS)
-        .map(|_| {
-            let mut peer = Peer::connect(&target.wrapper);
-            for _ in 0..STREAMS {
-                let stream = peer.open();
-                let call = Head::of(GET_STATE).call(stream, &until_gone());
-                assert!(peer.send(&call));
-            }
-            // All of them have been read when this is answered.
-            assert!(peer.send(&ping()));
-            peer.wait_for("the ping's answer", |frame| {
-                frame.kind == PING && frame.flags & ACK != 0
-            });
-            peer
-        })
-        .collect();
+    let waiters = ten_thousand_waiters(target);
     let with = target.grown();
-    drop(peers);
+    drop(waiters);
     // Each connection that is closed gives its descriptor back.
     support::eventually("the connections are closed", || {
         descriptors(&target.wrapper) < 40
@@ -137,6 +141,20 @@ fn ten_thousand_waiters_come_and_go(target: &Target, round: usize) -> (u64, u64)
         after / 1024
     );
     (with, after)
+}
+
+#[test]
+fn ten_thousand_waiters_are_answered_though_the_wrapper_leaves_with_the_process() {
+    let target = Target::with_options(&["--exit-when-gone", "always"]);
+    let waiters = ten_thousand_waiters(&target);
+    let mut client = Peer::connect(&target.wrapper);
+    let answer = client.call(&Head::of(SHUTDOWN), &message(b""));
+    assert_eq!(answer.code(), Some(0));
+    for (mut peer, streams) in waiters {
+        for stream in streams {
+            assert_eq!(peer.answer(stream).code(), Some(0));
+        }
+    }
 }
 
 #[test]

@@ -39,8 +39,13 @@ pub struct Target {
 
 impl Target {
     pub fn start() -> Self {
+        Self::with_options(&[])
+    }
+
+    /// With these options of `run`.
+    pub fn with_options(options: &[&str]) -> Self {
         let alone = alone();
-        Self::of(alone, support::setup(&[], &["sh", "-c", DRAINS, "sh"]))
+        Self::of(alone, support::setup(options, &["sh", "-c", DRAINS, "sh"]))
     }
 
     /// With so many descriptors.
