@@ -220,12 +220,21 @@ fn every_option_of_the_unit_and_the_images_exists() {
 
 #[test]
 fn the_build_with_a_profile_says_what_it_lacks() {
-    let mut script = Command::new(root().join("packaging/profiled"));
-    script.env("LLVM_PROFDATA", "/nowhere/llvm-profdata");
-    let output = script.output().unwrap();
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{words}");
+    let refused = |profdata: &str, arguments: &[&str]| {
+        let mut script = Command::new(root().join("packaging/profiled"));
+        script.args(arguments).env("LLVM_PROFDATA", profdata);
+        let output = script.output().unwrap();
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{words}");
+        words
+    };
+    let words = refused("/nowhere/llvm-profdata", &[]);
     assert!(words.contains("rustup component add llvm-tools"), "{words}");
+    let words = refused("true", &["--no-default-features"]);
+    assert!(
+        words.contains("--no-default-features is no target"),
+        "{words}"
+    );
 }
 
 #[test]

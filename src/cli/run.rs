@@ -100,7 +100,10 @@ pub(super) fn run(options: &Run) -> u8 {
         })
         .map_err(StartError::from)
         .and_then(|()| {
-            smol::block_on(executor.run(supervise(options, &ignored, Rc::clone(&executor))))
+            reactor::run(
+                &executor,
+                supervise(options, &ignored, Rc::clone(&executor)),
+            )
         });
     match result {
         Ok(exit) => exit.status(),
@@ -172,8 +175,8 @@ async fn supervise(
         }
         None => None,
     };
-    // A task like the others, which has its turn after each of them: the future that the executor runs is
-    // looked at only once in two hundred turns while others are always ready.
+    // A task like the others, which has its turn after each of them: this future has one with the event loop's
+    // only, while others are always ready.
     let driven = handle.clone();
     let driving = executor.spawn(async move { supervisor::drive(&driven, signals).await });
     let exit = driving.await;

@@ -300,7 +300,7 @@ impl SharedStream {
                 }
             }
             Reply::Body(outgoing) => {
-                reserve(&mut trailers);
+                reserve(&mut trailers, 2);
                 status.write_to(&mut trailers);
                 outgoing.end_with_trailers(trailers, Reason::CANCEL);
             }

@@ -87,7 +87,8 @@ impl Rejection {
 /// The one HEADERS frame of a call that ended before it answered anything (PROTOCOL-HTTP2,
 /// "Trailers-Only").
 #[must_use]
-pub fn trailers_only(status: &Status, metadata: HeaderMap) -> Response<()> {
+pub fn trailers_only(status: &Status, mut metadata: HeaderMap) -> Response<()> {
+    reserve(&mut metadata, 3);
     let mut response = response_head(metadata);
     status.write_to(response.headers_mut());
     response
@@ -96,7 +97,7 @@ pub fn trailers_only(status: &Status, metadata: HeaderMap) -> Response<()> {
 /// The HEADERS frame of an answer.
 #[must_use]
 pub fn response_head(mut metadata: HeaderMap) -> Response<()> {
-    reserve(&mut metadata);
+    reserve(&mut metadata, 2);
     let mut response = Response::new(());
     *response.headers_mut() = metadata;
     response
@@ -105,11 +106,11 @@ pub fn response_head(mut metadata: HeaderMap) -> Response<()> {
     response
 }
 
-/// Makes room for the one or two headers of our own. A map makes room for six, 104 bytes each, with its first, and
-/// most hold no other.
-pub(super) fn reserve(metadata: &mut HeaderMap) {
+/// Makes room for the headers of our own, so many at most. A map makes room for six, 104 bytes each, with its first,
+/// and most hold no other.
+pub(super) fn reserve(metadata: &mut HeaderMap, most: usize) {
     if metadata.capacity() == 0 {
-        *metadata = HeaderMap::with_capacity(2);
+        *metadata = HeaderMap::with_capacity(most);
     }
 }
 

@@ -1,7 +1,8 @@
 //! The event loop under everything asynchronous, and what the machine must have for it.
 //!
 //! Owns its start, which fails by a panic inside async-io where threads or descriptors are short: here it
-//! becomes an error. It never runs anything else.
+//! becomes an error; and for how long tasks may keep it waiting. It
+//! never knows what they do.
 
 use std::any::Any;
 use std::ffi::c_ulong;
@@ -11,10 +12,12 @@ use std::os::fd::OwnedFd;
 use std::panic;
 use std::pin::pin;
 use std::task::{Context, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::prctl;
 use rustix::event::{EventfdFlags, eventfd};
+use smol::LocalExecutor;
+use smol::future::{or, yield_now};
 
 use crate::process::own;
 
@@ -41,6 +44,10 @@ const DESCRIPTORS_OF_AN_ADDRESS: usize = 4;
 
 /// How late async-io's own thread may look after the event loop, besides the pauses that it makes anyway.
 const SLACK: c_ulong = 10_000_000;
+
+/// How long tasks may go on before the event loop is asked what has come. To ask takes it five system calls, some 3
+/// microseconds, and a turn ends with the poll that exceeds it.
+const TURN: Duration = Duration::from_micros(200);
 
 /// Starts the event loop, before there is any process that could be left behind. That there is room for
 /// serving on so many addresses is found out now, because libraries panic where it is missing later.
@@ -83,6 +90,28 @@ pub async fn wait_here() {
     let timer = pin!(smol::Timer::after(Duration::from_secs(1)));
     // Dropped at once: that it was set is what ends the wait.
     let _ = smol::future::poll_once(timer).await;
+}
+
+/// Runs `future` to its end, and the tasks of `executor` as long as that takes, on this thread.
+///
+/// While tasks are always ready, the event loop has its turn after [`TURN`] all the same: a few connections at
+/// full speed wake each other for ever, and the executor's own `run` would look elsewhere only once in 200 polls.
+/// Everybody else's bytes, signals and timers would wait for that, and a poll can take 100 microseconds.
+pub fn run<T>(executor: &LocalExecutor<'static>, future: impl Future<Output = T>) -> T {
+    let tasks = async {
+        loop {
+            // May wait for long, in the event loop; what follows it is work.
+            executor.tick().await;
+            let began = Instant::now();
+            while executor.try_tick() {
+                if began.elapsed() >= TURN {
+                    yield_now().await;
+                    break;
+                }
+            }
+        }
+    };
+    smol::block_on(or(future, tasks))
 }
 
 /// Starts a thread with a timer slack, which it inherits, prctl(2). While this thread works for a
@@ -130,4 +159,44 @@ fn words(cause: &(dyn Any + Send)) -> String {
         .or(cause.downcast_ref::<&str>().copied())
         .unwrap_or("for an unknown reason")
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::poll_fn;
+    use std::rc::Rc;
+    use std::task::Poll;
+
+    use super::*;
+
+    #[test]
+    fn tasks_that_are_always_ready_leave_turns_to_the_event_loop() {
+        const POLLS: u32 = 400;
+        let executor = LocalExecutor::new();
+        let polls = Rc::new(Cell::new(0));
+        for _ in 0..2 {
+            let polls = Rc::clone(&polls);
+            let busy = async move {
+                loop {
+                    let began = Instant::now();
+                    while began.elapsed() < TURN / 2 {}
+                    polls.set(polls.get() + 1);
+                    yield_now().await;
+                }
+            };
+            executor.spawn(busy).detach();
+        }
+        // Whatever is beside the tasks is polled once for each look at the event loop.
+        let mut looks = 0;
+        let watching = poll_fn(|_| {
+            looks += 1;
+            match polls.get() < POLLS {
+                true => Poll::Pending,
+                false => Poll::Ready(()),
+            }
+        });
+        run(&executor, watching);
+        assert!(looks > POLLS / 10, "{looks} looks in {POLLS} polls");
+    }
 }

@@ -10,6 +10,7 @@
 //!   probe hold HOST:PORT N             opens N idle connections, says `held`, stays until its input ends
 //!   probe waiters HOST:PORT N          opens N waiting calls, says `waiting`, triggers when its input says so;
 //!                                      prints `triggered NS`, `last NS`
+//!   probe beside HOST:PORT N           makes N calls, each two milliseconds after the last; prints how long each took, ns
 
 use std::io::{BufRead, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -259,6 +260,19 @@ fn waiters(address: &str, count: u32) {
     say(&format!("triggered {triggered}\nlast {}", now()));
 }
 
+fn beside(address: &str, count: u32) {
+    let mut peer = Peer::connect(address).expect("a connection");
+    let mut took = String::new();
+    for nth in 0..count {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        let before = now();
+        peer.send(2 * nth + 1, GET_STATE, EMPTY);
+        peer.wait_for(1);
+        took += &format!("{}\n", now() - before);
+    }
+    say(took.trim_end());
+}
+
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let words: Vec<_> = arguments.iter().map(String::as_str).collect();
@@ -269,6 +283,7 @@ fn main() {
         }
         ["events", address] => events(address),
         ["hold", address, count] => hold(address, count.parse().unwrap()),
+        ["beside", address, count] => beside(address, count.parse().unwrap()),
         ["waiters", address, count] => waiters(address, count.parse().unwrap()),
         _ => panic!("see the head of benches/peers/src/bin/probe.rs"),
     }
