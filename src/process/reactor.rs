@@ -94,7 +94,7 @@ pub async fn wait_here() {
 
 /// Runs `future` to its end, and the tasks of `executor` as long as that takes, on this thread.
 ///
-/// While tasks are always ready, the event loop has its turn after [`TURN`] all the same: a few connections at
+/// While tasks are always ready, the event loop has its turn after 200 microseconds all the same: a few connections at
 /// full speed wake each other for ever, and the executor's own `run` would look elsewhere only once in 200 polls.
 /// Everybody else's bytes, signals and timers would wait for that, and a poll can take 100 microseconds.
 pub fn run<T>(executor: &LocalExecutor<'static>, future: impl Future<Output = T>) -> T {
