@@ -3,7 +3,7 @@
 //! Owns the invariants; those of the time after the exit are in `owed` and `webhooks`. It never predicts a
 //! whole step, which is what `model` does.
 
-mod owed;
+mod post_exit;
 mod webhooks;
 
 use std::time::Duration;
