@@ -3,8 +3,9 @@
 
 use crate::measure::{Target, for_long};
 use crate::support::Wrapper;
+use crate::support::client::GET_STATE;
 use crate::support::http2::*;
-use crate::support::http2_peer::Peer;
+use crate::support::http2_peer::{Peer, until_gone};
 
 /// Memory that a flood may cost: buffers of a few connections.
 const MOST: u64 = 4 << 20;

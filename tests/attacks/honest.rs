@@ -29,7 +29,7 @@ fn a_load_generator_at_full_speed_is_never_throttled() {
             .arg(format!("--base-uri=unix:{}", wrapper.socket().display()))
             .arg(format!(
                 "http://localhost{}",
-                crate::support::http2::GET_STATE
+                crate::support::client::GET_STATE
             ))
             .output()
             .unwrap();

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::support::client::GET_STATE;
 use crate::support::http2::*;
-use crate::support::http2_peer::Peer;
+use crate::support::http2_peer::{Peer, until_gone};
 use crate::support::{self, DRAINS, Wrapper};
 
 /// How long an attack goes on that could go on for ever.

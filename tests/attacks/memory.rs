@@ -2,6 +2,7 @@
 
 use crate::measure::{LONG, Target};
 use crate::support::Wrapper;
+use crate::support::client::GET_STATE;
 use crate::support::http2::*;
 use crate::support::http2_peer::Peer;
 

@@ -36,6 +36,9 @@ pub mod words;
 
 mod cursor;
 mod frames;
+#[allow(dead_code, reason = "the tests use the rest of it")]
+#[path = "../support/http2.rs"]
+mod http2;
 
 /// A target by its name, which is also that of its corpus.
 pub type Target = (&'static str, fn(&[u8]));

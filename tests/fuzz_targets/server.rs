@@ -22,6 +22,7 @@ use smol::io::{AsyncRead, AsyncWrite};
 
 use super::cursor::Cursor;
 use super::frames;
+use super::http2::PREFACE_AND_SETTINGS;
 use world::{Pipe, World};
 
 #[allow(dead_code, reason = "the unit tests use the rest of it")]
@@ -56,7 +57,7 @@ fn attack(data: &[u8], handle: &Handle) {
     let mut peer = Some(open(&world));
     let mut last = Vec::new();
     if !cursor.bool() {
-        last = [frames::PREFACE, frames::SETTINGS].concat();
+        last = PREFACE_AND_SETTINGS.to_vec();
         send(&world, peer.as_mut(), &last);
     }
     while !cursor.is_empty() {

@@ -1,5 +1,8 @@
 //! Listening and connecting, on real sockets and files.
 
+#[path = "../support/mod.rs"]
+mod support;
+
 #[cfg(test)]
 mod authority;
 #[cfg(test)]

@@ -28,15 +28,6 @@ fn static_binary() -> Option<PathBuf> {
     binary
 }
 
-/// Copies the wrapper, by another process: see [`support::write_program`].
-fn copy_program(binary: &Path, root: &Path) {
-    let status = Command::new("cp")
-        .arg(binary)
-        .arg(root.join("process-wrapper"))
-        .status();
-    assert!(status.unwrap().success(), "{binary:?} was not copied");
-}
-
 #[test]
 fn the_static_binary_supervises_as_pid_1_in_an_empty_root() {
     let Some(binary) = static_binary() else {
@@ -47,7 +38,7 @@ fn the_static_binary_supervises_as_pid_1_in_an_empty_root() {
         return;
     }
     let root = tempfile::tempdir().unwrap();
-    copy_program(&binary, root.path());
+    support::copy_program(&binary, &root.path().join("process-wrapper"));
     // The only program in that root is the wrapper itself, so it wraps itself: the inner one stays until
     // it is told to stop, and then leaves with the code of its own child.
     let mut unshare = Command::new("unshare")
@@ -111,7 +102,7 @@ fn where_no_default_socket_can_be_made_the_error_names_the_option() {
         return;
     }
     let root = tempfile::tempdir().unwrap();
-    copy_program(&binary, root.path());
+    support::copy_program(&binary, &root.path().join("process-wrapper"));
     let output = Command::new("chroot")
         .arg(root.path())
         .args([
@@ -142,7 +133,7 @@ fn webhooks_leave_an_empty_root_and_https_has_authorities_there() {
         return;
     }
     let root = tempfile::tempdir().unwrap();
-    copy_program(&binary, root.path());
+    support::copy_program(&binary, &root.path().join("process-wrapper"));
     let receiver = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = receiver.local_addr().unwrap();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

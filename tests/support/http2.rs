@@ -1,4 +1,7 @@
-//! HTTP/2 frames and header blocks as bytes, made by hand (RFC 9113, section 4.1; RFC 7541).
+//! HTTP/2 frames and header blocks as bytes, written by hand (RFC 9113 section 4.1; RFC 7541).
+//!
+//! Owns the bytes only. It does no I/O and uses nothing else of this crate, so that fuzz targets and
+//! unit tests can include it by its path.
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
@@ -14,16 +17,19 @@ pub const ACK: u8 = 1;
 pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
 pub const PADDED: u8 = 8;
+/// The priority flag of a HEADERS frame.
+pub const HAS_PRIORITY: u8 = 0x20;
 
 pub const NO_ERROR: u32 = 0;
 pub const PROTOCOL_ERROR: u32 = 1;
 pub const CANCEL: u32 = 8;
 pub const ENHANCE_YOUR_CALM: u32 = 0xb;
 
-/// The client's preface and an empty SETTINGS frame.
-pub const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+/// The 24 octets with which a client begins (RFC 9113 section 3.4).
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-pub const GET_STATE: &str = "/process_wrapper.v1.ProcessWrapper/GetState";
+/// The whole client preface: the 24 octets and an empty SETTINGS frame.
+pub const PREFACE_AND_SETTINGS: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// One frame.
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -40,8 +46,8 @@ pub fn reset(stream: u32, error: u32) -> Vec<u8> {
     frame(RST_STREAM, 0, stream, &error.to_be_bytes())
 }
 
-pub fn window_update(stream: u32, by: u32) -> Vec<u8> {
-    frame(WINDOW_UPDATE, 0, stream, &by.to_be_bytes())
+pub fn window_update(stream: u32, increment: u32) -> Vec<u8> {
+    frame(WINDOW_UPDATE, 0, stream, &increment.to_be_bytes())
 }
 
 /// SETTINGS with one setting.
@@ -50,31 +56,30 @@ pub fn setting(id: u16, value: u32) -> Vec<u8> {
     frame(SETTINGS, 0, 0, &payload)
 }
 
-/// A message with its prefix.
+/// A gRPC message with its prefix.
 pub fn message(bytes: &[u8]) -> Vec<u8> {
     let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
     [&[0][..], &length, bytes].concat()
 }
 
-/// `GetStateRequest { wait_until: gone }`.
-pub fn until_gone() -> Vec<u8> {
-    message(&[0x08, 3])
-}
-
-/// Fields as literals that are never indexed, without Huffman coding (RFC 7541, section 6.2.3).
-pub fn block(fields: &[(String, String)]) -> Vec<u8> {
+/// Fields as literals that are never indexed, without Huffman coding (RFC 7541 section 6.2.3).
+pub fn block(fields: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
         block.push(0x10);
-        for text in [name, value] {
-            integer(&mut block, 7, text.len());
-            block.extend(text.as_bytes());
-        }
+        string(&mut block, name.as_ref());
+        string(&mut block, value.as_ref());
     }
     block
 }
 
-/// An integer with a prefix of so many bits (RFC 7541, section 5.1); what is above them is zero.
+/// A string without Huffman coding (RFC 7541 section 5.2).
+pub fn string(block: &mut Vec<u8>, text: &[u8]) {
+    integer(block, 7, text.len());
+    block.extend(text);
+}
+
+/// An integer with a prefix of `bits` bits (RFC 7541 section 5.1); the bits above the prefix are zero.
 fn integer(block: &mut Vec<u8>, bits: u32, value: usize) {
     let most = (1 << bits) - 1;
     if value < most {
@@ -90,12 +95,12 @@ fn integer(block: &mut Vec<u8>, bits: u32, value: usize) {
     block.push(u8::try_from(rest).unwrap());
 }
 
-/// The head of a call, to be changed by the test.
+/// The header fields of a call, for a test to change.
 #[derive(Clone)]
 pub struct Head(Vec<(String, String)>);
 
 impl Head {
-    /// A head without anything wrong.
+    /// The head of a valid call.
     pub fn of(path: &str) -> Self {
         let fields = [
             (":method", "POST"),
@@ -109,7 +114,7 @@ impl Head {
         Self(fields.map(owned).to_vec())
     }
 
-    /// With another value, or one more field at the end.
+    /// Replaces the value of a field, or appends the field.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         match self.0.iter_mut().find(|field| field.0 == name) {
             Some(field) => field.1 = value.to_owned(),

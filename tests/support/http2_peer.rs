@@ -8,6 +8,11 @@ use std::path::Path;
 use super::http2::*;
 use super::{DEADLINE, Wrapper};
 
+/// The body of a call of GetState that waits: `GetStateRequest { wait_until: gone }`.
+pub fn until_gone() -> Vec<u8> {
+    message(&[0x08, 3])
+}
+
 /// A connection.
 pub struct Peer {
     pub stream: UnixStream,
@@ -98,7 +103,7 @@ impl Peer {
     /// Connects and greets.
     pub fn connect(wrapper: &Wrapper) -> Self {
         let mut peer = Self::silent(&wrapper.socket());
-        assert!(peer.send(GREETING));
+        assert!(peer.send(PREFACE_AND_SETTINGS));
         peer
     }
 

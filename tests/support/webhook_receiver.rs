@@ -118,7 +118,7 @@ impl Receiver {
 fn serve(socket: TcpStream, wrap: &Wrap, answers: &Mutex<Vec<Answer>>, requests: &Sender<Request>) {
     let raw = socket.try_clone().unwrap();
     let Some(mut wire) = wrap(socket) else { return };
-    let Some(request) = read(&mut *wire) else {
+    let Some(request) = read_request(&mut *wire) else {
         return;
     };
     let answer = {
@@ -177,7 +177,7 @@ fn serve(socket: TcpStream, wrap: &Wrap, answers: &Mutex<Vec<Answer>>, requests:
 }
 
 /// Reads one request; `None` if the peer left before it was complete.
-fn read(wire: &mut dyn Wire) -> Option<Request> {
+pub fn read_request(wire: &mut dyn Wire) -> Option<Request> {
     let mut bytes = Vec::new();
     let head = loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {

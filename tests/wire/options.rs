@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::support::client::GET_STATE;
 use crate::support::http2::*;
-use crate::support::http2_peer::Peer;
+use crate::support::http2_peer::{Peer, until_gone};
 use crate::support::{self, DRAINS};
 
 #[test]
@@ -60,7 +61,7 @@ fn no_more_connections_are_taken_than_the_operator_allows() {
     assert!(busy[0].send(&reset(1, CANCEL)));
     support::eventually("there is a place again", || {
         let mut peer = Peer::silent(&wrapper.socket());
-        peer.send(GREETING) && peer.next().is_some()
+        peer.send(PREFACE_AND_SETTINGS) && peer.next().is_some()
     });
     let answer = busy[1].call(&Head::of(GET_STATE), &message(b""));
     assert_eq!(answer.code(), Some(0));
