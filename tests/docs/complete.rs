@@ -199,7 +199,7 @@ fn anchor(heading: &str) -> String {
 fn everyday_recipes_are_what_ci_runs() {
     let triple = "x86_64-unknown-linux-gnu";
     let ci = text(".ci/run").replace("$triple", triple).replace('"', "");
-    let image = text("tests/packaging.rs");
+    let image = text("tests/packaging/main.rs");
     let mut recipes = 0;
     for line in text("justfile").lines() {
         let Some(command) = line.strip_prefix("    ").map(str::trim) else {

@@ -8,18 +8,13 @@
     reason = "a test fails by them"
 )]
 
-#[path = "peers/clients.rs"]
 mod clients;
-#[path = "peers/health.rs"]
 mod health;
-#[path = "peers/interop.rs"]
 mod interop;
-#[path = "peers/reflection.rs"]
 mod reflection;
-#[path = "peers/server.rs"]
 mod server;
-#[path = "peers/suites.rs"]
 mod suites;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::process::{Command, Stdio};

@@ -8,10 +8,7 @@
     reason = "a test fails by them"
 )]
 
-#[cfg(feature = "webhooks")]
-#[path = "webhooks/receiver.rs"]
-#[expect(dead_code, unreachable_pub, reason = "not all of it is needed here")]
-mod receiver;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::io::{Read, Write};
@@ -188,8 +185,9 @@ fn reaped_orphans_are_counted() {
 #[cfg(feature = "webhooks")]
 #[test]
 fn webhooks_are_counted_by_phase_and_attempt() {
-    let broken = receiver::status("503 Service Unavailable");
-    let receiver = receiver::Receiver::start([broken, receiver::ok()]);
+    let broken = support::webhook_receiver::status("503 Service Unavailable");
+    let receiver =
+        support::webhook_receiver::Receiver::start([broken, support::webhook_receiver::ok()]);
     let url = receiver.url("/gone");
     let wrapper = start_ready(
         &["--http-listen=tcp://127.0.0.1:0", "--webhook", &url],

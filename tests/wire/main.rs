@@ -8,20 +8,12 @@
     reason = "a test fails by them"
 )]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 #[cfg(test)]
-#[path = "wire/frames.rs"]
-mod frames;
-#[cfg(test)]
-#[path = "wire/options.rs"]
 mod options;
 #[cfg(test)]
-#[path = "wire/peer.rs"]
-mod peer;
-#[cfg(test)]
-#[path = "wire/requests.rs"]
 mod requests;
 #[cfg(test)]
-#[path = "wire/responses.rs"]
 mod responses;

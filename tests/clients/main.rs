@@ -7,17 +7,13 @@
     reason = "a test fails by them"
 )]
 
+#[path = "../support/mod.rs"]
 mod support;
 
-#[path = "clients/answers.rs"]
 mod answers;
-#[path = "clients/fleet.rs"]
 mod fleet;
-#[path = "clients/library.rs"]
 mod library;
-#[path = "clients/terminal.rs"]
 mod terminal;
-#[path = "clients/waits.rs"]
 mod waits;
 
 use std::process::{Command, Output, Stdio};

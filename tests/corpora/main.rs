@@ -13,6 +13,7 @@
     reason = "a test fails by them"
 )]
 
+#[path = "../fuzz_targets/mod.rs"]
 mod fuzz_targets;
 
 use std::path::Path;

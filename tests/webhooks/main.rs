@@ -11,20 +11,12 @@
     reason = "a test fails by them, and its modules share what they need"
 )]
 
-#[path = "webhooks/attempts.rs"]
 mod attempts;
-#[path = "webhooks/names.rs"]
 mod names;
-#[path = "webhooks/races.rs"]
 mod races;
-#[path = "webhooks/receiver.rs"]
-mod receiver;
-#[path = "webhooks/refused.rs"]
 mod refused;
-#[path = "webhooks/secure.rs"]
 mod secure;
-#[path = "webhooks/stopping.rs"]
 mod stopping;
+#[path = "../support/mod.rs"]
 mod support;
-#[path = "webhooks/wrapper.rs"]
 mod wrapper;

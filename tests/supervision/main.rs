@@ -8,8 +8,8 @@
     reason = "a test fails by them"
 )]
 
-#[path = "supervision/after_exit.rs"]
 mod after_exit;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::ffi::OsStr;

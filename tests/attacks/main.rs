@@ -13,32 +13,20 @@
     reason = "a test fails by them, and prints its figures"
 )]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 #[cfg(test)]
-#[path = "attacks/connections.rs"]
 mod connections;
 #[cfg(test)]
-#[path = "attacks/floods.rs"]
 mod floods;
 #[cfg(test)]
-#[path = "wire/frames.rs"]
-mod frames;
-#[cfg(test)]
-#[path = "attacks/honest.rs"]
 mod honest;
 #[cfg(test)]
-#[path = "attacks/isolation.rs"]
 mod isolation;
 #[cfg(test)]
-#[path = "attacks/measure.rs"]
 mod measure;
 #[cfg(test)]
-#[path = "attacks/memory.rs"]
 mod memory;
 #[cfg(test)]
-#[path = "wire/peer.rs"]
-mod peer;
-#[cfg(test)]
-#[path = "attacks/streams.rs"]
 mod streams;

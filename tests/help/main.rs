@@ -12,6 +12,7 @@
     reason = "a test fails by them"
 )]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::BTreeSet;

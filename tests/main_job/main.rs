@@ -8,6 +8,7 @@
     reason = "a test fails by them"
 )]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::process::Command;

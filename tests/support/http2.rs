@@ -1,11 +1,5 @@
 //! HTTP/2 frames and header blocks as bytes, made by hand (RFC 9113, section 4.1; RFC 7541).
 
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "shared: each test binary uses a part of it"
-)]
-
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
 pub const PRIORITY: u8 = 2;

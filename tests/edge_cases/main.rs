@@ -12,26 +12,17 @@
 
 // The comparison calls a webhook.
 #[cfg(feature = "webhooks")]
-#[path = "edge_cases/comparison.rs"]
 mod comparison;
-#[path = "edge_cases/deadlines.rs"]
 mod deadlines;
-#[path = "edge_cases/exits.rs"]
 mod exits;
-#[path = "edge_cases/forwarding.rs"]
 mod forwarding;
-#[path = "edge_cases/orphans.rs"]
 mod orphans;
-#[path = "edge_cases/recycled.rs"]
 mod recycled;
-#[path = "edge_cases/shortage.rs"]
 mod shortage;
-#[path = "edge_cases/signals.rs"]
 mod signals;
-#[path = "edge_cases/start.rs"]
 mod start;
+#[path = "../support/mod.rs"]
 mod support;
-#[path = "edge_cases/wrapper_death.rs"]
 mod wrapper_death;
 
 use std::os::unix::fs::PermissionsExt;

@@ -1,18 +1,12 @@
 //! A client that sends what it is told to and says what comes back, frame by frame, over a blocking socket.
 
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "shared: each test binary uses a part of it"
-)]
-
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use crate::frames::*;
-use crate::support::{self, Wrapper};
+use super::http2::*;
+use super::{DEADLINE, Wrapper};
 
 /// A connection.
 pub struct Peer {
@@ -91,8 +85,8 @@ impl Peer {
     /// Connects, says nothing.
     pub fn silent(socket: &Path) -> Self {
         let stream = UnixStream::connect(socket).unwrap();
-        stream.set_read_timeout(Some(support::DEADLINE)).unwrap();
-        stream.set_write_timeout(Some(support::DEADLINE)).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
         Self {
             stream,
             headers: loona_hpack::Decoder::new(),

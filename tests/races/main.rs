@@ -7,6 +7,7 @@
     reason = "a test fails by them"
 )]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::future::Future;

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver as Queue, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::DEADLINE;
+use super::DEADLINE;
 
 /// A request as it came.
 #[derive(Debug, Clone)]

@@ -12,28 +12,15 @@
     reason = "a test fails by them"
 )]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 #[cfg(feature = "webhooks")]
-#[path = "gitlab/callbacks.rs"]
 mod callbacks;
-#[path = "gitlab/command_line.rs"]
 mod command_line;
-#[path = "gitlab/contract.rs"]
 mod contract;
-#[path = "gitlab/defects.rs"]
 mod defects;
-#[path = "gitlab/go_client.rs"]
 mod go_client;
-
-#[cfg(feature = "webhooks")]
-#[allow(
-    dead_code,
-    unreachable_pub,
-    reason = "shared: this test binary uses a part of it"
-)]
-#[path = "webhooks/receiver.rs"]
-mod receiver;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -5,13 +5,9 @@
 //! table, and `layers/examples.rs` shows that each rule can fail. Unit tests (`#[cfg(test)]`) are judged
 //! by their length and their opening comment only.
 
-#[path = "layers/check.rs"]
 mod check;
-#[path = "layers/examples.rs"]
 mod examples;
-#[path = "layers/resolve.rs"]
 mod resolve;
-#[path = "layers/source.rs"]
 mod source;
 
 use std::collections::BTreeMap;

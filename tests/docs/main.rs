@@ -10,14 +10,11 @@
 // The documentation is of the default build.
 #![cfg(all(feature = "webhooks", feature = "monitor"))]
 
-#[path = "docs/complete.rs"]
 mod complete;
-#[path = "docs/page.rs"]
 mod page;
-#[path = "docs/sandbox.rs"]
 mod sandbox;
+#[path = "../support/mod.rs"]
 mod support;
-#[path = "docs/transcript.rs"]
 mod transcript;
 
 use std::path::{Path, PathBuf};

@@ -13,25 +13,17 @@
     reason = "a test fails by them"
 )]
 
-#[path = "chaos/child.rs"]
 mod child;
-#[path = "chaos/faults.rs"]
 mod faults;
-#[path = "chaos/names.rs"]
 mod names;
-#[path = "chaos/owed.rs"]
 mod owed;
-#[path = "chaos/processes.rs"]
 mod processes;
-#[path = "chaos/receiver.rs"]
 mod receiver;
-#[path = "chaos/round.rs"]
 mod round;
-#[path = "chaos/stderr.rs"]
 mod stderr;
-#[path = "chaos/watch.rs"]
 mod watch;
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
