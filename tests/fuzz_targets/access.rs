@@ -153,8 +153,8 @@ fn ports(cursor: &mut Cursor<'_>) {
         client_certificates: true,
         token: true,
     };
-    assert_eq!(exposure(ip, role, all), Exposure::Guarded);
-    if judged == Exposure::Guarded && role > Role::Health {
+    assert_eq!(exposure(ip, role, all), Exposure::PolicedListener);
+    if judged == Exposure::PolicedListener && role > Role::Health {
         assert!(protection.token || protection.tls && protection.client_certificates);
         assert!(protection.tls || ip.to_canonical().is_loopback());
     }

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use process_wrapper::grpc::flood::Allowance;
-use process_wrapper::grpc::lifetime::{Cause, Facts, Lifetime, Step};
-use process_wrapper::grpc::limits::{Limits, connections_for};
+use process_wrapper::grpc::rules::lifetime::{Cause, Facts, Lifetime, Step};
+use process_wrapper::grpc::rules::limits::{Limits, connections_for};
+use process_wrapper::grpc::rules::token_bucket::TokenBucket;
 
 use super::cursor::Cursor;
 
@@ -33,7 +33,7 @@ pub fn run(data: &[u8]) {
     let mut now = start;
     let mut lifetime = Lifetime::new(now, Rc::new(limits), cursor.u64(..));
     let mut facts = Facts {
-        greeted: false,
+        preface_received: false,
         calls: 0,
         idle_since: now,
         read_at: now,
@@ -86,7 +86,7 @@ pub fn run(data: &[u8]) {
 
 fn change(cursor: &mut Cursor<'_>, facts: &mut Facts, now: Instant) {
     match cursor.u8(..12) {
-        0..3 => facts.greeted = true,
+        0..3 => facts.preface_received = true,
         3 | 4 => facts.calls += 1,
         5 => {
             facts.calls = facts.calls.saturating_sub(1);
@@ -160,7 +160,7 @@ fn places(cursor: &mut Cursor<'_>) {
 /// Never more is forgiven than the burst and what has grown since.
 fn allowance(cursor: &mut Cursor<'_>, start: Instant) {
     let (burst, rate) = (u32::from(cursor.u16()), 1 + u32::from(cursor.byte()));
-    let mut allowance = Allowance::new(start, burst, rate);
+    let mut allowance = TokenBucket::new(start, burst, rate);
     let (mut now, mut paid) = (start, 0_u128);
     for _ in 0..cursor.byte() {
         now += Duration::from_millis(cursor.u64(..3000));

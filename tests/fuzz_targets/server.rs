@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use process_wrapper::clock::Clock;
 use process_wrapper::grpc::client::{CallOptions, Channel, handshake};
-use process_wrapper::grpc::gate::{Asked, Gate, Refusal};
+use process_wrapper::grpc::server::call_policy::{CallPolicy, PendingCall, Refusal};
 use process_wrapper::grpc::{Code, Limits, Router, Server, Status};
 use process_wrapper::lifecycle::{Config, Deadlines, ExitWhenGone, Rewrites, State};
 use process_wrapper::net::peer::Peer;
@@ -139,8 +139,8 @@ fn add_extremes(router: &mut Router) {
 #[derive(Debug)]
 struct Slow;
 
-impl Gate for Slow {
-    fn admit(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
+impl CallPolicy for Slow {
+    fn admit(&self, asked: &PendingCall<'_>) -> Result<(), Refusal> {
         if asked.path != "/test.Test/Refused" {
             return Ok(());
         }

@@ -35,7 +35,10 @@ pub fn run(data: &[u8]) {
     if by_network {
         assert_eq!(verdict, Ok(()));
     } else if is_guarded(address) {
-        assert!(matches!(verdict, Err(Refused::Guarded(_))), "{verdict:?}");
+        assert!(
+            matches!(verdict, Err(Refused::PolicedListener(_))),
+            "{verdict:?}"
+        );
     } else if !rules.is_empty() && rules.iter().all(|rule| matches!(rule, Rule::Network(_))) {
         assert!(
             matches!(verdict, Err(Refused::NotAllowed(_))),

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 use process_wrapper::clock::Clock;
 use process_wrapper::lifecycle::Exit;
 use process_wrapper::webhook::delivery::Phase;
-use process_wrapper::webhook::gone::{AfterExit, Gone};
+use process_wrapper::webhook::exit_report::{AfterExit, Gone};
 use process_wrapper::webhook::method::Method;
-use process_wrapper::webhook::schedule::{Pace, Verdict};
+use process_wrapper::webhook::schedule::{RetryPace, Verdict};
 use process_wrapper::webhook::{Settings, Webhook, Webhooks};
 use smol::Async;
 use smol::future::FutureExt;
@@ -23,7 +23,7 @@ use super::cursor::Cursor;
 const OK: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 
 /// The time of an attempt is one that no pause before one ever has.
-const PACE: Pace = Pace {
+const PACE: RetryPace = RetryPace {
     base: Duration::from_secs(1),
     cap: Duration::from_secs(60),
     attempt: Duration::new(7, 777_777_777),

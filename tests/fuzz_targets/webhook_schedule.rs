@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use process_wrapper::webhook::schedule::{Pace, Verdict, retry_after};
+use process_wrapper::webhook::schedule::{RetryPace, Verdict, retry_after};
 
 use super::cursor::Cursor;
 
@@ -10,7 +10,7 @@ use super::cursor::Cursor;
 /// its digits say, or a date that is written again as the same one; and only what may pass is tried again.
 pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
-    let pace = Pace {
+    let pace = RetryPace {
         base: Duration::new(cursor.u64(..), cursor.u32() % 1_000_000_000),
         cap: Duration::new(cursor.u64(..), cursor.u32() % 1_000_000_000),
         attempt: Duration::from_secs(1),

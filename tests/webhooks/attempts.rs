@@ -6,16 +6,16 @@ use std::time::{Duration, Instant, SystemTime};
 use process_wrapper::clock::MonotonicClock;
 use process_wrapper::lifecycle::Exit;
 use process_wrapper::webhook::delivery::{Delivery, Phase};
-use process_wrapper::webhook::gone::Gone;
+use process_wrapper::webhook::exit_report::Gone;
 use process_wrapper::webhook::method::Method;
-use process_wrapper::webhook::schedule::Pace;
+use process_wrapper::webhook::schedule::RetryPace;
 use process_wrapper::webhook::{Settings, Webhook, Webhooks};
 
 use crate::receiver::{Answer, Receiver, Wire, ok, status};
 use crate::support::DEADLINE;
 
 /// A hundred times as quick as the wrapper.
-pub const QUICK: Pace = Pace {
+pub const QUICK: RetryPace = RetryPace {
     base: Duration::from_millis(10),
     cap: Duration::from_millis(100),
     attempt: Duration::from_millis(500),
@@ -195,7 +195,7 @@ fn an_attempt_is_cut_when_the_deadline_comes() {
     let started = Instant::now();
     let settings = Settings {
         deadline: Duration::from_millis(200),
-        pace: Pace {
+        pace: RetryPace {
             attempt: DEADLINE,
             ..QUICK
         },
@@ -215,7 +215,7 @@ fn a_slow_answer_counts_if_it_comes_in_time() {
     let text = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned();
     let receiver = Receiver::start([Answer::Slowly(text, Duration::from_millis(2))]);
     let settings = Settings {
-        pace: Pace {
+        pace: RetryPace {
             attempt: DEADLINE,
             ..QUICK
         },
@@ -239,7 +239,7 @@ fn a_body_that_never_comes_does_not_hold_a_delivery() {
     for attempt in [QUICK.attempt, DEADLINE] {
         let receiver = Receiver::start([Answer::SaysAndStalls(head.clone())]);
         let settings = Settings {
-            pace: Pace { attempt, ..QUICK },
+            pace: RetryPace { attempt, ..QUICK },
             ..settings()
         };
         let started = Instant::now();
@@ -253,7 +253,7 @@ fn a_body_that_never_comes_does_not_hold_a_delivery() {
 fn an_endless_head_is_cut_and_tried_again() {
     let receiver = Receiver::start([Answer::EndlessHead, ok()]);
     let settings = Settings {
-        pace: Pace {
+        pace: RetryPace {
             attempt: DEADLINE,
             ..QUICK
         },

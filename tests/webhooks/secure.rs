@@ -7,7 +7,7 @@ use std::time::Duration;
 use process_wrapper::webhook::Settings;
 use process_wrapper::webhook::delivery::Phase;
 use process_wrapper::webhook::roots::Roots;
-use process_wrapper::webhook::schedule::Pace;
+use process_wrapper::webhook::schedule::RetryPace;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -62,7 +62,7 @@ fn trusting(authority: &Authority) -> Settings {
 fn failing() -> Settings {
     Settings {
         deadline: Duration::from_secs(2),
-        pace: Pace {
+        pace: RetryPace {
             attempt: support::DEADLINE,
             ..QUICK
         },

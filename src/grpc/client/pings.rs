@@ -6,7 +6,7 @@ use h2::{Ping, PingPong};
 
 /// Sends PINGs on a connection. They make progress only while the connection is polled.
 #[derive(Debug)]
-pub struct Pings(pub(super) PingPong);
+pub struct Pings(pub(in crate::grpc) PingPong);
 
 impl Pings {
     /// Sends a PING and waits for its answer. One at a time: dropping the future before its end spoils
@@ -14,8 +14,8 @@ impl Pings {
     ///
     /// # Errors
     ///
-    /// [`Http2`](super::Error::Http2) if the connection has ended.
-    pub async fn round_trip(&mut self) -> Result<(), super::Error> {
+    /// [`Http2`](super::GrpcError::Http2) if the connection has ended.
+    pub async fn round_trip(&mut self) -> Result<(), super::GrpcError> {
         self.0.ping(Ping::opaque()).await?;
         Ok(())
     }
