@@ -1,7 +1,7 @@
 //! `process-wrapper` runs one process under its own control and serves a gRPC API to drain it.
 //!
 //! This file owns the list of modules and nothing else. The binary is in `main.rs`; the map of the
-//! whole is ARCHITECTURE.md. Imports point downward only: `tests/layers.rs` fails on a break.
+//! whole is ARCHITECTURE.md. Imports point downward only: `tests/layers/main.rs` fails on a break.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,8 @@
 //! Refusals, frame by frame: HTTP/2 written by hand, with a message that never ends.
 
-use crate::frames::{DATA, GREETING, Head, NO_ERROR, RST_STREAM, frame, message};
-use crate::peer::Peer;
 use crate::support::client::{GET_STATE, SHUTDOWN};
+use crate::support::http2::{DATA, GREETING, Head, NO_ERROR, RST_STREAM, frame, message};
+use crate::support::http2_peer::Peer;
 use crate::support::{DRAINS, start_ready};
 use crate::tokens::{TOKEN, token_file};
 

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, prlimit};
 
-use crate::frames::*;
 use crate::measure::{LONG, Target, descriptors};
-use crate::peer::Peer;
 use crate::support;
 use crate::support::client::SHUTDOWN;
+use crate::support::http2::*;
+use crate::support::http2_peer::Peer;
 
 /// How long a connection may say nothing.
 const SILENCE: Duration = Duration::from_secs(10);

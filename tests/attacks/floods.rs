@@ -1,10 +1,10 @@
 //! Frames that bring no call forward, as fast as a socket takes them, again on a new connection whenever
 //! the old one is closed.
 
-use crate::frames::*;
 use crate::measure::{Target, for_long};
-use crate::peer::Peer;
 use crate::support::Wrapper;
+use crate::support::http2::*;
+use crate::support::http2_peer::Peer;
 
 /// Memory that a flood may cost: buffers of a few connections.
 const MOST: u64 = 4 << 20;

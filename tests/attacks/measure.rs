@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::frames::*;
-use crate::peer::Peer;
+use crate::support::http2::*;
+use crate::support::http2_peer::Peer;
 use crate::support::{self, DRAINS, Wrapper};
 
 /// How long an attack goes on that could go on for ever.

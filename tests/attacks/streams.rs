@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::frames::*;
 use crate::measure::{LONG, Target, for_long};
-use crate::peer::Peer;
+use crate::support::http2::*;
+use crate::support::http2_peer::Peer;
 
 #[test]
 fn a_header_bomb_pins_no_more_than_its_limits() {

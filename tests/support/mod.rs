@@ -6,11 +6,18 @@
     dead_code,
     unreachable_pub,
     missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
     reason = "shared: each test binary uses a part of it"
 )]
 
 pub mod client;
+pub mod http2;
+pub mod http2_peer;
 pub mod peers;
+#[cfg(feature = "webhooks")]
+pub mod webhook_receiver;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};

@@ -11,8 +11,8 @@ use process_wrapper::webhook::method::Method;
 use process_wrapper::webhook::schedule::RetryPace;
 use process_wrapper::webhook::{Settings, Webhook, Webhooks};
 
-use crate::receiver::{Answer, Receiver, Wire, ok, status};
 use crate::support::DEADLINE;
+use crate::support::webhook_receiver::{Answer, Receiver, Wire, ok, status};
 
 /// A hundred times as quick as the wrapper.
 pub const QUICK: RetryPace = RetryPace {

@@ -14,8 +14,8 @@ use process_wrapper::webhook::policy::Policy;
 use process_wrapper::webhook::{Settings, Webhooks};
 
 use crate::attempts::{deliver, gone, run, settings, webhook};
-use crate::receiver::{Receiver, ok, status};
 use crate::support::client::Client;
+use crate::support::webhook_receiver::{Receiver, ok, status};
 use crate::support::{self, peers};
 use crate::wrapper::ended;
 

@@ -13,8 +13,8 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::attempts::{QUICK, deliver, settings};
-use crate::receiver::{Receiver, Request, Wire, Wrap, ok, status};
 use crate::support::client::Client;
+use crate::support::webhook_receiver::{Receiver, Request, Wire, Wrap, ok, status};
 use crate::support::{self, DRAINS};
 use crate::wrapper::{ended, with_webhook};
 
@@ -29,7 +29,11 @@ fn authority() -> Authority {
 }
 
 /// A receiver whose certificate is for `name`.
-fn receiver(authority: &Authority, name: &str, answers: Vec<crate::receiver::Answer>) -> Receiver {
+fn receiver(
+    authority: &Authority,
+    name: &str,
+    answers: Vec<crate::support::webhook_receiver::Answer>,
+) -> Receiver {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new([name.to_owned()]).unwrap();
     let certificate = params.signed_by(&key, authority).unwrap();

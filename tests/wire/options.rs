@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::frames::*;
-use crate::peer::Peer;
+use crate::support::http2::*;
+use crate::support::http2_peer::Peer;
 use crate::support::{self, DRAINS};
 
 #[test]

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::frames::*;
-use crate::peer::Peer;
+use crate::support::http2::*;
+use crate::support::http2_peer::Peer;
 use crate::support::{self, DRAINS, Wrapper};
 
 fn start() -> (Wrapper, Peer) {

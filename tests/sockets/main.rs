@@ -1,0 +1,10 @@
+//! Listening and connecting, on real sockets and files.
+
+#[cfg(test)]
+mod authority;
+#[cfg(test)]
+mod files;
+#[cfg(test)]
+mod place;
+#[cfg(test)]
+mod tcp;
