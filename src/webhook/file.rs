@@ -18,7 +18,7 @@ pub enum InvalidWebhookFile {
     MalformedHeader(#[from] MalformedHeader),
     /// The webhook that begins in this line, counted from 1, is wrong.
     #[error("the webhook in line {0}: {1}")]
-    WebhookRequest(usize, InvalidWebhook),
+    Webhook(usize, InvalidWebhook),
 }
 
 /// Reads all webhooks of a file.
@@ -32,9 +32,7 @@ pub fn parse(text: &str) -> Result<Vec<WebhookRequest>, InvalidWebhookFile> {
     }
     blocks
         .iter()
-        .map(|block| {
-            webhook(block).map_err(|why| InvalidWebhookFile::WebhookRequest(block.line, why))
-        })
+        .map(|block| webhook(block).map_err(|why| InvalidWebhookFile::Webhook(block.line, why)))
         .collect()
 }
 
@@ -79,7 +77,7 @@ mod tests {
         let error = parse("\nhttps://a.example/\nhost: s3cret\n").unwrap_err();
         assert!(matches!(
             error,
-            InvalidWebhookFile::WebhookRequest(2, InvalidWebhook::Reserved(_))
+            InvalidWebhookFile::Webhook(2, InvalidWebhook::Reserved(_))
         ));
         for text in [
             "s3cret\n",

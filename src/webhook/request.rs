@@ -246,7 +246,7 @@ mod tests {
             "upgrade",
             "Expect",
             "webhook-id",
-            "WebhookRequest-Signature",
+            "Webhook-Signature",
         ] {
             let refused = with_header(name, "x").unwrap_err();
             assert!(matches!(refused, InvalidWebhook::Reserved(_)), "{name}");

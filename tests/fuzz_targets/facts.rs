@@ -9,7 +9,7 @@ use process_wrapper::pb::process_wrapper::v1 as pb;
 use process_wrapper::service::convert;
 use process_wrapper::supervisor::{AfterExitFacts, Facts};
 use process_wrapper::systemd::state::{Notifier, NotifyState, Situation};
-use process_wrapper::webhook::delivery::{Delivery, Phase};
+use process_wrapper::webhook::delivery::{Delivery, DeliveryState};
 use prost::Message;
 
 use super::cursor::Cursor;
@@ -110,9 +110,9 @@ fn arrives(facts: &Facts) {
     assert_eq!(process.webhooks.len(), facts.webhooks.len());
     for (read, sent) in process.webhooks.iter().zip(&facts.webhooks) {
         let phase = match sent.phase {
-            Phase::Pending => WebhookPhase::Pending,
-            Phase::Delivered => WebhookPhase::Delivered,
-            Phase::Failed => WebhookPhase::Failed,
+            DeliveryState::Pending => WebhookPhase::Pending,
+            DeliveryState::Delivered => WebhookPhase::Delivered,
+            DeliveryState::Failed => WebhookPhase::Failed,
         };
         assert_eq!(
             (read.phase, &read.id, &read.target),
@@ -186,7 +186,11 @@ fn facts(cursor: &mut Cursor<'_>) -> Facts {
         SystemTime::UNIX_EPOCH + seconds + Duration::from_nanos(u64::from(cursor.u16()))
     };
     let maybe = |cursor: &mut Cursor<'_>| cursor.bool().then(|| time(cursor));
-    let phases = [Phase::Pending, Phase::Delivered, Phase::Failed];
+    let phases = [
+        DeliveryState::Pending,
+        DeliveryState::Delivered,
+        DeliveryState::Failed,
+    ];
     Facts {
         state: [State::Running, State::ShuttingDown, State::Gone][usize::from(cursor.u8(..3))],
         pid: cursor.u32().cast_signed(),

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use process_wrapper::webhook::policy::{Network, Policy, Refused, Rule};
+use process_wrapper::webhook::policy::{Network, Policy, PolicyRefusal, Rule};
 use url::Host;
 
 use super::cursor::Cursor;
@@ -36,12 +36,12 @@ pub fn run(data: &[u8]) {
         assert_eq!(verdict, Ok(()));
     } else if is_guarded(address) {
         assert!(
-            matches!(verdict, Err(Refused::PolicedListener(_))),
+            matches!(verdict, Err(PolicyRefusal::PolicedListener(_))),
             "{verdict:?}"
         );
     } else if !rules.is_empty() && rules.iter().all(|rule| matches!(rule, Rule::Network(_))) {
         assert!(
-            matches!(verdict, Err(Refused::NotAllowed(_))),
+            matches!(verdict, Err(PolicyRefusal::NotAllowed(_))),
             "{verdict:?}"
         );
     }

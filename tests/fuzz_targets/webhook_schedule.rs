@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use process_wrapper::webhook::schedule::{RetryPace, Verdict, retry_after};
+use process_wrapper::webhook::schedule::{RetryPace, RetryVerdict, retry_after};
 
 use super::cursor::Cursor;
 
@@ -24,10 +24,10 @@ pub fn run(data: &[u8]) {
     assert!(pace.delay(attempts, random.saturating_add(1)) >= delay);
 
     let status = cursor.u16();
-    match Verdict::of(status) {
-        Verdict::Delivered => assert_eq!(status / 100, 2),
-        Verdict::Later => assert!(status / 100 == 5 || [408, 425, 429].contains(&status)),
-        Verdict::Final => assert!(![2, 5].contains(&(status / 100))),
+    match RetryVerdict::of(status) {
+        RetryVerdict::Delivered => assert_eq!(status / 100, 2),
+        RetryVerdict::Later => assert!(status / 100 == 5 || [408, 425, 429].contains(&status)),
+        RetryVerdict::Final => assert!(![2, 5].contains(&(status / 100))),
     }
 
     // Within the years that a date can say.

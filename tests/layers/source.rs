@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use proc_macro2::{TokenStream, TokenTree};
-use syn::visit::{self, ConnectionAuth};
+use syn::visit::{self, Visit};
 
 /// A module's path from the crate's root, which is empty.
 pub(crate) type Module = Vec<String>;
@@ -153,7 +153,7 @@ impl Reader {
     }
 }
 
-impl<'ast> ConnectionAuth<'ast> for Reader {
+impl<'ast> Visit<'ast> for Reader {
     fn visit_item(&mut self, item: &'ast syn::Item) {
         if !is_for_tests(attributes(item)) {
             visit::visit_item(self, item);

@@ -20,7 +20,7 @@ use process_wrapper::address::{Address, Host, MAX_SOCKET_PATH};
 use process_wrapper::gitlab::GoDuration;
 use process_wrapper::grpc::rules::metadata::{decode_binary, encode_binary};
 use process_wrapper::grpc::rules::status::{MAX_MESSAGE, decode_message, encode_message};
-use process_wrapper::grpc::{Code, Status, timeout};
+use process_wrapper::grpc::{Code, Status, rules::timeout};
 use process_wrapper::human_duration::HumanDuration;
 use process_wrapper::lifecycle::{Rewrite, Rewrites};
 use process_wrapper::log;
@@ -205,7 +205,7 @@ fn levels_and_formats_are_read_as_they_were_written() {
 mod webhooks {
     use std::time::{Duration, SystemTime};
 
-    use process_wrapper::webhook::Webhook;
+    use process_wrapper::webhook::WebhookRequest;
     use process_wrapper::webhook::file;
     use process_wrapper::webhook::method::Method;
     use process_wrapper::webhook::policy::{Policy, Rule};
@@ -227,7 +227,7 @@ mod webhooks {
             let url = format!("https://{host}/{path}");
             let given = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             let method: Method = method.parse().unwrap();
-            let webhook = Webhook::new(&url, method, given.clone()).unwrap();
+            let webhook = WebhookRequest::new(&url, method, given.clone()).unwrap();
             let mut text = format!("{} {}\n", method.name(), webhook.url());
             for (name, value) in given {
                 text += &format!("{name}: {value}\n");

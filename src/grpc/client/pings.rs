@@ -6,7 +6,7 @@ use h2::{Ping, PingPong};
 
 /// Sends PINGs on a connection. They make progress only while the connection is polled.
 #[derive(Debug)]
-pub struct Pings(pub(in crate::grpc) PingPong);
+pub struct Pings(pub(super) PingPong);
 
 impl Pings {
     /// Sends a PING and waits for its answer. One at a time: dropping the future before its end spoils

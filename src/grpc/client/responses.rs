@@ -35,7 +35,7 @@ enum ResponseState {
 }
 
 impl Responses {
-    pub(in crate::grpc) fn new(response: ResponseFuture, max_message: usize) -> Self {
+    pub(super) fn new(response: ResponseFuture, max_message: usize) -> Self {
         Self {
             state: ResponseState::Waiting(response),
             headers: HeaderMap::new(),

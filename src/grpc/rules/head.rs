@@ -110,7 +110,7 @@ pub fn response_head(mut metadata: HeaderMap) -> Response<()> {
 
 /// Makes room for the headers of our own, so many at most. A map makes room for six, 104 bytes each, with its first,
 /// and most hold no other.
-pub(in crate::grpc) fn reserve(metadata: &mut HeaderMap, most: usize) {
+pub(crate) fn reserve(metadata: &mut HeaderMap, most: usize) {
     if metadata.capacity() == 0 {
         *metadata = HeaderMap::with_capacity(most);
     }

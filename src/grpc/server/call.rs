@@ -35,24 +35,24 @@ use crate::net::peer::Peer;
 
 /// What all calls of a connection have in common.
 #[derive(Debug)]
-pub(in crate::grpc) struct ConnectionContext<C> {
-    pub(in crate::grpc) peer: Rc<Peer>,
-    pub(in crate::grpc) gate: Rc<dyn CallPolicy>,
-    pub(in crate::grpc) router: Rc<Router>,
-    pub(in crate::grpc) limits: Rc<Limits>,
-    pub(in crate::grpc) clock: C,
-    pub(in crate::grpc) calls: Rc<InFlight>,
+pub(super) struct ConnectionContext<C> {
+    pub(super) peer: Rc<Peer>,
+    pub(super) gate: Rc<dyn CallPolicy>,
+    pub(super) router: Rc<Router>,
+    pub(super) limits: Rc<Limits>,
+    pub(super) clock: C,
+    pub(super) calls: Rc<InFlight>,
     /// Whoever wants to know; nobody, as a rule.
-    pub(in crate::grpc) observer: Option<Rc<dyn Observer>>,
+    pub(super) observer: Option<Rc<dyn Observer>>,
     /// What the calls of the connection hold.
-    pub(in crate::grpc) account: Rc<Account>,
+    pub(super) account: Rc<Account>,
 }
 
 /// Runs a call to its end, for as long as which it is counted. It never panics.
 ///
 /// The request is taken apart before there is a future: a future keeps room for what it was given, beside
 /// what it makes of that, and this one is moved and freed with each call.
-pub(in crate::grpc) fn run<C: Clock>(
+pub(super) fn run<C: Clock>(
     caller: Rc<ConnectionContext<C>>,
     running: Running<C>,
     share: Share,
@@ -85,7 +85,7 @@ pub(in crate::grpc) fn run<C: Clock>(
 }
 
 /// Answers a call for which there is no memory; nothing of it has run.
-pub(in crate::grpc) fn refuse<C>(
+pub(super) fn refuse<C>(
     caller: &ConnectionContext<C>,
     request: &Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
@@ -293,7 +293,7 @@ async fn stuck<C: Clock>(caller: &ConnectionContext<C>, stream: &SharedStream) -
     }
 }
 
-pub(in crate::grpc) fn report_panic(what: &str, panic: &(dyn Any + Send)) {
+pub(super) fn report_panic(what: &str, panic: &(dyn Any + Send)) {
     let message = panic
         .downcast_ref::<&str>()
         .copied()

@@ -47,7 +47,7 @@ enum Next {
 }
 
 /// Serves a connection until it ends.
-pub(in crate::grpc) async fn run<C, IO>(
+pub(super) async fn run<C, IO>(
     io: IO,
     caller: Rc<ConnectionContext<C>>,
     executor: &LocalExecutor<'static>,
@@ -199,7 +199,7 @@ where
 }
 
 /// The decisions about a connection's end, and the one timer that wakes its task for them.
-pub(in crate::grpc) struct Timers<C> {
+pub(super) struct Timers<C> {
     clock: C,
     lifetime: Lifetime,
     calls: Rc<InFlight>,
@@ -215,7 +215,7 @@ struct Alarm {
 
 impl<C: Clock> Timers<C> {
     /// The timers of a connection that was accepted at `now`.
-    pub(in crate::grpc) fn new(
+    pub(super) fn new(
         now: Instant,
         limits: Rc<Limits>,
         serial: u64,
@@ -234,7 +234,7 @@ impl<C: Clock> Timers<C> {
     }
 
     /// The next step, unless it is to wait; then the task is woken when there may be another.
-    pub(in crate::grpc) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<LifetimeStep> {
+    pub(super) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<LifetimeStep> {
         let drain = self.drain.poll_bound(cx);
         self.calls.wake_at_end(cx);
         loop {

@@ -10,14 +10,14 @@ use crate::grpc::server::in_flight::InFlight;
 
 /// The connections of a server, by their serial numbers.
 #[derive(Debug, Default)]
-pub(in crate::grpc) struct ConnectionTable {
+pub(super) struct ConnectionTable {
     next: u64,
     taken: BTreeMap<u64, Rc<InFlight>>,
 }
 
 impl ConnectionTable {
     /// Adds a connection and says which one it is.
-    pub(in crate::grpc) fn take(&mut self, calls: Rc<InFlight>) -> u64 {
+    pub(super) fn take(&mut self, calls: Rc<InFlight>) -> u64 {
         let serial = self.next;
         self.next += 1;
         self.taken.insert(serial, calls);
@@ -25,13 +25,13 @@ impl ConnectionTable {
     }
 
     /// Removes a connection.
-    pub(in crate::grpc) fn leave(&mut self, serial: u64) {
+    pub(super) fn leave(&mut self, serial: u64) {
         self.taken.remove(&serial);
     }
 
     /// Asks a connection without calls to go: one that never made any, if there is such a one, and of those
     /// the one that has been so for longest. False if all are busy or were asked already.
-    pub(in crate::grpc) fn evict(&self) -> bool {
+    pub(super) fn evict(&self) -> bool {
         let idle = self
             .taken
             .values()

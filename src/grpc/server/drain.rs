@@ -17,7 +17,7 @@ use crate::clock::Clock;
 
 /// The switch and the count.
 #[derive(Debug, Default)]
-pub(in crate::grpc) struct Drain {
+pub(super) struct Drain {
     bound: Cell<Option<Instant>>,
     changed: Event,
     open: Cell<usize>,
@@ -26,20 +26,20 @@ pub(in crate::grpc) struct Drain {
 
 impl Drain {
     /// Counts a connection in for as long as the guard lives.
-    pub(in crate::grpc) fn enter(self: &Rc<Self>) -> Entered {
+    pub(super) fn enter(self: &Rc<Self>) -> Entered {
         self.open.set(self.open.get().saturating_add(1));
         Entered(Rc::clone(self))
     }
 
     /// Begins the drain, or shortens it: of several bounds the earliest counts.
-    pub(in crate::grpc) fn begin(&self, bound: Instant) {
+    pub(super) fn begin(&self, bound: Instant) {
         let earlier = self.bound.get().map_or(bound, |other| other.min(bound));
         self.bound.set(Some(earlier));
         self.changed.notify(usize::MAX);
     }
 
     /// A look at the drain for one connection.
-    pub(in crate::grpc) fn watch(self: &Rc<Self>) -> DrainWatch {
+    pub(super) fn watch(self: &Rc<Self>) -> DrainWatch {
         DrainWatch {
             drain: Rc::clone(self),
             changed: self.changed.listen(),
@@ -47,7 +47,7 @@ impl Drain {
     }
 
     /// Completes when the drain has taken as long as it may.
-    pub(in crate::grpc) async fn bound_passed<C: Clock>(&self, clock: &C) {
+    pub(super) async fn bound_passed<C: Clock>(&self, clock: &C) {
         loop {
             let changed = self.changed.listen();
             let passed = async {
@@ -68,7 +68,7 @@ impl Drain {
     }
 
     /// Completes when no connection is left.
-    pub(in crate::grpc) async fn empty(&self) {
+    pub(super) async fn empty(&self) {
         loop {
             let listener = self.left.listen();
             if self.open.get() == 0 {
@@ -79,21 +79,21 @@ impl Drain {
     }
 
     /// How many connections there are.
-    pub(in crate::grpc) const fn open(&self) -> usize {
+    pub(super) const fn open(&self) -> usize {
         self.open.get()
     }
 }
 
 /// One connection's look at the drain.
 #[derive(Debug)]
-pub(in crate::grpc) struct DrainWatch {
+pub(super) struct DrainWatch {
     drain: Rc<Drain>,
     changed: EventListener,
 }
 
 impl DrainWatch {
     /// Until when the drain lasts, if it has begun. The task is woken when that changes.
-    pub(in crate::grpc) fn poll_bound(&mut self, cx: &mut Context<'_>) -> Option<Instant> {
+    pub(super) fn poll_bound(&mut self, cx: &mut Context<'_>) -> Option<Instant> {
         while Pin::new(&mut self.changed).poll(cx).is_ready() {
             self.changed = self.drain.changed.listen();
         }
@@ -103,7 +103,7 @@ impl DrainWatch {
 
 /// A connection that is counted.
 #[derive(Debug)]
-pub(in crate::grpc) struct Entered(Rc<Drain>);
+pub(super) struct Entered(Rc<Drain>);
 
 impl Drop for Entered {
     fn drop(&mut self) {

@@ -36,7 +36,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub(in crate::grpc) const fn new(stream: SharedStream, max_message: usize) -> Self {
+    pub(super) const fn new(stream: SharedStream, max_message: usize) -> Self {
         Self {
             stream,
             max_message,
@@ -137,7 +137,7 @@ impl Exchange {
 
 /// A server's stream, shared by handler and driver; empty once the call has ended.
 #[derive(Debug, Clone)]
-pub(in crate::grpc) struct SharedStream(Rc<RefCell<Option<OpenStream>>>);
+pub(super) struct SharedStream(Rc<RefCell<Option<OpenStream>>>);
 
 #[derive(Debug)]
 struct OpenStream {
@@ -201,7 +201,7 @@ impl OpenStream {
 }
 
 impl SharedStream {
-    pub(in crate::grpc) fn new(
+    pub(super) fn new(
         body: RecvStream,
         respond: SendResponse<Bytes>,
         max_message: usize,
@@ -249,7 +249,7 @@ impl SharedStream {
     }
 
     /// Completes once every message that was put is with h2.
-    pub(in crate::grpc) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         match &mut *self.0.borrow_mut() {
             None => Poll::Ready(Err(ended())),
             Some(open) => match &mut open.reply {
@@ -265,7 +265,7 @@ impl SharedStream {
     }
 
     /// While a message meets a window without room: how many pieces had gone before.
-    pub(in crate::grpc) fn stuck(&self) -> Option<u64> {
+    pub(super) fn stuck(&self) -> Option<u64> {
         match &self.0.borrow().as_ref()?.reply {
             Reply::Unsent(_) => None,
             Reply::Body(outgoing) => outgoing.stuck(),
@@ -273,7 +273,7 @@ impl SharedStream {
     }
 
     /// Completes when the client resets the stream or its connection is lost.
-    pub(in crate::grpc) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut *self.0.borrow_mut() {
             None => Poll::Ready(()),
             Some(open) => match &mut open.reply {
@@ -286,7 +286,7 @@ impl SharedStream {
     /// Ends the call. An error before anything was answered goes as Trailers-Only. If the client has
     /// not half-closed, h2 resets the stream with `NO_ERROR` after the trailers, as both halves are
     /// dropped here (RFC 9113, section 8.1).
-    pub(in crate::grpc) fn end(&self, status: &Status) {
+    pub(super) fn end(&self, status: &Status) {
         let Some(mut open) = self.0.borrow_mut().take() else {
             return;
         };
@@ -311,13 +311,13 @@ impl SharedStream {
     }
 
     /// Lets the stream go without a word: there is nobody to tell.
-    pub(in crate::grpc) fn abandon(&self) {
+    pub(super) fn abandon(&self) {
         self.0.borrow_mut().take();
     }
 }
 
 /// The answer to a call that would hold more than there is.
-pub(in crate::grpc) fn too_much() -> Status {
+pub(super) fn too_much() -> Status {
     Status::new(
         Code::ResourceExhausted,
         "the server holds too much for its callers already; try again later",

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 
 /// What the connection and its calls share.
 #[derive(Debug)]
-pub(in crate::grpc) struct InFlight {
+pub(super) struct InFlight {
     running: Cell<usize>,
     refused: Cell<usize>,
     idle_since: Cell<Instant>,
@@ -27,7 +27,7 @@ pub(in crate::grpc) struct InFlight {
 }
 
 impl InFlight {
-    pub(in crate::grpc) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self {
             running: Cell::new(0),
             refused: Cell::new(0),
@@ -41,7 +41,7 @@ impl InFlight {
     }
 
     /// Counts a call in for as long as the guard lives.
-    pub(in crate::grpc) fn enter<C: Clock>(self: &Rc<Self>, clock: C) -> Running<C> {
+    pub(super) fn enter<C: Clock>(self: &Rc<Self>, clock: C) -> Running<C> {
         self.running.set(self.running.get().saturating_add(1));
         Running {
             calls: Rc::clone(self),
@@ -50,17 +50,17 @@ impl InFlight {
     }
 
     /// How many calls run, those included that wait to be told that they were refused.
-    pub(in crate::grpc) const fn running(&self) -> usize {
+    pub(super) const fn running(&self) -> usize {
         self.running.get()
     }
 
     /// How many calls keep the connection its place: somebody who may not call cannot hold one by calling.
-    pub(in crate::grpc) const fn admitted(&self) -> usize {
+    pub(super) const fn admitted(&self) -> usize {
         self.running.get().saturating_sub(self.refused.get())
     }
 
     /// Counts a running call as refused for as long as the guard lives.
-    pub(in crate::grpc) fn refuse(&self) -> RefusedCall<'_> {
+    pub(super) fn refuse(&self) -> RefusedCall<'_> {
         self.refused.set(self.refused.get().saturating_add(1));
         if self.admitted() == 0 {
             self.wake();
@@ -69,46 +69,46 @@ impl InFlight {
     }
 
     /// When the last call ended, or the connection began.
-    pub(in crate::grpc) const fn idle_since(&self) -> Instant {
+    pub(super) const fn idle_since(&self) -> Instant {
         self.idle_since.get()
     }
 
     /// Messages that went through and calls that were answered, since the start.
-    pub(in crate::grpc) const fn progress(&self) -> u64 {
+    pub(super) const fn progress(&self) -> u64 {
         self.progress.get()
     }
 
     /// A message went through, or a call was answered.
-    pub(in crate::grpc) fn made_progress(&self) {
+    pub(super) fn made_progress(&self) {
         self.progress.set(self.progress.get().saturating_add(1));
     }
 
     /// Asks the connection to make place for another.
-    pub(in crate::grpc) fn evict(&self) {
+    pub(super) fn evict(&self) {
         self.evicted.set(true);
         self.wake();
     }
 
     /// Whether the connection was asked to make place.
-    pub(in crate::grpc) const fn evicted(&self) -> bool {
+    pub(super) const fn evicted(&self) -> bool {
         self.evicted.get()
     }
 
     /// Ends all calls, those to come as well.
-    pub(in crate::grpc) fn end_all(&self) {
+    pub(super) fn end_all(&self) {
         self.ended.set(true);
         self.end.notify(usize::MAX);
     }
 
     /// Completes when the calls are to end.
-    pub(in crate::grpc) async fn told_to_end(&self) {
+    pub(super) async fn told_to_end(&self) {
         while !self.ended.get() {
             self.end.listen().await;
         }
     }
 
     /// Has `cx` woken when the last call has ended or the connection is asked to make place.
-    pub(in crate::grpc) fn wake_at_end(&self, cx: &Context<'_>) {
+    pub(super) fn wake_at_end(&self, cx: &Context<'_>) {
         let mut waiting = self.waiting.borrow_mut();
         match &mut *waiting {
             Some(waker) => waker.clone_from(cx.waker()),
@@ -125,7 +125,7 @@ impl InFlight {
 
 /// A call that was refused and has not been told yet.
 #[derive(Debug)]
-pub(in crate::grpc) struct RefusedCall<'a>(&'a InFlight);
+pub(super) struct RefusedCall<'a>(&'a InFlight);
 
 impl Drop for RefusedCall<'_> {
     fn drop(&mut self) {
@@ -135,7 +135,7 @@ impl Drop for RefusedCall<'_> {
 
 /// A call that is counted.
 #[derive(Debug)]
-pub(in crate::grpc) struct Running<C: Clock> {
+pub(super) struct Running<C: Clock> {
     calls: Rc<InFlight>,
     clock: C,
 }

@@ -12,21 +12,21 @@ use std::task::{Context, Poll, ready};
 use smol::LocalExecutor;
 
 /// Starts the calls that came together, one after the other.
-pub(in crate::grpc) struct InlineSpawner<'a, F> {
+pub(super) struct InlineSpawner<'a, F> {
     executor: &'a LocalExecutor<'static>,
     /// Where the next call is polled: each that is answered at once leaves it to the next.
     seat: Pin<Box<Option<F>>>,
 }
 
 impl<'a, F: Future<Output = ()> + 'static> InlineSpawner<'a, F> {
-    pub(in crate::grpc) fn new(executor: &'a LocalExecutor<'static>) -> Self {
+    pub(super) fn new(executor: &'a LocalExecutor<'static>) -> Self {
         let seat = Box::pin(None);
         Self { executor, seat }
     }
 
     /// Polls `call` once; if it has to wait, it gets a task. No future of ours holds the call, as it would
     /// then have room for one for as long as its connection lives.
-    pub(in crate::grpc) fn start(&mut self, call: F, cx: &mut Context<'_>) {
+    pub(super) fn start(&mut self, call: F, cx: &mut Context<'_>) {
         self.seat.set(Some(call));
         if poll_slot(&mut self.seat, cx).is_ready() {
             return;

@@ -19,7 +19,7 @@ const BUFFER: usize = 16 * 1024;
 const FIELD: usize = 200;
 
 /// Takes what a call pins at its start; None if there is not so much left.
-pub(in crate::grpc) fn take<T>(account: &Rc<Account>, request: &Request<T>) -> Option<Share> {
+pub(super) fn take<T>(account: &Rc<Account>, request: &Request<T>) -> Option<Share> {
     let head = head(request);
     let mut share = Share {
         account: Rc::clone(account),
@@ -42,14 +42,14 @@ fn head<T>(request: &Request<T>) -> usize {
 
 /// What all connections of a server share.
 #[derive(Debug)]
-pub(in crate::grpc) struct Memory {
+pub(super) struct Memory {
     most: usize,
     taken: Cell<usize>,
 }
 
 impl Memory {
     /// So many bytes for all.
-    pub(in crate::grpc) const fn new(most: usize) -> Self {
+    pub(super) const fn new(most: usize) -> Self {
         Self {
             most,
             taken: Cell::new(0),
@@ -58,12 +58,12 @@ impl Memory {
 
     /// How much of it is taken.
     #[cfg(test)]
-    pub(in crate::grpc) const fn taken(&self) -> usize {
+    pub(super) const fn taken(&self) -> usize {
         self.taken.get()
     }
 
     /// An account for a connection that has `own` bytes whatever the others take.
-    pub(in crate::grpc) const fn account(self: Rc<Self>, own: usize) -> Account {
+    pub(super) const fn account(self: Rc<Self>, own: usize) -> Account {
         Account {
             memory: self,
             own,
@@ -74,7 +74,7 @@ impl Memory {
 
 /// What a connection holds. Only what is beyond its own is taken from the others.
 #[derive(Debug)]
-pub(in crate::grpc) struct Account {
+pub(super) struct Account {
     memory: Rc<Memory>,
     own: usize,
     held: Cell<usize>,
@@ -98,7 +98,7 @@ impl Account {
 
 /// The share of a call; given back when it is dropped.
 #[derive(Debug)]
-pub(in crate::grpc) struct Share {
+pub(super) struct Share {
     account: Rc<Account>,
     /// What of it is the head's, until that is let go of.
     head: usize,
@@ -108,12 +108,12 @@ pub(in crate::grpc) struct Share {
 impl Share {
     /// Notes how many bytes of messages the call holds. False, and nothing has changed, if there is not so
     /// much left.
-    pub(in crate::grpc) fn hold(&mut self, messages: usize) -> bool {
+    pub(super) fn hold(&mut self, messages: usize) -> bool {
         self.resize(CALL.saturating_add(self.head).saturating_add(messages))
     }
 
     /// Notes that the head is not needed any more.
-    pub(in crate::grpc) const fn let_go_of_head(&mut self) {
+    pub(super) const fn let_go_of_head(&mut self) {
         self.head = 0;
     }
 

@@ -21,7 +21,7 @@ use crate::grpc::server::in_flight::InFlight;
 
 /// What was seen, for whoever drives the connection while h2 owns the stream.
 #[derive(Debug)]
-pub(in crate::grpc) struct IoStats {
+pub(super) struct IoStats {
     preface_received: Cell<bool>,
     read_at: Cell<Instant>,
     blocked_since: Cell<Option<Instant>>,
@@ -34,32 +34,32 @@ pub(in crate::grpc) struct IoStats {
 
 impl IoStats {
     /// Whether the client's preface and SETTINGS have come.
-    pub(in crate::grpc) const fn preface_received(&self) -> bool {
+    pub(super) const fn preface_received(&self) -> bool {
         self.preface_received.get()
     }
 
     /// When bytes last came, or the connection began.
-    pub(in crate::grpc) const fn read_at(&self) -> Instant {
+    pub(super) const fn read_at(&self) -> Instant {
         self.read_at.get()
     }
 
     /// Since when there has been something to write and no room for it.
-    pub(in crate::grpc) const fn blocked_since(&self) -> Option<Instant> {
+    pub(super) const fn blocked_since(&self) -> Option<Instant> {
         self.blocked_since.get()
     }
 
     /// Whether the peer has spent its bucket.
-    pub(in crate::grpc) const fn flooded(&self) -> bool {
+    pub(super) const fn flooded(&self) -> bool {
         self.flooded.get()
     }
 
     /// Bytes that were read since [`others_ran`](Self::others_ran).
-    pub(in crate::grpc) const fn in_a_row(&self) -> usize {
+    pub(super) const fn in_a_row(&self) -> usize {
         self.in_a_row.get()
     }
 
     /// The connection's task lets others run: whatever it is woken for, there may be something to read then.
-    pub(in crate::grpc) fn others_ran(&self) {
+    pub(super) fn others_ran(&self) {
         self.in_a_row.set(0);
         self.read_exhausted.set(false);
     }
@@ -67,7 +67,7 @@ impl IoStats {
 
 /// A byte stream that is watched.
 #[derive(Debug)]
-pub(in crate::grpc) struct MonitoredIo<IO, C> {
+pub(super) struct MonitoredIo<IO, C> {
     io: IO,
     clock: C,
     frames: FrameScanner,
@@ -78,7 +78,7 @@ pub(in crate::grpc) struct MonitoredIo<IO, C> {
 
 impl<IO, C: Clock> MonitoredIo<IO, C> {
     /// Watches `io`; progress is what `calls` counts.
-    pub(in crate::grpc) fn new(io: IO, limits: &Limits, clock: C, calls: Rc<InFlight>) -> Self {
+    pub(super) fn new(io: IO, limits: &Limits, clock: C, calls: Rc<InFlight>) -> Self {
         let now = clock.now();
         Self {
             io,
@@ -97,7 +97,7 @@ impl<IO, C: Clock> MonitoredIo<IO, C> {
         }
     }
 
-    pub(in crate::grpc) fn seen(&self) -> Rc<IoStats> {
+    pub(super) fn seen(&self) -> Rc<IoStats> {
         Rc::clone(&self.seen)
     }
 

@@ -11,7 +11,7 @@ use http::{HeaderValue, Response};
 /// Answers with 200 and a text, once the request has come to its end: an earlier answer would reset the
 /// stream, which clients that do not speak gRPC need not expect. h2 holds the answer back where the window is
 /// too small, and it costs nothing to hold: all answers share the one text.
-pub(in crate::grpc) async fn send(
+pub(super) async fn send(
     mut body: RecvStream,
     mut respond: SendResponse<Bytes>,
     text: &'static str,

@@ -100,18 +100,14 @@ impl Router {
     }
 
     /// The method at exactly this path.
-    pub(in crate::grpc) fn find(&self, path: &str) -> Option<(&'static str, Handler)> {
+    pub(super) fn find(&self, path: &str) -> Option<(&'static str, Handler)> {
         self.methods
             .get_key_value(path)
             .map(|(path, handler)| (*path, Rc::clone(handler)))
     }
 
     /// The text for a request that was refused like this.
-    pub(in crate::grpc) fn find_page(
-        &self,
-        rejection: &Rejection,
-        path: &str,
-    ) -> Option<&'static str> {
+    pub(super) fn find_page(&self, rejection: &Rejection, path: &str) -> Option<&'static str> {
         match rejection {
             Rejection::Method | Rejection::ContentType => self.pages.get(path).copied(),
             Rejection::Te
