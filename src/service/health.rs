@@ -1,4 +1,4 @@
-//! `grpc.health.v1.HealthService`: whether the wrapper serves, and whether the process runs.
+//! `grpc.health.v1.Health`: whether the wrapper serves, and whether the process runs.
 //!
 //! Owns the names that can be asked for and what each one means. It never changes anything.
 
@@ -16,10 +16,10 @@ use crate::pb::grpc::health::v1::{
 use crate::supervisor::Handle;
 
 /// The name of the service.
-pub(super) const SERVICE: &str = "grpc.health.v1.HealthService";
-const CHECK: &str = "/grpc.health.v1.HealthService/Check";
-const LIST: &str = "/grpc.health.v1.HealthService/List";
-const WATCH: &str = "/grpc.health.v1.HealthService/Watch";
+pub(super) const SERVICE: &str = "grpc.health.v1.Health";
+const CHECK: &str = "/grpc.health.v1.Health/Check";
+const LIST: &str = "/grpc.health.v1.Health/List";
+const WATCH: &str = "/grpc.health.v1.Health/Watch";
 
 /// The server as a whole.
 const SERVER: &str = "";
