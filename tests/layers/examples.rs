@@ -107,7 +107,7 @@ fn the_rules_of_grpc_are_below_its_server() {
         ],
         &[
             "src/grpc/rules/status.rs:2: crate::grpc::server::Server: points upward, from layer 0 to grpc::server",
-            "imports go in a circle: grpc::server -> grpc::rules::status -> grpc::server",
+            "imports go in a circle: grpc::rules::status -> grpc::server -> grpc::rules::status",
         ],
     );
 }
