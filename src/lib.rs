@@ -12,11 +12,11 @@ compile_error!("process-wrapper needs Linux: it rests on pidfds, SO_PEERCRED and
 pub mod access;
 pub mod address;
 pub mod gitlab;
+pub mod human_duration;
 pub mod lifecycle;
 pub mod pb;
 pub mod reflection;
 pub mod signal;
-pub mod span;
 
 // L0 and L1: the gRPC layer. Its rules are pure, its server and client speak over any byte stream.
 pub mod grpc;

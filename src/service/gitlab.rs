@@ -4,14 +4,14 @@
 //! state of its own: whatever is asked here is seen through the control API as well.
 
 use crate::gitlab::failure_reason;
-use crate::grpc::router::{Context, Router};
-use crate::grpc::status::{Code, Status};
+use crate::grpc::rules::status::{Code, Status};
+use crate::grpc::server::router::{Context, Router};
 use crate::lifecycle::{Deadlines, State};
 use crate::pb::gitlab_com::gitlab_runner::runner_wrapper as pb;
 use crate::process::child::SignalError;
 use crate::service::{audit, convert, webhook};
 use crate::supervisor::{Facts, Handle};
-use crate::webhook::Webhook;
+use crate::webhook::WebhookRequest;
 use crate::webhook::method::Method;
 
 const CHECK_STATUS: &str = "/gitlab_com.gitlab_runner.runner_wrapper.ProcessWrapper/CheckStatus";
@@ -84,7 +84,7 @@ fn init_forceful_shutdown(
 
 /// A callback without a URL is none, and one without a method is a GET, as the clients of this contract
 /// mean it.
-fn callback(request: &pb::InitGracefulShutdownRequest) -> Result<Option<Webhook>, Status> {
+fn callback(request: &pb::InitGracefulShutdownRequest) -> Result<Option<WebhookRequest>, Status> {
     match &request.shutdown_callback {
         Some(callback) if !callback.url.is_empty() => {
             let headers = &callback.headers;

@@ -7,12 +7,12 @@ use smol::Task;
 use crate::clock::MonotonicClock;
 use crate::lifecycle::{Input, Slot};
 use crate::process::child::SignalError;
-use crate::process::own;
+use crate::process::self_process;
 use crate::supervisor::facts::{AfterExitFacts, Facts};
 use crate::supervisor::{Handle, Supervised};
-use crate::webhook::delivery::{Delivery, Phase};
-use crate::webhook::gone::{AfterExit, Gone};
-use crate::webhook::{RegisterError, Webhook, Webhooks};
+use crate::webhook::delivery::{Delivery, DeliveryState};
+use crate::webhook::exit_report::{AfterExitReport, ExitReport};
+use crate::webhook::{Dispatcher, RegisterError, WebhookRequest};
 
 /// Why a request was not, or not wholly, carried out.
 #[derive(Debug, thiserror::Error)]
@@ -31,12 +31,12 @@ pub enum RequestError {
 /// The registered webhooks, and those that are under way.
 #[derive(Debug)]
 pub(super) struct Deliveries {
-    webhooks: Webhooks,
+    webhooks: Dispatcher,
     tasks: Vec<Task<()>>,
 }
 
 impl Deliveries {
-    pub(super) fn new(webhooks: Webhooks) -> Self {
+    pub(super) fn new(webhooks: Dispatcher) -> Self {
         Self {
             webhooks,
             tasks: Vec::new(),
@@ -60,8 +60,8 @@ impl Deliveries {
                 ..
             } = delivery;
             match phase {
-                Phase::Delivered => {}
-                Phase::Pending | Phase::Failed => {
+                DeliveryState::Delivered => {}
+                DeliveryState::Pending | DeliveryState::Failed => {
                     tracing::warn!(id, target, attempts, last_error, "webhook not delivered");
                 }
             }
@@ -71,7 +71,7 @@ impl Deliveries {
 
 impl Supervised {
     /// Takes a webhook, unless that would keep a wrapper that is leaving.
-    pub(super) fn accept(&self, webhook: Webhook) -> Result<Slot, RequestError> {
+    pub(super) fn accept(&self, webhook: WebhookRequest) -> Result<Slot, RequestError> {
         let webhooks = &self.deliveries.webhooks;
         if !self.lifecycle.accepts_webhooks() && !webhooks.knows(&webhook) {
             return Err(RequestError::Leaving);
@@ -103,21 +103,21 @@ impl Handle {
 }
 
 /// What is told of a process that has gone; of one that has not, nothing.
-fn gone(facts: &Facts) -> Option<Gone> {
-    Some(Gone {
+fn gone(facts: &Facts) -> Option<ExitReport> {
+    Some(ExitReport {
         program: facts.program.clone(),
         pid: facts.pid,
-        hostname: own::hostname(),
+        hostname: self_process::hostname(),
         started_at: facts.started_at,
         shutdown_requested_at: facts.shutdown_requested_at,
         exited_at: facts.exited_at?,
         exit: facts.exit?,
         requested: facts.requested,
         after_exit: match &facts.after_exit {
-            Some(AfterExitFacts::Ended(exit)) => Some(AfterExit::Ended(*exit)),
-            Some(AfterExitFacts::TimedOut(exit)) => Some(AfterExit::TimedOut(*exit)),
+            Some(AfterExitFacts::Ended(exit)) => Some(AfterExitReport::Ended(*exit)),
+            Some(AfterExitFacts::TimedOut(exit)) => Some(AfterExitReport::TimedOut(*exit)),
             Some(AfterExitFacts::FailedToStart(error)) => {
-                Some(AfterExit::FailedToStart(error.clone()))
+                Some(AfterExitReport::FailedToStart(error.clone()))
             }
             // Deliveries come after the command.
             Some(AfterExitFacts::Pending | AfterExitFacts::Running) | None => None,

@@ -34,7 +34,7 @@ use crate::process::child::{Child, Program, SignalError};
 use crate::process::reaper;
 use crate::process::sentinel::Sentinel;
 use crate::signal::Signal;
-use crate::webhook::{Webhook, Webhooks};
+use crate::webhook::{Dispatcher, WebhookRequest};
 
 /// What everyone but the supervisor holds: reads the facts, waits for a state, asks for a shutdown.
 #[derive(Debug, Clone)]
@@ -81,7 +81,7 @@ pub struct Wrapped {
     /// Who signals it if the wrapper dies.
     pub sentinel: Option<Sentinel>,
     /// Those that are registered, and the desk for more.
-    pub webhooks: Webhooks,
+    pub webhooks: Dispatcher,
 }
 
 impl Handle {
@@ -210,7 +210,7 @@ impl Handle {
     pub fn graceful_shutdown(
         &self,
         deadlines: Deadlines,
-        webhook: Option<Webhook>,
+        webhook: Option<WebhookRequest>,
     ) -> Result<Facts, RequestError> {
         self.observe_exit();
         if let Some(webhook) = webhook {

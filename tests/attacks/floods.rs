@@ -20,7 +20,7 @@ fn flood(wrapper: &Wrapper, first: &[u8], bytes: &[u8], errors: &[u32]) {
             taken = peer.send(&many);
         }
         let goodbyes = peer.goodbyes();
-        let error = goodbyes.last().map(|goodbye| goodbye.1);
+        let error = goodbyes.last().map(|goaway_timeout| goaway_timeout.1);
         assert!(
             error.is_some_and(|error| errors.contains(&error)),
             "{goodbyes:?}"

@@ -15,7 +15,7 @@ use rustix::process::{Resource, Rlimit, prlimit};
 use crate::processes;
 use crate::round::Round;
 use crate::support::http2::PREFACE_AND_SETTINGS;
-use crate::watch::{Question, Seen};
+use crate::watch::{IoStats, Question};
 
 impl Round<'_> {
     pub(super) fn rewritten(&self, signal: Signal) -> Option<Signal> {
@@ -81,7 +81,7 @@ impl Round<'_> {
         }
     }
 
-    pub(super) fn ask_to_shut_down(&mut self, seen: &Seen) {
+    pub(super) fn ask_to_shut_down(&mut self, seen: &IoStats) {
         let mut deadline = |signal: Signal| {
             let milliseconds = (self.rng.u8(..4) == 0).then(|| self.rng.i32(0..300))?;
             self.sent.insert(signal as i32);
@@ -140,7 +140,7 @@ impl Round<'_> {
     }
 
     /// No new descriptors for the wrapper, for a moment.
-    pub(super) fn starve_of_descriptors(&mut self, seen: &Seen) {
+    pub(super) fn starve_of_descriptors(&mut self, seen: &IoStats) {
         // One that is still starting would rightly give up, and say so.
         if seen.answers.load(Ordering::Relaxed) == 0 {
             return;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use process_wrapper::clock::Clock;
 use process_wrapper::grpc::client::{CallOptions, Channel, handshake};
-use process_wrapper::grpc::gate::{Asked, Gate, Refusal};
+use process_wrapper::grpc::server::call_policy::{CallPolicy, CallRefusal, PendingCall};
 use process_wrapper::grpc::{Code, Limits, Router, Server, Status};
 use process_wrapper::lifecycle::{Config, Deadlines, ExitWhenGone, Rewrites, State};
 use process_wrapper::net::peer::Peer;
@@ -17,7 +17,7 @@ use process_wrapper::process::child::{Child, Program};
 use process_wrapper::service;
 use process_wrapper::signal::Signal;
 use process_wrapper::supervisor::{Handle, Wrapped};
-use process_wrapper::webhook::Webhooks;
+use process_wrapper::webhook::Dispatcher;
 use smol::io::{AsyncRead, AsyncWrite};
 
 use super::cursor::Cursor;
@@ -140,12 +140,12 @@ fn add_extremes(router: &mut Router) {
 #[derive(Debug)]
 struct Slow;
 
-impl Gate for Slow {
-    fn admit(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
+impl CallPolicy for Slow {
+    fn admit(&self, asked: &PendingCall<'_>) -> Result<(), CallRefusal> {
         if asked.path != "/test.Test/Refused" {
             return Ok(());
         }
-        Err(Refusal {
+        Err(CallRefusal {
             status: Status::new(Code::PermissionDenied, "no"),
             after: Duration::from_secs(1),
         })
@@ -237,7 +237,7 @@ fn start() -> Handle {
         program: "sh".to_owned(),
         after_exit: None,
         sentinel: None,
-        webhooks: Webhooks::default(),
+        webhooks: Dispatcher::default(),
     };
     Handle::new(config, wrapped, executor)
 }

@@ -233,7 +233,7 @@ fn the_build_with_a_profile_says_what_it_lacks() {
     assert!(words.contains("rustup component add llvm-tools"), "{words}");
     let words = refused("true", &["--no-default-features"]);
     assert!(
-        words.contains("--no-default-features is no target"),
+        words.contains("--no-default-features is not a target"),
         "{words}"
     );
 }

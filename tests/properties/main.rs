@@ -18,13 +18,13 @@ use http::{HeaderMap, HeaderValue};
 use process_wrapper::access::{Group, Listen, Role, SocketMode};
 use process_wrapper::address::{Address, Host, MAX_SOCKET_PATH};
 use process_wrapper::gitlab::GoDuration;
-use process_wrapper::grpc::metadata::{decode_binary, encode_binary};
-use process_wrapper::grpc::status::{MAX_MESSAGE, decode_message, encode_message};
-use process_wrapper::grpc::{Code, Status, timeout};
+use process_wrapper::grpc::rules::metadata::{decode_binary, encode_binary};
+use process_wrapper::grpc::rules::status::{MAX_MESSAGE, decode_message, encode_message};
+use process_wrapper::grpc::{Code, Status, rules::timeout};
+use process_wrapper::human_duration::HumanDuration;
 use process_wrapper::lifecycle::{Rewrite, Rewrites};
 use process_wrapper::log;
 use process_wrapper::signal::Signal;
-use process_wrapper::span::Span;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -104,8 +104,8 @@ proptest! {
 
     #[test]
     fn a_span_is_read_as_it_was_written(seconds in 0..=u64::from(u32::MAX), nanos in 0..1_000_000_000_u32) {
-        let span = Span(Duration::new(seconds, nanos));
-        prop_assert_eq!(span.to_string().parse::<Span>(), Ok(span));
+        let span = HumanDuration(Duration::new(seconds, nanos));
+        prop_assert_eq!(span.to_string().parse::<HumanDuration>(), Ok(span));
     }
 
     #[test]
@@ -192,12 +192,12 @@ proptest! {
 
 #[test]
 fn levels_and_formats_are_read_as_they_were_written() {
-    use log::{Format, Level};
+    use log::{Level, LogFormat};
     for level in ["off", "error", "warn", "info", "debug", "trace"] {
         assert_eq!(level.parse::<Level>().unwrap().to_string(), level);
     }
     for format in ["text", "json"] {
-        assert_eq!(format.parse::<Format>().unwrap().to_string(), format);
+        assert_eq!(format.parse::<LogFormat>().unwrap().to_string(), format);
     }
 }
 
@@ -205,7 +205,7 @@ fn levels_and_formats_are_read_as_they_were_written() {
 mod webhooks {
     use std::time::{Duration, SystemTime};
 
-    use process_wrapper::webhook::Webhook;
+    use process_wrapper::webhook::WebhookRequest;
     use process_wrapper::webhook::file;
     use process_wrapper::webhook::method::Method;
     use process_wrapper::webhook::policy::{Policy, Rule};
@@ -227,7 +227,7 @@ mod webhooks {
             let url = format!("https://{host}/{path}");
             let given = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             let method: Method = method.parse().unwrap();
-            let webhook = Webhook::new(&url, method, given.clone()).unwrap();
+            let webhook = WebhookRequest::new(&url, method, given.clone()).unwrap();
             let mut text = format!("{} {}\n", method.name(), webhook.url());
             for (name, value) in given {
                 text += &format!("{name}: {value}\n");

@@ -27,7 +27,7 @@ use process_wrapper::pb::process_wrapper::v1::{
 };
 use process_wrapper::process::child::{Child, Program};
 use process_wrapper::supervisor::{Facts, Handle, Wrapped};
-use process_wrapper::webhook::Webhooks;
+use process_wrapper::webhook::Dispatcher;
 use support::client::{Client, GET_STATE, SHUTDOWN, unary};
 use support::{DRAINS, eventually, setup, start_ready, sweep};
 
@@ -195,7 +195,7 @@ fn undriven(graceful_signal: process_wrapper::signal::Signal) -> (Handle, i32) {
         program: "sleep".to_owned(),
         after_exit: None,
         sentinel: None,
-        webhooks: Webhooks::default(),
+        webhooks: Dispatcher::default(),
     };
     (Handle::new(config, wrapped, Rc::default()), pid)
 }

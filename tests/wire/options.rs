@@ -33,9 +33,9 @@ fn a_connection_is_told_to_go_at_its_maximum_age_and_its_call_goes_on() {
     let mut peer = Peer::connect(&wrapper);
     let waiting = peer.open();
     assert!(peer.send(&Head::of(GET_STATE).call(waiting, &until_gone())));
-    let goodbye = peer.wait_for("GOAWAY", |frame| frame.kind == GOAWAY);
+    let goaway_timeout = peer.wait_for("GOAWAY", |frame| frame.kind == GOAWAY);
     assert_eq!(
-        (goodbye.number(0), goodbye.number(1)),
+        (goaway_timeout.number(0), goaway_timeout.number(1)),
         (0x7fff_ffff, NO_ERROR)
     );
     wrapper.signal(nix::sys::signal::Signal::SIGQUIT);
