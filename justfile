@@ -1,30 +1,30 @@
-# The everyday commands, each the same as what CI runs. `just` alone lists them.
+# The everyday commands. CI runs the same ones. `just` alone lists them.
 
 # List the commands.
 default:
     @just --list
 
-# The tests.
+# Run the tests.
 test:
     cargo test --locked
 
-# What a reviewer would say first.
+# Check the format and the lints.
 lint:
     cargo fmt --all --check
     cargo clippy --locked --all-targets -- -D warnings
 
-# Everything that decides.
+# Run the whole of CI.
 ci:
     bash .ci/run
 
-# A static binary for scratch images.
+# Build a static binary for scratch images.
 static:
     RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --target x86_64-unknown-linux-gnu
 
-# The scratch image, built from the static binary and run as PID 1.
+# Build the scratch image from the static binary, and run it as PID 1.
 image: static
     packaging/container/scratch-image target/x86_64-unknown-linux-gnu/release/process-wrapper
 
-# The documentation.
+# Build the documentation.
 doc:
     RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps

@@ -1,11 +1,11 @@
-"""The same method on Python's grpcio: `grpcio_server.py PORT`."""
+"""GetState on Python's grpcio, as a peer for the benchmarks: `grpcio_server.py PORT`."""
 
 import sys
 from concurrent import futures
 
 import grpc
 
-# What the wrapper answers; generic bytes, so that no generated code is needed.
+# The wrapper's answer, as raw bytes, so that no generated code is needed.
 ANSWER = bytes.fromhex("0a160801" "109221" "1a05736c656570" "2208" "0880bbc5d506" "1001")
 
 

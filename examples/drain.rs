@@ -1,8 +1,8 @@
-//! Drains the process of one wrapper and says how it went.
+//! Drains the process of one wrapper and prints how it ended.
 //!
 //!     cargo run --example drain -- unix:///run/process-wrapper/control.sock
 
-#![allow(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+#![allow(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::error::Error;
 use std::time::Duration;
@@ -11,20 +11,20 @@ use process_wrapper::client::{Client, Shutdown, State};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).ok_or("usage: drain ADDRESS")?;
-    // The wrapper may still be starting: connecting is tried again for a minute.
+    // The wrapper may still be starting: the client retries the connection for a minute.
     let client = Client::new(address.parse()?).connect_timeout(Duration::from_secs(60));
 
-    // smol drives it here; any executor will do, nothing is spawned.
+    // Any executor works, because the client spawns no task.
     smol::block_on(async {
         let request = Shutdown {
-            // Its jobs have an hour. Without this nothing is ever killed.
+            // Jobs may take an hour. Without a deadline the wrapper kills nothing.
             force_after: Some(Duration::from_secs(3600)),
             kill_after: Some(Duration::from_secs(60)),
             webhook: None,
         };
         let mut process = client.shut_down(&request).await?;
 
-        // Each step is one call that is answered when there is something to say.
+        // Each step is one call, which the wrapper answers at the next state.
         let mut watch = client.watch().after(process.clone());
         while process.state != State::Gone {
             println!("pid {}: {:?}", process.pid, process.state);

@@ -2,7 +2,7 @@
 # How much of each file the corpora reach, in lines; fails if layer 0 as a whole is below 95 %.
 #
 # The corpora are replayed by `cargo test --test corpora`, built with coverage. Layer 0 is what the table in
-# tests/layers.rs says. With --missing it lists the lines of layer 0 that nothing reaches.
+# tests/layers/main.rs says. With --missing it lists the lines of layer 0 that nothing reaches.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -29,7 +29,7 @@ rm -f "$scratch"/*.profraw
 
 mapfile -t sources < <(git ls-files 'src/*.rs' | grep -v '/tests')
 # Each module with its layer: `grpc::head` is src/grpc/head.rs or all in src/grpc/head/.
-sed -n '/^const LAYERS/,/^];/s/^ *("\([a-z0-9_:]*\)", \([0-9]\)),$/\1 \2/p' tests/layers.rs >"$scratch/layers"
+sed -n '/^const LAYERS/,/^];/s/^ *("\([a-z0-9_:]*\)", \([0-9]\)),$/\1 \2/p' tests/layers/main.rs >"$scratch/layers"
 layer() {
     local module=${1#src/} name found=
     module=${module%.rs}

@@ -61,19 +61,19 @@ pub enum Host {
 #[error("{text:?} is not an address: {why}")]
 pub struct InvalidAddress {
     text: String,
-    why: Fault,
+    why: AddressFault,
 }
 
 impl InvalidAddress {
     /// What is wrong with the text.
-    pub fn why(&self) -> &Fault {
+    pub fn why(&self) -> &AddressFault {
         &self.why
     }
 }
 
 /// What is wrong with an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum AddressFault {
     /// It starts with neither `unix:` nor `tcp://`.
     #[error("it has no scheme; write unix:///run/control.sock or tcp://localhost:7777")]
     Scheme,
@@ -131,11 +131,11 @@ impl FromStr for Address {
         } else if let Some(rest) = text.strip_prefix("tcp://") {
             tcp(rest)
         } else if text.starts_with("tcp:") {
-            Err(Fault::Slashes)
+            Err(AddressFault::Slashes)
         } else if text.starts_with("unix-abstract:") {
-            Err(Fault::Abstract)
+            Err(AddressFault::Abstract)
         } else {
-            Err(Fault::Scheme)
+            Err(AddressFault::Scheme)
         };
         parsed.map_err(|why| InvalidAddress {
             text: text.to_owned(),
@@ -144,71 +144,73 @@ impl FromStr for Address {
     }
 }
 
-fn unix(rest: &str) -> Result<Address, Fault> {
+fn unix(rest: &str) -> Result<Address, AddressFault> {
     let path = match rest.strip_prefix("//") {
         Some(path) if path.is_empty() || path.starts_with('/') => path,
         Some(host) => {
             let host = host.split('/').next().unwrap_or(host);
-            return Err(Fault::Authority(host.to_owned()));
+            return Err(AddressFault::Authority(host.to_owned()));
         }
         None => rest,
     };
     if path.is_empty() {
-        return Err(Fault::EmptyPath);
+        return Err(AddressFault::EmptyPath);
     }
     if path.contains('\0') {
-        return Err(Fault::Nul);
+        return Err(AddressFault::Nul);
     }
     if path.starts_with('@') {
-        return Err(Fault::Abstract);
+        return Err(AddressFault::Abstract);
     }
     if matches!(path.rsplit('/').next(), Some("" | "." | "..")) {
-        return Err(Fault::Directory);
+        return Err(AddressFault::Directory);
     }
     if path.len() > MAX_SOCKET_PATH {
-        return Err(Fault::TooLong(path.len()));
+        return Err(AddressFault::TooLong(path.len()));
     }
     Ok(Address::Unix(PathBuf::from(path)))
 }
 
-fn tcp(rest: &str) -> Result<Address, Fault> {
+fn tcp(rest: &str) -> Result<Address, AddressFault> {
     if let Some(rest) = rest.strip_prefix('[') {
-        let (inside, after) = rest.split_once(']').ok_or(Fault::Brackets)?;
+        let (inside, after) = rest.split_once(']').ok_or(AddressFault::Brackets)?;
         let ip = ipv6(inside)?;
-        let port = port(after.strip_prefix(':').ok_or(Fault::NoPort)?)?;
+        let port = port(after.strip_prefix(':').ok_or(AddressFault::NoPort)?)?;
         let host = Host::Ip(IpAddr::V6(ip));
         return Ok(Address::Tcp { host, port });
     }
     if rest.bytes().filter(|byte| *byte == b':').count() > 1 {
-        return Err(Fault::Brackets);
+        return Err(AddressFault::Brackets);
     }
-    let (name, digits) = rest.split_once(':').ok_or(Fault::NoPort)?;
+    let (name, digits) = rest.split_once(':').ok_or(AddressFault::NoPort)?;
     let host = host(name)?;
     let port = port(digits)?;
     Ok(Address::Tcp { host, port })
 }
 
-fn ipv6(text: &str) -> Result<Ipv6Addr, Fault> {
+fn ipv6(text: &str) -> Result<Ipv6Addr, AddressFault> {
     if let Some((_, zone)) = text.split_once('%') {
-        return Err(Fault::Zone(format!("%{zone}")));
+        return Err(AddressFault::Zone(format!("%{zone}")));
     }
-    text.parse().map_err(|_| Fault::Ipv6(text.to_owned()))
+    text.parse()
+        .map_err(|_| AddressFault::Ipv6(text.to_owned()))
 }
 
-fn port(text: &str) -> Result<u16, Fault> {
+fn port(text: &str) -> Result<u16, AddressFault> {
     if text.is_empty() {
-        return Err(Fault::NoPort);
+        return Err(AddressFault::NoPort);
     }
     // Digits only: the integer parser would let a plus sign pass.
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Fault::Port(text.to_owned()));
+        return Err(AddressFault::Port(text.to_owned()));
     }
-    text.parse().map_err(|_| Fault::Port(text.to_owned()))
+    text.parse()
+        .map_err(|_| AddressFault::Port(text.to_owned()))
 }
 
-fn host(text: &str) -> Result<Host, Fault> {
+fn host(text: &str) -> Result<Host, AddressFault> {
     if text.is_empty() {
-        return Err(Fault::EmptyHost);
+        return Err(AddressFault::EmptyHost);
     }
     if let Ok(ip) = text.parse::<Ipv4Addr>() {
         return Ok(Host::Ip(IpAddr::V4(ip)));
@@ -219,7 +221,7 @@ fn host(text: &str) -> Result<Host, Fault> {
     if is_host_name(text) {
         Ok(Host::Name(text.to_owned()))
     } else {
-        Err(Fault::Host(text.to_owned()))
+        Err(AddressFault::Host(text.to_owned()))
     }
 }
 
@@ -270,7 +272,7 @@ impl fmt::Display for Host {
 mod tests {
     use super::*;
 
-    fn fault(text: &str) -> Fault {
+    fn fault(text: &str) -> AddressFault {
         text.parse::<Address>().unwrap_err().why().clone()
     }
 
@@ -327,15 +329,18 @@ mod tests {
 
     #[test]
     fn a_path_that_no_socket_can_have_is_refused() {
-        assert_eq!(fault("unix:"), Fault::EmptyPath);
-        assert_eq!(fault("unix://"), Fault::EmptyPath);
-        assert_eq!(fault("unix://host/x"), Fault::Authority("host".into()));
-        assert_eq!(fault("unix://run"), Fault::Authority("run".into()));
-        assert_eq!(fault("unix:/a\0b"), Fault::Nul);
-        assert_eq!(fault("unix:@a"), Fault::Abstract);
-        assert_eq!(fault("unix-abstract:a"), Fault::Abstract);
+        assert_eq!(fault("unix:"), AddressFault::EmptyPath);
+        assert_eq!(fault("unix://"), AddressFault::EmptyPath);
+        assert_eq!(
+            fault("unix://host/x"),
+            AddressFault::Authority("host".into())
+        );
+        assert_eq!(fault("unix://run"), AddressFault::Authority("run".into()));
+        assert_eq!(fault("unix:/a\0b"), AddressFault::Nul);
+        assert_eq!(fault("unix:@a"), AddressFault::Abstract);
+        assert_eq!(fault("unix-abstract:a"), AddressFault::Abstract);
         for text in ["unix:///", "unix:/run/", "unix:/run/.", "unix:..", "unix:."] {
-            assert_eq!(fault(text), Fault::Directory, "{text}");
+            assert_eq!(fault(text), AddressFault::Directory, "{text}");
         }
     }
 
@@ -343,20 +348,20 @@ mod tests {
     fn the_longest_path_passes_and_one_byte_more_does_not() {
         let longest = format!("unix:/{}", "a".repeat(106));
         assert!(longest.parse::<Address>().is_ok());
-        assert_eq!(fault(&format!("{longest}a")), Fault::TooLong(108));
+        assert_eq!(fault(&format!("{longest}a")), AddressFault::TooLong(108));
         // Bytes count, not characters.
         assert_eq!(
             fault(&format!("unix:/{}", "é".repeat(54))),
-            Fault::TooLong(109)
+            AddressFault::TooLong(109)
         );
     }
 
     #[test]
     fn a_port_is_digits_up_to_65535() {
-        assert_eq!(fault("tcp://localhost"), Fault::NoPort);
-        assert_eq!(fault("tcp://localhost:"), Fault::NoPort);
-        assert_eq!(fault("tcp://[::1]"), Fault::NoPort);
-        assert_eq!(fault("tcp://[::1]80"), Fault::NoPort);
+        assert_eq!(fault("tcp://localhost"), AddressFault::NoPort);
+        assert_eq!(fault("tcp://localhost:"), AddressFault::NoPort);
+        assert_eq!(fault("tcp://[::1]"), AddressFault::NoPort);
+        assert_eq!(fault("tcp://[::1]80"), AddressFault::NoPort);
         for port in [
             "+80",
             "-1",
@@ -366,13 +371,16 @@ mod tests {
             " 80",
             "99999999999999999999",
         ] {
-            assert_eq!(fault(&format!("tcp://a:{port}")), Fault::Port(port.into()));
+            assert_eq!(
+                fault(&format!("tcp://a:{port}")),
+                AddressFault::Port(port.into())
+            );
         }
     }
 
     #[test]
     fn a_host_that_would_surprise_the_resolver_is_refused() {
-        assert_eq!(fault("tcp://:80"), Fault::EmptyHost);
+        assert_eq!(fault("tcp://:80"), AddressFault::EmptyHost);
         for host in [
             "*",
             "a b",
@@ -387,23 +395,29 @@ mod tests {
             "1",
             "0x",
         ] {
-            assert_eq!(fault(&format!("tcp://{host}:80")), Fault::Host(host.into()));
+            assert_eq!(
+                fault(&format!("tcp://{host}:80")),
+                AddressFault::Host(host.into())
+            );
         }
         let label = "a".repeat(64);
-        assert_eq!(fault(&format!("tcp://{label}:80")), Fault::Host(label));
+        assert_eq!(
+            fault(&format!("tcp://{label}:80")),
+            AddressFault::Host(label)
+        );
     }
 
     #[test]
     fn ipv6_needs_brackets_and_takes_no_zone() {
-        assert_eq!(fault("tcp://::1:80"), Fault::Brackets);
-        assert_eq!(fault("tcp://[::1:80"), Fault::Brackets);
+        assert_eq!(fault("tcp://::1:80"), AddressFault::Brackets);
+        assert_eq!(fault("tcp://[::1:80"), AddressFault::Brackets);
         assert_eq!(
             fault("tcp://[127.0.0.1]:80"),
-            Fault::Ipv6("127.0.0.1".into())
+            AddressFault::Ipv6("127.0.0.1".into())
         );
         assert_eq!(
             fault("tcp://[fe80::1%eth0]:80"),
-            Fault::Zone("%eth0".into())
+            AddressFault::Zone("%eth0".into())
         );
     }
 
@@ -417,10 +431,10 @@ mod tests {
             "TCP://a:1",
             " tcp://a:1",
         ] {
-            assert_eq!(fault(text), Fault::Scheme, "{text}");
+            assert_eq!(fault(text), AddressFault::Scheme, "{text}");
             let error = text.parse::<Address>().unwrap_err().to_string();
             assert!(error.contains("unix:///run/control.sock"), "{error}");
         }
-        assert_eq!(fault("tcp:localhost:80"), Fault::Slashes);
+        assert_eq!(fault("tcp:localhost:80"), AddressFault::Slashes);
     }
 }

@@ -1,7 +1,7 @@
 //! `process-wrapper` runs one process under its own control and serves a gRPC API to drain it.
 //!
 //! This file owns the list of modules and nothing else. The binary is in `main.rs`; the map of the
-//! whole is ARCHITECTURE.md. Imports point downward only: `tests/layers.rs` fails on a break.
+//! whole is ARCHITECTURE.md. Imports point downward only: `tests/layers/main.rs` fails on a break.
 
 #![forbid(unsafe_code)]
 
@@ -12,11 +12,11 @@ compile_error!("process-wrapper needs Linux: it rests on pidfds, SO_PEERCRED and
 pub mod access;
 pub mod address;
 pub mod gitlab;
+pub mod human_duration;
 pub mod lifecycle;
 pub mod pb;
 pub mod reflection;
 pub mod signal;
-pub mod span;
 
 // L0 and L1: the gRPC layer. Its rules are pure, its server and client speak over any byte stream.
 pub mod grpc;

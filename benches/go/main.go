@@ -1,5 +1,5 @@
-// The same method on grpc-go: `bench PORT`. The answer is a message of the same bytes, so that no generated code is
-// needed on either side.
+// GetState on grpc-go, as a peer for the benchmarks: `bench PORT`. The answer is a message of the
+// wrapper's bytes, so that neither side needs generated code.
 package main
 
 import (
@@ -9,8 +9,8 @@ import (
 	"os"
 
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/emptypb"
 )
 
 func handler(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
@@ -25,8 +25,7 @@ func handler(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServe
 	return response, nil
 }
 
-// What the wrapper answers. Unknown fields of Empty are kept as they are, so that protobuf's decoder and encoder both
-// do their work.
+// The wrapper's answer. Empty keeps unknown fields, so that protobuf's decoder and encoder both work.
 var wire []byte
 
 func main() {

@@ -22,7 +22,7 @@ pub struct Protection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exposure {
     /// Those who are meant to.
-    Guarded,
+    PolicedListener,
     /// Every user of this machine, with whatever runs in its network namespace.
     EveryLocalUser,
     /// Whoever reaches this machine.
@@ -48,17 +48,17 @@ pub enum Lack {
 pub fn exposure(ip: IpAddr, role: Role, protection: Protection) -> Exposure {
     let identified = protection.token || (protection.tls && protection.client_certificates);
     match role {
-        Role::Health => Exposure::Guarded,
+        Role::Health => Exposure::PolicedListener,
         Role::Read | Role::Control if ip.to_canonical().is_loopback() => {
             if identified {
-                Exposure::Guarded
+                Exposure::PolicedListener
             } else {
                 Exposure::EveryLocalUser
             }
         }
         Role::Read | Role::Control if !protection.tls => Exposure::Beyond(Lack::Encryption),
         Role::Read | Role::Control if !identified => Exposure::Beyond(Lack::Callers),
-        Role::Read | Role::Control => Exposure::Guarded,
+        Role::Read | Role::Control => Exposure::PolicedListener,
     }
 }
 
@@ -85,7 +85,11 @@ mod tests {
                 Exposure::EveryLocalUser,
                 Exposure::Beyond(Lack::Encryption),
             ),
-            (token, Exposure::Guarded, Exposure::Beyond(Lack::Encryption)),
+            (
+                token,
+                Exposure::PolicedListener,
+                Exposure::Beyond(Lack::Encryption),
+            ),
             (
                 tls,
                 Exposure::EveryLocalUser,
@@ -93,13 +97,13 @@ mod tests {
             ),
             (
                 guard(true, true, false),
-                Exposure::Guarded,
-                Exposure::Guarded,
+                Exposure::PolicedListener,
+                Exposure::PolicedListener,
             ),
             (
                 guard(true, false, true),
-                Exposure::Guarded,
-                Exposure::Guarded,
+                Exposure::PolicedListener,
+                Exposure::PolicedListener,
             ),
         ] {
             for role in [Role::Control, Role::Read] {
@@ -120,7 +124,7 @@ mod tests {
         let bare = Protection::default();
         for ip in ["127.0.0.1", "0.0.0.0", "::"] {
             let judged = exposure(ip.parse().unwrap(), Role::Health, bare);
-            assert_eq!(judged, Exposure::Guarded);
+            assert_eq!(judged, Exposure::PolicedListener);
         }
     }
 }

@@ -8,8 +8,8 @@ mod exposure;
 mod group;
 mod listen;
 mod options;
-mod place;
 mod role;
+mod socket_path;
 pub mod throttle;
 mod token;
 
@@ -20,6 +20,6 @@ pub use listen::{InvalidListen, Listen};
 pub use options::{
     Contradiction, InvalidMode, InvalidVersion, Options, Own, SocketMode, TlsOptions, TlsVersion,
 };
-pub use place::{Doubt, doubt, doubt_link};
 pub use role::{InvalidRole, Role};
+pub use socket_path::{PathRisk, link_risk, path_risk};
 pub use token::{InvalidTokens, Tokens};

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::grpc::limits::{Limits, connections_for, descriptors_for, most_connections};
+use crate::grpc::rules::limits::{Limits, connections_for, descriptors_for, most_connections};
 
 /// A connection that goes sooner than this would go before its client has said what it wants.
 const SHORTEST: Duration = Duration::from_secs(1);

@@ -6,7 +6,7 @@
 mod arguments;
 mod client;
 mod connections;
-mod doors;
+mod listeners;
 mod monitoring;
 mod options;
 mod run;
@@ -17,7 +17,7 @@ mod webhooks;
 use std::ffi::OsString;
 use std::io::Write;
 
-use crate::process::{gate, sentinel};
+use crate::process::{exec_stub, sentinel};
 
 /// What the command line asked for, done; the code to exit with.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
@@ -33,28 +33,28 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         return sentinel::run(signal);
     }
     if arguments
-        .next_if(|first| *first == gate::ARGUMENT)
+        .next_if(|first| *first == exec_stub::ARGUMENT)
         .is_some()
     {
-        return gate::run(arguments);
+        return exec_stub::run(arguments);
     }
     match parse(arguments) {
         Ok(options::Command::Run(options)) => run::run(&options),
         Ok(options::Command::Status(target)) => client::status(&target),
-        Ok(options::Command::Shutdown(options)) => client::shutdown(&options),
+        Ok(options::Command::ShutdownOptions(options)) => client::shutdown(&options),
         Ok(options::Command::Wait(options)) => client::wait(&options),
         Ok(options::Command::Probe(options)) => client::probe(&options),
-        Err(options::Refusal::Help(text)) => {
+        Err(options::ParseRefusal::Help(text)) => {
             print(&text);
             0
         }
-        Err(options::Refusal::Usage(text)) => usage(&text),
+        Err(options::ParseRefusal::Usage(text)) => usage(&text),
     }
 }
 
 /// What becomes of a command line, without carrying it out: for whoever checks the parser.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CheckedArguments {
     /// It would be carried out; what was understood, in no stable form.
     Command(String),
     /// This text would be printed, and nothing else done.
@@ -64,19 +64,19 @@ pub enum Verdict {
 }
 
 /// Reads a command line and does nothing: no I/O, no environment.
-pub fn check(arguments: impl IntoIterator<Item = OsString>) -> Verdict {
+pub fn check(arguments: impl IntoIterator<Item = OsString>) -> CheckedArguments {
     match parse(arguments) {
-        Ok(command) => Verdict::Command(format!("{command:?}")),
-        Err(options::Refusal::Help(text)) => Verdict::Help(text),
-        Err(options::Refusal::Usage(text)) => Verdict::Usage(text),
+        Ok(command) => CheckedArguments::Command(format!("{command:?}")),
+        Err(options::ParseRefusal::Help(text)) => CheckedArguments::Help(text),
+        Err(options::ParseRefusal::Usage(text)) => CheckedArguments::Usage(text),
     }
 }
 
 fn parse(
     arguments: impl IntoIterator<Item = OsString>,
-) -> Result<options::Command, options::Refusal> {
-    let split =
-        arguments::split(arguments).map_err(|error| options::Refusal::Usage(error.to_string()))?;
+) -> Result<options::Command, options::ParseRefusal> {
+    let split = arguments::split(arguments)
+        .map_err(|error| options::ParseRefusal::Usage(error.to_string()))?;
     options::parse(split)
 }
 

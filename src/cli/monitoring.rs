@@ -8,8 +8,8 @@ use smol::LocalExecutor;
 
 use crate::address::Address;
 use crate::clock::MonotonicClock;
-use crate::grpc::observe::Observer;
 use crate::grpc::server::Server;
+use crate::grpc::server::observe::Observer;
 use crate::net::listen::{self, BindError, Listener, SocketOptions};
 use crate::supervisor::Handle;
 

@@ -13,7 +13,7 @@ use smol::future;
 use crate::access::Listen;
 use crate::address::{Address, Host};
 use crate::cli::connections::ConnectionsError;
-use crate::cli::doors::{self, DoorError};
+use crate::cli::listeners::{self, ListenerError};
 use crate::cli::monitoring::{Monitoring, MonitoringError};
 use crate::cli::options::Run;
 use crate::cli::{FAILED, USAGE, complain};
@@ -25,11 +25,11 @@ use crate::process::child::{self, Child, SpawnError};
 use crate::process::reactor::{self, ReactorError};
 use crate::process::sentinel::{Sentinel, SentinelError};
 use crate::process::signals::{self, Signals};
-use crate::process::{own, reaper};
+use crate::process::{reaper, self_process};
 use crate::service;
 use crate::supervisor::{self, Handle, Wrapped};
 use crate::systemd::{self, socket::ServiceManager};
-use crate::webhook::Webhooks;
+use crate::webhook::Dispatcher;
 
 /// How long calls in flight may take to end once the wrapper leaves. Those who wait for a state have
 /// been answered by then; the rest is bounded, because a stop must not hang on a silent peer.
@@ -42,9 +42,9 @@ enum StartError {
     DefaultAddress(#[from] default_address::DefaultAddressError),
     #[cfg(feature = "webhooks")]
     #[error(transparent)]
-    Webhooks(#[from] crate::cli::webhooks::WebhookError),
+    Dispatcher(#[from] crate::cli::webhooks::WebhookError),
     #[error(transparent)]
-    Door(#[from] DoorError),
+    ListenerPolicy(#[from] ListenerError),
     #[error(transparent)]
     Monitoring(#[from] MonitoringError),
     #[error(transparent)]
@@ -64,10 +64,10 @@ impl StartError {
         match self {
             Self::DefaultAddress(_) | Self::Connections(_) => USAGE,
             #[cfg(feature = "webhooks")]
-            Self::Webhooks(_) => USAGE,
-            Self::Door(error) if error.is_usage() => USAGE,
+            Self::Dispatcher(_) => USAGE,
+            Self::ListenerPolicy(error) if error.is_usage() => USAGE,
             Self::Monitoring(error) if error.is_usage() => USAGE,
-            Self::Door(_)
+            Self::ListenerPolicy(_)
             | Self::Monitoring(_)
             | Self::Signals(_)
             | Self::Reactor(_)
@@ -80,7 +80,7 @@ impl StartError {
 /// Runs the process to its end, and the wrapper to its own. Signals must be blocked already.
 pub(super) fn run(options: &Run) -> u8 {
     // Before our memory is closed to others, which closes part of /proc/self to us.
-    let ignored = own::ignored_at_start();
+    let ignored = self_process::ignored_at_start();
     if let Err(error) = crate::log::init(options.log_format, options.log_level) {
         complain(&error.to_string());
         return FAILED;
@@ -88,7 +88,7 @@ pub(super) fn run(options: &Run) -> u8 {
     for warning in &options.warnings {
         tracing::warn!("{warning}");
     }
-    own::forbid_dumps();
+    self_process::forbid_dumps();
     reaper::become_subreaper();
     let executor = Rc::new(LocalExecutor::new());
     let result = reactor::start(options.listen.len().max(1) + options.http_listen.len())
@@ -124,12 +124,14 @@ async fn supervise(
     let signals = Signals::install(ignored).map_err(StartError::Signals)?;
     let webhooks = webhooks(options)?;
     // What cannot be on one listener cannot be on several.
-    options.connections.limits(own::descriptor_limit(), 1)?;
+    options
+        .connections
+        .limits(self_process::descriptor_limit(), 1)?;
     // Listeners stand before the process starts, so that a bad address leaves none behind.
     let listeners = bind(options, &executor).await?;
     let monitoring = Monitoring::open(&options.http_listen).await?;
     let descriptors =
-        own::descriptor_limit().map(|all| all.saturating_sub(monitoring.descriptors()));
+        self_process::descriptor_limit().map(|all| all.saturating_sub(monitoring.descriptors()));
     let limits = options.connections.limits(descriptors, listeners.len())?;
     let sentinel = match options.on_wrapper_death {
         Some(signal) => Sentinel::start(signal)?,
@@ -197,13 +199,13 @@ async fn supervise(
 }
 
 #[cfg(feature = "webhooks")]
-fn webhooks(options: &Run) -> Result<Webhooks, StartError> {
+fn webhooks(options: &Run) -> Result<Dispatcher, StartError> {
     Ok(crate::cli::webhooks::open(&options.webhooks)?)
 }
 
 #[cfg(not(feature = "webhooks"))]
-fn webhooks(_options: &Run) -> Result<Webhooks, StartError> {
-    Ok(Webhooks::default())
+fn webhooks(_options: &Run) -> Result<Dispatcher, StartError> {
+    Ok(Dispatcher::default())
 }
 
 /// Whether an address holds a name for the resolver, which is asked on a thread of its own.
@@ -236,7 +238,7 @@ fn poll_in_place<F: Future + Unpin>(future: &mut F) -> impl Future<Output = F::O
 async fn bind(
     options: &Run,
     executor: &LocalExecutor<'static>,
-) -> Result<Vec<doors::Guarded>, StartError> {
+) -> Result<Vec<listeners::PolicedListener>, StartError> {
     let default;
     let listens = if options.listen.is_empty() {
         let environment = Environment::of_this_process();
@@ -246,5 +248,5 @@ async fn bind(
     } else {
         &options.listen[..]
     };
-    Ok(doors::open(listens, &options.access, options.accept_insecure, executor).await?)
+    Ok(listeners::open(listens, &options.access, options.accept_insecure, executor).await?)
 }

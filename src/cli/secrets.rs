@@ -10,18 +10,18 @@ use smol::LocalExecutor;
 
 use crate::access::{TlsOptions, Tokens};
 use crate::clock::MonotonicClock;
-use crate::net::reread::{Reread, Unusable, is_open_to_all};
+use crate::net::reload::{ReloadError, Reloadable, is_open_to_all};
 use crate::net::tls::ServerTls;
 
 /// The tokens in a file, now and whenever it changes.
 pub(super) fn tokens(
     file: &Path,
     executor: &LocalExecutor<'static>,
-) -> Result<Rc<Reread<Tokens>>, Unusable> {
+) -> Result<Rc<Reloadable<Tokens>>, ReloadError> {
     let path = file.to_owned();
-    let reread = Reread::new(vec![path.clone()], move |contents| {
+    let reread = Reloadable::new(vec![path.clone()], move |contents| {
         let text = contents.first().map_or(&[][..], Vec::as_slice);
-        Tokens::parse(text).map_err(|error| Unusable::new(&path, error))
+        Tokens::parse(text).map_err(|error| ReloadError::new(&path, error))
     })?;
     warn_if_open(file);
     Ok(watched(reread, executor))
@@ -31,7 +31,7 @@ pub(super) fn tokens(
 pub(super) fn tls(
     options: &TlsOptions,
     executor: &LocalExecutor<'static>,
-) -> Result<Option<Rc<Reread<ServerTls>>>, Unusable> {
+) -> Result<Option<Rc<Reloadable<ServerTls>>>, ReloadError> {
     let Some(reread) = ServerTls::read(options)? else {
         return Ok(None);
     };
@@ -53,12 +53,12 @@ pub(super) fn warn_if_open(file: &Path) {
 
 /// Has the files looked at for as long as we run.
 fn watched<T: Debug + 'static>(
-    reread: Reread<T>,
+    reread: Reloadable<T>,
     executor: &LocalExecutor<'static>,
-) -> Rc<Reread<T>> {
+) -> Rc<Reloadable<T>> {
     let reread = Rc::new(reread);
     let watched = Rc::clone(&reread);
-    let told = |files: &[PathBuf], result: Result<(), Unusable>| match result {
+    let told = |files: &[PathBuf], result: Result<(), ReloadError>| match result {
         Ok(()) => tracing::info!(?files, "changed and read again"),
         Err(error) => tracing::warn!(%error, "what was read before stays in force"),
     };

@@ -12,7 +12,7 @@ use crate::webhook::policy::Policy;
 use crate::webhook::request::InvalidWebhook;
 use crate::webhook::roots::{Roots, RootsError};
 use crate::webhook::signature::{InvalidSecret, Secrets};
-use crate::webhook::{RegisterError, Settings, Webhooks, file};
+use crate::webhook::{Dispatcher, DispatcherSettings, RegisterError, file};
 
 /// Why webhooks cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +26,7 @@ pub(super) enum WebhookError {
         source: io::Error,
     },
     #[error("--webhook-file {0:?}: {1}")]
-    File(PathBuf, file::InvalidFile),
+    File(PathBuf, file::InvalidWebhookFile),
     #[error("--webhook-secret-file {0:?}: {1}")]
     Secret(PathBuf, InvalidSecret),
     #[error("--webhook-ca-file {0:?}: {1}")]
@@ -38,7 +38,7 @@ pub(super) enum WebhookError {
 }
 
 /// Opens the desk.
-pub(super) fn open(options: &WebhookOptions) -> Result<Webhooks, WebhookError> {
+pub(super) fn open(options: &WebhookOptions) -> Result<Dispatcher, WebhookError> {
     let mut initial = options
         .urls
         .iter()
@@ -66,13 +66,13 @@ pub(super) fn open(options: &WebhookOptions) -> Result<Webhooks, WebhookError> {
     if options.deadline.is_zero() {
         return Err(WebhookError::Deadline);
     }
-    Ok(Webhooks::new(Settings {
+    Ok(Dispatcher::new(DispatcherSettings {
         policy: Policy::new(options.allow.clone()),
         secrets,
         roots,
         deadline: options.deadline,
         initial,
-        ..Settings::default()
+        ..DispatcherSettings::default()
     })?)
 }
 

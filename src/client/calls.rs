@@ -18,7 +18,7 @@ use crate::address::Address;
 use crate::clock::{Clock, MonotonicClock};
 use crate::grpc::Limits;
 use crate::grpc::client::{self as grpc, CallOptions, Channel, Connection, Pings};
-use crate::grpc::status::Code;
+use crate::grpc::rules::status::Code;
 use crate::net::connect;
 use crate::net::stream::Stream;
 
@@ -111,8 +111,8 @@ impl Calls {
     }
 
     /// The count of the attempts at one thing.
-    pub(super) fn attempts(&self) -> Attempts<'_> {
-        Attempts {
+    pub(super) fn attempts(&self) -> CallAttempts<'_> {
+        CallAttempts {
             calls: self,
             start: Instant::now(),
             began: Instant::now(),
@@ -160,7 +160,7 @@ impl Calls {
             let lost = async { Err(silence(pings, self.keep_alive).await) };
             // The end of the connection is no answer: the call learns of it and says what it was.
             let driven = async {
-                let _: Result<(), grpc::Error> = connection.await;
+                let _: Result<(), grpc::GrpcError> = connection.await;
                 std::future::pending().await
             };
             or(or(answer, lost), driven).await
@@ -232,7 +232,7 @@ impl Calls {
 }
 
 /// The attempts at one thing, and what came of them.
-pub(super) struct Attempts<'a> {
+pub(super) struct CallAttempts<'a> {
     calls: &'a Calls,
     start: Instant,
     /// The start of the present attempt.
@@ -242,7 +242,7 @@ pub(super) struct Attempts<'a> {
     earlier: Option<Trouble>,
 }
 
-impl Attempts<'_> {
+impl CallAttempts<'_> {
     /// When the connection of the present attempt must stand.
     pub(super) fn until(&self) -> Option<Instant> {
         self.start.checked_add(self.retry.until())

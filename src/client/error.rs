@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use super::process::{Malformed, Process};
 use crate::address::Address;
-use crate::grpc::client::Error as GrpcError;
-use crate::grpc::status::Status;
+use crate::grpc::client::GrpcError;
+use crate::grpc::rules::status::Status;
+use crate::human_duration::HumanDuration;
 use crate::lifecycle::State;
 use crate::net::connect::ConnectError;
-use crate::net::reread::Unusable;
+use crate::net::reload::ReloadError;
 use crate::net::tls::TlsError;
-use crate::span::Span;
 
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +70,7 @@ pub enum Trouble {
     Connect(#[from] ConnectError),
     /// What we were to show cannot be read.
     #[error(transparent)]
-    Identity(#[from] Unusable),
+    Identity(#[from] ReloadError),
     /// There is no TLS between us.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -200,9 +200,9 @@ impl Error {
 }
 
 /// To a tenth of a second: more digits are noise.
-fn short(duration: &Duration) -> Span {
+fn short(duration: &Duration) -> HumanDuration {
     let tenths = u64::try_from(duration.as_millis() / 100).unwrap_or(u64::MAX);
-    Span(Duration::from_millis(tenths.saturating_mul(100)))
+    HumanDuration(Duration::from_millis(tenths.saturating_mul(100)))
 }
 
 fn describe_last(last: Option<&Process>) -> &'static str {

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::access::Tokens;
 use crate::address::{Address, Host};
-use crate::net::reread::{Unusable, contents};
+use crate::net::reload::{ReloadError, contents};
 use crate::net::stream::Stream;
 use crate::net::tls::{ClientTls, Files, TlsError};
 
@@ -51,13 +51,13 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`Unusable`] names the first that cannot.
-    pub fn check(&self) -> Result<(), Unusable> {
+    /// [`ReloadError`] names the first that cannot.
+    pub fn check(&self) -> Result<(), ReloadError> {
         self.read().map(|_| ())
     }
 
     /// Reads the files without holding up the executor.
-    pub(super) async fn show(&self) -> Result<Shown, Unusable> {
+    pub(super) async fn show(&self) -> Result<Shown, ReloadError> {
         let identity = self.clone();
         if identity == Self::NONE {
             return identity.read();
@@ -65,7 +65,7 @@ impl Identity {
         smol::unblock(move || identity.read()).await
     }
 
-    fn read(&self) -> Result<Shown, Unusable> {
+    fn read(&self) -> Result<Shown, ReloadError> {
         let tls = ClientTls::read(&Files {
             certificate: self.certificate.clone(),
             key: self.key.clone(),
@@ -73,7 +73,7 @@ impl Identity {
         })?;
         let mut metadata = HeaderMap::new();
         if let Some(path) = &self.token {
-            let unusable = |why: String| Unusable::new(path, why);
+            let unusable = |why: String| ReloadError::new(path, why);
             let text = contents(path).map_err(|error| unusable(error.to_string()))?;
             let tokens = Tokens::parse(&text).map_err(|error| unusable(error.to_string()))?;
             let value = tokens.authorization().unwrap_or_default();

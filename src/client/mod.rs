@@ -39,7 +39,7 @@ pub use self::process::{
 };
 pub use self::watch::Watch;
 pub use crate::address::Address;
-pub use crate::grpc::status::{Code, Status};
+pub use crate::grpc::rules::status::{Code, Status};
 pub use crate::lifecycle::{Exit, State};
 
 use self::calls::{Calls, KeepAlive};

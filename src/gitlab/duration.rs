@@ -15,11 +15,11 @@ pub struct GoDuration(pub Duration);
 #[error("{text:?} is not a duration ({why}); write for example 300ms, 1m30s or 3h")]
 pub struct InvalidGoDuration {
     text: String,
-    why: Fault,
+    why: DurationFault,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum Fault {
+enum DurationFault {
     #[error("it is empty")]
     Empty,
     #[error("it is negative")]
@@ -64,7 +64,7 @@ impl FromStr for GoDuration {
     }
 }
 
-fn nanoseconds(text: &str) -> Result<u64, Fault> {
+fn nanoseconds(text: &str) -> Result<u64, DurationFault> {
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -73,60 +73,60 @@ fn nanoseconds(text: &str) -> Result<u64, Fault> {
         return Ok(0);
     }
     if rest.is_empty() {
-        return Err(Fault::Empty);
+        return Err(DurationFault::Empty);
     }
     let mut total: u128 = 0;
     while !rest.is_empty() {
         let (value, after) = term(rest)?;
         total = total.saturating_add(value);
         if total > MAX {
-            return Err(Fault::TooLong);
+            return Err(DurationFault::TooLong);
         }
         rest = after;
     }
     if negative && total > 0 {
-        return Err(Fault::Negative);
+        return Err(DurationFault::Negative);
     }
-    u64::try_from(total).map_err(|_| Fault::TooLong)
+    u64::try_from(total).map_err(|_| DurationFault::TooLong)
 }
 
 /// One number with its unit in nanoseconds, and what follows it.
-fn term(text: &str) -> Result<(u128, &str), Fault> {
+fn term(text: &str) -> Result<(u128, &str), DurationFault> {
     let (whole, rest) = digits(text);
     let (fraction, rest) = match rest.strip_prefix('.') {
         Some(rest) => digits(rest),
         None => ("", rest),
     };
     if whole.is_empty() && fraction.is_empty() {
-        return Err(Fault::NoNumber);
+        return Err(DurationFault::NoNumber);
     }
     let end = rest
         .find(|c: char| c == '.' || c.is_ascii_digit())
         .unwrap_or(rest.len());
     let (name, rest) = rest.split_at(end);
     if name.is_empty() {
-        return Err(Fault::NoUnit);
+        return Err(DurationFault::NoUnit);
     }
     let (_, unit) = UNITS
         .into_iter()
         .find(|(unit, _)| *unit == name)
-        .ok_or_else(|| Fault::Unit(name.to_owned()))?;
+        .ok_or_else(|| DurationFault::Unit(name.to_owned()))?;
     let unit = u128::from(unit);
     let whole: u128 = if whole.is_empty() {
         0
     } else {
-        whole.parse().map_err(|_| Fault::TooLong)?
+        whole.parse().map_err(|_| DurationFault::TooLong)?
     };
     // A nanosecond is the 3.6·10¹²th part of the greatest unit: digits beyond the 18th cannot count.
     let fraction = &fraction[..fraction.len().min(18)];
     let part = if fraction.is_empty() {
         0
     } else {
-        let value: u128 = fraction.parse().map_err(|_| Fault::TooLong)?;
-        let power = u32::try_from(fraction.len()).map_err(|_| Fault::TooLong)?;
+        let value: u128 = fraction.parse().map_err(|_| DurationFault::TooLong)?;
+        let power = u32::try_from(fraction.len()).map_err(|_| DurationFault::TooLong)?;
         value * unit / 10_u128.pow(power)
     };
-    let whole = whole.checked_mul(unit).ok_or(Fault::TooLong)?;
+    let whole = whole.checked_mul(unit).ok_or(DurationFault::TooLong)?;
     Ok((whole.saturating_add(part), rest))
 }
 

@@ -10,11 +10,11 @@ use bytes::Bytes;
 use h2::RecvStream;
 use http::HeaderMap;
 
-use super::message::{Decoder, FramingError};
+use crate::grpc::rules::message::{Decoder, FramingError};
 
 /// Why no message came.
 #[derive(Debug)]
-pub(super) enum ReceiveError {
+pub(crate) enum ReceiveError {
     /// What came is no message.
     Framing(FramingError),
     /// The stream or its connection ended.
@@ -23,7 +23,7 @@ pub(super) enum ReceiveError {
 
 /// The messages of a stream, one after the other.
 #[derive(Debug)]
-pub(super) struct Incoming {
+pub(crate) struct Incoming {
     stream: RecvStream,
     decoder: Decoder,
     /// What is left of a chunk after the message at its front.
@@ -31,7 +31,7 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    pub(super) fn new(stream: RecvStream, max_message: usize) -> Self {
+    pub(crate) fn new(stream: RecvStream, max_message: usize) -> Self {
         Self {
             stream,
             decoder: Decoder::new(max_message),
@@ -40,7 +40,7 @@ impl Incoming {
     }
 
     /// The next message; `None` once the peer has half-closed.
-    pub(super) fn poll_message(
+    pub(crate) fn poll_message(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Bytes>, ReceiveError>> {
@@ -66,12 +66,12 @@ impl Incoming {
     }
 
     /// Bytes that have come and were not handed on.
-    pub(super) fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.decoder.held().saturating_add(self.chunk.len())
     }
 
     /// The trailers; only after `poll_message` has returned `None`.
-    pub(super) async fn trailers(&mut self) -> Result<Option<HeaderMap>, h2::Error> {
+    pub(crate) async fn trailers(&mut self) -> Result<Option<HeaderMap>, h2::Error> {
         self.stream.trailers().await
     }
 }

@@ -12,11 +12,11 @@ use http::HeaderMap;
 
 /// The peer has ended the stream, or the connection is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Closed;
+pub(crate) struct Closed;
 
 /// The messages on their way out: at most one that is not yet with h2.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(crate) struct Outgoing {
     stream: SendStream<Bytes>,
     rest: Bytes,
     /// The length of the message that `rest` is the end of.
@@ -28,7 +28,7 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(super) const fn new(stream: SendStream<Bytes>) -> Self {
+    pub(crate) const fn new(stream: SendStream<Bytes>) -> Self {
         Self {
             stream,
             rest: Bytes::new(),
@@ -39,13 +39,13 @@ impl Outgoing {
     }
 
     /// Makes `message` the next to go. Only after `poll_flush` has returned `Ready`.
-    pub(super) fn put(&mut self, message: Bytes) {
+    pub(crate) fn put(&mut self, message: Bytes) {
         self.whole = message.len();
         self.rest = message;
     }
 
     /// Drops a message that has been put and has not begun to go.
-    pub(super) fn take_back(&mut self) {
+    pub(crate) fn take_back(&mut self) {
         if self.rest.len() == self.whole {
             self.put(Bytes::new());
         }
@@ -53,7 +53,7 @@ impl Outgoing {
 
     /// Completes once the message is with h2. It may be dropped and polled anew: what has not gone
     /// stays here.
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         while !self.rest.is_empty() {
             self.stream.reserve_capacity(self.rest.len());
             let room = match self.stream.capacity() {
@@ -78,23 +78,23 @@ impl Outgoing {
     }
 
     /// Bytes that are still to go.
-    pub(super) const fn held(&self) -> usize {
+    pub(crate) const fn held(&self) -> usize {
         self.rest.len()
     }
 
     /// While the peer leaves no room for what is to go: how many pieces had gone before.
-    pub(super) fn stuck(&self) -> Option<u64> {
+    pub(crate) fn stuck(&self) -> Option<u64> {
         (self.stuck && !self.rest.is_empty()).then_some(self.gone)
     }
 
     /// Completes when the peer resets the stream or the connection is lost.
-    pub(super) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.stream.poll_reset(cx).map(|_| ())
     }
 
     /// Ends the stream with trailers. A message that has not begun is dropped; one that is cut in two
     /// leaves no place for trailers, and the stream is reset with `otherwise`.
-    pub(super) fn end_with_trailers(mut self, trailers: HeaderMap, otherwise: Reason) {
+    pub(crate) fn end_with_trailers(mut self, trailers: HeaderMap, otherwise: Reason) {
         let cut = !self.rest.is_empty() && self.rest.len() < self.whole;
         if cut {
             self.stream.send_reset(otherwise);
@@ -107,7 +107,7 @@ impl Outgoing {
 
     /// Half-closes the stream without trailers, as clients do. Only after `poll_flush` has returned
     /// `Ready`.
-    pub(super) fn end(&mut self) -> Result<(), Closed> {
+    pub(crate) fn end(&mut self) -> Result<(), Closed> {
         self.stream
             .send_data(Bytes::new(), true)
             .map_err(|_| Closed)

@@ -21,9 +21,9 @@ use super::{MAX_LINE, OWN_TARGET};
 const MAX_KEPT: usize = 1800;
 
 /// Formats events.
-pub(super) struct Json(format::Format<format::Json, Utc>);
+pub(super) struct JsonLines(format::Format<format::Json, Utc>);
 
-impl Json {
+impl JsonLines {
     pub(super) fn new() -> Self {
         // Spans are listed from the root on, so the current one need not be told twice.
         Self(
@@ -37,7 +37,7 @@ impl Json {
     }
 }
 
-impl<S, N> FormatEvent<S, N> for Json
+impl<S, N> FormatEvent<S, N> for JsonLines
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,

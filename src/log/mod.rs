@@ -43,7 +43,7 @@ const MAX_LINE: usize = rustix::pipe::PIPE_BUF;
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
+pub enum LogFormat {
     /// `2026-11-23T10:00:00.123Z INFO process_wrapper: listening address=unix:/run/x.sock`
     #[default]
     Text,
@@ -87,7 +87,7 @@ pub enum InitError {
     Installed(#[from] tracing::subscriber::SetGlobalDefaultError),
 }
 
-impl FromStr for Format {
+impl FromStr for LogFormat {
     type Err = ParseFormatError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -99,7 +99,7 @@ impl FromStr for Format {
     }
 }
 
-impl fmt::Display for Format {
+impl fmt::Display for LogFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Text => "text",
@@ -157,7 +157,7 @@ impl Level {
 ///
 /// # Errors
 /// [`InitError::Installed`] if a subscriber is installed already.
-pub fn init(format: Format, level: Level) -> Result<(), InitError> {
+pub fn init(format: LogFormat, level: Level) -> Result<(), InitError> {
     tracing::subscriber::set_global_default(subscriber(format, level, std::io::stderr()))?;
     // The default hook writes to stderr without regard for a full pipe.
     std::panic::set_hook(Box::new(log_panic));
@@ -165,7 +165,7 @@ pub fn init(format: Format, level: Level) -> Result<(), InitError> {
 }
 
 /// Everything `init` installs, over any descriptor.
-fn subscriber<Fd>(format: Format, level: Level, fd: Fd) -> Box<dyn Subscriber + Send + Sync>
+fn subscriber<Fd>(format: LogFormat, level: Level, fd: Fd) -> Box<dyn Subscriber + Send + Sync>
 where
     Fd: AsFd + Send + 'static,
 {
@@ -181,13 +181,13 @@ where
         .with_ansi(false)
         .log_internal_errors(false);
     let layer = match format {
-        Format::Text => layer
+        LogFormat::Text => layer
             .fmt_fields(text::TextFields)
-            .event_format(text::Text)
+            .event_format(text::TextLines)
             .boxed(),
-        Format::Json => layer
+        LogFormat::Json => layer
             .fmt_fields(JsonFields::new())
-            .event_format(json::Json::new())
+            .event_format(json::JsonLines::new())
             .boxed(),
     };
     Box::new(tracing_subscriber::registry().with(layer).with(filter))

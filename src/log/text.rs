@@ -30,9 +30,9 @@ impl<'w> MakeVisitor<Writer<'w>> for TextFields {
 
 /// Formats events.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Text;
+pub(super) struct TextLines;
 
-impl<S, N> FormatEvent<S, N> for Text
+impl<S, N> FormatEvent<S, N> for TextLines
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,

@@ -7,20 +7,20 @@ use std::io;
 use std::os::fd::AsFd;
 
 use super::sink::Sink;
-use super::{Format, json, text};
+use super::{LogFormat, json, text};
 
 /// Takes one line per `write`.
 #[derive(Debug)]
 pub(super) struct LineWriter<Fd> {
     sink: Sink<Fd>,
-    format: Format,
+    format: LogFormat,
     /// What is left of a line that the sink took only in part, as terminals do. It goes first.
     rest: Vec<u8>,
     dropped: u64,
 }
 
 impl<Fd: AsFd> LineWriter<Fd> {
-    pub(super) fn new(sink: Sink<Fd>, format: Format) -> Self {
+    pub(super) fn new(sink: Sink<Fd>, format: LogFormat) -> Self {
         Self {
             sink,
             format,
@@ -51,8 +51,8 @@ impl<Fd: AsFd> LineWriter<Fd> {
             return true;
         }
         let line = match self.format {
-            Format::Text => text::dropped(self.dropped),
-            Format::Json => json::dropped(self.dropped),
+            LogFormat::Text => text::dropped(self.dropped),
+            LogFormat::Json => json::dropped(self.dropped),
         };
         if !self.put(line.as_bytes()) {
             return false;

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 
 /// How metrics are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum MetricsFormat {
     /// OpenMetrics 1.0.0.
     OpenMetrics,
     /// Prometheus's own text, 0.0.4, which every scraper reads.
     Text,
 }
 
-impl Format {
+impl MetricsFormat {
     /// What an Accept header asks for: OpenMetrics where it is named, as Prometheus does.
     pub(super) fn accepted(accept: Option<&str>) -> Self {
         match accept {
@@ -84,9 +84,9 @@ mod tests {
         let text = "# HELP a_b_total Calls.\n# TYPE a_b_total counter\na_b_total{x=\"# TYPE a_b counter\"} 3\n\
             # HELP c A gauge.\n# TYPE c gauge\nc 1\n# HELP d_info An info.\n# TYPE d_info gauge\nd_info{v=\"1\"} 1\n\
             # HELP e States.\n# TYPE e gauge\ne{e=\"on\"} 1\n";
-        assert_eq!(Format::Text.write(open_metrics.to_owned()), text);
+        assert_eq!(MetricsFormat::Text.write(open_metrics.to_owned()), text);
         assert_eq!(
-            Format::OpenMetrics.write(open_metrics.to_owned()),
+            MetricsFormat::OpenMetrics.write(open_metrics.to_owned()),
             open_metrics
         );
     }
@@ -94,8 +94,11 @@ mod tests {
     #[test]
     fn a_scraper_that_names_open_metrics_gets_it() {
         let prometheus = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.5";
-        assert_eq!(Format::accepted(Some(prometheus)), Format::OpenMetrics);
-        assert_eq!(Format::accepted(Some("*/*")), Format::Text);
-        assert_eq!(Format::accepted(None), Format::Text);
+        assert_eq!(
+            MetricsFormat::accepted(Some(prometheus)),
+            MetricsFormat::OpenMetrics
+        );
+        assert_eq!(MetricsFormat::accepted(Some("*/*")), MetricsFormat::Text);
+        assert_eq!(MetricsFormat::accepted(None), MetricsFormat::Text);
     }
 }

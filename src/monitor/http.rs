@@ -18,7 +18,7 @@ use hyper::service::service_fn;
 use smol::{LocalExecutor, Task, future};
 use smol_hyper::rt::{FuturesIo, SmolTimer};
 
-use super::format::Format;
+use super::format::MetricsFormat;
 use super::metrics::Metrics;
 use super::snapshot::Snapshot;
 use crate::clock::Clock;
@@ -112,7 +112,7 @@ impl<C: Clock> Pages<C> {
         match request.uri().path() {
             "/metrics" => {
                 let accept = request.headers().get(ACCEPT);
-                self.metrics(Format::accepted(
+                self.metrics(MetricsFormat::accepted(
                     accept.and_then(|types| types.to_str().ok()),
                 ))
             }
@@ -130,7 +130,7 @@ impl<C: Clock> Pages<C> {
         }
     }
 
-    fn metrics(&self, format: Format) -> Response<Full<Bytes>> {
+    fn metrics(&self, format: MetricsFormat) -> Response<Full<Bytes>> {
         let snapshot = Snapshot {
             connections: self.servers.iter().map(Server::connections).sum(),
             orphans_reaped: self.handle.orphans_reaped(),

@@ -15,7 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::snapshot::{STATE_SET, Sample, Snapshot};
-use crate::grpc::observe::{Ended, Observer};
+use crate::grpc::server::observe::{Ended, Observer};
 
 /// Seconds; calls are answered in fractions of a millisecond, and waiting ones after hours.
 const BUCKETS: [f64; 12] = [

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::lifecycle::{Exit, State};
 use crate::supervisor::ProcessFacts;
-use crate::webhook::delivery::Phase;
+use crate::webhook::delivery::DeliveryState;
 
 /// One number that may change in both directions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,10 +36,10 @@ const STATES: [(State, &str); 3] = [
     (State::Gone, "gone"),
 ];
 
-const PHASES: [(Phase, &str); 3] = [
-    (Phase::Pending, "pending"),
-    (Phase::Delivered, "delivered"),
-    (Phase::Failed, "failed"),
+const PHASES: [(DeliveryState, &str); 3] = [
+    (DeliveryState::Pending, "pending"),
+    (DeliveryState::Delivered, "delivered"),
+    (DeliveryState::Failed, "failed"),
 ];
 
 impl Snapshot {

@@ -55,15 +55,15 @@ pub enum ConnectError {
         /// The address that was asked for.
         address: Address,
         /// What was tried, in this order.
-        tried: Attempts,
+        tried: ConnectAttempts,
     },
 }
 
 /// The addresses that were tried, each with what came of it.
 #[derive(Debug)]
-pub struct Attempts(pub Vec<(SocketAddr, io::Error)>);
+pub struct ConnectAttempts(pub Vec<(SocketAddr, io::Error)>);
 
-impl fmt::Display for Attempts {
+impl fmt::Display for ConnectAttempts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return f.write_str("the name has no address");
@@ -110,7 +110,7 @@ pub async fn connect(address: &Address) -> Result<Stream, ConnectError> {
             }
             Err(ConnectError::Tcp {
                 address: address.clone(),
-                tried: Attempts(tried),
+                tried: ConnectAttempts(tried),
             })
         }
     }

@@ -63,13 +63,13 @@ pub enum DefaultAddressError {
         /// The directory.
         directory: PathBuf,
         /// What is wrong with it.
-        why: Doubt,
+        why: DirectoryProblem,
     },
 }
 
 /// Why a directory is not safe: others could put their own socket in our place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Doubt {
+pub enum DirectoryProblem {
     /// A symbolic link, or a file.
     #[error("is not a directory")]
     NotADirectory,
@@ -170,11 +170,11 @@ fn inspect(directory: &Path, uid: u32) -> Result<(), DefaultAddressError> {
     let found = rustix::fs::statat(CWD, directory, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
     let mode = Mode::from_raw_mode(found.st_mode);
     let why = if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
-        Doubt::NotADirectory
+        DirectoryProblem::NotADirectory
     } else if found.st_uid != uid {
-        Doubt::Owner(found.st_uid)
+        DirectoryProblem::Owner(found.st_uid)
     } else if mode.intersects(Mode::RWXG | Mode::RWXO) {
-        Doubt::Mode(mode.as_raw_mode())
+        DirectoryProblem::Mode(mode.as_raw_mode())
     } else {
         return Ok(());
     };
@@ -272,7 +272,7 @@ mod tests {
         );
     }
 
-    fn doubt(directory: &Path, uid: u32) -> Doubt {
+    fn doubt(directory: &Path, uid: u32) -> DirectoryProblem {
         let error = prepare(directory, uid).unwrap_err();
         let DefaultAddressError::Unsafe { why, .. } = error else {
             panic!("{error}");
@@ -305,19 +305,19 @@ mod tests {
         let made = root.path().join("made");
         let builder = || std::fs::DirBuilder::new();
         builder().mode(0o700).create(&made).unwrap();
-        assert_eq!(doubt(&made, uid + 1), Doubt::Owner(uid));
+        assert_eq!(doubt(&made, uid + 1), DirectoryProblem::Owner(uid));
 
         let link = root.path().join("link");
         symlink(&made, &link).unwrap();
-        assert_eq!(doubt(&link, uid), Doubt::NotADirectory);
+        assert_eq!(doubt(&link, uid), DirectoryProblem::NotADirectory);
 
         let file = root.path().join("file");
         std::fs::write(&file, "").unwrap();
-        assert_eq!(doubt(&file, uid), Doubt::NotADirectory);
+        assert_eq!(doubt(&file, uid), DirectoryProblem::NotADirectory);
 
         for mode in [0o750, 0o701, 0o777] {
             std::fs::set_permissions(&made, PermissionsExt::from_mode(mode)).unwrap();
-            assert_eq!(doubt(&made, uid), Doubt::Mode(mode));
+            assert_eq!(doubt(&made, uid), DirectoryProblem::Mode(mode));
         }
     }
 

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use crate::access::{Doubt, doubt, doubt_link};
+use crate::access::{PathRisk, link_risk, path_risk};
 
 /// A directory in which others could put another socket in the place of ours.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +17,7 @@ pub struct Replaceable {
     /// The directory.
     pub directory: PathBuf,
     /// What is wrong with it.
-    pub why: Doubt,
+    pub why: PathRisk,
 }
 
 /// The directory of a socket file and its permission bits; `None` if it cannot be looked at. Blocks on the
@@ -60,10 +60,10 @@ pub fn replaceable(socket: &Path, own: u32) -> io::Result<Option<Replaceable>> {
                 return Err(rustix::io::Errno::LOOP.into());
             }
             ahead.extend(reversed(&there.read_link()?));
-            doubt_link(found.uid(), own)
+            link_risk(found.uid(), own)
         } else {
             here.clone_from(&there);
-            doubt(found.uid(), found.mode() & 0o7777, own)
+            path_risk(found.uid(), found.mode() & 0o7777, own)
         };
         if let Some(why) = doubted {
             let directory = there;
@@ -108,7 +108,7 @@ mod tests {
             let found = replaceable(&socket, own).unwrap();
             let expected = doubted.then_some(Replaceable {
                 directory,
-                why: Doubt::Mode(mode),
+                why: PathRisk::Mode(mode),
             });
             assert_eq!(found, expected);
         }

@@ -52,11 +52,11 @@ impl Default for SocketOptions {
 /// A socket that takes connections. Dropping that of a socket file removes the file.
 #[derive(Debug)]
 pub struct Listener {
-    socket: Socket,
+    socket: BoundSocket,
 }
 
 #[derive(Debug)]
-enum Socket {
+enum BoundSocket {
     Tcp {
         socket: Async<TcpListener>,
         address: SocketAddr,
@@ -110,7 +110,7 @@ fn listen_unix(path: &Path, options: &SocketOptions) -> Result<Listener, BindErr
             source,
         })?;
     Ok(Listener {
-        socket: Socket::Unix {
+        socket: BoundSocket::Unix {
             _file: file,
             socket,
             path: path.to_owned(),
@@ -156,7 +156,7 @@ fn listen_once(
         match listen_on(address) {
             Ok((socket, address)) => {
                 chosen = Some(address.port());
-                let socket = Socket::Tcp { socket, address };
+                let socket = BoundSocket::Tcp { socket, address };
                 listeners.push(Listener { socket });
             }
             Err(error) => {
@@ -220,8 +220,8 @@ impl Listener {
     /// Where it listens, with the port that it really has.
     pub fn local_address(&self) -> Address {
         match &self.socket {
-            Socket::Tcp { address, .. } => of_socket(*address),
-            Socket::Unix { path, .. } => Address::Unix(path.clone()),
+            BoundSocket::Tcp { address, .. } => of_socket(*address),
+            BoundSocket::Unix { path, .. } => Address::Unix(path.clone()),
         }
     }
 
@@ -236,12 +236,12 @@ impl Listener {
             // A flood of connections must leave everybody else a turn.
             smol::future::yield_now().await;
             let taken = match &self.socket {
-                Socket::Tcp { socket, .. } => match socket.accept().await {
+                BoundSocket::Tcp { socket, .. } => match socket.accept().await {
                     Ok((socket, address)) => of_tcp(socket, address),
                     Err(error) if concerns_one_connection(&error) => continue,
                     Err(error) => return Err(error),
                 },
-                Socket::Unix { socket, .. } => match socket.accept().await {
+                BoundSocket::Unix { socket, .. } => match socket.accept().await {
                     Ok((socket, _)) => of_unix(socket),
                     Err(error) if concerns_one_connection(&error) => continue,
                     Err(error) => return Err(error),
@@ -288,8 +288,8 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.socket {
-            Socket::Tcp { socket, .. } => socket.as_fd(),
-            Socket::Unix { socket, .. } => socket.as_fd(),
+            BoundSocket::Tcp { socket, .. } => socket.as_fd(),
+            BoundSocket::Unix { socket, .. } => socket.as_fd(),
         }
     }
 }

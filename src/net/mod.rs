@@ -11,7 +11,7 @@ pub mod directory;
 pub mod listen;
 mod lock_file;
 pub mod peer;
-pub mod reread;
+pub mod reload;
 mod socket;
 mod socket_file;
 pub mod stream;

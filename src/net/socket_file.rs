@@ -42,7 +42,7 @@ impl Drop for SocketFile {
 }
 
 /// The names that belong to one socket.
-struct Names {
+struct SocketNames {
     path: PathBuf,
     directory: PathBuf,
     name: OsString,
@@ -50,7 +50,7 @@ struct Names {
     temporary_name: OsString,
 }
 
-impl Names {
+impl SocketNames {
     fn of(path: &Path) -> Result<Self, BindError> {
         let bytes = path.as_os_str().as_bytes();
         let refused = || BindError::Path(path.to_owned());
@@ -105,7 +105,7 @@ pub(super) fn listen(
     mode: Mode,
     group: Option<u32>,
 ) -> Result<(OwnedFd, SocketFile), BindError> {
-    let names = Names::of(path)?;
+    let names = SocketNames::of(path)?;
     let lock = lock(&names)?;
     clear(&lock, &names, &names.temporary, &names.temporary_name)?;
     clear(&lock, &names, &names.path, &names.name)?;
@@ -139,7 +139,7 @@ pub(super) fn listen(
     Ok((socket, file))
 }
 
-fn lock(names: &Names) -> Result<LockFile, BindError> {
+fn lock(names: &SocketNames) -> Result<LockFile, BindError> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory =
         rustix::fs::openat(CWD, &names.directory, flags, Mode::empty()).map_err(|error| {
@@ -157,7 +157,7 @@ fn lock(names: &Names) -> Result<LockFile, BindError> {
 }
 
 /// Makes way at `path`: a socket that nobody answers on is removed, all else is an error.
-fn clear(lock: &LockFile, names: &Names, path: &Path, name: &OsStr) -> Result<(), BindError> {
+fn clear(lock: &LockFile, names: &SocketNames, path: &Path, name: &OsStr) -> Result<(), BindError> {
     let found = match look(lock.directory(), name) {
         Ok(found) => found,
         Err(Errno::NOENT) => return Ok(()),
@@ -198,7 +198,7 @@ fn change_group(file: &SocketFile, group: u32) -> rustix::io::Result<()> {
 }
 
 /// Gives the socket its name, and never at the cost of a file that came there meanwhile.
-fn publish(file: &mut SocketFile, names: &Names) -> Result<(), BindError> {
+fn publish(file: &mut SocketFile, names: &SocketNames) -> Result<(), BindError> {
     let directory = file.lock.directory();
     let (from, to) = (&names.temporary_name, &names.name);
     let renamed =

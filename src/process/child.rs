@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use crate::lifecycle::Exit;
-use crate::process::gate::Gate;
+use crate::process::exec_stub::ExecStub;
 use crate::process::reactor;
 use crate::process::sentinel::Sentinel;
 use crate::signal::Signal;
@@ -152,7 +152,7 @@ impl Child {
     /// # Errors
     /// See [`SpawnError`]; in no case is a process left running.
     pub fn spawn_watched(program: &Program, sentinel: &Sentinel) -> Result<Self, SpawnError> {
-        let (gate, mut command, stdin) = Gate::new(&program.name, &program.arguments)
+        let (gate, mut command, stdin) = ExecStub::new(&program.name, &program.arguments)
             .map_err(|source| shortage(program, source))?;
         spare(&mut command);
         let mut command = async_process::Command::from(command);

@@ -4,10 +4,10 @@
 //! decides anything: that is the work of `lifecycle`.
 
 pub mod child;
-pub mod gate;
-mod line;
-pub mod own;
+pub mod exec_stub;
+mod fd_channel;
 pub mod reactor;
 pub mod reaper;
+pub mod self_process;
 pub mod sentinel;
 pub mod signals;

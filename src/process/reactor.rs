@@ -19,7 +19,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use smol::LocalExecutor;
 use smol::future::{or, yield_now};
 
-use crate::process::own;
+use crate::process::self_process;
 
 /// Why nothing asynchronous can run.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +59,7 @@ pub fn start(addresses: usize) -> Result<(), ReactorError> {
         .saturating_mul(DESCRIPTORS_OF_AN_ADDRESS)
         .saturating_add(DESCRIPTORS);
     // To open and close each of them costs more than the rest of the start.
-    if own::free_descriptors().is_none_or(|free| free < needed as u64) {
+    if self_process::free_descriptors().is_none_or(|free| free < needed as u64) {
         drop(hold(needed).map_err(ReactorError::Descriptors)?);
     }
     let hook = panic::take_hook();

@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::pidfd_send_signal;
 
-use crate::process::line;
+use crate::process::fd_channel;
 use crate::signal::Signal;
 
 /// The first argument of a sentinel; no command of ours has this name.
@@ -46,10 +46,10 @@ impl Sentinel {
             );
             return Ok(None);
         }
-        let (lifeline, other_end) = line::pair()?;
+        let (lifeline, other_end) = fd_channel::pair()?;
         // The lifeline takes the place of all three streams: a sentinel that held one would keep a pipe open for
         // its reader.
-        let process = line::helper(ARGUMENT)
+        let process = fd_channel::helper(ARGUMENT)
             .arg(signal.name())
             .env_clear()
             .stdin(Stdio::from(other_end.try_clone()?))
@@ -64,7 +64,7 @@ impl Sentinel {
     /// # Errors
     /// EPIPE if the sentinel has died; `sendmsg(2)`.
     pub fn watch(&self, pidfd: BorrowedFd<'_>) -> io::Result<()> {
-        Ok(line::hand_over(&self.lifeline, pidfd)?)
+        Ok(fd_channel::hand_over(&self.lifeline, pidfd)?)
     }
 
     /// Its process id.
@@ -101,7 +101,7 @@ pub fn run(signal: Option<Signal>) -> u8 {
 }
 
 fn keep_watch(lifeline: BorrowedFd<'_>, signal: Signal) -> Result<(), Errno> {
-    let Some(pidfd) = line::receive(lifeline)? else {
+    let Some(pidfd) = fd_channel::receive(lifeline)? else {
         // The wrapper left without having started anything.
         return Ok(());
     };

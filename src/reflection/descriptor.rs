@@ -36,13 +36,13 @@ pub(super) struct DescriptorProto {
     #[prost(string, tag = "1")]
     pub(super) name: String,
     #[prost(message, repeated, tag = "2")]
-    pub(super) field: Vec<Named>,
+    pub(super) field: Vec<NamedProto>,
     #[prost(message, repeated, tag = "3")]
     pub(super) nested_type: Vec<DescriptorProto>,
     #[prost(message, repeated, tag = "4")]
     pub(super) enum_type: Vec<EnumDescriptorProto>,
     #[prost(message, repeated, tag = "8")]
-    pub(super) oneof_decl: Vec<Named>,
+    pub(super) oneof_decl: Vec<NamedProto>,
 }
 
 /// An enum.
@@ -51,7 +51,7 @@ pub(super) struct EnumDescriptorProto {
     #[prost(string, tag = "1")]
     pub(super) name: String,
     #[prost(message, repeated, tag = "2")]
-    pub(super) value: Vec<Named>,
+    pub(super) value: Vec<NamedProto>,
 }
 
 /// A service.
@@ -60,12 +60,12 @@ pub(super) struct ServiceDescriptorProto {
     #[prost(string, tag = "1")]
     pub(super) name: String,
     #[prost(message, repeated, tag = "2")]
-    pub(super) method: Vec<Named>,
+    pub(super) method: Vec<NamedProto>,
 }
 
 /// Whatever has nothing below it: a field, a choice, the value of an enum, a method.
 #[derive(Clone, PartialEq, Eq, Message)]
-pub(super) struct Named {
+pub(super) struct NamedProto {
     #[prost(string, tag = "1")]
     pub(super) name: String,
 }

@@ -13,7 +13,7 @@ use crate::grpc::server::{Admitted, Server};
 use crate::net::listen::Listener;
 use crate::net::peer::Peer;
 use crate::net::stream::Stream;
-use crate::service::door::Door;
+use crate::service::admission::ListenerPolicy;
 
 /// How long to wait before accepting again after it failed, for want of descriptors say: the first time,
 /// and at most. Descriptors come back when connections end, so there is no event to wait for.
@@ -24,7 +24,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// the process without control.
 pub async fn accept<C: Clock>(
     listener: Listener,
-    door: Rc<Door<C>>,
+    door: Rc<ListenerPolicy<C>>,
     server: Server<C>,
     executor: Rc<LocalExecutor<'static>>,
     clock: C,
@@ -33,7 +33,7 @@ pub async fn accept<C: Clock>(
     loop {
         match listener.accept().await {
             // Dropped, and so closed, without a byte.
-            Ok((_, peer)) if !door.lets_in(&peer) => server.refused(),
+            Ok((_, peer)) if !door.admit(&peer) => server.refused(),
             Ok((stream, peer)) => {
                 pause = PAUSE;
                 // Without a place the connection is closed, by being dropped.
@@ -60,7 +60,7 @@ pub async fn accept<C: Clock>(
 
 /// One connection in a task of its own, so that no handshake holds up others.
 async fn welcome<C: Clock>(
-    door: Rc<Door<C>>,
+    door: Rc<ListenerPolicy<C>>,
     mut admitted: Admitted<C>,
     stream: Stream,
     peer: Peer,

@@ -3,9 +3,9 @@
 //! Owns what these lines say: who, from where, what, and what came of it. It never says a secret, and it
 //! never decides. The messages of all of them begin with `audit`.
 
-use crate::grpc::gate::Asked;
-use crate::grpc::router::Context;
-use crate::grpc::status::Status;
+use crate::grpc::rules::status::Status;
+use crate::grpc::server::call_policy::PendingCall;
+use crate::grpc::server::router::Context;
 use crate::net::peer::Peer;
 
 /// A call that may change something has been carried out, or its request was wrong.
@@ -21,7 +21,7 @@ pub(super) fn called<T>(context: &Context, result: &Result<T, Status>) {
 }
 
 /// A call may not begin. `held_back` refusals before it were not logged.
-pub(super) fn refused(asked: &Asked<'_>, listener: &str, status: &Status, held_back: u64) {
+pub(super) fn refused(asked: &PendingCall<'_>, listener: &str, status: &Status, held_back: u64) {
     tracing::warn!(
         peer = %asked.peer, listener, method = shortened(asked.path),
         outcome = ?status.code, reason = %status.message, held_back, "audit: call refused"

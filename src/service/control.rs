@@ -2,8 +2,8 @@
 //!
 //! Owns the validation of its requests and its log lines. It never signals: the supervisor does.
 
-use crate::grpc::router::{Context, Router};
-use crate::grpc::status::Status;
+use crate::grpc::rules::status::Status;
+use crate::grpc::server::router::{Context, Router};
 use crate::lifecycle::{DrainRequest, State};
 use crate::pb::process_wrapper::v1::{
     GetStateRequest, GetStateResponse, InitiateGracefulShutdownRequest,
@@ -11,7 +11,7 @@ use crate::pb::process_wrapper::v1::{
 };
 use crate::service::{audit, convert, webhook};
 use crate::supervisor::Handle;
-use crate::webhook::Webhook;
+use crate::webhook::WebhookRequest;
 use crate::webhook::method::Method;
 
 const INITIATE: &str = "/process_wrapper.v1.ProcessWrapper/InitiateGracefulShutdown";
@@ -50,7 +50,7 @@ async fn initiate_graceful_shutdown(
 /// Everything about the request is checked before anything happens.
 fn validate(
     request: &InitiateGracefulShutdownRequest,
-) -> Result<(DrainRequest, Option<Webhook>), Status> {
+) -> Result<(DrainRequest, Option<WebhookRequest>), Status> {
     let drain = DrainRequest {
         force_after: convert::duration("force_after", request.force_after.as_ref())?,
         kill_after: convert::duration("kill_after", request.kill_after.as_ref())?,

@@ -4,11 +4,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::grpc::status::{Code, Status};
+use crate::grpc::rules::status::{Code, Status};
 use crate::lifecycle::{Exit, Outcome, SignalCause, State};
 use crate::pb::process_wrapper::v1 as pb;
 use crate::supervisor::{AfterExitFacts, ProcessFacts, RequestError, SentSignal};
-use crate::webhook::delivery::{Delivery, Obstacle, Phase};
+use crate::webhook::delivery::{Delivery, DeliveryState, Obstacle};
 
 /// A `google.protobuf.Duration` that must not be negative; unset is `None`.
 ///
@@ -140,9 +140,9 @@ fn after_exit(facts: &AfterExitFacts) -> pb::AfterExit {
 
 fn delivery(delivery: &Delivery) -> pb::WebhookDelivery {
     let phase = match delivery.phase {
-        Phase::Pending => pb::webhook_delivery::Phase::Pending,
-        Phase::Delivered => pb::webhook_delivery::Phase::Delivered,
-        Phase::Failed => pb::webhook_delivery::Phase::Failed,
+        DeliveryState::Pending => pb::webhook_delivery::Phase::Pending,
+        DeliveryState::Delivered => pb::webhook_delivery::Phase::Delivered,
+        DeliveryState::Failed => pb::webhook_delivery::Phase::Failed,
     };
     pb::WebhookDelivery {
         id: delivery.id.clone(),

@@ -4,13 +4,13 @@
 //! state of its own: the control API shows every request that comes in here.
 
 use crate::gitlab::failure_reason;
-use crate::grpc::router::{Context, Router};
-use crate::grpc::status::Status;
+use crate::grpc::rules::status::Status;
+use crate::grpc::server::router::{Context, Router};
 use crate::lifecycle::{DrainRequest, State};
 use crate::pb::gitlab_com::gitlab_runner::runner_wrapper as pb;
 use crate::service::{audit, convert, webhook};
 use crate::supervisor::{Handle, ProcessFacts, RequestError};
-use crate::webhook::Webhook;
+use crate::webhook::WebhookRequest;
 use crate::webhook::method::Method;
 
 const CHECK_STATUS: &str = "/gitlab_com.gitlab_runner.runner_wrapper.ProcessWrapper/CheckStatus";
@@ -82,7 +82,7 @@ async fn init_forceful_shutdown(
 }
 
 /// As the clients of this contract mean it, a callback without a URL is none, and one without a method is a GET.
-fn callback(request: &pb::InitGracefulShutdownRequest) -> Result<Option<Webhook>, Status> {
+fn callback(request: &pb::InitGracefulShutdownRequest) -> Result<Option<WebhookRequest>, Status> {
     match &request.shutdown_callback {
         Some(callback) if !callback.url.is_empty() => {
             let headers = &callback.headers;

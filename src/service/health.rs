@@ -5,9 +5,9 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use crate::grpc::exchange::Exchange;
-use crate::grpc::router::Router;
-use crate::grpc::status::{Code, Status};
+use crate::grpc::rules::status::{Code, Status};
+use crate::grpc::server::exchange::Exchange;
+use crate::grpc::server::router::Router;
 use crate::lifecycle::State;
 use crate::pb::grpc::health::v1::health_check_response::ServingStatus;
 use crate::pb::grpc::health::v1::{
@@ -28,7 +28,7 @@ const PROCESS: &str = "process";
 
 /// Adds the three methods. `services` are the names that are answered like the server's own.
 pub(super) fn add(router: &mut Router, handle: &Handle, services: BTreeSet<&'static str>) {
-    let health = Health {
+    let health = HealthService {
         handle: handle.clone(),
         services: Rc::new(services),
     };
@@ -46,12 +46,12 @@ pub(super) fn add(router: &mut Router, handle: &Handle, services: BTreeSet<&'sta
 }
 
 #[derive(Debug, Clone)]
-struct Health {
+struct HealthService {
     handle: Handle,
     services: Rc<BTreeSet<&'static str>>,
 }
 
-impl Health {
+impl HealthService {
     /// How a name stands now. `None`: nothing is called that.
     fn status(&self, name: &str) -> Option<ServingStatus> {
         self.known(name).map(|name| self.status_of_known(name))

@@ -4,10 +4,10 @@
 //! handle and facts into messages, and nothing more.
 
 mod accept;
+mod admission;
 mod audit;
 mod control;
 pub mod convert;
-mod door;
 mod gitlab;
 mod health;
 mod reflection;
@@ -15,9 +15,9 @@ mod roles;
 mod webhook;
 
 pub use accept::accept;
-pub use door::{Door, Rules};
+pub use admission::{ListenerPolicy, ListenerRules};
 
-use crate::grpc::router::Router;
+use crate::grpc::server::router::Router;
 use crate::supervisor::Handle;
 
 /// Everything that is served, on every listener.

@@ -10,9 +10,9 @@ use std::rc::Rc;
 use bytes::Bytes;
 use smol::future::{or, yield_now};
 
-use crate::grpc::exchange::Exchange;
-use crate::grpc::router::Router;
-use crate::grpc::status::{Code, Status};
+use crate::grpc::rules::status::{Code, Status};
+use crate::grpc::server::exchange::Exchange;
+use crate::grpc::server::router::Router;
 use crate::pb::DESCRIPTORS;
 use crate::pb::grpc::reflection::v1::server_reflection_request::MessageRequest;
 use crate::pb::grpc::reflection::v1::server_reflection_response::MessageResponse;
@@ -36,7 +36,7 @@ const METHODS: [&str; 2] = [
 
 /// Adds the method under both names. `services` are the names that are listed.
 pub(super) fn add(router: &mut Router, handle: &Handle, services: BTreeSet<&'static str>) {
-    let reflection = Rc::new(Reflection {
+    let reflection = Rc::new(ReflectionService {
         services,
         index: OnceCell::new(),
     });
@@ -48,7 +48,7 @@ pub(super) fn add(router: &mut Router, handle: &Handle, services: BTreeSet<&'sta
     }
 }
 
-struct Reflection {
+struct ReflectionService {
     services: BTreeSet<&'static str>,
     /// Made when somebody asks, which may be never.
     index: OnceCell<Index>,
@@ -56,7 +56,7 @@ struct Reflection {
 
 /// Answers request after request until the client has no more.
 async fn converse(
-    reflection: Rc<Reflection>,
+    reflection: Rc<ReflectionService>,
     handle: Handle,
     mut exchange: Exchange,
 ) -> Result<(), Status> {
@@ -76,7 +76,7 @@ async fn converse(
     or(answers, left).await
 }
 
-impl Reflection {
+impl ReflectionService {
     fn answer(&self, request: ServerReflectionRequest) -> ServerReflectionResponse {
         let answer = match &request.message_request {
             Some(MessageRequest::ListServices(_)) => Ok(self.list()),

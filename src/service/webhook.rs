@@ -2,8 +2,8 @@
 //!
 //! Owns which status a bad one is answered with. It never registers one: the supervisor does.
 
-use crate::grpc::status::{Code, Status};
-use crate::webhook::Webhook;
+use crate::grpc::rules::status::{Code, Status};
+use crate::webhook::WebhookRequest;
 use crate::webhook::method::Method;
 
 /// The webhook that a request names. An empty method is the `usual` one of the service.
@@ -13,14 +13,14 @@ pub(super) fn wanted<'a>(
     method: &str,
     usual: Method,
     headers: impl IntoIterator<Item = (&'a str, &'a str)>,
-) -> Result<Webhook, Status> {
+) -> Result<WebhookRequest, Status> {
     let method = if method.is_empty() {
         Ok(usual)
     } else {
         method.parse()
     };
     let webhook = match method {
-        Ok(method) => Webhook::new(url, method, headers),
+        Ok(method) => WebhookRequest::new(url, method, headers),
         Err(error) => Err(crate::webhook::request::InvalidWebhook::from(error)),
     };
     webhook.map_err(|error| {
@@ -36,7 +36,7 @@ pub(super) fn wanted<'a>(
     _method: &str,
     _usual: Method,
     _headers: impl IntoIterator<Item = (&'a str, &'a str)>,
-) -> Result<Webhook, Status> {
+) -> Result<WebhookRequest, Status> {
     let message = "this build has no webhooks; nothing was signalled, ask again without one";
     Err(Status::new(Code::FailedPrecondition, message))
 }

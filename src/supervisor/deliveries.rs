@@ -6,22 +6,22 @@ use smol::Task;
 
 use crate::clock::MonotonicClock;
 use crate::lifecycle::{Input, Slot};
-use crate::process::own;
+use crate::process::self_process;
 use crate::supervisor::facts::{AfterExitFacts, ProcessFacts};
 use crate::supervisor::{Handle, RequestError, Supervised};
-use crate::webhook::delivery::{Delivery, Phase};
-use crate::webhook::gone::{AfterExit, Gone};
-use crate::webhook::{RegisterError, Webhook, Webhooks};
+use crate::webhook::delivery::{Delivery, DeliveryState};
+use crate::webhook::exit_report::{AfterExitReport, ExitReport};
+use crate::webhook::{Dispatcher, RegisterError, WebhookRequest};
 
 /// The registered webhooks, and the tasks of the deliveries under way.
 #[derive(Debug)]
 pub(super) struct Deliveries {
-    webhooks: Webhooks,
+    webhooks: Dispatcher,
     tasks: Vec<Task<()>>,
 }
 
 impl Deliveries {
-    pub(super) fn new(webhooks: Webhooks) -> Self {
+    pub(super) fn new(webhooks: Dispatcher) -> Self {
         Self {
             webhooks,
             tasks: Vec::new(),
@@ -34,14 +34,18 @@ impl Deliveries {
 
     /// Whether a request with this webhook can be accepted; `accepts_new` is whether there is time for one that is
     /// not known yet.
-    pub(super) fn check(&self, webhook: &Webhook, accepts_new: bool) -> Result<(), RequestError> {
+    pub(super) fn check(
+        &self,
+        webhook: &WebhookRequest,
+        accepts_new: bool,
+    ) -> Result<(), RequestError> {
         if !accepts_new && !self.webhooks.knows(webhook) {
             return Err(RequestError::Leaving);
         }
         Ok(self.webhooks.check(webhook)?)
     }
 
-    pub(super) fn register(&self, webhook: Webhook) -> Result<Slot, RegisterError> {
+    pub(super) fn register(&self, webhook: WebhookRequest) -> Result<Slot, RegisterError> {
         self.webhooks.register(webhook)
     }
 
@@ -58,8 +62,8 @@ impl Deliveries {
                 ..
             } = delivery;
             match phase {
-                Phase::Delivered => {}
-                Phase::Pending | Phase::Failed => {
+                DeliveryState::Delivered => {}
+                DeliveryState::Pending | DeliveryState::Failed => {
                     tracing::warn!(id, target, attempts, last_error, "webhook not delivered");
                 }
             }
@@ -90,21 +94,21 @@ impl Handle {
 }
 
 /// The report on a process that is gone; `None` while it is alive.
-fn gone(facts: &ProcessFacts) -> Option<Gone> {
-    Some(Gone {
+fn gone(facts: &ProcessFacts) -> Option<ExitReport> {
+    Some(ExitReport {
         program: facts.program.clone(),
         pid: facts.pid,
-        hostname: own::hostname(),
+        hostname: self_process::hostname(),
         started_at: facts.started_at,
         shutdown_requested_at: facts.shutdown_requested_at,
         exited_at: facts.exited_at?,
         exit: facts.exit?,
         requested: facts.requested,
         after_exit: match &facts.after_exit {
-            Some(AfterExitFacts::Ended(exit)) => Some(AfterExit::Ended(*exit)),
-            Some(AfterExitFacts::TimedOut(exit)) => Some(AfterExit::TimedOut(*exit)),
+            Some(AfterExitFacts::Ended(exit)) => Some(AfterExitReport::Ended(*exit)),
+            Some(AfterExitFacts::TimedOut(exit)) => Some(AfterExitReport::TimedOut(*exit)),
             Some(AfterExitFacts::FailedToStart(error)) => {
-                Some(AfterExit::FailedToStart(error.clone()))
+                Some(AfterExitReport::FailedToStart(error.clone()))
             }
             // Deliveries come after the command.
             Some(AfterExitFacts::Pending | AfterExitFacts::Running) | None => None,

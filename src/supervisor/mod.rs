@@ -32,7 +32,7 @@ use crate::clock::{Clock, MonotonicClock};
 use crate::lifecycle::{Config, Exit, Input, Lifecycle, State};
 use crate::process::child::{Child, Program};
 use crate::process::sentinel::Sentinel;
-use crate::webhook::Webhooks;
+use crate::webhook::Dispatcher;
 
 /// Reads the facts, waits for a state, asks for a shutdown. Clones refer to the same process.
 #[derive(Debug, Clone)]
@@ -79,7 +79,7 @@ pub struct Wrapped {
     /// Signals the process if the wrapper dies.
     pub sentinel: Option<Sentinel>,
     /// The registered webhooks, and the registry for more.
-    pub webhooks: Webhooks,
+    pub webhooks: Dispatcher,
 }
 
 impl Handle {

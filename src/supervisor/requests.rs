@@ -9,7 +9,7 @@ use crate::clock::{Clock, MonotonicClock};
 use crate::lifecycle::{DrainRequest, Input};
 use crate::process::child::SignalError;
 use crate::supervisor::{Handle, Milestone, ProcessFacts};
-use crate::webhook::{RegisterError, Webhook};
+use crate::webhook::{RegisterError, WebhookRequest};
 
 /// Why a request was not carried out. Nothing remains of it.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ impl Handle {
     pub async fn shut_down(
         &self,
         request: DrainRequest,
-        webhook: Option<Webhook>,
+        webhook: Option<WebhookRequest>,
     ) -> Result<ProcessFacts, RequestError> {
         if let Some(webhook) = &webhook {
             self.check(webhook)?;
@@ -68,7 +68,7 @@ impl Handle {
     fn shut_down_now(
         &self,
         input: Input,
-        webhook: Option<Webhook>,
+        webhook: Option<WebhookRequest>,
     ) -> Result<ProcessFacts, RequestError> {
         self.observe_exit();
         if let Some(webhook) = &webhook {
@@ -83,7 +83,7 @@ impl Handle {
         Ok(self.facts())
     }
 
-    fn check(&self, webhook: &Webhook) -> Result<(), RequestError> {
+    fn check(&self, webhook: &WebhookRequest) -> Result<(), RequestError> {
         let supervised = self.core.supervised.borrow();
         let accepts = supervised.lifecycle.accepts_webhooks();
         supervised.deliveries.check(webhook, accepts)

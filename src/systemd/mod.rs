@@ -3,7 +3,7 @@
 //! Owns the task that watches the supervisor and tells. It never changes the course of anything.
 
 pub mod socket;
-pub mod words;
+pub mod state;
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ use smol::future::{self, FutureExt};
 use crate::clock::Clock;
 use crate::supervisor::Handle;
 use socket::ServiceManager;
-use words::{Situation, TICK, Teller, Word};
+use state::{Notifier, NotifyState, Situation, TICK};
 
 /// How long the first word may take: a manager that hangs must not hold up the start.
 const FIRST: Duration = Duration::from_secs(1);
@@ -20,13 +20,13 @@ const FIRST: Duration = Duration::from_secs(1);
 /// What the manager knows.
 #[derive(Debug)]
 pub struct Told {
-    teller: Teller,
+    teller: Notifier,
     situation: Situation,
 }
 
 /// Tells that the process has been started.
 pub async fn ready<C: Clock>(manager: ServiceManager, handle: &Handle, clock: &C) -> Told {
-    let mut teller = Teller::default();
+    let mut teller = Notifier::default();
     let situation = situation(handle);
     let words = teller.words(&situation);
     manager.tell(words).or(clock.sleep(FIRST)).await;
@@ -59,15 +59,15 @@ pub async fn report<C: Clock>(manager: ServiceManager, told: Told, handle: Handl
                 Some(interval) => clock.sleep(interval).await,
                 None => future::pending().await,
             }
-            Some(Word::Watchdog)
+            Some(NotifyState::Watchdog)
         };
         let due = changed.or(alive).or(again).await;
         last = situation(&handle);
         let mut words = teller.words(&last);
         words.extend(due);
-        if manager.watchdog_interval().is_some() && !words.contains(&Word::Watchdog) {
+        if manager.watchdog_interval().is_some() && !words.contains(&NotifyState::Watchdog) {
             // Each datagram starts the interval anew, so each is a sign of life.
-            words.push(Word::Watchdog);
+            words.push(NotifyState::Watchdog);
         }
         if !words.is_empty() {
             manager.tell(words).await;

@@ -4,9 +4,7 @@
 
 use std::time::Duration;
 
-use sd_notify::NotifyState;
-
-use crate::systemd::words::Word;
+use crate::systemd::state::NotifyState;
 
 /// A service manager that wants to hear from us.
 #[derive(Debug, Clone, Copy)]
@@ -30,9 +28,9 @@ impl ServiceManager {
 
     /// Sends the words in one datagram. A manager that does not listen must not stop us: the send blocks on
     /// a thread of its own, and a failure is logged.
-    pub async fn tell(&self, words: Vec<Word>) {
+    pub async fn tell(&self, words: Vec<NotifyState>) {
         let sent = crate::thread::run(move || {
-            let states: Vec<_> = words.iter().map(state).collect();
+            let states: Vec<_> = words.iter().map(datagram).collect();
             sd_notify::notify(&states)
         });
         if let Err(error) = sent.await.and_then(|sent| sent) {
@@ -41,14 +39,14 @@ impl ServiceManager {
     }
 }
 
-fn state(word: &Word) -> NotifyState<'_> {
-    match word {
-        Word::Ready => NotifyState::Ready,
-        Word::Status(text) => NotifyState::Status(text),
-        Word::Stopping => NotifyState::Stopping,
-        Word::ExtendTimeout(duration) => {
-            NotifyState::ExtendTimeoutUsec(u32::try_from(duration.as_micros()).unwrap_or(u32::MAX))
-        }
-        Word::Watchdog => NotifyState::Watchdog,
+fn datagram(state: &NotifyState) -> sd_notify::NotifyState<'_> {
+    match state {
+        NotifyState::Ready => sd_notify::NotifyState::Ready,
+        NotifyState::Status(text) => sd_notify::NotifyState::Status(text),
+        NotifyState::Stopping => sd_notify::NotifyState::Stopping,
+        NotifyState::ExtendTimeout(duration) => sd_notify::NotifyState::ExtendTimeoutUsec(
+            u32::try_from(duration.as_micros()).unwrap_or(u32::MAX),
+        ),
+        NotifyState::Watchdog => sd_notify::NotifyState::Watchdog,
     }
 }

@@ -5,13 +5,13 @@
 use std::future::Future;
 
 use super::delivery::{Delivery, Obstacle};
-use super::gone::Gone;
+use super::exit_report::ExitReport;
 use crate::clock::Clock;
 use crate::lifecycle::Slot;
 
 /// There is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Webhook {}
+pub enum WebhookRequest {}
 
 /// Nothing is ever registered, so nothing fails to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,11 +26,11 @@ impl RegisterError {
 
 /// A desk where nothing can be handed in.
 #[derive(Debug, Clone, Default)]
-pub struct Webhooks(());
+pub struct Dispatcher(());
 
-impl Webhooks {
+impl Dispatcher {
     /// Whether this webhook is pending or delivered.
-    pub fn knows(&self, webhook: &Webhook) -> bool {
+    pub fn knows(&self, webhook: &WebhookRequest) -> bool {
         match *webhook {}
     }
 
@@ -38,7 +38,7 @@ impl Webhooks {
     ///
     /// # Errors
     /// None that exists.
-    pub fn check(&self, webhook: &Webhook) -> Result<(), RegisterError> {
+    pub fn check(&self, webhook: &WebhookRequest) -> Result<(), RegisterError> {
         match *webhook {}
     }
 
@@ -46,7 +46,7 @@ impl Webhooks {
     ///
     /// # Errors
     /// None that exists.
-    pub fn register(&self, webhook: Webhook) -> Result<Slot, RegisterError> {
+    pub fn register(&self, webhook: WebhookRequest) -> Result<Slot, RegisterError> {
         match webhook {}
     }
 
@@ -64,7 +64,7 @@ impl Webhooks {
     pub fn deliver<C: Clock>(
         &self,
         _slot: Slot,
-        _gone: Gone,
+        _gone: ExitReport,
         _clock: C,
     ) -> impl Future<Output = bool> + use<C> {
         std::future::ready(false)

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::gone::{AfterExit, Gone};
+use super::exit_report::{AfterExitReport, ExitReport};
 use crate::lifecycle::Exit;
 
 #[derive(Serialize)]
@@ -25,23 +25,25 @@ struct Body<'a> {
     exit_signal: Option<u8>,
     core_dumped: bool,
     requested: bool,
-    after_exit: Option<Command<'a>>,
+    after_exit: Option<AfterExitBody<'a>>,
 }
 
 #[derive(Serialize)]
-struct Command<'a> {
+struct AfterExitBody<'a> {
     phase: &'static str,
     exit_code: Option<u8>,
     exit_signal: Option<u8>,
     error: Option<&'a str>,
 }
 
-impl<'a> From<&'a AfterExit> for Command<'a> {
-    fn from(after_exit: &'a AfterExit) -> Self {
+impl<'a> From<&'a AfterExitReport> for AfterExitBody<'a> {
+    fn from(after_exit: &'a AfterExitReport) -> Self {
         let (phase, exit, error) = match after_exit {
-            AfterExit::Ended(exit) => ("ended", Some(*exit), None),
-            AfterExit::TimedOut(exit) => ("timed_out", Some(*exit), None),
-            AfterExit::FailedToStart(error) => ("failed_to_start", None, Some(error.as_str())),
+            AfterExitReport::Ended(exit) => ("ended", Some(*exit), None),
+            AfterExitReport::TimedOut(exit) => ("timed_out", Some(*exit), None),
+            AfterExitReport::FailedToStart(error) => {
+                ("failed_to_start", None, Some(error.as_str()))
+            }
         };
         let (exit_code, exit_signal, _) = exit.map_or((None, None, false), parts);
         Self {
@@ -53,7 +55,7 @@ impl<'a> From<&'a AfterExit> for Command<'a> {
     }
 }
 
-impl Gone {
+impl ExitReport {
     /// The text of one attempt. `attempt` counts from 1.
     pub fn to_json(&self, id: &str, attempt: u32) -> String {
         let (exit_code, exit_signal, core_dumped) = parts(self.exit);
@@ -72,7 +74,7 @@ impl Gone {
             exit_signal,
             core_dumped,
             requested: self.requested,
-            after_exit: self.after_exit.as_ref().map(Command::from),
+            after_exit: self.after_exit.as_ref().map(AfterExitBody::from),
         };
         // Strings, numbers and a struct: there is nothing in it that JSON could not say.
         serde_json::to_string(&body).unwrap_or_default()
@@ -103,8 +105,8 @@ fn time(time: SystemTime) -> String {
 mod tests {
     use super::*;
 
-    fn gone() -> Gone {
-        Gone {
+    fn gone() -> ExitReport {
+        ExitReport {
             program: "gitlab-\"runner\"".to_owned(),
             pid: 7,
             hostname: "host".to_owned(),
@@ -117,7 +119,7 @@ mod tests {
         }
     }
 
-    fn read(gone: &Gone) -> serde_json::Value {
+    fn read(gone: &ExitReport) -> serde_json::Value {
         serde_json::from_str(&gone.to_json("msg_1", 2)).unwrap()
     }
 
@@ -149,11 +151,11 @@ mod tests {
             number: 9,
             core_dumped: true,
         };
-        let told = Gone {
+        let told = ExitReport {
             exit: killed,
             requested: true,
             shutdown_requested_at: Some(UNIX_EPOCH),
-            after_exit: Some(AfterExit::TimedOut(killed)),
+            after_exit: Some(AfterExitReport::TimedOut(killed)),
             ..gone()
         };
         let body = read(&told);
@@ -163,14 +165,14 @@ mod tests {
         assert_eq!(body["shutdown_requested_at"], "1970-01-01T00:00:00.000Z");
         assert_eq!(body["after_exit"]["phase"], "timed_out");
         assert_eq!(body["after_exit"]["exit_signal"], 9);
-        let failed = Gone {
-            after_exit: Some(AfterExit::FailedToStart("not found".to_owned())),
+        let failed = ExitReport {
+            after_exit: Some(AfterExitReport::FailedToStart("not found".to_owned())),
             ..gone()
         };
         assert_eq!(read(&failed)["after_exit"]["phase"], "failed_to_start");
         assert_eq!(read(&failed)["after_exit"]["error"], "not found");
-        let ended = Gone {
-            after_exit: Some(AfterExit::Ended(Exit::Code(1))),
+        let ended = ExitReport {
+            after_exit: Some(AfterExitReport::Ended(Exit::Code(1))),
             ..gone()
         };
         assert_eq!(read(&ended)["after_exit"]["exit_code"], 1);

@@ -8,14 +8,14 @@ use std::time::{Duration, SystemTime};
 use smol::future::FutureExt;
 
 use super::dial::DialError;
-use super::schedule::{Pace, Verdict, retry_after};
-use super::transport::{Answer, Call, CallError, Transport};
+use super::schedule::{RetryPace, RetryVerdict, retry_after};
+use super::transport::{CallError, OutboundRequest, OutboundResponse, Transport};
 use crate::clock::Clock;
 
 /// What the loop reads and writes: one webhook's place in the registry.
 pub(super) trait Ledger {
     /// Counts an attempt and answers with its number, from 1, and what it sends: what is registered now.
-    fn begin(&self) -> Option<(u32, Call)>;
+    fn begin(&self) -> Option<(u32, OutboundRequest)>;
     /// There will be another attempt at this time.
     fn retry(&self, error: &str, at: Option<SystemTime>);
     /// There will be none.
@@ -40,7 +40,7 @@ enum Attempt {
 pub(super) async fn deliver<C: Clock>(
     clock: &C,
     transport: &Transport,
-    pace: Pace,
+    pace: RetryPace,
     budget: Duration,
     ledger: &impl Ledger,
 ) {
@@ -111,7 +111,7 @@ async fn attempt<C: Clock>(
     clock: &C,
     transport: &Transport,
     limit: Duration,
-    call: &Call,
+    call: &OutboundRequest,
 ) -> Attempt {
     let called = async { Some(transport.call(call, limit).await) };
     let answered = called.or(async {
@@ -128,15 +128,15 @@ async fn attempt<C: Clock>(
     }
 }
 
-fn judge(answer: &Answer) -> Attempt {
+fn judge(answer: &OutboundResponse) -> Attempt {
     let status = answer.status;
-    match Verdict::of(status) {
-        Verdict::Delivered => Attempt::Delivered,
-        Verdict::Final if (300..400).contains(&status) => {
+    match RetryVerdict::of(status) {
+        RetryVerdict::Delivered => Attempt::Delivered,
+        RetryVerdict::Final if (300..400).contains(&status) => {
             Attempt::Final(format!("answered {status}; redirects are not followed"))
         }
-        Verdict::Final => Attempt::Final(format!("answered {status}")),
-        Verdict::Later => {
+        RetryVerdict::Final => Attempt::Final(format!("answered {status}")),
+        RetryVerdict::Later => {
             let wish = answer.retry_after.as_deref();
             let wish = wish.and_then(|value| retry_after(value, SystemTime::now()));
             Attempt::Later(format!("answered {status}"), wish.unwrap_or_default())

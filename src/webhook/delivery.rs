@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 /// How far a delivery has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub enum DeliveryState {
     /// Not delivered yet: waiting for the exit, or for the next attempt.
     Pending,
     /// Answered with 2xx.
@@ -23,7 +23,7 @@ pub struct Delivery {
     /// Scheme and host.
     pub target: String,
     /// How far it has come.
-    pub phase: Phase,
+    pub phase: DeliveryState,
     /// Attempts begun so far.
     pub attempts: u32,
     /// When the next attempt will be made, if one is planned.

@@ -17,7 +17,7 @@ use smol::future::FutureExt;
 use smol::io::{AsyncRead, AsyncWrite};
 use url::{Host, Url};
 
-use super::policy::{Policy, Refused};
+use super::policy::{Policy, PolicyRefusal};
 use super::roots::{Roots, RootsError};
 use crate::net::budget::Budgeted;
 use crate::net::connect;
@@ -42,7 +42,7 @@ pub enum DialError {
     },
     /// The name has no address that may be called.
     #[error("not called: {0}")]
-    Refused(#[from] Refused),
+    Refused(#[from] PolicyRefusal),
     /// No address took the connection; the last one and what the kernel said.
     #[error("cannot connect to {address}: {source}")]
     Connect {

@@ -3,19 +3,19 @@
 //! Owns what is accepted in it; how it is written is in `blocks`. It never opens the file, and its errors
 //! name lines without showing them.
 
-use super::blocks::{self, Block, NoHeader};
+use super::file_syntax::{self, MalformedHeader, WebhookBlock};
 use super::method::Method;
-use super::request::{InvalidWebhook, Webhook};
+use super::request::{InvalidWebhook, WebhookRequest};
 
 /// Why the file is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidFile {
+pub enum InvalidWebhookFile {
     /// There is not one webhook in it.
     #[error("there is no webhook in it; write a line [METHOD] URL, then lines Name: value")]
     Empty,
     /// A line is neither.
     #[error(transparent)]
-    NoHeader(#[from] NoHeader),
+    MalformedHeader(#[from] MalformedHeader),
     /// The webhook that begins in this line, counted from 1, is wrong.
     #[error("the webhook in line {0}: {1}")]
     Webhook(usize, InvalidWebhook),
@@ -24,22 +24,22 @@ pub enum InvalidFile {
 /// Reads all webhooks of a file.
 ///
 /// # Errors
-/// [`InvalidFile`] names the first line that is wrong.
-pub fn parse(text: &str) -> Result<Vec<Webhook>, InvalidFile> {
-    let blocks = blocks::parse(text)?;
+/// [`InvalidWebhookFile`] names the first line that is wrong.
+pub fn parse(text: &str) -> Result<Vec<WebhookRequest>, InvalidWebhookFile> {
+    let blocks = file_syntax::parse(text)?;
     if blocks.is_empty() {
-        return Err(InvalidFile::Empty);
+        return Err(InvalidWebhookFile::Empty);
     }
     blocks
         .iter()
-        .map(|block| webhook(block).map_err(|why| InvalidFile::Webhook(block.line, why)))
+        .map(|block| webhook(block).map_err(|why| InvalidWebhookFile::Webhook(block.line, why)))
         .collect()
 }
 
-fn webhook(block: &Block<'_>) -> Result<Webhook, InvalidWebhook> {
+fn webhook(block: &WebhookBlock<'_>) -> Result<WebhookRequest, InvalidWebhook> {
     let method = block.method.map_or(Ok(Method::default()), str::parse)?;
     let headers = block.headers.iter().map(|(_, name, value)| (*name, *value));
-    Webhook::new(block.url, method, headers)
+    WebhookRequest::new(block.url, method, headers)
 }
 
 #[cfg(test)]
@@ -68,16 +68,16 @@ mod tests {
 
     #[test]
     fn errors_name_the_line_and_show_nothing_of_it() {
-        assert_eq!(parse(""), Err(InvalidFile::Empty));
-        assert_eq!(parse("# nothing\n\n"), Err(InvalidFile::Empty));
+        assert_eq!(parse(""), Err(InvalidWebhookFile::Empty));
+        assert_eq!(parse("# nothing\n\n"), Err(InvalidWebhookFile::Empty));
         assert_eq!(
             parse("https://a.example/\ns3cret\n"),
-            Err(InvalidFile::NoHeader(NoHeader(2)))
+            Err(InvalidWebhookFile::MalformedHeader(MalformedHeader(2)))
         );
         let error = parse("\nhttps://a.example/\nhost: s3cret\n").unwrap_err();
         assert!(matches!(
             error,
-            InvalidFile::Webhook(2, InvalidWebhook::Reserved(_))
+            InvalidWebhookFile::Webhook(2, InvalidWebhook::Reserved(_))
         ));
         for text in [
             "s3cret\n",

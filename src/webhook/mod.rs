@@ -4,9 +4,9 @@
 //! whether the wrapper stays for it: `lifecycle` does. Without the feature `webhooks` nothing of it is built
 //! but the names that others speak of.
 
-pub mod blocks;
 pub mod delivery;
-pub mod gone;
+pub mod exit_report;
+pub mod file_syntax;
 pub mod method;
 
 #[cfg(feature = "webhooks")]
@@ -14,9 +14,9 @@ mod body;
 #[cfg(feature = "webhooks")]
 mod deliver;
 #[cfg(feature = "webhooks")]
-mod desk;
-#[cfg(feature = "webhooks")]
 pub mod dial;
+#[cfg(feature = "webhooks")]
+mod dispatcher;
 #[cfg(feature = "webhooks")]
 pub mod file;
 #[cfg(feature = "webhooks")]
@@ -35,11 +35,11 @@ pub mod signature;
 mod transport;
 
 #[cfg(feature = "webhooks")]
-pub use desk::{RegisterError, Settings, Webhooks};
+pub use dispatcher::{Dispatcher, DispatcherSettings, RegisterError};
 #[cfg(feature = "webhooks")]
-pub use request::Webhook;
+pub use request::WebhookRequest;
 
 #[cfg(not(feature = "webhooks"))]
 mod absent;
 #[cfg(not(feature = "webhooks"))]
-pub use absent::{RegisterError, Webhook, Webhooks};
+pub use absent::{Dispatcher, RegisterError, WebhookRequest};

@@ -68,13 +68,13 @@ pub struct InvalidRule {
 
 /// Why something may not be called.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum PolicyRefusal {
     /// It is link-local, or the metadata service of a cloud.
     #[error(
         "{0} is a link-local or cloud metadata address; \
          only a --webhook-allow with a network, such as {0}/{bits}, opens it", bits = full(.0)
     )]
-    Guarded(IpAddr),
+    PolicedListener(IpAddr),
     /// There are rules, and none allows it.
     #[error("no --webhook-allow covers {0}")]
     NotAllowed(String),
@@ -94,7 +94,7 @@ impl Policy {
     ///
     /// # Errors
     /// A literal address that may not be called, or a name that no address can make callable.
-    pub fn check_host(&self, host: &Host<&str>, port: u16) -> Result<(), Refused> {
+    pub fn check_host(&self, host: &Host<&str>, port: u16) -> Result<(), PolicyRefusal> {
         match *host {
             Host::Ipv4(address) => self.check_address(host, port, address.into()),
             Host::Ipv6(address) => self.check_address(host, port, address.into()),
@@ -106,7 +106,7 @@ impl Policy {
                 if by_network || self.allows_by_name(host, port) {
                     Ok(())
                 } else {
-                    Err(Refused::NotAllowed(format!("{name}:{port}")))
+                    Err(PolicyRefusal::NotAllowed(format!("{name}:{port}")))
                 }
             }
         }
@@ -121,7 +121,7 @@ impl Policy {
         host: &Host<&str>,
         port: u16,
         address: IpAddr,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), PolicyRefusal> {
         let address = address.to_canonical();
         if self.allows_network_of(address) {
             return Ok(());
@@ -130,12 +130,14 @@ impl Policy {
             .chain(embedded(address).into_iter().map(IpAddr::V4))
             .any(|address| GUARDED.iter().any(|network| network.contains(address)));
         if guarded {
-            return Err(Refused::Guarded(address));
+            return Err(PolicyRefusal::PolicedListener(address));
         }
         if self.allows_by_name(host, port) {
             Ok(())
         } else {
-            Err(Refused::NotAllowed(format!("{address} for {host}:{port}")))
+            Err(PolicyRefusal::NotAllowed(format!(
+                "{address} for {host}:{port}"
+            )))
         }
     }
 

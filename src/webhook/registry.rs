@@ -4,8 +4,8 @@
 
 use std::time::SystemTime;
 
-use super::delivery::{Delivery, Phase};
-use super::request::Webhook;
+use super::delivery::{Delivery, DeliveryState};
+use super::request::WebhookRequest;
 use crate::lifecycle::{MAX_WEBHOOKS, Slot};
 
 /// How much of an error is kept, in characters.
@@ -14,12 +14,12 @@ const MAX_ERROR: usize = 300;
 /// All registered webhooks.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
-    entries: Vec<Entry>,
+    entries: Vec<RegistryEntry>,
 }
 
 #[derive(Debug)]
-struct Entry {
-    webhook: Webhook,
+struct RegistryEntry {
+    webhook: WebhookRequest,
     delivery: Delivery,
 }
 
@@ -32,7 +32,7 @@ pub struct TooMany;
 
 impl Registry {
     /// The place of this webhook's URL, if it has one.
-    pub(super) fn find(&self, webhook: &Webhook) -> Option<Slot> {
+    pub(super) fn find(&self, webhook: &WebhookRequest) -> Option<Slot> {
         self.entries
             .iter()
             .zip(Slot::all())
@@ -40,7 +40,7 @@ impl Registry {
     }
 
     /// Whether there is room for this webhook.
-    pub(super) fn check(&self, webhook: &Webhook) -> Result<(), TooMany> {
+    pub(super) fn check(&self, webhook: &WebhookRequest) -> Result<(), TooMany> {
         match self.find(webhook).or_else(|| self.free()) {
             Some(_) => Ok(()),
             None => Err(TooMany),
@@ -55,12 +55,12 @@ impl Registry {
     /// already. `id` is asked for a new id if one is needed.
     pub(super) fn register(
         &mut self,
-        webhook: Webhook,
+        webhook: WebhookRequest,
         id: impl FnOnce() -> String,
     ) -> Result<Slot, TooMany> {
         if let Some(slot) = self.find(&webhook) {
             if let Some(entry) = self.entry(slot)
-                && entry.delivery.phase != Phase::Delivered
+                && entry.delivery.phase != DeliveryState::Delivered
             {
                 entry.webhook = webhook;
             }
@@ -70,17 +70,17 @@ impl Registry {
         let delivery = Delivery {
             id: id(),
             target: webhook.target(),
-            phase: Phase::Pending,
+            phase: DeliveryState::Pending,
             attempts: 0,
             next_attempt_at: None,
             last_error: String::new(),
         };
-        self.entries.push(Entry { webhook, delivery });
+        self.entries.push(RegistryEntry { webhook, delivery });
         Ok(slot)
     }
 
     /// Counts an attempt and answers with what it is to send.
-    pub(super) fn begin(&mut self, slot: Slot) -> Option<(&Webhook, &Delivery)> {
+    pub(super) fn begin(&mut self, slot: Slot) -> Option<(&WebhookRequest, &Delivery)> {
         let entry = self.entry(slot)?;
         entry.delivery.attempts = entry.delivery.attempts.saturating_add(1);
         entry.delivery.next_attempt_at = None;
@@ -89,12 +89,12 @@ impl Registry {
 
     /// A delivery begins, perhaps once more.
     pub(super) fn arm(&mut self, slot: Slot) {
-        self.set(slot, Phase::Pending, None);
+        self.set(slot, DeliveryState::Pending, None);
     }
 
     /// The last attempt failed, and there will be another one.
     pub(super) fn retry(&mut self, slot: Slot, error: &str, at: Option<SystemTime>) {
-        self.set(slot, Phase::Pending, Some(error));
+        self.set(slot, DeliveryState::Pending, Some(error));
         if let Some(entry) = self.entry(slot) {
             entry.delivery.next_attempt_at = at;
         }
@@ -102,12 +102,12 @@ impl Registry {
 
     /// The last attempt failed, and it was the last.
     pub(super) fn fail(&mut self, slot: Slot, error: &str) {
-        self.set(slot, Phase::Failed, Some(error));
+        self.set(slot, DeliveryState::Failed, Some(error));
     }
 
     /// The last attempt did it.
     pub(super) fn deliver(&mut self, slot: Slot) {
-        self.set(slot, Phase::Delivered, None);
+        self.set(slot, DeliveryState::Delivered, None);
     }
 
     /// How one stands.
@@ -125,7 +125,7 @@ impl Registry {
             .collect()
     }
 
-    fn set(&mut self, slot: Slot, phase: Phase, error: Option<&str>) {
+    fn set(&mut self, slot: Slot, phase: DeliveryState, error: Option<&str>) {
         if let Some(entry) = self.entry(slot) {
             entry.delivery.phase = phase;
             entry.delivery.next_attempt_at = None;
@@ -138,7 +138,7 @@ impl Registry {
         }
     }
 
-    fn entry(&mut self, slot: Slot) -> Option<&mut Entry> {
+    fn entry(&mut self, slot: Slot) -> Option<&mut RegistryEntry> {
         self.entries.get_mut(usize::from(slot.index()))
     }
 }
@@ -148,8 +148,8 @@ mod tests {
     use super::super::method::Method;
     use super::*;
 
-    fn webhook(url: &str, token: &str) -> Webhook {
-        Webhook::new(url, Method::Post, [("x-token", token)]).unwrap()
+    fn webhook(url: &str, token: &str) -> WebhookRequest {
+        WebhookRequest::new(url, Method::Post, [("x-token", token)]).unwrap()
     }
 
     fn registry(urls: &[&str]) -> (Registry, Vec<Slot>) {
@@ -191,13 +191,16 @@ mod tests {
                 .register(webhook(url, "second"), || unreachable!())
                 .unwrap();
         }
-        assert_eq!(registry.deliveries()[0].phase, Phase::Delivered);
-        assert_eq!(registry.deliveries()[1].phase, Phase::Failed);
+        assert_eq!(registry.deliveries()[0].phase, DeliveryState::Delivered);
+        assert_eq!(registry.deliveries()[1].phase, DeliveryState::Failed);
         assert_eq!(token(&mut registry, slots[0]), "first");
         assert_eq!(token(&mut registry, slots[1]), "second");
         registry.arm(slots[1]);
         let delivery = &registry.deliveries()[1];
-        assert_eq!((delivery.phase, delivery.attempts), (Phase::Pending, 1));
+        assert_eq!(
+            (delivery.phase, delivery.attempts),
+            (DeliveryState::Pending, 1)
+        );
         assert_eq!(delivery.last_error, "answered 404");
     }
 

@@ -38,7 +38,7 @@ const RESERVED: &[&str] = &[
 
 /// A valid webhook.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Webhook {
+pub struct WebhookRequest {
     url: Url,
     method: Method,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -84,7 +84,7 @@ pub enum InvalidWebhook {
     HeaderLength,
 }
 
-impl Webhook {
+impl WebhookRequest {
     /// Checks every part.
     ///
     /// # Errors
@@ -152,9 +152,14 @@ impl Webhook {
     }
 }
 
-impl fmt::Debug for Webhook {
+impl fmt::Debug for WebhookRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Webhook({} {})", self.method.name(), self.target())
+        write!(
+            f,
+            "WebhookRequest({} {})",
+            self.method.name(),
+            self.target()
+        )
     }
 }
 
@@ -192,8 +197,8 @@ fn checked<'a>(
 mod tests {
     use super::*;
 
-    fn with_header(name: &str, value: &str) -> Result<Webhook, InvalidWebhook> {
-        Webhook::new("https://h.example/x", Method::Post, [(name, value)])
+    fn with_header(name: &str, value: &str) -> Result<WebhookRequest, InvalidWebhook> {
+        WebhookRequest::new("https://h.example/x", Method::Post, [(name, value)])
     }
 
     #[test]
@@ -211,7 +216,7 @@ mod tests {
                 InvalidWebhook::UrlLength,
             ),
         ] {
-            let refused = Webhook::new(url, Method::Post, []).unwrap_err();
+            let refused = WebhookRequest::new(url, Method::Post, []).unwrap_err();
             assert_eq!(refused, expected, "{url:?}");
         }
         for url in [
@@ -223,7 +228,7 @@ mod tests {
             "http://[::1",
             "http://a b/",
         ] {
-            let refused = Webhook::new(url, Method::Post, []).unwrap_err();
+            let refused = WebhookRequest::new(url, Method::Post, []).unwrap_err();
             assert!(
                 matches!(refused, InvalidWebhook::Url(_)),
                 "{url:?}: {refused}"
@@ -264,7 +269,7 @@ mod tests {
         assert!(with_header("Authorization", "Bearer a\tb!~").is_ok());
         let twice = [("X-A", "1"), ("x-a", "2")];
         assert!(matches!(
-            Webhook::new("http://h/", Method::Post, twice),
+            WebhookRequest::new("http://h/", Method::Post, twice),
             Err(InvalidWebhook::Twice(_))
         ));
     }
@@ -273,9 +278,9 @@ mod tests {
     fn headers_are_limited_in_number_and_length() {
         let names: Vec<String> = (0..=MAX_HEADERS).map(|n| format!("x-{n}")).collect();
         let some = |count: usize| names.iter().take(count).map(|name| (name.as_str(), "v"));
-        assert!(Webhook::new("http://h/", Method::Post, some(MAX_HEADERS)).is_ok());
+        assert!(WebhookRequest::new("http://h/", Method::Post, some(MAX_HEADERS)).is_ok());
         assert_eq!(
-            Webhook::new("http://h/", Method::Post, some(MAX_HEADERS + 1)),
+            WebhookRequest::new("http://h/", Method::Post, some(MAX_HEADERS + 1)),
             Err(InvalidWebhook::HeaderLength)
         );
         assert_eq!(
@@ -286,7 +291,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_holds_no_path_and_no_header() {
-        let webhook = Webhook::new(
+        let webhook = WebhookRequest::new(
             "https://H.example:8443/s3cret?t=s3cret#s3cret",
             Method::Put,
             [("authorization", "s3cret")],
@@ -300,7 +305,7 @@ mod tests {
             "http://[::1]:1/",
             "http://10.0.0.1/",
         ] {
-            let webhook = Webhook::new(url, Method::Post, []).unwrap();
+            let webhook = WebhookRequest::new(url, Method::Post, []).unwrap();
             assert!(url.starts_with(&webhook.target()), "{url}");
         }
     }
@@ -308,9 +313,9 @@ mod tests {
     #[test]
     fn no_refusal_repeats_what_was_given() {
         let refusals = [
-            Webhook::new("s3cret://u:s3cret@h/s3cret", Method::Post, []).unwrap_err(),
-            Webhook::new("https://u:s3cret@h/s3cret", Method::Post, []).unwrap_err(),
-            Webhook::new("https://[s3cret/s3cret", Method::Post, []).unwrap_err(),
+            WebhookRequest::new("s3cret://u:s3cret@h/s3cret", Method::Post, []).unwrap_err(),
+            WebhookRequest::new("https://u:s3cret@h/s3cret", Method::Post, []).unwrap_err(),
+            WebhookRequest::new("https://[s3cret/s3cret", Method::Post, []).unwrap_err(),
             with_header("x-token", "s3cret\n").unwrap_err(),
             with_header("s3cret: x", "s3cret").unwrap_err(),
             with_header("host", "s3cret").unwrap_err(),
@@ -325,7 +330,12 @@ mod tests {
 
     #[test]
     fn two_spellings_of_one_url_are_one() {
-        let url = |text: &str| Webhook::new(text, Method::Post, []).unwrap().url().clone();
+        let url = |text: &str| {
+            WebhookRequest::new(text, Method::Post, [])
+                .unwrap()
+                .url()
+                .clone()
+        };
         assert_eq!(
             url("https://H.example:443/a/../b#c"),
             url("https://h.example/b")

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 /// The pace of attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
+pub struct RetryPace {
     /// The ceiling of the first delay; it doubles with every attempt.
     pub base: Duration,
     /// The ceiling that is not exceeded, except on the receiver's own wish.
@@ -17,7 +17,7 @@ pub struct Pace {
 }
 
 /// What the wrapper uses.
-pub const PACE: Pace = Pace {
+pub const PACE: RetryPace = RetryPace {
     base: Duration::from_secs(1),
     cap: Duration::from_secs(60),
     attempt: Duration::from_secs(10),
@@ -25,7 +25,7 @@ pub const PACE: Pace = Pace {
 
 /// What an answer means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RetryVerdict {
     /// The receiver has it.
     Delivered,
     /// The receiver may want it later.
@@ -34,7 +34,7 @@ pub enum Verdict {
     Final,
 }
 
-impl Verdict {
+impl RetryVerdict {
     /// By the status code, RFC 9110 section 15. Redirects are final: they are not followed.
     pub fn of(status: u16) -> Self {
         match status {
@@ -46,7 +46,7 @@ impl Verdict {
     }
 }
 
-impl Pace {
+impl RetryPace {
     /// The delay after this many attempts: exponential backoff with full jitter, that is, anything from
     /// nothing to the ceiling. `random` is uniform over its whole range.
     pub fn delay(&self, attempts: u32, random: u32) -> Duration {
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(PACE.delay(4, 1 << 30), Duration::from_secs(2));
         assert!(PACE.delay(4, u32::MAX) < Duration::from_secs(8));
         // Nothing overflows, however long the pace is.
-        let endless = Pace {
+        let endless = RetryPace {
             base: Duration::MAX,
             cap: Duration::MAX,
             attempt: Duration::MAX,
@@ -103,15 +103,19 @@ mod tests {
     #[test]
     fn only_what_may_pass_is_tried_again() {
         for status in [200, 201, 202, 204, 299] {
-            assert_eq!(Verdict::of(status), Verdict::Delivered, "{status}");
+            assert_eq!(
+                RetryVerdict::of(status),
+                RetryVerdict::Delivered,
+                "{status}"
+            );
         }
         for status in [408, 425, 429, 500, 502, 503, 504, 599] {
-            assert_eq!(Verdict::of(status), Verdict::Later, "{status}");
+            assert_eq!(RetryVerdict::of(status), RetryVerdict::Later, "{status}");
         }
         for status in [
             0, 100, 199, 300, 301, 302, 307, 308, 400, 401, 404, 410, 428, 600,
         ] {
-            assert_eq!(Verdict::of(status), Verdict::Final, "{status}");
+            assert_eq!(RetryVerdict::of(status), RetryVerdict::Final, "{status}");
         }
     }
 

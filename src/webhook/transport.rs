@@ -36,7 +36,7 @@ const HEAD_LIMIT: usize = 64 * 1024;
 
 /// One request.
 #[derive(Clone)]
-pub(super) struct Call {
+pub(super) struct OutboundRequest {
     /// Where.
     pub(super) url: Url,
     /// How.
@@ -47,15 +47,15 @@ pub(super) struct Call {
     pub(super) body: String,
 }
 
-impl fmt::Debug for Call {
+impl fmt::Debug for OutboundRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").finish_non_exhaustive()
+        f.debug_struct("OutboundRequest").finish_non_exhaustive()
     }
 }
 
 /// What of an answer counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct OutboundResponse {
     /// The status code.
     pub(super) status: u16,
     /// The value of `Retry-After`.
@@ -110,7 +110,11 @@ impl Transport {
     ///
     /// # Errors
     /// [`CallError`]: there is no answer, though the receiver may have the request.
-    pub(super) async fn call(&self, call: &Call, limit: Duration) -> Result<Answer, CallError> {
+    pub(super) async fn call(
+        &self,
+        call: &OutboundRequest,
+        limit: Duration,
+    ) -> Result<OutboundResponse, CallError> {
         let mut request = surf::Request::new(method(call.method), call.url.clone());
         if call.method.has_body() {
             request.set_body(call.body.as_str());
@@ -199,7 +203,7 @@ async fn exchange(
 ) -> Result<surf::http::Response, CallError> {
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_LIMIT)
-        .handshake(Io(stream))
+        .handshake(HyperIo(stream))
         .await?;
     let answered = async {
         let response = sender.send_request(request).await?;
@@ -221,7 +225,7 @@ async fn exchange(
     };
     let head = answered.or(moved).await?;
     let retry_after = head.headers.get(header::RETRY_AFTER);
-    let answer = Answer {
+    let answer = OutboundResponse {
         status: head.status.as_u16(),
         retry_after: retry_after
             .and_then(|value| value.to_str().ok())
@@ -248,9 +252,9 @@ async fn skim(body: impl Body<Data = bytes::Bytes>) {
 }
 
 /// hyper's I/O traits over ours.
-struct Io(Box<dyn Duplex>);
+struct HyperIo(Box<dyn Duplex>);
 
-impl Read for Io {
+impl Read for HyperIo {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -266,7 +270,7 @@ impl Read for Io {
     }
 }
 
-impl Write for Io {
+impl Write for HyperIo {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

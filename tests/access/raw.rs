@@ -1,8 +1,10 @@
 //! Refusals, frame by frame: HTTP/2 written by hand, with a message that never ends.
 
-use crate::frames::{DATA, GREETING, Head, NO_ERROR, RST_STREAM, frame, message};
-use crate::peer::Peer;
 use crate::support::client::{GET_STATE, SHUTDOWN};
+use crate::support::http2::{
+    DATA, Head, NO_ERROR, PREFACE_AND_SETTINGS, RST_STREAM, frame, message,
+};
+use crate::support::http2_peer::Peer;
 use crate::support::{DRAINS, start_ready};
 use crate::tokens::{TOKEN, token_file};
 
@@ -52,7 +54,7 @@ fn beyond_the_role_headers_are_answered_by_headers() {
     let listen = format!("--listen=read=unix:{}", path.display());
     let _wrapper = start_ready(&[&listen], DRAINS);
     let mut peer = Peer::silent(&path);
-    assert!(peer.send(GREETING));
+    assert!(peer.send(PREFACE_AND_SETTINGS));
     let head = Head::of(SHUTDOWN);
     assert_eq!(refusal(&mut peer, &head), refused(7));
     let answer = peer.call(&Head::of(GET_STATE), &message(b""));

@@ -8,7 +8,8 @@ use std::process::Command;
 
 use crate::call::{GET_STATE, INITIATE, Outcome, probe};
 use crate::support::client::Client;
-use crate::support::{DRAINS, Wrapper, setup, setup_with};
+use crate::support::http2::PREFACE;
+use crate::support::{DRAINS, Wrapper, binary, copy_program, setup, setup_with};
 use crate::user::{JOB, as_user, is_root};
 
 /// A wrapper whose folder others may enter.
@@ -77,7 +78,7 @@ fn a_refused_peer_is_closed_without_a_byte() {
     }
     let wrapper = start(&[OPEN]);
     // Silent, and with a preface: neither is answered.
-    for sent in [&b""[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+    for sent in [&b""[..], PREFACE] {
         let (read, seen) = as_user(JOB, || {
             let mut socket = UnixStream::connect(wrapper.socket()).unwrap();
             let deadline = Some(crate::support::DEADLINE);
@@ -104,11 +105,9 @@ fn grpcurl_of_another_user_is_refused() {
         return;
     }
     let wrapper = start(&[OPEN, "--allow-uid=1000"]);
-    // Where others may run it; by another process, as one that is being written cannot be executed, and
-    // a child of another test would hold it open.
+    // In a directory where other users may execute it.
     let copy = wrapper.folder.path().join("grpcurl");
-    let copied = Command::new("cp").args([&grpcurl, &copy]).status();
-    assert!(copied.unwrap().success());
+    copy_program(&grpcurl, &copy);
     let list = |ids| {
         let output = as_user(ids, || {
             Command::new(&copy)
@@ -244,13 +243,8 @@ fn copy_for_all() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let open = std::fs::Permissions::from_mode(0o1777);
     std::fs::set_permissions(folder.path(), open).unwrap();
-    // By another process, as one that is being written cannot be executed.
     let copy = folder.path().join("wrapper");
-    let copied = Command::new("cp")
-        .arg(crate::support::binary())
-        .arg(&copy)
-        .status();
-    assert!(copied.unwrap().success());
+    copy_program(binary(), &copy);
     (folder, copy)
 }
 

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, prlimit};
 
-use crate::frames::*;
 use crate::measure::{LONG, Target, descriptors};
-use crate::peer::Peer;
 use crate::support;
+use crate::support::client::GET_STATE;
 use crate::support::client::SHUTDOWN;
+use crate::support::http2::*;
+use crate::support::http2_peer::{Peer, until_gone};
 
 /// How long a connection may say nothing.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -23,7 +24,7 @@ fn silent_and_slow_sockets_are_closed() {
         let mut silent: Vec<_> = (0..100).map(|_| Peer::silent(&wrapper.socket())).collect();
         let mut slow: Vec<_> = (0..50).map(|_| Peer::silent(&wrapper.socket())).collect();
         // A byte now and then is no greeting; after the preface comes half of a SETTINGS frame.
-        for byte in &GREETING[..GREETING.len() - 1] {
+        for byte in &PREFACE_AND_SETTINGS[..PREFACE_AND_SETTINGS.len() - 1] {
             for peer in &mut slow {
                 peer.send(&[*byte]);
             }
@@ -44,7 +45,7 @@ fn hoarded_connections_cost_little_and_keep_nobody_out() {
         let mut hoard: Vec<UnixStream> = Vec::new();
         for _ in 0..2000 {
             let mut stream = UnixStream::connect(wrapper.socket()).unwrap();
-            let _ = std::io::Write::write_all(&mut stream, GREETING);
+            let _ = std::io::Write::write_all(&mut stream, PREFACE_AND_SETTINGS);
             hoard.push(stream);
             // Our own descriptors are few as well; those who were sent away are closed here, too.
             if hoard.len() > 700 {
@@ -195,5 +196,5 @@ fn a_connection_that_is_cut_off_is_cut_off_for_good() {
     let mut rest = Vec::new();
     // Whatever was under way: the end comes, and nothing after it.
     let _ = peer.stream.read_to_end(&mut rest);
-    assert!(!peer.send(GREETING));
+    assert!(!peer.send(PREFACE_AND_SETTINGS));
 }

@@ -1,10 +1,11 @@
 //! Frames that bring no call forward, as fast as a socket takes them, again on a new connection whenever
 //! the old one is closed.
 
-use crate::frames::*;
 use crate::measure::{Target, for_long};
-use crate::peer::Peer;
 use crate::support::Wrapper;
+use crate::support::client::GET_STATE;
+use crate::support::http2::*;
+use crate::support::http2_peer::{Peer, until_gone};
 
 /// Memory that a flood may cost: buffers of a few connections.
 const MOST: u64 = 4 << 20;
@@ -19,7 +20,7 @@ fn flood(wrapper: &Wrapper, first: &[u8], bytes: &[u8], errors: &[u32]) {
             taken = peer.send(&many);
         }
         let goodbyes = peer.goodbyes();
-        let error = goodbyes.last().map(|goodbye| goodbye.1);
+        let error = goodbyes.last().map(|goaway_timeout| goaway_timeout.1);
         assert!(
             error.is_some_and(|error| errors.contains(&error)),
             "{goodbyes:?}"

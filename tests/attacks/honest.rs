@@ -27,7 +27,10 @@ fn a_load_generator_at_full_speed_is_never_throttled() {
             .arg("--data")
             .arg(&body)
             .arg(format!("--base-uri=unix:{}", wrapper.socket().display()))
-            .arg(format!("http://localhost{}", crate::frames::GET_STATE))
+            .arg(format!(
+                "http://localhost{}",
+                crate::support::client::GET_STATE
+            ))
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

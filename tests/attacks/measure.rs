@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::frames::*;
-use crate::peer::Peer;
+use crate::support::client::GET_STATE;
+use crate::support::http2::*;
+use crate::support::http2_peer::{Peer, until_gone};
 use crate::support::{self, DRAINS, Wrapper};
 
 /// How long an attack goes on that could go on for ever.
@@ -143,12 +144,12 @@ fn peak(pid: i32) -> u64 {
 /// A healthy client in a thread of its own.
 pub struct Probe {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Seen>,
+    thread: JoinHandle<IoStats>,
 }
 
 /// What it met.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct IoStats {
     /// The most that the timer was late.
     pub late: Duration,
     /// The same, had the machine nothing else to do.
@@ -165,7 +166,7 @@ impl Probe {
         let mut peer = Peer::connect(wrapper);
         let pid = wrapper.pid();
         let thread = std::thread::spawn(move || {
-            let mut seen = Seen::default();
+            let mut seen = IoStats::default();
             let timed = Head::of(GET_STATE).with("grpc-timeout", "50m");
             while !flag.load(Ordering::Relaxed) || seen.calls == 0 {
                 let watch = Stopwatch::start(pid);
@@ -185,7 +186,7 @@ impl Probe {
         Self { stop, thread }
     }
 
-    pub fn stop(self) -> Seen {
+    pub fn stop(self) -> IoStats {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()
     }

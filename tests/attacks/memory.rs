@@ -1,9 +1,10 @@
 //! Many connections, each of which pins as much as it may: what all of them together cost.
 
-use crate::frames::*;
 use crate::measure::{LONG, Target};
-use crate::peer::Peer;
 use crate::support::Wrapper;
+use crate::support::client::GET_STATE;
+use crate::support::http2::*;
+use crate::support::http2_peer::Peer;
 
 const CONNECTIONS: usize = 60;
 const STREAMS: usize = 64;

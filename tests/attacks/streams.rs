@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::frames::*;
 use crate::measure::{LONG, Target, for_long};
-use crate::peer::Peer;
+use crate::support::client::GET_STATE;
+use crate::support::http2::*;
+use crate::support::http2_peer::{Peer, until_gone};
 
 #[test]
 fn a_header_bomb_pins_no_more_than_its_limits() {

@@ -14,7 +14,8 @@ use rustix::process::{Resource, Rlimit, prlimit};
 
 use crate::processes;
 use crate::round::Round;
-use crate::watch::{Question, Seen};
+use crate::support::http2::PREFACE_AND_SETTINGS;
+use crate::watch::{IoStats, Question};
 
 impl Round<'_> {
     pub(super) fn rewritten(&self, signal: Signal) -> Option<Signal> {
@@ -80,7 +81,7 @@ impl Round<'_> {
         }
     }
 
-    pub(super) fn ask_to_shut_down(&mut self, seen: &Seen) {
+    pub(super) fn ask_to_shut_down(&mut self, seen: &IoStats) {
         let mut deadline = |signal: Signal| {
             let milliseconds = (self.rng.u8(..4) == 0).then(|| self.rng.i32(0..300))?;
             self.sent.insert(signal as i32);
@@ -113,14 +114,13 @@ impl Round<'_> {
 
     /// Connections that say something, or half of it, and go.
     pub(super) fn cut_connections(&mut self) {
-        const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
         for _ in 0..self.rng.usize(1..20) {
             let Ok(mut stream) = UnixStream::connect(self.wrapper.socket()) else {
                 return;
             };
             let _ = stream.set_write_timeout(Some(Duration::from_millis(100)));
-            let said = self.rng.usize(..GREETING.len() + 1);
-            let _ = stream.write_all(&GREETING[..said]);
+            let said = self.rng.usize(..PREFACE_AND_SETTINGS.len() + 1);
+            let _ = stream.write_all(&PREFACE_AND_SETTINGS[..said]);
             if self.rng.bool() {
                 let noise: Vec<u8> = std::iter::repeat_with(|| self.rng.u8(..))
                     .take(100)
@@ -140,7 +140,7 @@ impl Round<'_> {
     }
 
     /// No new descriptors for the wrapper, for a moment.
-    pub(super) fn starve_of_descriptors(&mut self, seen: &Seen) {
+    pub(super) fn starve_of_descriptors(&mut self, seen: &IoStats) {
         // One that is still starting would rightly give up, and say so.
         if seen.answers.load(Ordering::Relaxed) == 0 {
             return;

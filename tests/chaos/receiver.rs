@@ -9,6 +9,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::webhook_receiver::read_request;
+
 /// One attempt as it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Attempt {
@@ -62,7 +64,8 @@ impl Receiver {
     }
 
     fn serve(&self, mut socket: TcpStream) -> Option<()> {
-        let (path, body) = read(&mut socket)?;
+        let request = read_request(&mut socket)?;
+        let (path, body) = (request.target.clone(), request.json());
         let answers = path.rsplit('/').next()?;
         let mut attempts = self.attempts.lock().unwrap();
         let attempts_here = attempts.entry(path.clone()).or_default();
@@ -98,38 +101,5 @@ impl Receiver {
             _ => "",
         };
         socket.write_all(text.as_bytes()).ok()
-    }
-}
-
-/// The path and the body of one request; `None` if it is not whole.
-fn read(socket: &mut TcpStream) -> Option<(String, serde_json::Value)> {
-    let mut bytes = Vec::new();
-    let head = loop {
-        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            break end + 4;
-        }
-        more(socket, &mut bytes)?;
-    };
-    let text = String::from_utf8(bytes[..head].to_vec()).unwrap();
-    let path = text.split(' ').nth(1).unwrap().to_owned();
-    let length = text.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        let wanted = name.eq_ignore_ascii_case("content-length");
-        wanted.then(|| value.trim().parse::<usize>().unwrap())
-    });
-    while bytes.len() < head + length.unwrap() {
-        more(socket, &mut bytes)?;
-    }
-    Some((path, serde_json::from_slice(&bytes[head..]).unwrap()))
-}
-
-fn more(socket: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<()> {
-    let mut chunk = [0; 4096];
-    match socket.read(&mut chunk) {
-        Ok(0) | Err(_) => None,
-        Ok(read) => {
-            bytes.extend_from_slice(&chunk[..read]);
-            Some(())
-        }
     }
 }

@@ -19,7 +19,7 @@ use crate::child::{self, Script};
 use crate::owed::Owed;
 use crate::receiver::Receiver;
 use crate::support::{self, Lines, Wrapper, binary, eventually, setup_with};
-use crate::watch::{Question, Seen, watch};
+use crate::watch::{IoStats, Question, watch};
 use crate::{processes, stderr};
 
 /// What a round, or all of them, came to.
@@ -103,7 +103,7 @@ pub(crate) fn run(seed: u64, world: &World) -> Tally {
     processes::reap_orphans();
     let mut round = Round::start(seed, world);
     round.wait_for_main();
-    let seen = Seen::of(round.main);
+    let seen = IoStats::of(round.main);
     let address = round.wrapper.address();
     let killed = std::thread::scope(|scope| {
         // However the round ends, the watchers must.
@@ -137,7 +137,7 @@ pub(crate) fn run(seed: u64, world: &World) -> Tally {
 }
 
 /// Tells the watchers, also when a fault has failed, that it is over.
-struct Over<'a>(&'a Seen);
+struct Over<'a>(&'a IoStats);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {
@@ -228,7 +228,7 @@ impl<'a> Round<'a> {
     /// Before the main process is there a signal could meet the wrapper before its first line.
     fn wait_for_main(&mut self) {
         let wrapper = self.wrapper.pid();
-        let (seen, address) = (Seen::default(), self.wrapper.address());
+        let (seen, address) = (IoStats::default(), self.wrapper.address());
         let now = Question::State {
             wait_until: State::Unknown,
             deadline: None,
@@ -249,7 +249,7 @@ impl<'a> Round<'a> {
     }
 
     /// Whether the wrapper was killed.
-    fn break_things(&mut self, seen: &Seen) -> bool {
+    fn break_things(&mut self, seen: &IoStats) -> bool {
         for _ in 0..self.rng.usize(2..25) {
             std::thread::sleep(Duration::from_micros(self.rng.u64(..50_000)));
             if self.has_left() {
@@ -343,7 +343,7 @@ impl<'a> Round<'a> {
     }
 
     /// How many webhooks were delivered, in how many attempts.
-    fn judge(&mut self, seen: &Seen) -> (usize, usize) {
+    fn judge(&mut self, seen: &IoStats) -> (usize, usize) {
         let context = self.context();
         let status = self.wait();
         let code = status
@@ -413,7 +413,7 @@ impl<'a> Round<'a> {
             .unwrap();
         let log = next.stderr.take().map(Lines::read).unwrap();
         let pid = Pid::from_raw(i32::try_from(next.id()).unwrap());
-        let seen = Seen::default();
+        let seen = IoStats::default();
         let address = self.wrapper.address();
         let now = Question::State {
             wait_until: State::Unknown,

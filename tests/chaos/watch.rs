@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What all clients of one wrapper know.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct IoStats {
     /// Whom it is about, if that is known: a socket may come to belong to another wrapper.
     main: Option<i32>,
     /// The furthest state.
@@ -32,7 +32,7 @@ pub(crate) struct Seen {
     pub(crate) over: AtomicBool,
 }
 
-impl Seen {
+impl IoStats {
     pub(crate) fn of(main: Option<i32>) -> Self {
         Self {
             main,
@@ -164,7 +164,7 @@ fn judge(answer: Result<Process, Status>) -> Option<Process> {
 
 /// Looks at the wrapper again and again: now, or waiting for a state; on one connection for a while, on none
 /// that lasts. Ends when it is told that it is over.
-pub(crate) fn watch(address: &str, seen: &Seen, seed: u64) {
+pub(crate) fn watch(address: &str, seen: &IoStats, seed: u64) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -126,17 +126,17 @@ fn every_message_on_the_operations_page_is_one_of_ours() {
 
 #[test]
 fn links_lead_to_files_and_headings() {
-    let own = ["ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md"];
+    let own = [
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+    ];
     let mut count = 0;
     for page in paths().iter().map(String::as_str).chain(own) {
         let words = text(page);
         let folder = Path::new(page).parent().unwrap();
-        for link in words
-            .split("](")
-            .skip(1)
-            .map(|rest| rest.split(')').next().unwrap())
-            .filter(|link| !link.contains("://"))
-        {
+        for link in links(&words) {
             let (file, heading) = link.split_once('#').unwrap_or((link, ""));
             let target = if file.is_empty() {
                 page.into()
@@ -160,7 +160,31 @@ fn links_lead_to_files_and_headings() {
     assert!(count > 10, "links are not found");
 }
 
-/// What a heading is called in a link.
+/// The targets of the links to files of the tree.
+fn links(page: &str) -> impl Iterator<Item = &str> {
+    page.split("](")
+        .skip(1)
+        .map(|rest| rest.split(')').next().unwrap())
+        .filter(|link| !link.contains("://"))
+}
+
+#[test]
+fn the_index_links_every_page() {
+    const INDEX: &str = "docs/README.md";
+    let index = text(INDEX);
+    let linked: BTreeSet<&str> = links(&index).collect();
+    let pages: Vec<String> = paths()
+        .iter()
+        .filter(|path| *path != INDEX)
+        .filter_map(|path| path.strip_prefix("docs/").map(str::to_owned))
+        .collect();
+    assert!(pages.len() > 5, "the pages are not found: {pages:?}");
+    for page in pages {
+        assert!(linked.contains(page.as_str()), "{INDEX}: no link to {page}");
+    }
+}
+
+/// The fragment of a link to this heading.
 fn anchor(heading: &str) -> String {
     let words = heading.trim_start_matches('#').trim().to_lowercase();
     let kept = |c: &char| c.is_alphanumeric() || " -_".contains(*c);
@@ -175,7 +199,7 @@ fn anchor(heading: &str) -> String {
 fn everyday_recipes_are_what_ci_runs() {
     let triple = "x86_64-unknown-linux-gnu";
     let ci = text(".ci/run").replace("$triple", triple).replace('"', "");
-    let image = text("tests/packaging.rs");
+    let image = text("tests/packaging/main.rs");
     let mut recipes = 0;
     for line in text("justfile").lines() {
         let Some(command) = line.strip_prefix("    ").map(str::trim) else {

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use crate::support::{Setup, binary, peers, setup};
+use crate::support::{Setup, binary, copy_program, peers, setup};
 use crate::{launched_by, sweep};
 
 /// Starts it with the shortage; whether it came up. The process ends when its input does, so that only
@@ -69,18 +69,12 @@ fn with_few_processes_it_starts_or_says_so_and_leaves_nothing() {
         peers::missing("the right to become another user (root)");
         return;
     }
-    // Where a user may execute it whose home this is not.
+    // In a directory where another user may execute it.
     let folder = tempfile::tempdir().unwrap();
     let mode = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(folder.path(), mode).unwrap();
     let wrapper = folder.path().join("process-wrapper");
-    // By another process: a child that another test starts meanwhile would hold our copy open for writing,
-    // and such a file cannot be executed.
-    let copied = std::process::Command::new("cp")
-        .arg(binary())
-        .arg(&wrapper)
-        .status();
-    assert!(copied.unwrap().success());
+    copy_program(binary(), &wrapper);
     // Who is told that we are ready: telling takes a thread.
     let manager = folder.path().join("notify");
     let _bound = std::os::unix::net::UnixDatagram::bind(&manager).unwrap();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use process_wrapper::access::throttle::Throttle;
 use process_wrapper::access::{
     Callers, Exposure, Listen, Options, Own, Protection, Role, SocketMode, TlsOptions, TlsVersion,
-    UNMAPPED, doubt, exposure, gid_of,
+    UNMAPPED, exposure, gid_of, path_risk,
 };
 use process_wrapper::address::Address;
 
@@ -27,7 +27,7 @@ pub fn run(data: &[u8]) {
         u32::from(cursor.u16() & 0o7777),
         id(&mut cursor),
     );
-    if doubt(owner, mode, own).is_none() {
+    if path_risk(owner, mode, own).is_none() {
         assert!([own, 0, UNMAPPED].contains(&owner));
         assert!(mode & 0o002 == 0 || mode & 0o1000 != 0);
     }
@@ -153,8 +153,8 @@ fn ports(cursor: &mut Cursor<'_>) {
         client_certificates: true,
         token: true,
     };
-    assert_eq!(exposure(ip, role, all), Exposure::Guarded);
-    if judged == Exposure::Guarded && role > Role::Health {
+    assert_eq!(exposure(ip, role, all), Exposure::PolicedListener);
+    if judged == Exposure::PolicedListener && role > Role::Health {
         assert!(protection.token || protection.tls && protection.client_certificates);
         assert!(protection.tls || ip.to_canonical().is_loopback());
     }

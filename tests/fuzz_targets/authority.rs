@@ -3,8 +3,7 @@
 use process_wrapper::net::authority::AuthorityFilter;
 
 use super::cursor::Cursor;
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+use super::http2::*;
 
 /// Whatever a client sends: lengths stay, only bytes that no authority may hold are replaced, the cuts
 /// between reads do not matter, and a second filter finds nothing more. Of well-formed requests nothing
@@ -50,22 +49,23 @@ fn requests(cursor: &mut Cursor<'_>) -> (Vec<u8>, Vec<u8>) {
             let payload = cursor.short();
             let kind = [0, 2, 3, 4, 5, 6, 7, 8, 10][usize::from(cursor.u8(..9))];
             let flags = cursor.byte();
-            frame(&mut sent, kind, flags, payload);
-            frame(&mut expected, kind, flags, payload);
+            let other = frame(kind, flags, 1, payload);
+            sent.extend(&other);
+            expected.extend(other);
             continue;
         }
-        let (block, passed) = block(cursor);
+        let (block, passed) = literals(cursor);
         let cuts = [cursor.byte(), cursor.byte()].map(|cut| usize::from(cut).min(block.len()));
         let (padding, priority) = (cursor.u8(..9), cursor.bool());
         for (bytes, block) in [(&mut sent, block), (&mut expected, passed)] {
-            headers(bytes, &block, cuts, padding, priority);
+            bytes.extend(headers(&block, cuts, padding, priority));
         }
     }
     (sent, expected)
 }
 
 /// A header block of literals, before and after the filter.
-fn block(cursor: &mut Cursor<'_>) -> (Vec<u8>, Vec<u8>) {
+fn literals(cursor: &mut Cursor<'_>) -> (Vec<u8>, Vec<u8>) {
     let (mut sent, mut passed) = (Vec::new(), Vec::new());
     for _ in 0..cursor.u8(..6) {
         let pattern = [0x00, 0x10, 0x40][usize::from(cursor.u8(..3))];
@@ -108,25 +108,8 @@ fn block(cursor: &mut Cursor<'_>) -> (Vec<u8>, Vec<u8>) {
     (sent, passed)
 }
 
-/// A string without Huffman coding, RFC 7541 section 5.2; at most 255 bytes.
-fn string(to: &mut Vec<u8>, text: &[u8]) {
-    match u8::try_from(text.len()).unwrap() {
-        short @ ..127 => to.push(short),
-        long => {
-            let more = long - 127;
-            to.push(127);
-            if more < 128 {
-                to.push(more);
-            } else {
-                to.extend([more, 1]);
-            }
-        }
-    }
-    to.extend(text);
-}
-
 /// A HEADERS frame and as many CONTINUATION frames as the cuts ask for.
-fn headers(to: &mut Vec<u8>, block: &[u8], mut cuts: [usize; 2], padding: u8, priority: bool) {
+fn headers(block: &[u8], mut cuts: [usize; 2], padding: u8, priority: bool) -> Vec<u8> {
     cuts.sort_unstable();
     let [first, second] = cuts;
     let mut payload = Vec::new();
@@ -138,15 +121,12 @@ fn headers(to: &mut Vec<u8>, block: &[u8], mut cuts: [usize; 2], padding: u8, pr
     }
     payload.extend(&block[..first]);
     payload.extend(std::iter::repeat_n(b'%', usize::from(padding)));
-    let flags = if padding > 0 { 0x8 } else { 0 } | if priority { 0x20 } else { 0 };
-    frame(to, 1, flags, &payload);
-    frame(to, 9, 0, &block[first..second]);
-    frame(to, 9, 0x4, &block[second..]);
-}
-
-fn frame(to: &mut Vec<u8>, kind: u8, flags: u8, payload: &[u8]) {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    to.extend(&length[1..]);
-    to.extend([kind, flags, 0, 0, 0, 1]);
-    to.extend(payload);
+    let padded = if padding > 0 { PADDED } else { 0 };
+    let flags = padded | if priority { HAS_PRIORITY } else { 0 };
+    [
+        frame(HEADERS, flags, 1, &payload),
+        frame(CONTINUATION, 0, 1, &block[first..second]),
+        frame(CONTINUATION, END_HEADERS, 1, &block[second..]),
+    ]
+    .concat()
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use process_wrapper::cli::{Verdict, check};
+use process_wrapper::cli::{CheckedArguments, check};
 
 /// Words are separated by NUL bytes, as the kernel keeps them. Nothing panics; a refusal is one line that
 /// says something; and what stands behind the first `--` cannot change the verdict's kind.
@@ -14,9 +14,9 @@ pub fn run(data: &[u8]) {
         .collect();
     let verdict = check(words.clone());
     match &verdict {
-        Verdict::Command(_) => {}
-        Verdict::Help(text) => assert!(!text.trim().is_empty()),
-        Verdict::Usage(text) => {
+        CheckedArguments::Command(_) => {}
+        CheckedArguments::Help(text) => assert!(!text.trim().is_empty()),
+        CheckedArguments::Usage(text) => {
             assert!(!text.trim().is_empty());
             assert!(!text.contains('\n'), "one line: {text}");
         }
@@ -25,7 +25,7 @@ pub fn run(data: &[u8]) {
         let mut other = words[..=at].to_vec();
         other.extend(["sh", "--help", "--", "--version"].map(OsString::from));
         let other = check(other);
-        let kind = std::mem::discriminant::<Verdict>;
+        let kind = std::mem::discriminant::<CheckedArguments>;
         let emptied = words.len() == at + 1;
         assert!(
             emptied || kind(&verdict) == kind(&other),

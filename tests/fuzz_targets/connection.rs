@@ -3,9 +3,9 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use process_wrapper::grpc::flood::Allowance;
-use process_wrapper::grpc::lifetime::{Cause, Facts, Lifetime, Step};
-use process_wrapper::grpc::limits::{Limits, connections_for};
+use process_wrapper::grpc::rules::lifetime::{CloseCause, ConnectionFacts, Lifetime, LifetimeStep};
+use process_wrapper::grpc::rules::limits::{Limits, connections_for};
+use process_wrapper::grpc::rules::token_bucket::TokenBucket;
 
 use super::cursor::Cursor;
 
@@ -14,13 +14,13 @@ use super::cursor::Cursor;
 mod retry;
 
 /// The order of the steps, each at most once: nothing is taken back.
-fn rank(step: Step) -> u8 {
+fn rank(step: LifetimeStep) -> u8 {
     match step {
-        Step::Wait(_) | Step::Ping => 0,
-        Step::Leave(_) => 1,
-        Step::EndCalls(_) => 2,
-        Step::Close(_) => 3,
-        Step::Drop(_) => 4,
+        LifetimeStep::Wait(_) | LifetimeStep::Ping => 0,
+        LifetimeStep::Leave(_) => 1,
+        LifetimeStep::EndCalls(_) => 2,
+        LifetimeStep::Close(_) => 3,
+        LifetimeStep::Drop(_) => 4,
     }
 }
 
@@ -32,8 +32,8 @@ pub fn run(data: &[u8]) {
     let start = Instant::now();
     let mut now = start;
     let mut lifetime = Lifetime::new(now, Rc::new(limits), cursor.u64(..));
-    let mut facts = Facts {
-        greeted: false,
+    let mut facts = ConnectionFacts {
+        preface_received: false,
         calls: 0,
         idle_since: now,
         read_at: now,
@@ -56,18 +56,21 @@ pub fn run(data: &[u8]) {
             assert!(steps < 8, "it does not come to rest");
             let step = lifetime.step(now, &facts);
             match step {
-                Step::Wait(until) => {
+                LifetimeStep::Wait(until) => {
                     assert!(until.is_none_or(|until| until > now), "a wait for the past");
                     assert!(facts.drain.is_none() || until.is_some(), "a drain ends");
                     break;
                 }
-                Step::Ping => assert_eq!(last, 0, "who leaves is not asked"),
-                Step::Leave(_) | Step::EndCalls(_) | Step::Close(_) | Step::Drop(_) => {
+                LifetimeStep::Ping => assert_eq!(last, 0, "who leaves is not asked"),
+                LifetimeStep::Leave(_)
+                | LifetimeStep::EndCalls(_)
+                | LifetimeStep::Close(_)
+                | LifetimeStep::Drop(_) => {
                     assert!(rank(step) > last, "{step:?} after {last}");
                     last = rank(step);
                 }
             }
-            if last == rank(Step::EndCalls(Cause::Age)) {
+            if last == rank(LifetimeStep::EndCalls(CloseCause::Age)) {
                 facts.calls = 0;
                 facts.idle_since = now;
             }
@@ -81,12 +84,12 @@ pub fn run(data: &[u8]) {
     }
     coming_back(&mut Cursor::new(data));
     places(&mut Cursor::new(data));
-    allowance(&mut Cursor::new(data), start);
+    bucket(&mut Cursor::new(data), start);
 }
 
-fn change(cursor: &mut Cursor<'_>, facts: &mut Facts, now: Instant) {
+fn change(cursor: &mut Cursor<'_>, facts: &mut ConnectionFacts, now: Instant) {
     match cursor.u8(..12) {
-        0..3 => facts.greeted = true,
+        0..3 => facts.preface_received = true,
         3 | 4 => facts.calls += 1,
         5 => {
             facts.calls = facts.calls.saturating_sub(1);
@@ -110,14 +113,14 @@ fn change(cursor: &mut Cursor<'_>, facts: &mut Facts, now: Instant) {
 }
 
 /// Whatever came before: a server that drains gets rid of everybody.
-fn drain(lifetime: &mut Lifetime, facts: &mut Facts, mut now: Instant) {
+fn drain(lifetime: &mut Lifetime, facts: &mut ConnectionFacts, mut now: Instant) {
     facts.drain.get_or_insert(now);
     for _ in 0..20 {
         match lifetime.step(now, facts) {
-            Step::Wait(until) => now = until.unwrap(),
-            Step::EndCalls(_) => facts.calls = 0,
-            Step::Drop(_) => return,
-            Step::Ping | Step::Leave(_) | Step::Close(_) => {}
+            LifetimeStep::Wait(until) => now = until.unwrap(),
+            LifetimeStep::EndCalls(_) => facts.calls = 0,
+            LifetimeStep::Drop(_) => return,
+            LifetimeStep::Ping | LifetimeStep::Leave(_) | LifetimeStep::Close(_) => {}
         }
     }
     panic!("a connection outlives the drain");
@@ -158,14 +161,14 @@ fn places(cursor: &mut Cursor<'_>) {
 }
 
 /// Never more is forgiven than the burst and what has grown since.
-fn allowance(cursor: &mut Cursor<'_>, start: Instant) {
+fn bucket(cursor: &mut Cursor<'_>, start: Instant) {
     let (burst, rate) = (u32::from(cursor.u16()), 1 + u32::from(cursor.byte()));
-    let mut allowance = Allowance::new(start, burst, rate);
+    let mut bucket = TokenBucket::new(start, burst, rate);
     let (mut now, mut paid) = (start, 0_u128);
     for _ in 0..cursor.byte() {
         now += Duration::from_millis(cursor.u64(..3000));
         let cost = u64::from(cursor.u16() >> 6);
-        if !allowance.pay(now, 0, cost) {
+        if !bucket.consume(now, 0, cost) {
             return;
         }
         paid += u128::from(cost);

@@ -8,8 +8,8 @@ use process_wrapper::lifecycle::{Exit, State};
 use process_wrapper::pb::process_wrapper::v1 as pb;
 use process_wrapper::service::convert;
 use process_wrapper::supervisor::{AfterExitFacts, Facts};
-use process_wrapper::systemd::words::{Situation, Teller, Word};
-use process_wrapper::webhook::delivery::{Delivery, Phase};
+use process_wrapper::systemd::state::{Notifier, NotifyState, Situation};
+use process_wrapper::webhook::delivery::{Delivery, DeliveryState};
 use prost::Message;
 
 use super::cursor::Cursor;
@@ -21,7 +21,7 @@ pub fn run(data: &[u8]) {
         foreign(message);
     }
     let mut cursor = Cursor::new(data);
-    let mut teller = Teller::default();
+    let mut teller = Notifier::default();
     let (mut readies, mut stops, mut told) = (0, 0, None);
     for number in 0..=cursor.u8(..4) {
         let facts = facts(&mut cursor);
@@ -35,17 +35,26 @@ pub fn run(data: &[u8]) {
             told_to_stop: cursor.bool(),
         };
         let words = teller.words(&situation);
-        assert_eq!(words.first() == Some(&Word::Ready), number == 0);
-        readies += words.iter().filter(|word| **word == Word::Ready).count();
-        stops += words.iter().filter(|word| **word == Word::Stopping).count();
+        assert_eq!(words.first() == Some(&NotifyState::Ready), number == 0);
+        readies += words
+            .iter()
+            .filter(|word| **word == NotifyState::Ready)
+            .count();
+        stops += words
+            .iter()
+            .filter(|word| **word == NotifyState::Stopping)
+            .count();
         let extends = words
             .iter()
-            .any(|word| matches!(word, Word::ExtendTimeout(_)));
+            .any(|word| matches!(word, NotifyState::ExtendTimeout(_)));
         assert_eq!(extends, situation.told_to_stop);
         assert!(!extends || situation.is_under_way());
         let status = words.into_iter().find_map(|word| match word {
-            Word::Status(status) => Some(status),
-            Word::Ready | Word::Stopping | Word::ExtendTimeout(_) | Word::Watchdog => None,
+            NotifyState::Status(status) => Some(status),
+            NotifyState::Ready
+            | NotifyState::Stopping
+            | NotifyState::ExtendTimeout(_)
+            | NotifyState::Watchdog => None,
         });
         if let Some(status) = status {
             assert!(!status.contains('\n') && told.as_ref() != Some(&status));
@@ -101,9 +110,9 @@ fn arrives(facts: &Facts) {
     assert_eq!(process.webhooks.len(), facts.webhooks.len());
     for (read, sent) in process.webhooks.iter().zip(&facts.webhooks) {
         let phase = match sent.phase {
-            Phase::Pending => WebhookPhase::Pending,
-            Phase::Delivered => WebhookPhase::Delivered,
-            Phase::Failed => WebhookPhase::Failed,
+            DeliveryState::Pending => WebhookPhase::Pending,
+            DeliveryState::Delivered => WebhookPhase::Delivered,
+            DeliveryState::Failed => WebhookPhase::Failed,
         };
         assert_eq!(
             (read.phase, &read.id, &read.target),
@@ -177,7 +186,11 @@ fn facts(cursor: &mut Cursor<'_>) -> Facts {
         SystemTime::UNIX_EPOCH + seconds + Duration::from_nanos(u64::from(cursor.u16()))
     };
     let maybe = |cursor: &mut Cursor<'_>| cursor.bool().then(|| time(cursor));
-    let phases = [Phase::Pending, Phase::Delivered, Phase::Failed];
+    let phases = [
+        DeliveryState::Pending,
+        DeliveryState::Delivered,
+        DeliveryState::Failed,
+    ];
     Facts {
         state: [State::Running, State::ShuttingDown, State::Gone][usize::from(cursor.u8(..3))],
         pid: cursor.u32().cast_signed(),

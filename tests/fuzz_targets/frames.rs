@@ -4,9 +4,7 @@
 //! past the first check, and now and then anything at all. RFC 9113 sections 4 and 6, RFC 7541.
 
 use super::cursor::Cursor;
-
-pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-pub const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+use super::http2::*;
 
 /// The methods that are called; the first ones exist.
 pub const PATHS: [&str; 12] = [
@@ -26,77 +24,57 @@ pub const PATHS: [&str; 12] = [
 
 /// One or more frames, as the next bytes of the input say.
 pub fn next(cursor: &mut Cursor<'_>) -> Vec<u8> {
-    let mut out = Vec::new();
     match cursor.u8(..16) {
-        0..4 => request(cursor, &mut out),
+        0..4 => request(cursor),
         4 | 5 => {
             let (stream, ends) = (stream(cursor), cursor.bool());
-            let payload = message(cursor);
-            padded(cursor, &mut out, 0, u8::from(ends), stream, &payload);
+            let payload = body(cursor);
+            padded(cursor, DATA, u8::from(ends), stream, &payload)
         }
-        6 => frame(
-            &mut out,
-            3,
-            0,
-            stream(cursor),
-            &u32::from(cursor.byte()).to_be_bytes(),
-        ),
+        6 => reset(stream(cursor), u32::from(cursor.byte())),
         7 => {
-            let increment = if cursor.bool() {
-                cursor.u32()
-            } else {
-                u32::from(cursor.u16())
-            };
-            let on = stream(cursor);
-            frame(&mut out, 8, 0, on, &increment.to_be_bytes());
+            let increment = number(cursor);
+            window_update(stream(cursor), increment)
         }
         8 => {
             let mut payload = Vec::new();
             for _ in 0..cursor.u8(..5) {
                 payload.extend(u16::from(cursor.u8(..10)).to_be_bytes());
-                let value = if cursor.bool() {
-                    cursor.u32()
-                } else {
-                    u32::from(cursor.u16())
-                };
-                payload.extend(value.to_be_bytes());
+                payload.extend(number(cursor).to_be_bytes());
             }
-            frame(&mut out, 4, u8::from(cursor.u8(..8) == 1), 0, &payload);
+            frame(SETTINGS, u8::from(cursor.u8(..8) == 1), 0, &payload)
         }
-        9 => frame(&mut out, 6, u8::from(cursor.bool()), 0, b"pingping"),
+        9 => frame(PING, u8::from(cursor.bool()), 0, b"pingping"),
         10 => {
             let last = cursor.u32().to_be_bytes();
-            frame(
-                &mut out,
-                7,
-                0,
-                0,
-                &[last, [0, 0, 0, cursor.byte()]].concat(),
-            );
+            let payload = [last, [0, 0, 0, cursor.byte()]].concat();
+            frame(GOAWAY, 0, 0, &payload)
         }
-        11 => {
-            // A header block of any bytes, which may go on.
-            let flags = cursor.byte();
-            let on = stream(cursor);
-            frame(&mut out, 1, flags, on, cursor.short());
-        }
-        12 => {
-            let flags = cursor.byte();
-            let on = stream(cursor);
-            frame(&mut out, 9, flags, on, cursor.short());
-        }
+        // Any bytes as a header block; the flags may leave it unfinished.
+        11 => any_payload(cursor, HEADERS),
+        12 => any_payload(cursor, CONTINUATION),
         13 => {
-            let (kind, flags) = (cursor.byte(), cursor.byte());
-            let on = stream(cursor);
-            frame(&mut out, kind, flags, on, cursor.short());
+            let kind = cursor.byte();
+            any_payload(cursor, kind)
         }
-        14 => out.extend(cursor.short()),
-        _ => {
-            out.extend(PREFACE);
-            out.extend(SETTINGS);
-        }
+        14 => cursor.short().to_vec(),
+        _ => PREFACE_AND_SETTINGS.to_vec(),
     }
-    out
+}
+
+fn any_payload(cursor: &mut Cursor<'_>, kind: u8) -> Vec<u8> {
+    let flags = cursor.byte();
+    let on = stream(cursor);
+    frame(kind, flags, on, cursor.short())
+}
+
+/// A number of 32 bits, or one that 16 hold.
+fn number(cursor: &mut Cursor<'_>) -> u32 {
+    if cursor.bool() {
+        cursor.u32()
+    } else {
+        u32::from(cursor.u16())
+    }
 }
 
 /// A stream: mostly one of a client's first ones.
@@ -108,7 +86,7 @@ fn stream(cursor: &mut Cursor<'_>) -> u32 {
 }
 
 /// The HEADERS of a call and whatever belongs to it.
-fn request(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) {
+fn request(cursor: &mut Cursor<'_>) -> Vec<u8> {
     let on = u32::from(cursor.u8(..100)) | 1;
     let path = PATHS[usize::from(cursor.byte()) % PATHS.len()];
     let shape = cursor.byte();
@@ -134,19 +112,23 @@ fn request(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) {
         }
     }
     let ends = u8::from(shape & 0xe0 == 0x20);
-    if shape & 0xc0 == 0xc0 {
+    let mut out = if shape & 0xc0 == 0xc0 {
         // In several frames, the last of which may be missing.
         let (first, rest) = block.split_at(block.len() / 2);
-        frame(out, 1, ends, on, first);
-        frame(out, 9, cursor.byte() & 4, on, rest);
+        let head = frame(HEADERS, ends, on, first);
+        [
+            head,
+            frame(CONTINUATION, cursor.byte() & END_HEADERS, on, rest),
+        ]
+        .concat()
     } else {
-        // Longer than a frame may be, if the list is: the peer's mistake.
-        padded(cursor, out, 1, ends | 4, on, &block);
-    }
+        // A long list makes a frame longer than the limit: an error of the peer.
+        padded(cursor, HEADERS, ends | END_HEADERS, on, &block)
+    };
     if ends == 0 && shape & 0xe0 != 0x40 {
-        let payload = message(cursor);
-        frame(out, 0, 1, on, &payload);
+        out.extend(frame(DATA, END_STREAM, on, &body(cursor)));
     }
+    out
 }
 
 /// A field that goes into the table of the peer, or stays out of it: by turns.
@@ -157,20 +139,12 @@ fn literal(block: &mut Vec<u8>, name: &str, value: &[u8]) {
         0
     });
     for text in [name.as_bytes(), value] {
-        let length = u8::try_from(text.len()).unwrap_or(u8::MAX);
-        if length < 127 {
-            block.push(length);
-        } else if length < 255 {
-            block.extend([127, length - 127]);
-        } else {
-            block.extend([127, 0x80, 1]);
-        }
-        block.extend(&text[..usize::from(length)]);
+        string(block, &text[..text.len().min(255)]);
     }
 }
 
 /// The body of a call: a framed message, or what only looks like one.
-fn message(cursor: &mut Cursor<'_>) -> Vec<u8> {
+fn body(cursor: &mut Cursor<'_>) -> Vec<u8> {
     let shape = cursor.u8(..8);
     let payload = match shape {
         0 | 1 => Vec::new(),
@@ -205,33 +179,13 @@ fn message(cursor: &mut Cursor<'_>) -> Vec<u8> {
 }
 
 /// A frame of a kind that may be padded.
-fn padded(
-    cursor: &mut Cursor<'_>,
-    out: &mut Vec<u8>,
-    kind: u8,
-    flags: u8,
-    on: u32,
-    payload: &[u8],
-) {
+fn padded(cursor: &mut Cursor<'_>, kind: u8, flags: u8, on: u32, payload: &[u8]) -> Vec<u8> {
     match cursor.byte() {
-        padding @ 240.. => {
-            let room = vec![0; usize::from(padding)];
-            frame(
-                out,
-                kind,
-                flags | 8,
-                on,
-                &[&[padding][..], payload, &room].concat(),
-            );
+        length @ 240.. => {
+            let padding = vec![0; usize::from(length)];
+            let payload = [&[length][..], payload, &padding].concat();
+            frame(kind, flags | PADDED, on, &payload)
         }
-        _ => frame(out, kind, flags, on, payload),
+        _ => frame(kind, flags, on, payload),
     }
-}
-
-pub fn frame(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    out.extend(&length[1..]);
-    out.extend([kind, flags]);
-    out.extend(stream.to_be_bytes());
-    out.extend(payload);
 }

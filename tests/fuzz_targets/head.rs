@@ -1,9 +1,9 @@
 //! The head of a request.
 
 use http::{HeaderName, HeaderValue, Method, Request};
-use process_wrapper::grpc::head::{Rejection, validate};
-use process_wrapper::grpc::status::{Code, Status};
-use process_wrapper::grpc::timeout;
+use process_wrapper::grpc::rules::head::{Rejection, validate};
+use process_wrapper::grpc::rules::status::{Code, Status};
+use process_wrapper::grpc::rules::timeout;
 
 use super::cursor::Cursor;
 

@@ -1,7 +1,7 @@
 //! Framing: any bytes in any chunks.
 
 use bytes::Bytes;
-use process_wrapper::grpc::message::{Decoder, FramingError, PREFIX};
+use process_wrapper::grpc::rules::message::{Decoder, FramingError, PREFIX};
 use process_wrapper::grpc::{Code, Status};
 
 use super::cursor::Cursor;

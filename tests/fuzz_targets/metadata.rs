@@ -1,7 +1,7 @@
 //! `-bin` metadata and content types.
 
 use http::HeaderValue;
-use process_wrapper::grpc::metadata::{decode_binary, encode_binary, is_grpc};
+use process_wrapper::grpc::rules::metadata::{decode_binary, encode_binary, is_grpc};
 
 /// Binary values survive the wire, alone and joined by commas; whatever a peer sends is read or refused,
 /// and what is read means the same when it is written again.

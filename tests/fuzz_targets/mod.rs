@@ -1,7 +1,7 @@
 //! The bodies of the fuzz targets: each `run` takes any bytes and panics if something is wrong.
 //!
 //! Owns what is asserted of whatever a peer or a user may send. The same code runs under cargo-fuzz, from
-//! the workspace in `fuzz/`, and in every `cargo test`, where `tests/corpora.rs` replays the corpora.
+//! the workspace in `fuzz/`, and in every `cargo test`, where `tests/corpora/main.rs` replays the corpora.
 
 pub mod access;
 pub mod address;
@@ -36,6 +36,9 @@ pub mod words;
 
 mod cursor;
 mod frames;
+#[allow(dead_code, reason = "the tests use the rest of it")]
+#[path = "../support/http2.rs"]
+mod http2;
 
 /// A target by its name, which is also that of its corpus.
 pub type Target = (&'static str, fn(&[u8]));

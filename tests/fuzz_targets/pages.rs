@@ -6,7 +6,7 @@ use super::cursor::Cursor;
 #[path = "../../src/monitor/format.rs"]
 mod format;
 
-use format::Format;
+use format::MetricsFormat;
 
 /// No line is lost but the mark of the end, and none is changed but the names of counters and infos and the types that the
 /// older format has not; whoever does not ask for OpenMetrics gets the older one.
@@ -14,20 +14,20 @@ pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     let accept = cursor.text();
     let asks = accept.contains("application/openmetrics-text");
-    let format = Format::accepted(Some(&accept));
-    assert_eq!(format == Format::OpenMetrics, asks);
+    let format = MetricsFormat::accepted(Some(&accept));
+    assert_eq!(format == MetricsFormat::OpenMetrics, asks);
     assert_eq!(
         format
             .media_type()
             .starts_with("application/openmetrics-text"),
         asks
     );
-    assert_eq!(Format::accepted(None), Format::Text);
+    assert_eq!(MetricsFormat::accepted(None), MetricsFormat::Text);
 
     // OpenMetrics ends lines by a line feed, section 3.1.
     let page = String::from_utf8_lossy(cursor.rest()).replace('\r', "");
-    assert_eq!(Format::OpenMetrics.write(page.clone()), page);
-    let text = Format::Text.write(page.clone());
+    assert_eq!(MetricsFormat::OpenMetrics.write(page.clone()), page);
+    let text = MetricsFormat::Text.write(page.clone());
     let before = page.lines().filter(|line| *line != "# EOF");
     assert_eq!(text.lines().count(), before.clone().count());
     for (before, after) in before.zip(text.lines()) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use process_wrapper::clock::Clock;
 use process_wrapper::grpc::client::{CallOptions, Channel, handshake};
-use process_wrapper::grpc::gate::{Asked, Gate, Refusal};
+use process_wrapper::grpc::server::call_policy::{CallPolicy, CallRefusal, PendingCall};
 use process_wrapper::grpc::{Code, Limits, Router, Server, Status};
 use process_wrapper::lifecycle::{Config, Deadlines, ExitWhenGone, Rewrites, State};
 use process_wrapper::net::peer::Peer;
@@ -17,11 +17,12 @@ use process_wrapper::process::child::{Child, Program};
 use process_wrapper::service;
 use process_wrapper::signal::Signal;
 use process_wrapper::supervisor::{Handle, Wrapped};
-use process_wrapper::webhook::Webhooks;
+use process_wrapper::webhook::Dispatcher;
 use smol::io::{AsyncRead, AsyncWrite};
 
 use super::cursor::Cursor;
 use super::frames;
+use super::http2::PREFACE_AND_SETTINGS;
 use world::{Pipe, World};
 
 #[allow(dead_code, reason = "the unit tests use the rest of it")]
@@ -56,7 +57,7 @@ fn attack(data: &[u8], handle: &Handle) {
     let mut peer = Some(open(&world));
     let mut last = Vec::new();
     if !cursor.bool() {
-        last = [frames::PREFACE, frames::SETTINGS].concat();
+        last = PREFACE_AND_SETTINGS.to_vec();
         send(&world, peer.as_mut(), &last);
     }
     while !cursor.is_empty() {
@@ -139,12 +140,12 @@ fn add_extremes(router: &mut Router) {
 #[derive(Debug)]
 struct Slow;
 
-impl Gate for Slow {
-    fn admit(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
+impl CallPolicy for Slow {
+    fn admit(&self, asked: &PendingCall<'_>) -> Result<(), CallRefusal> {
         if asked.path != "/test.Test/Refused" {
             return Ok(());
         }
-        Err(Refusal {
+        Err(CallRefusal {
             status: Status::new(Code::PermissionDenied, "no"),
             after: Duration::from_secs(1),
         })
@@ -236,7 +237,7 @@ fn start() -> Handle {
         program: "sh".to_owned(),
         after_exit: None,
         sentinel: None,
-        webhooks: Webhooks::default(),
+        webhooks: Dispatcher::default(),
     };
     Handle::new(config, wrapped, executor)
 }

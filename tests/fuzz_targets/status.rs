@@ -1,7 +1,7 @@
 //! `grpc-status` and `grpc-message`.
 
 use http::{HeaderMap, HeaderValue};
-use process_wrapper::grpc::status::{
+use process_wrapper::grpc::rules::status::{
     Code, GRPC_MESSAGE, GRPC_STATUS, MAX_MESSAGE, Status, decode_message, encode_message,
 };
 

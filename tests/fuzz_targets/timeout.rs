@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use process_wrapper::grpc::timeout::{format, parse};
+use process_wrapper::grpc::rules::timeout::{format, parse};
 
 use super::cursor::Cursor;
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use process_wrapper::webhook::policy::{Network, Policy, Refused, Rule};
+use process_wrapper::webhook::policy::{Network, Policy, PolicyRefusal, Rule};
 use url::Host;
 
 use super::cursor::Cursor;
@@ -35,10 +35,13 @@ pub fn run(data: &[u8]) {
     if by_network {
         assert_eq!(verdict, Ok(()));
     } else if is_guarded(address) {
-        assert!(matches!(verdict, Err(Refused::Guarded(_))), "{verdict:?}");
+        assert!(
+            matches!(verdict, Err(PolicyRefusal::PolicedListener(_))),
+            "{verdict:?}"
+        );
     } else if !rules.is_empty() && rules.iter().all(|rule| matches!(rule, Rule::Network(_))) {
         assert!(
-            matches!(verdict, Err(Refused::NotAllowed(_))),
+            matches!(verdict, Err(PolicyRefusal::NotAllowed(_))),
             "{verdict:?}"
         );
     }

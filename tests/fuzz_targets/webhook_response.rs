@@ -8,11 +8,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use process_wrapper::clock::Clock;
 use process_wrapper::lifecycle::Exit;
-use process_wrapper::webhook::delivery::Phase;
-use process_wrapper::webhook::gone::{AfterExit, Gone};
+use process_wrapper::webhook::delivery::DeliveryState;
+use process_wrapper::webhook::exit_report::{AfterExitReport, ExitReport};
 use process_wrapper::webhook::method::Method;
-use process_wrapper::webhook::schedule::{Pace, Verdict};
-use process_wrapper::webhook::{Settings, Webhook, Webhooks};
+use process_wrapper::webhook::schedule::{RetryPace, RetryVerdict};
+use process_wrapper::webhook::{Dispatcher, DispatcherSettings, WebhookRequest};
 use smol::Async;
 use smol::future::FutureExt;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,7 +23,7 @@ use super::cursor::Cursor;
 const OK: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 
 /// The time of an attempt is one that no pause before one ever has.
-const PACE: Pace = Pace {
+const PACE: RetryPace = RetryPace {
     base: Duration::from_secs(1),
     cap: Duration::from_secs(60),
     attempt: Duration::new(7, 777_777_777),
@@ -38,15 +38,15 @@ pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     let gone = gone(&mut cursor);
     let answer = cursor.rest();
-    let webhooks = Webhooks::new(Settings {
+    let webhooks = Dispatcher::new(DispatcherSettings {
         deadline: Duration::MAX,
         pace: PACE,
-        ..Settings::default()
+        ..DispatcherSettings::default()
     });
     let webhooks = webhooks.unwrap();
     let (listener, pauses) = (listener(), Rc::<RefCell<Vec<Duration>>>::default());
     let address = listener.get_ref().local_addr().unwrap();
-    let webhook = Webhook::new(&format!("http://{address}/x"), Method::Post, []).unwrap();
+    let webhook = WebhookRequest::new(&format!("http://{address}/x"), Method::Post, []).unwrap();
     let slot = webhooks.register(webhook.clone()).unwrap();
     let delivered = smol::block_on(async {
         let receive = async {
@@ -62,15 +62,15 @@ pub fn run(data: &[u8]) {
     });
 
     let delivery = webhooks.deliveries().remove(0);
-    assert_eq!(delivered, delivery.phase == Phase::Delivered);
+    assert_eq!(delivered, delivery.phase == DeliveryState::Delivered);
     let pauses = pauses.borrow();
     match (delivery.phase, delivery.attempts) {
-        (Phase::Delivered, 1) => assert!(has(answer, Verdict::Delivered)),
-        (Phase::Failed, 1) => {
-            assert!(has(answer, Verdict::Final), "{delivery:?}");
+        (DeliveryState::Delivered, 1) => assert!(has(answer, RetryVerdict::Delivered)),
+        (DeliveryState::Failed, 1) => {
+            assert!(has(answer, RetryVerdict::Final), "{delivery:?}");
             assert!(delivery.last_error.starts_with("answered "), "{delivery:?}");
         }
-        (Phase::Delivered, 2) => {
+        (DeliveryState::Delivered, 2) => {
             assert!(!delivery.last_error.is_empty() && !delivery.last_error.contains('\n'));
             let wish = answer.to_ascii_lowercase();
             let wished = wish.windows(11).any(|name| name == b"retry-after");
@@ -83,11 +83,11 @@ pub fn run(data: &[u8]) {
 }
 
 /// Whether somewhere in an answer there is a status line with such a status.
-fn has(answer: &[u8], verdict: Verdict) -> bool {
+fn has(answer: &[u8], verdict: RetryVerdict) -> bool {
     answer.windows(12).any(|line| {
         let status = std::str::from_utf8(&line[9..]).ok().map(str::parse);
         line.starts_with(b"HTTP/1.")
-            && matches!(status, Some(Ok(status)) if Verdict::of(status) == verdict)
+            && matches!(status, Some(Ok(status)) if RetryVerdict::of(status) == verdict)
     })
 }
 
@@ -113,7 +113,7 @@ async fn exchange(listener: &Async<TcpListener>, answer: &[u8]) -> serde_json::V
 }
 
 /// How it ended, in every way that there is.
-fn gone(cursor: &mut Cursor<'_>) -> Gone {
+fn gone(cursor: &mut Cursor<'_>) -> ExitReport {
     let exit = |cursor: &mut Cursor<'_>| match cursor.bool() {
         true => Exit::Code(cursor.byte()),
         false => Exit::Signal {
@@ -123,13 +123,13 @@ fn gone(cursor: &mut Cursor<'_>) -> Gone {
     };
     let time =
         |cursor: &mut Cursor<'_>| SystemTime::UNIX_EPOCH + Duration::from_secs(cursor.u64(..) >> 2);
-    Gone {
+    ExitReport {
         exit: exit(cursor),
         after_exit: match cursor.u8(..4) {
             0 => None,
-            1 => Some(AfterExit::Ended(exit(cursor))),
-            2 => Some(AfterExit::TimedOut(exit(cursor))),
-            _ => Some(AfterExit::FailedToStart(cursor.text())),
+            1 => Some(AfterExitReport::Ended(exit(cursor))),
+            2 => Some(AfterExitReport::TimedOut(exit(cursor))),
+            _ => Some(AfterExitReport::FailedToStart(cursor.text())),
         },
         program: cursor.text(),
         pid: 1,

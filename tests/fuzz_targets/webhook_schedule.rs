@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use process_wrapper::webhook::schedule::{Pace, Verdict, retry_after};
+use process_wrapper::webhook::schedule::{RetryPace, RetryVerdict, retry_after};
 
 use super::cursor::Cursor;
 
@@ -10,7 +10,7 @@ use super::cursor::Cursor;
 /// its digits say, or a date that is written again as the same one; and only what may pass is tried again.
 pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
-    let pace = Pace {
+    let pace = RetryPace {
         base: Duration::new(cursor.u64(..), cursor.u32() % 1_000_000_000),
         cap: Duration::new(cursor.u64(..), cursor.u32() % 1_000_000_000),
         attempt: Duration::from_secs(1),
@@ -24,10 +24,10 @@ pub fn run(data: &[u8]) {
     assert!(pace.delay(attempts, random.saturating_add(1)) >= delay);
 
     let status = cursor.u16();
-    match Verdict::of(status) {
-        Verdict::Delivered => assert_eq!(status / 100, 2),
-        Verdict::Later => assert!(status / 100 == 5 || [408, 425, 429].contains(&status)),
-        Verdict::Final => assert!(![2, 5].contains(&(status / 100))),
+    match RetryVerdict::of(status) {
+        RetryVerdict::Delivered => assert_eq!(status / 100, 2),
+        RetryVerdict::Later => assert!(status / 100 == 5 || [408, 425, 429].contains(&status)),
+        RetryVerdict::Final => assert!(![2, 5].contains(&(status / 100))),
     }
 
     // Within the years that a date can say.

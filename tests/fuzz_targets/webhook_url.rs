@@ -1,7 +1,7 @@
-//! Webhooks as requests ask for them: URL, method, headers.
+//! Dispatcher as requests ask for them: URL, method, headers.
 
 use http::{HeaderValue, Uri};
-use process_wrapper::webhook::Webhook;
+use process_wrapper::webhook::WebhookRequest;
 use process_wrapper::webhook::method::Method;
 use process_wrapper::webhook::request::{InvalidWebhook, MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL};
 use url::Position;
@@ -33,14 +33,14 @@ pub fn run(data: &[u8]) {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
     };
-    let webhook = match Webhook::new(&url, method, given()) {
+    let webhook = match WebhookRequest::new(&url, method, given()) {
         Ok(webhook) => webhook,
         Err(error) => return refused(&error, &url, given().map(|(_, value)| value)),
     };
 
     assert!(url.len() <= MAX_URL && headers.len() <= MAX_HEADERS);
     let text = webhook.url().as_str();
-    match Webhook::new(text, method, given()) {
+    match WebhookRequest::new(text, method, given()) {
         Ok(again) => assert_eq!(again, webhook),
         // What is encoded is up to three times as long as what was given.
         Err(error) => assert!(

@@ -4,10 +4,10 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use process_wrapper::access::{Group, Role, SocketMode};
+use process_wrapper::human_duration::HumanDuration;
 use process_wrapper::lifecycle::{Rewrite, Rewrites};
 use process_wrapper::log;
 use process_wrapper::signal::Signal;
-use process_wrapper::span::Span;
 
 /// What is read can be written and read again; what is refused is refused in one line.
 pub fn run(data: &[u8]) {
@@ -23,9 +23,9 @@ pub fn run(data: &[u8]) {
     if let Some(mode) = survives::<SocketMode>(text) {
         assert!(mode.0 <= 0o777);
     }
-    survives::<Span>(text);
+    survives::<HumanDuration>(text);
     one_line(text.parse::<log::Level>());
-    one_line(text.parse::<log::Format>());
+    one_line(text.parse::<log::LogFormat>());
     if let Some(rule) = one_line(text.parse::<Rewrite>()) {
         let (from, to) = text.split_once(':').unwrap();
         assert_eq!(from.parse(), Ok(rule.from));

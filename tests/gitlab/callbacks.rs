@@ -5,9 +5,9 @@ use process_wrapper::pb::process_wrapper::v1::WebhookDelivery;
 use process_wrapper::pb::process_wrapper::v1::webhook_delivery::Phase;
 use tonic::Code;
 
-use super::receiver::{Answer, Receiver, ok};
 use super::support::client::Client;
 use super::*;
+use crate::support::webhook_receiver::{Answer, Receiver, ok};
 
 fn graceful_with(client: &Client, url: &str, method: &str) -> Result<pb::Status, Status> {
     let request = pb::InitGracefulShutdownRequest {

@@ -26,7 +26,7 @@ fn imports_that_point_downward_or_sideways_pass() {
         &[
             (
                 "src/lib.rs",
-                "pub mod cli; pub mod supervisor; pub mod signal; pub mod span;",
+                "pub mod cli; pub mod supervisor; pub mod signal; pub mod human_duration;",
             ),
             (
                 "src/cli/mod.rs",
@@ -41,7 +41,7 @@ fn imports_that_point_downward_or_sideways_pass() {
                 "src/signal.rs",
                 "use std::time::{Duration, Instant};\nuse std::net::SocketAddr;",
             ),
-            ("src/span.rs", "use super::signal::Signal;"),
+            ("src/human_duration.rs", "use super::signal::Signal;"),
             ("src/main.rs", "fn main() { process_wrapper::cli::main(); }"),
         ],
         &[],
@@ -94,16 +94,20 @@ fn a_path_without_an_import_breaks_too() {
 fn the_rules_of_grpc_are_below_its_server() {
     assert_breaks(
         &[
-            ("src/grpc/mod.rs", "pub mod server;\npub mod status;"),
+            ("src/grpc/mod.rs", "pub mod rules;\npub mod server;"),
+            ("src/grpc/rules/mod.rs", "pub mod status;"),
             (
                 "src/grpc/server.rs",
-                "use super::status::Status;\nuse h2::server;",
+                "use super::rules::status::Status;\nuse h2::server;",
             ),
-            ("src/grpc/status.rs", "use super::server::Server;"),
+            (
+                "src/grpc/rules/status.rs",
+                "use crate::grpc::server::Server;",
+            ),
         ],
         &[
-            "src/grpc/status.rs:2: super::server::Server: points upward, from layer 0 to grpc::server",
-            "imports go in a circle: grpc::server -> grpc::status -> grpc::server",
+            "src/grpc/rules/status.rs:2: crate::grpc::server::Server: points upward, from layer 0 to grpc::server",
+            "imports go in a circle: grpc::rules::status -> grpc::server -> grpc::rules::status",
         ],
     );
 }
@@ -113,15 +117,17 @@ fn a_reexport_leads_to_where_the_thing_is() {
     let tree = |reexport| {
         breaks(&[
             ("src/grpc/mod.rs", reexport),
-            ("src/grpc/status.rs", "pub struct Status;"),
+            ("src/grpc/rules/status.rs", "pub struct Status;"),
             ("src/grpc/server.rs", "pub struct Status;"),
-            ("src/grpc/message.rs", "use crate::grpc::Status;"),
+            ("src/grpc/rules/message.rs", "use crate::grpc::Status;"),
         ])
     };
-    assert_eq!(tree("pub use status::Status;"), [""; 0]);
+    assert_eq!(tree("pub use rules::status::Status;"), [""; 0]);
     assert_eq!(
         tree("pub use server::Status;"),
-        ["src/grpc/message.rs:2: crate::grpc::Status: points upward, from layer 0 to grpc::server"]
+        [
+            "src/grpc/rules/message.rs:2: crate::grpc::Status: points upward, from layer 0 to grpc::server"
+        ]
     );
 }
 
@@ -237,9 +243,9 @@ fn layer_0_knows_neither_io_nor_async_nor_clocks() {
         "trait T { async fn f(); }",
     ] {
         for file in [
-            "src/span.rs",
+            "src/human_duration.rs",
             "src/lifecycle/exit.rs",
-            "src/grpc/timeout.rs",
+            "src/grpc/rules/timeout.rs",
         ] {
             let found = breaks(&[(file, text)]);
             assert!(
@@ -260,7 +266,7 @@ fn unit_tests_may_use_what_they_like() {
     assert_breaks(
         &[
             (
-                "src/span.rs",
+                "src/human_duration.rs",
                 "#[cfg(test)]\nmod tests { use std::fs; use crate::cli::Args; }\n\
                  #[cfg(test)]\nuse smol::block_on;",
             ),
@@ -270,7 +276,7 @@ fn unit_tests_may_use_what_they_like() {
         ],
         &[],
     );
-    let found = breaks(&[("src/span.rs", "#[cfg(not(test))]\nuse std::fs;")]);
+    let found = breaks(&[("src/human_duration.rs", "#[cfg(not(test))]\nuse std::fs;")]);
     assert_eq!(found.len(), 1, "{found:?}");
 }
 
@@ -303,9 +309,9 @@ fn a_long_file_breaks_and_one_without_an_opening_comment_too() {
 
 #[test]
 fn what_is_not_rust_breaks() {
-    let found = breaks(&[("src/span.rs", "fn {")]);
+    let found = breaks(&[("src/human_duration.rs", "fn {")]);
     assert!(
-        found[0].starts_with("src/span.rs: cannot be read"),
+        found[0].starts_with("src/human_duration.rs: cannot be read"),
         "{found:?}"
     );
 }

@@ -9,6 +9,8 @@ use process_wrapper::net::stream::Stream;
 use smol::io::{AsyncRead as _, AsyncWrite as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::support::http2::{END_HEADERS, END_STREAM, HEADERS, PREFACE_AND_SETTINGS, frame};
+
 use super::place::{Place, within};
 
 /// The face that h2 wants.
@@ -44,14 +46,6 @@ impl AsyncWrite for Facing {
     }
 }
 
-fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut bytes = length[1..].to_vec();
-    bytes.extend([kind, flags, 0, 0, 0, stream]);
-    bytes.extend(payload);
-    bytes
-}
-
 #[test]
 fn two_calls_of_a_local_client_are_heard() {
     let place = Place::new();
@@ -59,10 +53,15 @@ fn two_calls_of_a_local_client_are_heard() {
     // As grpc-python 1.85 writes it: the second call refers to the fields of the first by index.
     let mut first = b"@\x05:path\x06/a.B/C@\x0a:authority\x11tmp%2Fnt%2Fa.sock\x83\x86".to_vec();
     first.extend(b"@\x02te\x08trailers\x00\x03x-a\x0650%%zz");
-    let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    sent.extend(frame(4, 0, 0, b""));
-    sent.extend(frame(1, 5, 1, &first));
-    sent.extend(frame(1, 5, 3, b"\xc0\xbf\x83\x86\xbe\x00\x03x-a\x0650%%zz"));
+    let mut sent = PREFACE_AND_SETTINGS.to_vec();
+    let flags = END_HEADERS | END_STREAM;
+    sent.extend(frame(HEADERS, flags, 1, &first));
+    sent.extend(frame(
+        HEADERS,
+        flags,
+        3,
+        b"\xc0\xbf\x83\x86\xbe\x00\x03x-a\x0650%%zz",
+    ));
 
     let mut client = UnixStream::connect(place.socket()).unwrap();
     client.write_all(&sent).unwrap();

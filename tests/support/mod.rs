@@ -6,11 +6,17 @@
     dead_code,
     unreachable_pub,
     missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
     reason = "shared: each test binary uses a part of it"
 )]
 
 pub mod client;
+pub mod http2;
+pub mod http2_peer;
 pub mod peers;
+pub mod webhook_receiver;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
@@ -235,6 +241,12 @@ pub fn write_program(path: &Path, text: &str) {
         .arg(text)
         .status();
     assert!(status.unwrap().success(), "{path:?} was not written");
+}
+
+/// Copies a program, through another process for the same reason as [`write_program`].
+pub fn copy_program(from: &Path, to: &Path) {
+    let status = Command::new("cp").args([from, to]).status();
+    assert!(status.unwrap().success(), "{from:?} was not copied");
 }
 
 /// Waits until a condition about the outside world holds for which there is no event to wait for.

@@ -5,36 +5,36 @@ use std::time::{Duration, Instant, SystemTime};
 
 use process_wrapper::clock::MonotonicClock;
 use process_wrapper::lifecycle::Exit;
-use process_wrapper::webhook::delivery::{Delivery, Phase};
-use process_wrapper::webhook::gone::Gone;
+use process_wrapper::webhook::delivery::{Delivery, DeliveryState};
+use process_wrapper::webhook::exit_report::ExitReport;
 use process_wrapper::webhook::method::Method;
-use process_wrapper::webhook::schedule::Pace;
-use process_wrapper::webhook::{Settings, Webhook, Webhooks};
+use process_wrapper::webhook::schedule::RetryPace;
+use process_wrapper::webhook::{Dispatcher, DispatcherSettings, WebhookRequest};
 
-use crate::receiver::{Answer, Receiver, Wire, ok, status};
 use crate::support::DEADLINE;
+use crate::support::webhook_receiver::{Answer, Receiver, Wire, ok, status};
 
 /// A hundred times as quick as the wrapper.
-pub const QUICK: Pace = Pace {
+pub const QUICK: RetryPace = RetryPace {
     base: Duration::from_millis(10),
     cap: Duration::from_millis(100),
     attempt: Duration::from_millis(500),
 };
 
-pub fn settings() -> Settings {
-    Settings {
+pub fn settings() -> DispatcherSettings {
+    DispatcherSettings {
         pace: QUICK,
         deadline: DEADLINE,
-        ..Settings::default()
+        ..DispatcherSettings::default()
     }
 }
 
-pub fn webhook(url: &str) -> Webhook {
-    Webhook::new(url, Method::Post, []).unwrap()
+pub fn webhook(url: &str) -> WebhookRequest {
+    WebhookRequest::new(url, Method::Post, []).unwrap()
 }
 
-pub fn gone() -> Gone {
-    Gone {
+pub fn gone() -> ExitReport {
+    ExitReport {
         program: "sh".to_owned(),
         pid: 1,
         hostname: "host".to_owned(),
@@ -57,12 +57,12 @@ pub fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Delivers one webhook to its end.
-pub fn deliver(settings: Settings, url: &str) -> Delivery {
-    let webhooks = Webhooks::new(settings).unwrap();
+pub fn deliver(settings: DispatcherSettings, url: &str) -> Delivery {
+    let webhooks = Dispatcher::new(settings).unwrap();
     let slot = webhooks.register(webhook(url)).unwrap();
     let delivered = run(webhooks.deliver(slot, gone(), MonotonicClock));
     let delivery = webhooks.deliveries().remove(0);
-    assert_eq!(delivered, delivery.phase == Phase::Delivered);
+    assert_eq!(delivered, delivery.phase == DeliveryState::Delivered);
     delivery
 }
 
@@ -77,7 +77,10 @@ fn unavailable_is_tried_again_with_the_same_id_until_it_is_taken() {
         status("204 No Content"),
     ]);
     let delivery = deliver(settings(), &receiver.url("/x?y=z"));
-    assert_eq!((delivery.phase, delivery.attempts), (Phase::Delivered, 6));
+    assert_eq!(
+        (delivery.phase, delivery.attempts),
+        (DeliveryState::Delivered, 6)
+    );
     assert_eq!(delivery.last_error, "answered 500");
     let requests = receiver.more();
     assert_eq!(requests.len(), 6);
@@ -105,7 +108,7 @@ fn final_answers_are_not_tried_again() {
         let delivery = deliver(settings(), &receiver.url("/"));
         assert_eq!(
             (delivery.phase, delivery.attempts),
-            (Phase::Failed, 1),
+            (DeliveryState::Failed, 1),
             "{line}"
         );
         assert!(delivery.last_error.starts_with("answered"), "{delivery:?}");
@@ -117,10 +120,10 @@ fn final_answers_are_not_tried_again() {
 fn a_status_that_nobody_has_registered_is_judged_by_its_class() {
     // nginx and Cloudflare answer with such; by RFC 9110 section 15 they mean the x00 of their class.
     for (line, phase) in [
-        ("299 Taken", Phase::Delivered),
-        ("499 Client Closed Request", Phase::Failed),
-        ("399 Elsewhere", Phase::Failed),
-        ("999 Whatever", Phase::Failed),
+        ("299 Taken", DeliveryState::Delivered),
+        ("499 Client Closed Request", DeliveryState::Failed),
+        ("399 Elsewhere", DeliveryState::Failed),
+        ("999 Whatever", DeliveryState::Failed),
     ] {
         let receiver = Receiver::start([status(line)]);
         let delivery = deliver(settings(), &receiver.url("/"));
@@ -128,7 +131,10 @@ fn a_status_that_nobody_has_registered_is_judged_by_its_class() {
     }
     let receiver = Receiver::start([status("520 Unknown Error"), status("599 Oops"), ok()]);
     let delivery = deliver(settings(), &receiver.url("/"));
-    assert_eq!((delivery.phase, delivery.attempts), (Phase::Delivered, 3));
+    assert_eq!(
+        (delivery.phase, delivery.attempts),
+        (DeliveryState::Delivered, 3)
+    );
     assert_eq!(delivery.last_error, "answered 599");
 }
 
@@ -148,7 +154,7 @@ fn redirects_are_not_followed() {
         let delivery = deliver(settings(), &receiver.url("/"));
         assert_eq!(
             (delivery.phase, delivery.attempts),
-            (Phase::Failed, 1),
+            (DeliveryState::Failed, 1),
             "{line}"
         );
         assert!(delivery.last_error.contains("redirects are not followed"));
@@ -163,7 +169,7 @@ fn resets_and_stalls_are_tried_again() {
     let delivery = deliver(settings(), &receiver.url("/"));
     assert_eq!(
         (delivery.phase, delivery.attempts),
-        (Phase::Delivered, 4),
+        (DeliveryState::Delivered, 4),
         "{delivery:?}"
     );
     assert_eq!(receiver.more().len(), 4);
@@ -176,12 +182,12 @@ fn a_port_where_nobody_listens_is_tried_again_until_time_is_up() {
         .local_addr()
         .unwrap();
     let started = Instant::now();
-    let settings = Settings {
+    let settings = DispatcherSettings {
         deadline: Duration::from_millis(300),
         ..settings()
     };
     let delivery = deliver(settings, &format!("http://{free}/s3cret"));
-    assert_eq!(delivery.phase, Phase::Failed);
+    assert_eq!(delivery.phase, DeliveryState::Failed);
     assert!(delivery.attempts > 1, "{delivery:?}");
     assert!(delivery.last_error.contains("refused"), "{delivery:?}");
     assert!(delivery.last_error.ends_with("out of time"), "{delivery:?}");
@@ -193,16 +199,19 @@ fn a_port_where_nobody_listens_is_tried_again_until_time_is_up() {
 fn an_attempt_is_cut_when_the_deadline_comes() {
     let receiver = Receiver::start([Answer::Stalls]);
     let started = Instant::now();
-    let settings = Settings {
+    let settings = DispatcherSettings {
         deadline: Duration::from_millis(200),
-        pace: Pace {
+        pace: RetryPace {
             attempt: DEADLINE,
             ..QUICK
         },
         ..settings()
     };
     let delivery = deliver(settings, &receiver.url("/"));
-    assert_eq!((delivery.phase, delivery.attempts), (Phase::Failed, 1));
+    assert_eq!(
+        (delivery.phase, delivery.attempts),
+        (DeliveryState::Failed, 1)
+    );
     assert!(
         delivery.last_error.starts_with("no answer within"),
         "{delivery:?}"
@@ -214,46 +223,8 @@ fn an_attempt_is_cut_when_the_deadline_comes() {
 fn a_slow_answer_counts_if_it_comes_in_time() {
     let text = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned();
     let receiver = Receiver::start([Answer::Slowly(text, Duration::from_millis(2))]);
-    let settings = Settings {
-        pace: Pace {
-            attempt: DEADLINE,
-            ..QUICK
-        },
-        ..settings()
-    };
-    let delivery = deliver(settings, &receiver.url("/"));
-    assert_eq!((delivery.phase, delivery.attempts), (Phase::Delivered, 1));
-}
-
-#[test]
-fn an_endless_body_is_cut_and_its_status_counts() {
-    let receiver = Receiver::start([Answer::Endless]);
-    let delivery = deliver(settings(), &receiver.url("/"));
-    assert_eq!((delivery.phase, delivery.attempts), (Phase::Delivered, 1));
-}
-
-#[test]
-fn a_body_that_never_comes_does_not_hold_a_delivery() {
-    let head = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx".to_owned();
-    // Also if the attempt would have been over soon: what counts has come.
-    for attempt in [QUICK.attempt, DEADLINE] {
-        let receiver = Receiver::start([Answer::SaysAndStalls(head.clone())]);
-        let settings = Settings {
-            pace: Pace { attempt, ..QUICK },
-            ..settings()
-        };
-        let started = Instant::now();
-        let delivery = deliver(settings, &receiver.url("/"));
-        assert_eq!((delivery.phase, delivery.attempts), (Phase::Delivered, 1));
-        assert!(started.elapsed() < DEADLINE / 2, "{:?}", started.elapsed());
-    }
-}
-
-#[test]
-fn an_endless_head_is_cut_and_tried_again() {
-    let receiver = Receiver::start([Answer::EndlessHead, ok()]);
-    let settings = Settings {
-        pace: Pace {
+    let settings = DispatcherSettings {
+        pace: RetryPace {
             attempt: DEADLINE,
             ..QUICK
         },
@@ -262,7 +233,54 @@ fn an_endless_head_is_cut_and_tried_again() {
     let delivery = deliver(settings, &receiver.url("/"));
     assert_eq!(
         (delivery.phase, delivery.attempts),
-        (Phase::Delivered, 2),
+        (DeliveryState::Delivered, 1)
+    );
+}
+
+#[test]
+fn an_endless_body_is_cut_and_its_status_counts() {
+    let receiver = Receiver::start([Answer::Endless]);
+    let delivery = deliver(settings(), &receiver.url("/"));
+    assert_eq!(
+        (delivery.phase, delivery.attempts),
+        (DeliveryState::Delivered, 1)
+    );
+}
+
+#[test]
+fn a_body_that_never_comes_does_not_hold_a_delivery() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx".to_owned();
+    // Also if the attempt would have been over soon: what counts has come.
+    for attempt in [QUICK.attempt, DEADLINE] {
+        let receiver = Receiver::start([Answer::SaysAndStalls(head.clone())]);
+        let settings = DispatcherSettings {
+            pace: RetryPace { attempt, ..QUICK },
+            ..settings()
+        };
+        let started = Instant::now();
+        let delivery = deliver(settings, &receiver.url("/"));
+        assert_eq!(
+            (delivery.phase, delivery.attempts),
+            (DeliveryState::Delivered, 1)
+        );
+        assert!(started.elapsed() < DEADLINE / 2, "{:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn an_endless_head_is_cut_and_tried_again() {
+    let receiver = Receiver::start([Answer::EndlessHead, ok()]);
+    let settings = DispatcherSettings {
+        pace: RetryPace {
+            attempt: DEADLINE,
+            ..QUICK
+        },
+        ..settings()
+    };
+    let delivery = deliver(settings, &receiver.url("/"));
+    assert_eq!(
+        (delivery.phase, delivery.attempts),
+        (DeliveryState::Delivered, 2),
         "{delivery:?}"
     );
 }
@@ -272,7 +290,7 @@ fn endless_informational_answers_stop_neither_the_clock_nor_anybody_else() {
     let receiver = Receiver::start([Answer::EndlessHints, ok()]);
     let started = Instant::now();
     let delivery = deliver(settings(), &receiver.url("/"));
-    assert_eq!(delivery.phase, Phase::Delivered);
+    assert_eq!(delivery.phase, DeliveryState::Delivered);
     assert!(delivery.attempts >= 2, "{delivery:?}");
     assert!(started.elapsed() < DEADLINE / 2);
 }
@@ -283,7 +301,10 @@ fn informational_answers_are_not_the_answer() {
     let answer = "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n";
     let receiver = Receiver::start([Answer::Says(format!("{hints}{answer}"))]);
     let delivery = deliver(settings(), &receiver.url("/"));
-    assert_eq!((delivery.phase, delivery.attempts), (Phase::Delivered, 1));
+    assert_eq!(
+        (delivery.phase, delivery.attempts),
+        (DeliveryState::Delivered, 1)
+    );
 }
 
 #[test]
@@ -291,7 +312,7 @@ fn a_receiver_with_a_literal_ipv6_address_is_called() {
     let wrap = std::sync::Arc::new(|socket| Some(Box::new(socket) as Box<dyn Wire>));
     let receiver = Receiver::start_on("[::1]:0", [ok()], wrap);
     let delivery = deliver(settings(), &receiver.url("/"));
-    assert_eq!(delivery.phase, Phase::Delivered, "{delivery:?}");
+    assert_eq!(delivery.phase, DeliveryState::Delivered, "{delivery:?}");
     assert_eq!(
         receiver.request().headers["host"],
         receiver.address.to_string()
@@ -304,7 +325,10 @@ fn retry_after_is_waited_for_even_beyond_the_cap() {
     let receiver = Receiver::start([Answer::Says(busy), ok()]);
     let started = Instant::now();
     let delivery = deliver(settings(), &receiver.url("/"));
-    assert_eq!((delivery.phase, delivery.attempts), (Phase::Delivered, 2));
+    assert_eq!(
+        (delivery.phase, delivery.attempts),
+        (DeliveryState::Delivered, 2)
+    );
     assert!(started.elapsed() >= Duration::from_secs(1));
 }
 
@@ -315,7 +339,10 @@ fn a_retry_after_beyond_the_deadline_fails_at_once() {
     let busy = format!("HTTP/1.1 429 Busy\r\nretry-after: {later}\r\ncontent-length: 0\r\n\r\n");
     let receiver = Receiver::start([Answer::Says(busy)]);
     let delivery = deliver(settings(), &receiver.url("/"));
-    assert_eq!((delivery.phase, delivery.attempts), (Phase::Failed, 1));
+    assert_eq!(
+        (delivery.phase, delivery.attempts),
+        (DeliveryState::Failed, 1)
+    );
     assert_eq!(delivery.last_error, "answered 429; out of time");
 }
 
@@ -334,8 +361,8 @@ fn methods_without_a_body_send_none_and_headers_are_as_requested() {
             ("Content-Type", "text/x-own"),
             ("user-agent", "me"),
         ];
-        let webhook = Webhook::new(&receiver.url("/"), method, headers).unwrap();
-        let webhooks = Webhooks::new(settings()).unwrap();
+        let webhook = WebhookRequest::new(&receiver.url("/"), method, headers).unwrap();
+        let webhooks = Dispatcher::new(settings()).unwrap();
         let slot = webhooks.register(webhook).unwrap();
         assert!(
             run(webhooks.deliver(slot, gone(), MonotonicClock)),
@@ -355,11 +382,11 @@ fn methods_without_a_body_send_none_and_headers_are_as_requested() {
 #[test]
 fn replaced_while_pending_the_next_attempt_sends_the_new_headers() {
     let receiver = Receiver::start([Answer::Resets, Answer::Resets, ok()]);
-    let webhooks = Webhooks::new(settings()).unwrap();
+    let webhooks = Dispatcher::new(settings()).unwrap();
     let url = receiver.url("/");
-    let old = Webhook::new(&url, Method::Post, [("x-token", "old")]).unwrap();
+    let old = WebhookRequest::new(&url, Method::Post, [("x-token", "old")]).unwrap();
     let slot = webhooks.register(old).unwrap();
-    let new = Webhook::new(&url, Method::Put, [("x-token", "new")]).unwrap();
+    let new = WebhookRequest::new(&url, Method::Put, [("x-token", "new")]).unwrap();
     let replaced = async {
         while webhooks.deliveries()[0].attempts == 0 {
             smol::future::yield_now().await;

@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex};
 
 use process_wrapper::clock::MonotonicClock;
 use process_wrapper::pb::process_wrapper::v1::webhook_delivery;
-use process_wrapper::webhook::delivery::{Delivery, Phase};
+use process_wrapper::webhook::delivery::{Delivery, DeliveryState};
 use process_wrapper::webhook::dial::{Resolve, Resolved};
 use process_wrapper::webhook::policy::Policy;
-use process_wrapper::webhook::{Settings, Webhooks};
+use process_wrapper::webhook::{Dispatcher, DispatcherSettings};
 
 use crate::attempts::{deliver, gone, run, settings, webhook};
-use crate::receiver::{Receiver, ok, status};
 use crate::support::client::Client;
+use crate::support::webhook_receiver::{Receiver, ok, status};
 use crate::support::{self, peers};
 use crate::wrapper::ended;
 
@@ -58,7 +58,7 @@ impl Resolve for Fickle {
 }
 
 fn deliver_by(resolver: &Fickle, policy: Policy, port: u16) -> Delivery {
-    let settings = Settings {
+    let settings = DispatcherSettings {
         resolver: Box::new(resolver.clone()),
         policy,
         ..settings()
@@ -76,7 +76,10 @@ fn a_name_that_turns_into_a_metadata_address_is_not_called() {
     let address = receiver.address;
     let resolver = Fickle::new(&[&[address], &[metadata(address.port())]]);
     let delivery = deliver_by(&resolver, Policy::default(), address.port());
-    assert_eq!((delivery.phase, delivery.attempts), (Phase::Failed, 2));
+    assert_eq!(
+        (delivery.phase, delivery.attempts),
+        (DeliveryState::Failed, 2)
+    );
     assert!(
         delivery.last_error.contains("169.254.169.254"),
         "{delivery:?}"
@@ -92,7 +95,10 @@ fn an_address_that_may_not_be_called_is_passed_over_for_one_that_may() {
     let address = receiver.address;
     let resolver = Fickle::new(&[&[metadata(address.port()), address]]);
     let delivery = deliver_by(&resolver, Policy::default(), address.port());
-    assert_eq!((delivery.phase, delivery.attempts), (Phase::Delivered, 1));
+    assert_eq!(
+        (delivery.phase, delivery.attempts),
+        (DeliveryState::Delivered, 1)
+    );
 }
 
 #[test]
@@ -101,10 +107,13 @@ fn a_name_outside_the_allowed_networks_fails_for_good() {
     let resolver = Fickle::new(&[&[receiver.address]]);
     let policy = Policy::new(vec!["10.0.0.0/8".parse().unwrap()]);
     let delivery = deliver_by(&resolver, policy, receiver.address.port());
-    assert_eq!((delivery.phase, delivery.attempts), (Phase::Failed, 1));
+    assert_eq!(
+        (delivery.phase, delivery.attempts),
+        (DeliveryState::Failed, 1)
+    );
     let policy = Policy::new(vec!["127.0.0.0/8".parse().unwrap()]);
     let delivery = deliver_by(&resolver, policy, receiver.address.port());
-    assert_eq!(delivery.phase, Phase::Delivered);
+    assert_eq!(delivery.phase, DeliveryState::Delivered);
     assert_eq!(receiver.more().len(), 1);
 }
 
@@ -113,7 +122,10 @@ fn a_name_that_is_not_known_yet_is_tried_again() {
     let receiver = Receiver::start([ok()]);
     let resolver = Fickle::new(&[&[], &[receiver.address]]);
     let delivery = deliver_by(&resolver, Policy::default(), receiver.address.port());
-    assert_eq!((delivery.phase, delivery.attempts), (Phase::Delivered, 2));
+    assert_eq!(
+        (delivery.phase, delivery.attempts),
+        (DeliveryState::Delivered, 2)
+    );
     assert!(
         delivery.last_error.contains("rebinding.example"),
         "{delivery:?}"
@@ -132,12 +144,15 @@ impl Resolve for Panics {
 
 #[test]
 fn a_delivery_that_panics_fails_and_takes_nothing_else_with_it() {
-    let settings = Settings {
+    let settings = DispatcherSettings {
         resolver: Box::new(Panics),
         ..settings()
     };
     let delivery = deliver(settings, "http://panics.example/");
-    assert_eq!((delivery.phase, delivery.attempts), (Phase::Failed, 1));
+    assert_eq!(
+        (delivery.phase, delivery.attempts),
+        (DeliveryState::Failed, 1)
+    );
     assert_eq!(delivery.last_error, "the delivery panicked");
 }
 
@@ -151,7 +166,7 @@ fn the_next_address_is_tried_when_one_does_not_answer() {
     let delivery = deliver_by(&resolver, Policy::default(), port);
     assert_eq!(
         (delivery.phase, delivery.attempts),
-        (Phase::Delivered, 1),
+        (DeliveryState::Delivered, 1),
         "{delivery:?}"
     );
 }
@@ -159,7 +174,7 @@ fn the_next_address_is_tried_when_one_does_not_answer() {
 #[test]
 fn localhost_is_never_looked_up() {
     let receiver = Receiver::start([ok()]);
-    let webhooks = Webhooks::new(settings()).unwrap();
+    let webhooks = Dispatcher::new(settings()).unwrap();
     for name in ["localhost", "a.LOCALHOST", "localhost."] {
         let url = format!("http://{name}:{}/", receiver.address.port());
         let slot = webhooks.register(webhook(&url)).unwrap();

@@ -8,8 +8,8 @@ use nix::sys::signal::Signal;
 use process_wrapper::pb::process_wrapper::v1::State;
 use process_wrapper::pb::process_wrapper::v1::webhook_delivery::Phase;
 
-use crate::receiver::{Answer, Receiver, ok, status};
 use crate::support::client::Client;
+use crate::support::webhook_receiver::{Answer, Receiver, ok, status};
 use crate::support::{DEADLINE, DRAINS, setup, start_ready, sweep};
 use crate::wrapper::{ended, with_webhook};
 

@@ -4,17 +4,17 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use process_wrapper::webhook::Settings;
-use process_wrapper::webhook::delivery::Phase;
+use process_wrapper::webhook::DispatcherSettings;
+use process_wrapper::webhook::delivery::DeliveryState;
 use process_wrapper::webhook::roots::Roots;
-use process_wrapper::webhook::schedule::Pace;
+use process_wrapper::webhook::schedule::RetryPace;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::attempts::{QUICK, deliver, settings};
-use crate::receiver::{Receiver, Request, Wire, Wrap, ok, status};
 use crate::support::client::Client;
+use crate::support::webhook_receiver::{Receiver, Request, Wire, Wrap, ok, status};
 use crate::support::{self, DRAINS};
 use crate::wrapper::{ended, with_webhook};
 
@@ -29,7 +29,11 @@ fn authority() -> Authority {
 }
 
 /// A receiver whose certificate is for `name`.
-fn receiver(authority: &Authority, name: &str, answers: Vec<crate::receiver::Answer>) -> Receiver {
+fn receiver(
+    authority: &Authority,
+    name: &str,
+    answers: Vec<crate::support::webhook_receiver::Answer>,
+) -> Receiver {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new([name.to_owned()]).unwrap();
     let certificate = params.signed_by(&key, authority).unwrap();
@@ -51,18 +55,18 @@ fn receiver(authority: &Authority, name: &str, answers: Vec<crate::receiver::Ans
     Receiver::start_with(answers, wrap)
 }
 
-fn trusting(authority: &Authority) -> Settings {
-    Settings {
+fn trusting(authority: &Authority) -> DispatcherSettings {
+    DispatcherSettings {
         roots: Roots::from_pem(authority.pem().as_bytes()).unwrap(),
         ..failing()
     }
 }
 
 /// For what fails, and is to say why: time enough for one attempt on a busy machine.
-fn failing() -> Settings {
-    Settings {
+fn failing() -> DispatcherSettings {
+    DispatcherSettings {
         deadline: Duration::from_secs(2),
-        pace: Pace {
+        pace: RetryPace {
             attempt: support::DEADLINE,
             ..QUICK
         },
@@ -70,7 +74,7 @@ fn failing() -> Settings {
     }
 }
 
-/// By the library of the Standard Webhooks project.
+/// By the library of the Standard Dispatcher project.
 fn verify(request: &Request, secret: &str) -> bool {
     let headers = request
         .headers
@@ -116,7 +120,7 @@ fn a_certificate_for_another_name_is_refused() {
     let receiver = receiver(&authority, "other.example", vec![ok()]);
     let url = format!("https://{}/s3cret", receiver.address);
     let delivery = deliver(trusting(&authority), &url);
-    assert_eq!(delivery.phase, Phase::Failed);
+    assert_eq!(delivery.phase, DeliveryState::Failed);
     assert!(delivery.last_error.contains("certificate"), "{delivery:?}");
     assert!(!delivery.last_error.contains("s3cret"));
     assert_eq!(receiver.more().len(), 0, "nothing is sent to a stranger");
@@ -126,21 +130,21 @@ fn a_certificate_for_another_name_is_refused() {
 fn a_name_needs_a_certificate_for_that_name_and_not_for_its_address() {
     let authority = authority();
     for (certified, phase) in [
-        ("localhost", Phase::Delivered),
-        ("127.0.0.1", Phase::Failed),
+        ("localhost", DeliveryState::Delivered),
+        ("127.0.0.1", DeliveryState::Failed),
     ] {
         let receiver = receiver(&authority, certified, vec![ok()]);
         let url = format!("https://localhost:{}/", receiver.address.port());
-        let settings = Settings {
+        let settings = DispatcherSettings {
             deadline: match phase {
-                Phase::Failed => failing().deadline,
-                Phase::Pending | Phase::Delivered => support::DEADLINE,
+                DeliveryState::Failed => failing().deadline,
+                DeliveryState::Pending | DeliveryState::Delivered => support::DEADLINE,
             },
             ..trusting(&authority)
         };
         let delivery = deliver(settings, &url);
         assert_eq!(delivery.phase, phase, "{certified}: {delivery:?}");
-        let came = usize::from(phase == Phase::Delivered);
+        let came = usize::from(phase == DeliveryState::Delivered);
         assert_eq!(receiver.more().len(), came, "{certified}");
     }
 }
@@ -151,7 +155,7 @@ fn a_certificate_of_another_authority_is_refused() {
     let url = format!("https://{}/", receiver.address);
     for settings in [trusting(&authority()), failing()] {
         let delivery = deliver(settings, &url);
-        assert_eq!(delivery.phase, Phase::Failed);
+        assert_eq!(delivery.phase, DeliveryState::Failed);
         assert!(delivery.last_error.contains("certificate"), "{delivery:?}");
     }
     assert_eq!(receiver.more().len(), 0);
@@ -196,6 +200,6 @@ fn where_the_system_has_no_authorities_bundled_ones_are_used() {
 fn a_receiver_that_speaks_no_tls_is_refused() {
     let receiver = Receiver::start([ok()]);
     let delivery = deliver(failing(), &format!("https://{}/", receiver.address));
-    assert_eq!(delivery.phase, Phase::Failed);
+    assert_eq!(delivery.phase, DeliveryState::Failed);
     assert!(!delivery.last_error.is_empty());
 }

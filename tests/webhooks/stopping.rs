@@ -7,8 +7,8 @@ use process_wrapper::pb::process_wrapper::v1::State;
 use process_wrapper::pb::process_wrapper::v1::webhook_delivery::Phase;
 use tonic::Code;
 
-use crate::receiver::{Answer, Receiver, ok, status};
 use crate::support::client::Client;
+use crate::support::webhook_receiver::{Answer, Receiver, ok, status};
 use crate::support::{self, DEADLINE};
 use crate::wrapper::{draining, with_webhook};
 

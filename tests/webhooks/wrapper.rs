@@ -7,8 +7,8 @@ use process_wrapper::pb::process_wrapper::v1::{
 };
 use tonic::Code;
 
-use crate::receiver::{Answer, Receiver, ok, status};
 use crate::support::client::Client;
+use crate::support::webhook_receiver::{Answer, Receiver, ok, status};
 use crate::support::{self, DRAINS, Wrapper, eventually};
 
 pub fn with_webhook(url: &str, headers: &[(&str, &str)]) -> InitiateGracefulShutdownRequest {

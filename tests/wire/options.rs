@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::frames::*;
-use crate::peer::Peer;
+use crate::support::client::GET_STATE;
+use crate::support::http2::*;
+use crate::support::http2_peer::{Peer, until_gone};
 use crate::support::{self, DRAINS};
 
 #[test]
@@ -32,9 +33,9 @@ fn a_connection_is_told_to_go_at_its_maximum_age_and_its_call_goes_on() {
     let mut peer = Peer::connect(&wrapper);
     let waiting = peer.open();
     assert!(peer.send(&Head::of(GET_STATE).call(waiting, &until_gone())));
-    let goodbye = peer.wait_for("GOAWAY", |frame| frame.kind == GOAWAY);
+    let goaway_timeout = peer.wait_for("GOAWAY", |frame| frame.kind == GOAWAY);
     assert_eq!(
-        (goodbye.number(0), goodbye.number(1)),
+        (goaway_timeout.number(0), goaway_timeout.number(1)),
         (0x7fff_ffff, NO_ERROR)
     );
     wrapper.signal(nix::sys::signal::Signal::SIGQUIT);
@@ -60,7 +61,7 @@ fn no_more_connections_are_taken_than_the_operator_allows() {
     assert!(busy[0].send(&reset(1, CANCEL)));
     support::eventually("there is a place again", || {
         let mut peer = Peer::silent(&wrapper.socket());
-        peer.send(GREETING) && peer.next().is_some()
+        peer.send(PREFACE_AND_SETTINGS) && peer.next().is_some()
     });
     let answer = busy[1].call(&Head::of(GET_STATE), &message(b""));
     assert_eq!(answer.code(), Some(0));

@@ -1,7 +1,8 @@
 //! Requests: each rule by its number.
 
-use crate::frames::*;
-use crate::peer::{Answer, Peer};
+use crate::support::client::GET_STATE;
+use crate::support::http2::*;
+use crate::support::http2_peer::{Answer, Peer, until_gone};
 use crate::support::{self, DRAINS, Wrapper};
 
 fn start() -> (Wrapper, Peer) {

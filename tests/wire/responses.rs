@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::frames::*;
-use crate::peer::Peer;
+use crate::support::client::GET_STATE;
+use crate::support::http2::*;
+use crate::support::http2_peer::{Peer, until_gone};
 use crate::support::{self, DRAINS, Wrapper};
 
 fn start() -> (Wrapper, Peer) {

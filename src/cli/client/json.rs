@@ -7,8 +7,8 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use super::row::{Answer, Row};
-use super::words;
+use super::phrases;
+use super::row::{Row, RowAnswer};
 use crate::client::{AfterExit, AfterExitPhase, Exit, Process, WebhookDelivery, WebhookPhase};
 use crate::log::rfc3339;
 
@@ -79,11 +79,11 @@ pub(super) fn document(rows: &[Row], exit_code: u8) -> Result<String, serde_json
             error: row.error.as_deref(),
             process: row.process().map(process),
             health: match &row.answer {
-                Answer::Health { service, health } => Some(HealthForm {
+                RowAnswer::Health { service, health } => Some(HealthForm {
                     service,
-                    status: words::health(*health),
+                    status: phrases::health(*health),
                 }),
-                Answer::Nothing | Answer::Process(_) => None,
+                RowAnswer::Nothing | RowAnswer::Process(_) => None,
             },
         })
         .collect();
@@ -96,7 +96,7 @@ pub(super) fn document(rows: &[Row], exit_code: u8) -> Result<String, serde_json
 fn process(process: &Process) -> ProcessForm<'_> {
     let (exit_code, exit_signal, core_dumped) = exit(process.exit);
     ProcessForm {
-        state: words::state(process.state),
+        state: phrases::state(process.state),
         pid: process.pid,
         program: &process.program,
         started_at: time(process.started_at),
@@ -166,7 +166,7 @@ fn text(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::client::row::Outcome;
+    use crate::cli::client::row::RowOutcome;
     use crate::cli::client::row::tests::process as example;
     use crate::client::{Health, State};
 
@@ -198,20 +198,20 @@ mod tests {
         let rows = [
             Row {
                 address: "unix:///a".to_owned(),
-                outcome: Outcome::ProcessFailed,
-                answer: Answer::Process(Box::new(gone)),
+                outcome: RowOutcome::ProcessFailed,
+                answer: RowAnswer::Process(Box::new(gone)),
                 error: None,
             },
             Row {
                 address: "unix:///b".to_owned(),
-                outcome: Outcome::Unreachable,
-                answer: Answer::Nothing,
+                outcome: RowOutcome::Unreachable,
+                answer: RowAnswer::Nothing,
                 error: Some("nothing \"listens\"\n".to_owned()),
             },
             Row {
                 address: "unix:///c".to_owned(),
-                outcome: Outcome::Failed,
-                answer: Answer::Health {
+                outcome: RowOutcome::Failed,
+                answer: RowAnswer::Health {
                     service: "process".to_owned(),
                     health: Health::NotServing,
                 },

@@ -7,8 +7,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::row::Outcome;
-use super::{terminal, words};
+use super::row::RowOutcome;
+use super::{phrases, terminal};
 use crate::client::{Process, State};
 use crate::clock::{Clock, MonotonicClock};
 
@@ -20,16 +20,16 @@ const ERASE: &str = "\r\x1b[K";
 
 /// How one wrapper stands.
 #[derive(Debug, Clone)]
-enum Progress {
+enum LiveProgress {
     Connecting,
     Waiting(Box<Process>),
-    Ended(Outcome),
+    Ended(RowOutcome),
 }
 
 /// The line. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Live {
-    board: Rc<RefCell<Vec<Progress>>>,
+    board: Rc<RefCell<Vec<LiveProgress>>>,
     since: Instant,
     /// When the wait ends at the latest.
     deadline: Option<Instant>,
@@ -40,7 +40,7 @@ impl Live {
     /// The line for so many wrappers; shown only if it is wanted and stderr is a terminal.
     pub(super) fn new(wrappers: usize, wanted: bool, deadline: Option<Instant>) -> Self {
         Self {
-            board: Rc::new(RefCell::new(vec![Progress::Connecting; wrappers])),
+            board: Rc::new(RefCell::new(vec![LiveProgress::Connecting; wrappers])),
             since: Instant::now(),
             deadline,
             visible: wanted && terminal::stderr_can_redraw(),
@@ -49,15 +49,15 @@ impl Live {
 
     /// The nth wrapper has said this.
     pub(super) fn saw(&self, n: usize, process: &Process) {
-        self.set(n, Progress::Waiting(Box::new(process.clone())));
+        self.set(n, LiveProgress::Waiting(Box::new(process.clone())));
     }
 
     /// The nth wrapper is waited for no longer.
-    pub(super) fn ended(&self, n: usize, outcome: Outcome) {
-        self.set(n, Progress::Ended(outcome));
+    pub(super) fn ended(&self, n: usize, outcome: RowOutcome) {
+        self.set(n, LiveProgress::Ended(outcome));
     }
 
-    fn set(&self, n: usize, progress: Progress) {
+    fn set(&self, n: usize, progress: LiveProgress) {
         if let Some(place) = self.board.borrow_mut().get_mut(n) {
             *place = progress;
         }
@@ -104,37 +104,40 @@ impl Live {
 
 /// `shutting_down, 1m5s elapsed, SIGTERM in 55s`; of several wrappers how many stand where.
 fn say(
-    board: &[Progress],
+    board: &[LiveProgress],
     elapsed: Duration,
     timeout_in: Option<Duration>,
     now: SystemTime,
 ) -> String {
     let mut text = match board {
-        [Progress::Waiting(process)] => words::state(process.state).to_owned(),
-        [Progress::Connecting] => "connecting".to_owned(),
+        [LiveProgress::Waiting(process)] => phrases::state(process.state).to_owned(),
+        [LiveProgress::Connecting] => "connecting".to_owned(),
         board => counts(board),
     };
-    text.push_str(&format!(", {} elapsed", words::span(elapsed)));
+    text.push_str(&format!(", {} elapsed", phrases::span(elapsed)));
     if let Some((what, left)) = next_deadline(board, timeout_in, now) {
-        text.push_str(&format!(", {what} in {}", words::span(left)));
+        text.push_str(&format!(", {what} in {}", phrases::span(left)));
     }
     text
 }
 
-fn counts(board: &[Progress]) -> String {
-    let count = |wanted: fn(&Progress) -> bool| board.iter().filter(|p| wanted(p)).count();
+fn counts(board: &[LiveProgress]) -> String {
+    let count = |wanted: fn(&LiveProgress) -> bool| board.iter().filter(|p| wanted(p)).count();
     let in_state = |wanted: State| {
-        let is = |p: &&Progress| matches!(p, Progress::Waiting(process) if process.state == wanted);
+        let is = |p: &&LiveProgress| matches!(p, LiveProgress::Waiting(process) if process.state == wanted);
         board.iter().filter(is).count()
     };
-    let failed = |p: &Progress| matches!(p, Progress::Ended(outcome) if *outcome != Outcome::Done);
+    let failed = |p: &LiveProgress| matches!(p, LiveProgress::Ended(outcome) if *outcome != RowOutcome::Done);
     let rest = [
         (count(failed), "failed"),
         (in_state(State::ShuttingDown), "shutting_down"),
         (in_state(State::Running), "running"),
-        (count(|p| matches!(p, Progress::Connecting)), "connecting"),
+        (
+            count(|p| matches!(p, LiveProgress::Connecting)),
+            "connecting",
+        ),
     ];
-    let done = count(|p| matches!(p, Progress::Ended(Outcome::Done)));
+    let done = count(|p| matches!(p, LiveProgress::Ended(RowOutcome::Done)));
     let mut text = format!("{done} of {} done", board.len());
     for (count, word) in rest {
         if count > 0 {
@@ -146,16 +149,16 @@ fn counts(board: &[Progress]) -> String {
 
 /// What happens next by time alone, and in how long.
 fn next_deadline(
-    board: &[Progress],
+    board: &[LiveProgress],
     timeout_in: Option<Duration>,
     now: SystemTime,
 ) -> Option<(&'static str, Duration)> {
     let of_processes = board.iter().flat_map(|progress| match progress {
-        Progress::Waiting(process) => vec![
+        LiveProgress::Waiting(process) => vec![
             process.force_at.map(|at| ("SIGTERM", at)),
             process.kill_at.map(|at| ("SIGKILL", at)),
         ],
-        Progress::Connecting | Progress::Ended(_) => Vec::new(),
+        LiveProgress::Connecting | LiveProgress::Ended(_) => Vec::new(),
     });
     of_processes
         .flatten()
@@ -173,10 +176,10 @@ mod tests {
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn waiting(state: State, force_in: Option<Duration>) -> Progress {
+    fn waiting(state: State, force_in: Option<Duration>) -> LiveProgress {
         let mut process = process(state, None);
         process.force_at = force_in.map(|left| NOW + left);
-        Progress::Waiting(Box::new(process))
+        LiveProgress::Waiting(Box::new(process))
     }
 
     #[test]
@@ -197,11 +200,11 @@ mod tests {
     #[test]
     fn several_wrappers_are_counted() {
         let board = [
-            Progress::Ended(Outcome::Done),
-            Progress::Ended(Outcome::Unreachable),
+            LiveProgress::Ended(RowOutcome::Done),
+            LiveProgress::Ended(RowOutcome::Unreachable),
             waiting(State::ShuttingDown, None),
             waiting(State::ShuttingDown, None),
-            Progress::Connecting,
+            LiveProgress::Connecting,
         ];
         assert_eq!(
             say(&board, MINUTE, None, NOW),

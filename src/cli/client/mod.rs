@@ -3,9 +3,10 @@
 //! Owns what they share: whom to call, all at the same time, and how the answers become output and an exit
 //! code. It never speaks the protocol: `crate::client` does.
 
-mod advice;
+mod hints;
 mod json;
 mod live;
+mod phrases;
 mod probe;
 mod row;
 mod shutdown;
@@ -14,7 +15,6 @@ mod terminal;
 mod text;
 mod wait;
 mod webhook_file;
-mod words;
 
 pub(super) use probe::probe;
 pub(super) use shutdown::shutdown;
@@ -30,12 +30,12 @@ use smol::LocalExecutor;
 use smol::future::or;
 
 use self::live::Live;
-use self::row::{Answer, Outcome, Row};
+use self::row::{Row, RowAnswer, RowOutcome};
 use crate::cli::options::{Output, Target, Waiting};
 use crate::cli::{FAILED, USAGE, complain};
 use crate::client::{Client, Error, Process};
 use crate::net::default_address::{self, Environment};
-use crate::net::reread::Unusable;
+use crate::net::reload::ReloadError;
 use crate::process::signals;
 
 /// Makes this process an ordinary program again: `main` has blocked all signals, for `run`'s sake.
@@ -51,7 +51,7 @@ enum NoClient {
     #[error(transparent)]
     Address(#[from] default_address::DefaultAddressError),
     #[error(transparent)]
-    Unusable(#[from] Unusable),
+    ReloadError(#[from] ReloadError),
 }
 
 /// The clients of all addresses that were asked for.
@@ -140,21 +140,21 @@ fn row(client: &Client, result: Result<Process, Error>, counts_failure: bool) ->
         Ok(process) => Row {
             address,
             outcome: if counts_failure && process.failed() {
-                Outcome::ProcessFailed
+                RowOutcome::ProcessFailed
             } else {
-                Outcome::Done
+                RowOutcome::Done
             },
-            answer: Answer::Process(Box::new(process)),
+            answer: RowAnswer::Process(Box::new(process)),
             error: None,
         },
         Err(error) => Row {
             address,
-            outcome: Outcome::from(&error),
+            outcome: RowOutcome::from(&error),
             answer: match error.last() {
-                Some(process) => Answer::Process(Box::new(process.clone())),
-                None => Answer::Nothing,
+                Some(process) => RowAnswer::Process(Box::new(process.clone())),
+                None => RowAnswer::Nothing,
             },
-            error: Some(advice::explain(client.address(), &error)),
+            error: Some(hints::explain(client.address(), &error)),
         },
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Owns which answer is a success.
 
-use super::advice;
-use super::row::{Answer, Outcome, Row};
+use super::hints;
+use super::row::{Row, RowAnswer, RowOutcome};
 use crate::cli::options::Probe;
 use crate::client::Health;
 
@@ -21,17 +21,17 @@ pub(in crate::cli) fn probe(options: &Probe) -> u8 {
                 Ok(health) => Row {
                     address,
                     outcome: match health {
-                        Health::Serving => Outcome::Done,
-                        Health::NotServing | Health::Unknown => Outcome::Failed,
+                        Health::Serving => RowOutcome::Done,
+                        Health::NotServing | Health::Unknown => RowOutcome::Failed,
                     },
-                    answer: Answer::Health { service, health },
+                    answer: RowAnswer::Health { service, health },
                     error: None,
                 },
                 Err(error) => Row {
                     address,
-                    outcome: Outcome::from(&error),
-                    answer: Answer::Nothing,
-                    error: Some(advice::explain(client.address(), &error)),
+                    outcome: RowOutcome::from(&error),
+                    answer: RowAnswer::Nothing,
+                    error: Some(hints::explain(client.address(), &error)),
                 },
             }
         }

@@ -6,7 +6,7 @@ use crate::client::{Error, Health, Process};
 
 /// What came of one wrapper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum RowOutcome {
     /// As asked.
     Done,
     /// The wrapper refused, or it answered otherwise than it was asked for.
@@ -19,7 +19,7 @@ pub(super) enum Outcome {
     ProcessFailed,
 }
 
-impl Outcome {
+impl RowOutcome {
     /// The exit code that stands for it.
     pub(super) const fn code(self) -> u8 {
         match self {
@@ -52,7 +52,7 @@ impl Outcome {
     ];
 }
 
-impl From<&Error> for Outcome {
+impl From<&Error> for RowOutcome {
     fn from(error: &Error) -> Self {
         match error {
             Error::Unreachable { .. } => Self::Unreachable,
@@ -64,7 +64,7 @@ impl From<&Error> for Outcome {
 
 /// What a wrapper said.
 #[derive(Debug, Clone)]
-pub(super) enum Answer {
+pub(super) enum RowAnswer {
     /// Nothing, or nothing that counts.
     Nothing,
     /// How its process stands; before an error: as it was seen last.
@@ -77,8 +77,8 @@ pub(super) enum Answer {
 #[derive(Debug, Clone)]
 pub(super) struct Row {
     pub(super) address: String,
-    pub(super) outcome: Outcome,
-    pub(super) answer: Answer,
+    pub(super) outcome: RowOutcome,
+    pub(super) answer: RowAnswer,
     /// What went wrong and what to do about it.
     pub(super) error: Option<String>,
 }
@@ -86,8 +86,8 @@ pub(super) struct Row {
 impl Row {
     pub(super) fn process(&self) -> Option<&Process> {
         match &self.answer {
-            Answer::Process(process) => Some(process),
-            Answer::Nothing | Answer::Health { .. } => None,
+            RowAnswer::Process(process) => Some(process),
+            RowAnswer::Nothing | RowAnswer::Health { .. } => None,
         }
     }
 }
@@ -95,15 +95,15 @@ impl Row {
 /// The exit code for all of them: that of the worst. With `propagate`, a process that failed stands for its
 /// own exit code; of several, the first.
 pub(super) fn exit_code(rows: &[Row], propagate: bool) -> u8 {
-    let worst = Outcome::WORST_FIRST
+    let worst = RowOutcome::WORST_FIRST
         .into_iter()
         .find_map(|outcome| rows.iter().find(|row| row.outcome == outcome));
     let Some(worst) = worst else {
-        return Outcome::Done.code();
+        return RowOutcome::Done.code();
     };
     let own = worst.process().and_then(|process| process.exit);
     match (worst.outcome, own) {
-        (Outcome::ProcessFailed, Some(exit)) if propagate => exit.status(),
+        (RowOutcome::ProcessFailed, Some(exit)) if propagate => exit.status(),
         (outcome, _) => outcome.code(),
     }
 }
@@ -131,23 +131,23 @@ pub(super) mod tests {
         }
     }
 
-    fn row(outcome: Outcome, exit: Option<Exit>) -> Row {
+    fn row(outcome: RowOutcome, exit: Option<Exit>) -> Row {
         Row {
             address: "unix:/a".to_owned(),
             outcome,
-            answer: Answer::Process(Box::new(process(State::Gone, exit))),
+            answer: RowAnswer::Process(Box::new(process(State::Gone, exit))),
             error: None,
         }
     }
 
-    fn code(outcomes: &[Outcome]) -> u8 {
+    fn code(outcomes: &[RowOutcome]) -> u8 {
         let rows: Vec<_> = outcomes.iter().map(|outcome| row(*outcome, None)).collect();
         exit_code(&rows, false)
     }
 
     #[test]
     fn the_worst_of_several_counts() {
-        use Outcome::{Done, Failed, ProcessFailed, TimedOut, Unreachable};
+        use RowOutcome::{Done, Failed, ProcessFailed, TimedOut, Unreachable};
         for (outcomes, expected) in [
             (&[Done, Done][..], 0),
             (&[Done, ProcessFailed], 5),
@@ -162,7 +162,7 @@ pub(super) mod tests {
 
     #[test]
     fn the_process_s_own_code_is_propagated_only_where_its_failure_is_the_worst() {
-        let failed = |exit| row(Outcome::ProcessFailed, Some(exit));
+        let failed = |exit| row(RowOutcome::ProcessFailed, Some(exit));
         let (seven, nine) = (Exit::Code(7), Exit::Code(9));
         let rows = [failed(seven), failed(nine)];
         assert_eq!(exit_code(&rows, true), 7);
@@ -172,8 +172,8 @@ pub(super) mod tests {
             core_dumped: false,
         };
         assert_eq!(exit_code(&[failed(killed)], true), 137);
-        let rows = [failed(seven), row(Outcome::TimedOut, None)];
+        let rows = [failed(seven), row(RowOutcome::TimedOut, None)];
         assert_eq!(exit_code(&rows, true), 3);
-        assert_eq!(exit_code(&[row(Outcome::ProcessFailed, None)], true), 5);
+        assert_eq!(exit_code(&[row(RowOutcome::ProcessFailed, None)], true), 5);
     }
 }

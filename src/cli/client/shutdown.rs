@@ -5,14 +5,14 @@
 use std::path::Path;
 
 use super::webhook_file;
-use crate::cli::options::{Shutdown, Webhook};
+use crate::cli::options::{ShutdownOptions, Webhook};
 use crate::cli::{USAGE, complain};
 use crate::client::{self, Process};
 
 /// Asks every wrapper for a graceful shutdown.
 // Apart from main, whose frame would else keep room for it in a wrapper that runs for weeks.
 #[inline(never)]
-pub(in crate::cli) fn shutdown(options: &Shutdown) -> u8 {
+pub(in crate::cli) fn shutdown(options: &ShutdownOptions) -> u8 {
     super::become_interruptible();
     let webhook = match options.webhook.as_ref().map(describe).transpose() {
         Ok(webhook) => webhook,

@@ -5,8 +5,8 @@
 use std::fmt::Write;
 use std::time::SystemTime;
 
-use super::row::{Answer, Outcome, Row};
-use super::words;
+use super::phrases;
+use super::row::{Row, RowAnswer, RowOutcome};
 use crate::client::State;
 use crate::log::plain;
 
@@ -18,9 +18,12 @@ const GAP: &str = "  ";
 /// What one wrapper said, without what went wrong: that goes to stderr.
 pub(super) fn line(row: &Row, now: SystemTime, color: bool) -> Option<String> {
     let (word, rest) = match &row.answer {
-        Answer::Nothing => return None,
-        Answer::Process(process) => (words::state(process.state), words::sentence(process, now)),
-        Answer::Health { service, health } => (words::health(*health), whose(service)),
+        RowAnswer::Nothing => return None,
+        RowAnswer::Process(process) => (
+            phrases::state(process.state),
+            phrases::sentence(process, now),
+        ),
+        RowAnswer::Health { service, health } => (phrases::health(*health), whose(service)),
     };
     Some(format!("{}: {rest}\n", Paint::of(row).apply(word, color)))
 }
@@ -71,12 +74,12 @@ fn cells(row: &Row, now: SystemTime) -> [String; 5] {
     let process = row.process();
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let (word, detail) = match &row.answer {
-        Answer::Nothing => (None, String::new()),
-        Answer::Process(process) => (
-            Some(words::state(process.state)),
-            words::detail(process, now),
+        RowAnswer::Nothing => (None, String::new()),
+        RowAnswer::Process(process) => (
+            Some(phrases::state(process.state)),
+            phrases::detail(process, now),
         ),
-        Answer::Health { service, health } => (Some(words::health(*health)), whose(service)),
+        RowAnswer::Health { service, health } => (Some(phrases::health(*health)), whose(service)),
     };
     [
         plain(&row.address),
@@ -92,9 +95,9 @@ pub(super) fn summary(rows: &[Row]) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
     for row in rows {
         let word = match &row.answer {
-            Answer::Process(process) if row.error.is_none() => words::state(process.state),
-            Answer::Health { health, .. } => words::health(*health),
-            Answer::Nothing | Answer::Process(_) => row.outcome.word(),
+            RowAnswer::Process(process) if row.error.is_none() => phrases::state(process.state),
+            RowAnswer::Health { health, .. } => phrases::health(*health),
+            RowAnswer::Nothing | RowAnswer::Process(_) => row.outcome.word(),
         };
         match counts.iter_mut().find(|(known, _)| *known == word) {
             Some((_, count)) => *count += 1,
@@ -103,7 +106,7 @@ pub(super) fn summary(rows: &[Row]) -> String {
     }
     let failed = rows
         .iter()
-        .filter(|row| row.outcome == Outcome::ProcessFailed)
+        .filter(|row| row.outcome == RowOutcome::ProcessFailed)
         .count();
     let mut text = format!("{} wrappers:", rows.len());
     for (n, (word, count)) in counts.iter().enumerate() {
@@ -128,15 +131,18 @@ enum Paint {
 impl Paint {
     fn of(row: &Row) -> Self {
         match (row.outcome, row.process()) {
-            (Outcome::Done | Outcome::ProcessFailed, Some(process)) => match process.state {
+            (RowOutcome::Done | RowOutcome::ProcessFailed, Some(process)) => match process.state {
                 State::Running => Self::Green,
                 State::ShuttingDown => Self::Yellow,
                 State::Gone if process.failed() => Self::Red,
                 State::Gone => Self::Plain,
             },
-            (Outcome::Done, None) => Self::Green,
+            (RowOutcome::Done, None) => Self::Green,
             (
-                Outcome::ProcessFailed | Outcome::Failed | Outcome::TimedOut | Outcome::Unreachable,
+                RowOutcome::ProcessFailed
+                | RowOutcome::Failed
+                | RowOutcome::TimedOut
+                | RowOutcome::Unreachable,
                 _,
             ) => Self::Red,
         }
@@ -172,15 +178,15 @@ mod tests {
             answer,
             error: error.map(str::to_owned),
         };
-        let running = Answer::Process(Box::new(process(State::Running, None)));
-        let gone = Answer::Process(Box::new(process(State::Gone, Some(Exit::Code(1)))));
+        let running = RowAnswer::Process(Box::new(process(State::Running, None)));
+        let gone = RowAnswer::Process(Box::new(process(State::Gone, Some(Exit::Code(1)))));
         [
-            row("unix:///run/long.sock", Outcome::Done, running, None),
-            row("unix:///b", Outcome::ProcessFailed, gone, None),
+            row("unix:///run/long.sock", RowOutcome::Done, running, None),
+            row("unix:///b", RowOutcome::ProcessFailed, gone, None),
             row(
                 "tcp://c:1",
-                Outcome::Unreachable,
-                Answer::Nothing,
+                RowOutcome::Unreachable,
+                RowAnswer::Nothing,
                 Some("nothing\nlistens"),
             ),
         ]

@@ -4,15 +4,15 @@
 //! mean is the wrapper's to judge. Errors name lines without showing them: they may hold secrets.
 
 use crate::client::Webhook;
-use crate::webhook::blocks::{self, NoHeader};
+use crate::webhook::file_syntax::{self, MalformedHeader};
 
 /// Why a file describes no webhook.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum InvalidFile {
+pub(super) enum WebhookFileError {
     #[error("there is no webhook in it; write a line [METHOD] URL, then lines Name: value")]
     Empty,
     #[error(transparent)]
-    NoHeader(#[from] NoHeader),
+    MalformedHeader(#[from] MalformedHeader),
     #[error(
         "another webhook begins in line {0}, after an empty line; a request takes one webhook only"
     )]
@@ -22,11 +22,11 @@ pub(super) enum InvalidFile {
 }
 
 /// Reads the one webhook of a file.
-pub(super) fn parse(text: &str) -> Result<Webhook, InvalidFile> {
-    let mut blocks = blocks::parse(text)?.into_iter();
-    let block = blocks.next().ok_or(InvalidFile::Empty)?;
+pub(super) fn parse(text: &str) -> Result<Webhook, WebhookFileError> {
+    let mut blocks = file_syntax::parse(text)?.into_iter();
+    let block = blocks.next().ok_or(WebhookFileError::Empty)?;
     if let Some(another) = blocks.next() {
-        return Err(InvalidFile::Another(another.line));
+        return Err(WebhookFileError::Another(another.line));
     }
     let mut webhook = Webhook {
         url: block.url.to_owned(),
@@ -36,7 +36,7 @@ pub(super) fn parse(text: &str) -> Result<Webhook, InvalidFile> {
     for (line, name, value) in block.headers {
         let before = webhook.headers.insert(name.to_owned(), value.to_owned());
         if before.is_some() {
-            return Err(InvalidFile::Repeated(line));
+            return Err(WebhookFileError::Repeated(line));
         }
     }
     Ok(webhook)
@@ -62,13 +62,16 @@ mod tests {
 
     #[test]
     fn errors_name_the_line_and_show_nothing_of_it() {
-        assert_eq!(parse("# nothing\n"), Err(InvalidFile::Empty));
+        assert_eq!(parse("# nothing\n"), Err(WebhookFileError::Empty));
         for (text, expected) in [
-            ("https://a/\ns3cret", NoHeader(2).into()),
-            ("https://a/\nhttps://b/s3cret", NoHeader(2).into()),
-            ("https://a/\n\nhttps://b/s3cret", InvalidFile::Another(3)),
-            ("https://a/\n\nx-s3cret: 1", InvalidFile::Another(3)),
-            ("https://a/\nx: 1\nx: s3cret", InvalidFile::Repeated(3)),
+            ("https://a/\ns3cret", MalformedHeader(2).into()),
+            ("https://a/\nhttps://b/s3cret", MalformedHeader(2).into()),
+            (
+                "https://a/\n\nhttps://b/s3cret",
+                WebhookFileError::Another(3),
+            ),
+            ("https://a/\n\nx-s3cret: 1", WebhookFileError::Another(3)),
+            ("https://a/\nx: 1\nx: s3cret", WebhookFileError::Repeated(3)),
         ] {
             let error = parse(text).unwrap_err();
             assert!(!error.to_string().contains("s3cret"), "{error}");

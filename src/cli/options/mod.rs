@@ -16,7 +16,7 @@ pub(super) use probe::Probe;
 pub(super) use run::Run;
 #[cfg(feature = "webhooks")]
 pub(super) use run::WebhookOptions;
-pub(super) use shutdown::{Shutdown, Webhook};
+pub(super) use shutdown::{ShutdownOptions, Webhook};
 pub(super) use target::{Output, Target, Waiting};
 pub(super) use wait::Wait;
 
@@ -47,12 +47,12 @@ struct Arguments {
     reason = "there is one of them, while the arguments are read"
 )]
 enum Subcommand {
-    Run(run::Arguments),
-    Status(status::Arguments),
-    Shutdown(shutdown::Arguments),
-    Wait(wait::Arguments),
-    Probe(probe::Arguments),
-    Wrapper(wrapper::Arguments),
+    Run(run::RunArguments),
+    Status(status::StatusArguments),
+    ShutdownOptions(shutdown::ShutdownArguments),
+    Wait(wait::WaitArguments),
+    Probe(probe::ProbeArguments),
+    Wrapper(wrapper::WrapperArguments),
 }
 
 /// A command that can be carried out.
@@ -60,14 +60,14 @@ enum Subcommand {
 pub(super) enum Command {
     Run(Box<Run>),
     Status(Target),
-    Shutdown(Shutdown),
+    ShutdownOptions(ShutdownOptions),
     Wait(Wait),
     Probe(Probe),
 }
 
 /// Why there is no command to carry out.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(super) enum ParseRefusal {
     /// Somebody asked for this text.
     Help(String),
     /// The command line is wrong.
@@ -75,21 +75,21 @@ pub(super) enum Refusal {
 }
 
 /// Reads the arguments.
-pub(super) fn parse(split: Split) -> Result<Command, Refusal> {
+pub(super) fn parse(split: Split) -> Result<Command, ParseRefusal> {
     let own = wrapper::with_two_dashes(split.own);
     let own: Vec<&str> = own.iter().map(String::as_str).collect();
     let arguments =
         Arguments::from_args(&["process-wrapper"], &own).map_err(|exit| match exit.status {
-            Ok(()) => Refusal::Help(exit.output),
-            Err(()) if own.contains(&wrapper::NAME) => Refusal::Usage(format!(
+            Ok(()) => ParseRefusal::Help(exit.output),
+            Err(()) if own.contains(&wrapper::NAME) => ParseRefusal::Usage(format!(
                 "{}; what is meant for gitlab-runner goes behind `--`",
                 one_line(&exit.output)
             )),
-            Err(()) => Refusal::Usage(one_line(&exit.output)),
+            Err(()) => ParseRefusal::Usage(one_line(&exit.output)),
         })?;
     if arguments.version {
         let version = concat!("process-wrapper ", env!("CARGO_PKG_VERSION"));
-        return Err(Refusal::Help(version.to_owned()));
+        return Err(ParseRefusal::Help(version.to_owned()));
     }
     let command = match arguments.command {
         Some(Subcommand::Run(run)) => {
@@ -99,20 +99,22 @@ pub(super) fn parse(split: Split) -> Result<Command, Refusal> {
             return wrapper
                 .validate(split.command)
                 .map(|run| Command::Run(Box::new(run)))
-                .map_err(|refused| Refusal::Usage(refused.to_string()));
+                .map_err(|refused| ParseRefusal::Usage(refused.to_string()));
         }
         Some(Subcommand::Status(status)) => Command::Status(status.validate()?),
-        Some(Subcommand::Shutdown(shutdown)) => Command::Shutdown(shutdown.validate()?),
+        Some(Subcommand::ShutdownOptions(shutdown)) => {
+            Command::ShutdownOptions(shutdown.validate()?)
+        }
         Some(Subcommand::Wait(wait)) => Command::Wait(wait.validate()?),
         Some(Subcommand::Probe(probe)) => Command::Probe(probe.validate()?),
         None => {
             let text = "a command is missing: run, wrapper, status, shutdown, wait or probe";
-            return Err(Refusal::Usage(text.to_owned()));
+            return Err(ParseRefusal::Usage(text.to_owned()));
         }
     };
     if split.command.is_some() {
         let text = "only `run` and `wrapper` take something behind `--`";
-        return Err(Refusal::Usage(text.to_owned()));
+        return Err(ParseRefusal::Usage(text.to_owned()));
     }
     Ok(command)
 }

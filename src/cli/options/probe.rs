@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use argh::FromArgs;
 
-use super::Refusal;
+use super::ParseRefusal;
 use super::target::{Output, Target};
 use crate::address::Address;
 use crate::client::Identity;
-use crate::span::Span;
+use crate::human_duration::HumanDuration;
 
 /// Ask for the health of the wrapper or the process (grpc.health.v1), for exec probes.
 #[derive(Debug, FromArgs)]
@@ -34,7 +34,7 @@ use crate::span::Span;
     error_code(3, "connected, but no answer within --timeout"),
     error_code(4, "cannot connect")
 )]
-pub(super) struct Arguments {
+pub(super) struct ProbeArguments {
     /// where the wrapper listens: unix:///abs, unix:rel or tcp://host:port; repeatable
     /// (default: PROCESS_WRAPPER_ADDRESS, else the default of `run`)
     #[argh(option, arg_name = "address")]
@@ -47,14 +47,14 @@ pub(super) struct Arguments {
     /// how long the whole probe may take, connecting included (default: 1s)
     #[argh(
         option,
-        default = "Span(Duration::from_secs(1))",
+        default = "HumanDuration(Duration::from_secs(1))",
         arg_name = "duration"
     )]
-    timeout: Span,
+    timeout: HumanDuration,
 
     /// how long to keep trying to connect, within --timeout (default: 5s)
     #[argh(option, arg_name = "duration")]
-    connect_timeout: Option<Span>,
+    connect_timeout: Option<HumanDuration>,
 
     /// authorities that sign the certificate of the wrapper, PEM: tcp addresses speak TLS
     /// (default: none)
@@ -82,11 +82,11 @@ pub(super) struct Arguments {
     output: Output,
 }
 
-impl Arguments {
-    pub(super) fn validate(self) -> Result<Probe, Refusal> {
+impl ProbeArguments {
+    pub(super) fn validate(self) -> Result<Probe, ParseRefusal> {
         if self.timeout.0.is_zero() {
             let text = "--timeout must be longer than 0; write for example 1s";
-            return Err(Refusal::Usage(text.to_owned()));
+            return Err(ParseRefusal::Usage(text.to_owned()));
         }
         Ok(Probe {
             target: Target::new(

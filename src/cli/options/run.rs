@@ -12,13 +12,13 @@ use argh::FromArgs;
 use crate::access::{self, Callers, Group, Listen, SocketMode, TlsOptions, TlsVersion};
 use crate::address::Address;
 use crate::cli::connections::Connections;
+use crate::human_duration::HumanDuration;
 use crate::lifecycle::{AfterExitLimits, Config, ExitWhenGone, Rewrite, Spacing};
 use crate::log;
 use crate::process::child::Program;
 use crate::signal::{Signal, UnknownSignal};
-use crate::span::Span;
 #[cfg(feature = "webhooks")]
-use crate::webhook::{Webhook, method::Method, policy::Rule, request::InvalidWebhook};
+use crate::webhook::{WebhookRequest, method::Method, policy::Rule, request::InvalidWebhook};
 
 /// Start COMMAND (default: gitlab-runner run), serve the control API, and stay after it has gone.
 #[derive(Debug, FromArgs)]
@@ -43,7 +43,7 @@ use crate::webhook::{Webhook, method::Method, policy::Rule, request::InvalidWebh
         "plus n: the command was ended by signal n; otherwise its own exit code"
     )
 )]
-pub(super) struct Arguments {
+pub(super) struct RunArguments {
     /// where to serve: unix:///abs, unix:rel or tcp://host:port, and before it what may be called
     /// there, control= (everything, the default), read= or health=; repeatable (default: a unix
     /// socket for the own user only: /run/process-wrapper/control.sock as root, else
@@ -114,12 +114,12 @@ pub(super) struct Arguments {
 
     /// close connections that have had no call for this long (default: 5m)
     #[argh(option, arg_name = "duration")]
-    idle_timeout: Option<Span>,
+    idle_timeout: Option<HumanDuration>,
 
     /// end connections at this age, up to an eighth sooner; calls get another 30s, and clients come
     /// back (default: 12h)
     #[argh(option, arg_name = "duration")]
-    max_connection_age: Option<Span>,
+    max_connection_age: Option<HumanDuration>,
 
     /// the signal that asks the process to drain (default: QUIT)
     #[argh(option, default = "Signal::QUIT", arg_name = "signal")]
@@ -127,11 +127,11 @@ pub(super) struct Arguments {
 
     /// send TERM this long after the drain was asked for (default: never)
     #[argh(option, arg_name = "duration")]
-    force_after: Option<Span>,
+    force_after: Option<HumanDuration>,
 
     /// send KILL this long after the first TERM (default: never)
     #[argh(option, arg_name = "duration")]
-    kill_after: Option<Span>,
+    kill_after: Option<HumanDuration>,
 
     /// whether to leave once the process is gone, without having been told to stop: never,
     /// unrequested (it ended by itself) or always (default: never)
@@ -154,8 +154,12 @@ pub(super) struct Arguments {
     after_exit: Option<AfterExitCommand>,
 
     /// end the program of --after-exit after this long: TERM, and KILL 5s later (default: 60s)
-    #[argh(option, default = "Span(AFTER_EXIT_TIMEOUT)", arg_name = "duration")]
-    after_exit_timeout: Span,
+    #[argh(
+        option,
+        default = "HumanDuration(AFTER_EXIT_TIMEOUT)",
+        arg_name = "duration"
+    )]
+    after_exit_timeout: HumanDuration,
 
     /// a URL to POST to once the process is gone; repeatable. Others can read command lines: use
     /// --webhook-file for a URL that is secret (default: none)
@@ -189,12 +193,16 @@ pub(super) struct Arguments {
 
     /// give a webhook up this long after it is due, which is at the exit (default: 10m)
     #[cfg(feature = "webhooks")]
-    #[argh(option, default = "Span(WEBHOOK_DEADLINE)", arg_name = "duration")]
-    webhook_deadline: Span,
+    #[argh(
+        option,
+        default = "HumanDuration(WEBHOOK_DEADLINE)",
+        arg_name = "duration"
+    )]
+    webhook_deadline: HumanDuration,
 
     /// the form of log lines on stderr: text or json (default: text)
-    #[argh(option, default = "log::Format::Text", arg_name = "format")]
-    log_format: log::Format,
+    #[argh(option, default = "log::LogFormat::Text", arg_name = "format")]
+    log_format: log::LogFormat,
 
     /// the least severe lines to log: off, error, warn, info, debug or trace (default: info)
     #[argh(option, default = "log::Level::Info", arg_name = "level")]
@@ -211,7 +219,7 @@ const AFTER_EXIT_GRACE: Duration = Duration::from_secs(5);
 #[cfg(feature = "webhooks")]
 const WEBHOOK_DEADLINE: Duration = Duration::from_secs(600);
 
-impl Arguments {
+impl RunArguments {
     /// Puts the options and what followed `--` together.
     pub(super) fn validate(self, command: Option<Vec<OsString>>) -> Run {
         let mut command = command.unwrap_or_default().into_iter();
@@ -302,7 +310,7 @@ pub(in crate::cli) struct Run {
     pub(in crate::cli) after_exit: Option<Program>,
     #[cfg(feature = "webhooks")]
     pub(in crate::cli) webhooks: WebhookOptions,
-    pub(in crate::cli) log_format: log::Format,
+    pub(in crate::cli) log_format: log::LogFormat,
     pub(in crate::cli) log_level: log::Level,
     pub(in crate::cli) program: Program,
     /// What the user should know before anything is served.
@@ -315,7 +323,7 @@ pub(in crate::cli) struct Run {
 #[cfg(feature = "webhooks")]
 #[derive(Debug)]
 pub(in crate::cli) struct WebhookOptions {
-    pub(in crate::cli) urls: Vec<Result<Webhook, InvalidWebhook>>,
+    pub(in crate::cli) urls: Vec<Result<WebhookRequest, InvalidWebhook>>,
     pub(in crate::cli) files: Vec<PathBuf>,
     pub(in crate::cli) secret_file: Option<PathBuf>,
     pub(in crate::cli) ca_file: Option<PathBuf>,
@@ -326,14 +334,14 @@ pub(in crate::cli) struct WebhookOptions {
 /// One `--webhook`. A wrong one is kept, because argh would repeat it in its message.
 #[cfg(feature = "webhooks")]
 #[derive(Debug)]
-struct WebhookUrl(Result<Webhook, InvalidWebhook>);
+struct WebhookUrl(Result<WebhookRequest, InvalidWebhook>);
 
 #[cfg(feature = "webhooks")]
 impl FromStr for WebhookUrl {
     type Err = std::convert::Infallible;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(Webhook::new(text, Method::Post, [])))
+        Ok(Self(WebhookRequest::new(text, Method::Post, [])))
     }
 }
 

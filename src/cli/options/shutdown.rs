@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use argh::FromArgs;
 
-use super::Refusal;
+use super::ParseRefusal;
 use super::target::{Output, Target, Waiting};
 use crate::address::Address;
 use crate::client::Identity;
-use crate::span::Span;
+use crate::human_duration::HumanDuration;
 
 /// Ask the wrapped process to finish what it is doing and exit; with --wait, until it is gone.
 #[derive(Debug, FromArgs)]
@@ -46,7 +46,7 @@ use crate::span::Span;
         "the process is gone but failed; with --propagate-exit its own exit code"
     )
 )]
-pub(super) struct Arguments {
+pub(super) struct ShutdownArguments {
     /// where the wrapper listens: unix:///abs, unix:rel or tcp://host:port; repeatable
     /// (default: PROCESS_WRAPPER_ADDRESS, else the default of `run`)
     #[argh(option, arg_name = "address")]
@@ -58,7 +58,7 @@ pub(super) struct Arguments {
 
     /// with --wait: how long to wait (default: as long as it takes)
     #[argh(option, arg_name = "duration")]
-    timeout: Option<Span>,
+    timeout: Option<HumanDuration>,
 
     /// with --wait: exit with the exit code of the process (128+n if signal n ended it) instead
     /// of 5
@@ -67,11 +67,11 @@ pub(super) struct Arguments {
 
     /// send TERM if the process is still alive this long from now (default: as `run` says)
     #[argh(option, arg_name = "duration")]
-    force_after: Option<Span>,
+    force_after: Option<HumanDuration>,
 
     /// send KILL if it is still alive this long after the first TERM (default: as `run` says)
     #[argh(option, arg_name = "duration")]
-    kill_after: Option<Span>,
+    kill_after: Option<HumanDuration>,
 
     /// let the wrapper call this URL once the process is gone (default: none). Other users of
     /// the machine can read it in the list of processes: if it holds a secret, use
@@ -86,7 +86,7 @@ pub(super) struct Arguments {
 
     /// how long to keep trying to connect, and to connect again (default: 5s)
     #[argh(option, arg_name = "duration")]
-    connect_timeout: Option<Span>,
+    connect_timeout: Option<HumanDuration>,
 
     /// authorities that sign the certificate of the wrapper, PEM: tcp addresses speak TLS
     /// (default: none)
@@ -114,9 +114,9 @@ pub(super) struct Arguments {
     output: Output,
 }
 
-impl Arguments {
-    pub(super) fn validate(self) -> Result<Shutdown, Refusal> {
-        let refused = |text: &str| Err(Refusal::Usage(text.to_owned()));
+impl ShutdownArguments {
+    pub(super) fn validate(self) -> Result<ShutdownOptions, ParseRefusal> {
+        let refused = |text: &str| Err(ParseRefusal::Usage(text.to_owned()));
         if !self.wait && self.timeout.is_some() {
             return refused("--timeout limits a wait; add --wait, or leave it out");
         }
@@ -133,7 +133,7 @@ impl Arguments {
                 );
             }
         };
-        Ok(Shutdown {
+        Ok(ShutdownOptions {
             target: Target::new(
                 self.address,
                 self.connect_timeout,
@@ -159,7 +159,7 @@ impl Arguments {
 
 /// `shutdown`, validated.
 #[derive(Debug)]
-pub(in crate::cli) struct Shutdown {
+pub(in crate::cli) struct ShutdownOptions {
     pub(in crate::cli) target: Target,
     /// `None` does not wait.
     pub(in crate::cli) waiting: Option<Waiting>,

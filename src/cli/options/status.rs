@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use argh::FromArgs;
 
-use super::Refusal;
+use super::ParseRefusal;
 use super::target::{Output, Target};
 use crate::address::Address;
 use crate::client::Identity;
-use crate::span::Span;
+use crate::human_duration::HumanDuration;
 
 /// Show how the wrapped process stands: running, shutting_down or gone, and how it ended.
 #[derive(Debug, FromArgs)]
@@ -29,7 +29,7 @@ use crate::span::Span;
     error_code(2, "wrong usage or a bad address"),
     error_code(4, "cannot connect, or no answer within --connect-timeout")
 )]
-pub(super) struct Arguments {
+pub(super) struct StatusArguments {
     /// where the wrapper listens: unix:///abs, unix:rel or tcp://host:port; repeatable
     /// (default: PROCESS_WRAPPER_ADDRESS, else the default of `run`)
     #[argh(option, arg_name = "address")]
@@ -37,7 +37,7 @@ pub(super) struct Arguments {
 
     /// how long to keep trying to connect, and to wait for the answer (default: 5s)
     #[argh(option, arg_name = "duration")]
-    connect_timeout: Option<Span>,
+    connect_timeout: Option<HumanDuration>,
 
     /// authorities that sign the certificate of the wrapper, PEM: tcp addresses speak TLS
     /// (default: none)
@@ -65,8 +65,8 @@ pub(super) struct Arguments {
     output: Output,
 }
 
-impl Arguments {
-    pub(super) fn validate(self) -> Result<Target, Refusal> {
+impl StatusArguments {
+    pub(super) fn validate(self) -> Result<Target, ParseRefusal> {
         Target::new(
             self.address,
             self.connect_timeout,

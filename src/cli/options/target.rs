@@ -5,10 +5,10 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::Refusal;
+use super::ParseRefusal;
 use crate::address::Address;
 use crate::client::{self, Identity};
-use crate::span::Span;
+use crate::human_duration::HumanDuration;
 
 /// The form of the answer on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,14 +44,14 @@ pub(in crate::cli) struct Target {
 impl Target {
     pub(super) fn new(
         addresses: Vec<Address>,
-        connect_timeout: Option<Span>,
+        connect_timeout: Option<HumanDuration>,
         output: Output,
         identity: Identity,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, ParseRefusal> {
         let connect_timeout = connect_timeout.map_or(client::CONNECT_TIMEOUT, |span| span.0);
         if connect_timeout.is_zero() {
             let text = "--connect-timeout must be longer than 0; write for example 1s";
-            return Err(Refusal::Usage(text.to_owned()));
+            return Err(ParseRefusal::Usage(text.to_owned()));
         }
         let tls = identity.authorities.is_some();
         for (option, given, needs, there) in [
@@ -82,7 +82,7 @@ impl Target {
             ),
         ] {
             if given && !there {
-                return Err(Refusal::Usage(format!(
+                return Err(ParseRefusal::Usage(format!(
                     "{option} does nothing without {needs}"
                 )));
             }
@@ -106,11 +106,14 @@ pub(in crate::cli) struct Waiting {
 }
 
 impl Waiting {
-    pub(super) fn new(timeout: Option<Span>, propagate_exit: bool) -> Result<Self, Refusal> {
+    pub(super) fn new(
+        timeout: Option<HumanDuration>,
+        propagate_exit: bool,
+    ) -> Result<Self, ParseRefusal> {
         // No time would be no time to connect either, and the answer that nobody is there.
         if timeout.is_some_and(|timeout| timeout.0.is_zero()) {
             let text = "--timeout must be longer than 0; `status` tells how it stands now";
-            return Err(Refusal::Usage(text.to_owned()));
+            return Err(ParseRefusal::Usage(text.to_owned()));
         }
         Ok(Self {
             timeout: timeout.map(|span| span.0),

@@ -8,12 +8,12 @@ use std::path::PathBuf;
 
 use argh::FromArgs;
 
-use super::Refusal;
+use super::ParseRefusal;
 use super::target::{Output, Target, Waiting};
 use crate::address::Address;
 use crate::client::Identity;
+use crate::human_duration::HumanDuration;
 use crate::lifecycle::State;
-use crate::span::Span;
 
 /// Wait until the wrapped process has reached a state, without asking it for anything.
 #[derive(Debug, FromArgs)]
@@ -43,7 +43,7 @@ use crate::span::Span;
         "the process is gone but failed; with --propagate-exit its own exit code"
     )
 )]
-pub(super) struct Arguments {
+pub(super) struct WaitArguments {
     /// where the wrapper listens: unix:///abs, unix:rel or tcp://host:port; repeatable
     /// (default: PROCESS_WRAPPER_ADDRESS, else the default of `run`)
     #[argh(option, arg_name = "address")]
@@ -55,7 +55,7 @@ pub(super) struct Arguments {
 
     /// how long to wait (default: as long as it takes)
     #[argh(option, arg_name = "duration")]
-    timeout: Option<Span>,
+    timeout: Option<HumanDuration>,
 
     /// exit with the exit code of the process (128+n if signal n ended it) instead of 5
     #[argh(switch)]
@@ -63,7 +63,7 @@ pub(super) struct Arguments {
 
     /// how long to keep trying to connect, and to connect again (default: 5s)
     #[argh(option, arg_name = "duration")]
-    connect_timeout: Option<Span>,
+    connect_timeout: Option<HumanDuration>,
 
     /// authorities that sign the certificate of the wrapper, PEM: tcp addresses speak TLS
     /// (default: none)
@@ -91,8 +91,8 @@ pub(super) struct Arguments {
     output: Output,
 }
 
-impl Arguments {
-    pub(super) fn validate(self) -> Result<Wait, Refusal> {
+impl WaitArguments {
+    pub(super) fn validate(self) -> Result<Wait, ParseRefusal> {
         Ok(Wait {
             target: Target::new(
                 self.address,

@@ -49,7 +49,7 @@ const DEFAULT_ADDRESS: Address = Address::Tcp {
         "plus n: gitlab-runner was ended by signal n; otherwise its own exit code"
     )
 )]
-pub(super) struct Arguments {
+pub(super) struct WrapperArguments {
     /// address to serve on: tcp://host:port, unix:///abs or unix:rel (default:
     /// tcp://localhost:7777)
     #[argh(option, arg_name = "address")]
@@ -72,8 +72,8 @@ pub(super) struct Arguments {
     rewrite_signal: Vec<Rewrite>,
 
     /// the form of log lines on stderr: text or json (default: text)
-    #[argh(option, default = "log::Format::Text", arg_name = "format")]
-    log_format: log::Format,
+    #[argh(option, default = "log::LogFormat::Text", arg_name = "format")]
+    log_format: log::LogFormat,
 
     /// the least severe lines to log: off, error, warn, info, debug or trace (default: info)
     #[argh(option, default = "log::Level::Info", arg_name = "level")]
@@ -86,7 +86,7 @@ pub(super) struct Arguments {
 
 /// Why the arguments make no command.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refused {
+pub(super) enum WrapperRefusal {
     #[error(
         "--strict refuses {0}: whoever reaches it could stop the runner; \
          listen on a unix socket or tcp://localhost:7777"
@@ -117,13 +117,13 @@ pub(super) fn with_two_dashes(own: Vec<String>) -> Vec<String> {
     words
 }
 
-impl Arguments {
+impl WrapperArguments {
     /// What `run` would have been told.
-    pub(super) fn validate(self, behind: Option<Vec<OsString>>) -> Result<Run, Refused> {
+    pub(super) fn validate(self, behind: Option<Vec<OsString>>) -> Result<Run, WrapperRefusal> {
         let address = self.grpc_listen.unwrap_or(DEFAULT_ADDRESS);
         let exposed = address.is_beyond_loopback();
         if exposed && self.strict {
-            return Err(Refused::Exposed(address));
+            return Err(WrapperRefusal::Exposed(address));
         }
         let warning = exposed.then(|| format!(
                 "WHOEVER REACHES {address} CAN STOP THE RUNNER: it is served beyond loopback, without \
@@ -137,8 +137,8 @@ impl Arguments {
             command.push("run".into());
         }
         // What GitLab's command line has no words for is as `run` has it without options.
-        let mut run = run::Arguments::from_args(&["run"], &[])
-            .map_err(|exit| Refused::Defaults(exit.output))?
+        let mut run = run::RunArguments::from_args(&["run"], &[])
+            .map_err(|exit| WrapperRefusal::Defaults(exit.output))?
             .validate(Some(command));
         run.listen = vec![Listen::control(address)];
         // GitLab's listens anywhere; so a warning is all there is, unless more was asked for.
@@ -163,10 +163,10 @@ mod tests {
         text.split_whitespace().map(str::to_owned).collect()
     }
 
-    fn parse(own: &str, behind: &str) -> Result<Run, Refused> {
+    fn parse(own: &str, behind: &str) -> Result<Run, WrapperRefusal> {
         let own = with_two_dashes(words(&format!("wrapper {own}")));
         let own: Vec<_> = own.iter().skip(1).map(String::as_str).collect();
-        let arguments = Arguments::from_args(&["wrapper"], &own).unwrap();
+        let arguments = WrapperArguments::from_args(&["wrapper"], &own).unwrap();
         arguments.validate(Some(words(behind).into_iter().map(Into::into).collect()))
     }
 

@@ -14,8 +14,8 @@ impl Pings {
     ///
     /// # Errors
     ///
-    /// [`Http2`](super::Error::Http2) if the connection has ended.
-    pub async fn round_trip(&mut self) -> Result<(), super::Error> {
+    /// [`Http2`](super::GrpcError::Http2) if the connection has ended.
+    pub async fn round_trip(&mut self) -> Result<(), super::GrpcError> {
         self.0.ping(Ping::opaque()).await?;
         Ok(())
     }

@@ -12,20 +12,20 @@ use prost::Message;
 
 use super::status_of;
 use crate::grpc::incoming::{Incoming, ReceiveError};
-use crate::grpc::metadata::is_grpc;
-use crate::grpc::status::{Code, Status};
+use crate::grpc::rules::metadata::is_grpc;
+use crate::grpc::rules::status::{Code, Status};
 
 /// The response messages of a call, and its status.
 #[derive(Debug)]
 pub struct Responses {
-    state: State,
+    state: ResponseState,
     headers: HeaderMap,
     trailers: HeaderMap,
     max_message: usize,
 }
 
 #[derive(Debug)]
-enum State {
+enum ResponseState {
     /// The response head is still to come.
     Waiting(ResponseFuture),
     /// Messages may come.
@@ -37,7 +37,7 @@ enum State {
 impl Responses {
     pub(super) fn new(response: ResponseFuture, max_message: usize) -> Self {
         Self {
-            state: State::Waiting(response),
+            state: ResponseState::Waiting(response),
             headers: HeaderMap::new(),
             trailers: HeaderMap::new(),
             max_message,
@@ -55,9 +55,10 @@ impl Responses {
         self.headers().await;
         let received = match &mut self.state {
             // The head has come, so this is never taken; asking again is right in any case.
-            State::Waiting(_) => return Ok(None),
-            State::Ended(status) => return end(status),
-            State::Reading(incoming) => match poll_fn(|cx| incoming.poll_message(cx)).await {
+            ResponseState::Waiting(_) => return Ok(None),
+            ResponseState::Ended(status) => return end(status),
+            ResponseState::Reading(incoming) => match poll_fn(|cx| incoming.poll_message(cx)).await
+            {
                 Ok(Some(bytes)) => match M::decode(bytes) {
                     Ok(message) => return Ok(Some(message)),
                     Err(error) => Err(Status::internal(format!(
@@ -79,7 +80,7 @@ impl Responses {
             Err(status) => status,
         };
         let result = end(&status);
-        self.state = State::Ended(status);
+        self.state = ResponseState::Ended(status);
         result
     }
 
@@ -103,17 +104,17 @@ impl Responses {
 
     /// Waits for the headers of the response and returns them; empty if the call failed before.
     pub async fn headers(&mut self) -> &HeaderMap {
-        if let State::Waiting(response) = &mut self.state {
+        if let ResponseState::Waiting(response) = &mut self.state {
             self.state = match response.await {
-                Err(error) => State::Ended(status_of(error)),
+                Err(error) => ResponseState::Ended(status_of(error)),
                 Ok(response) => {
                     let (head, body) = response.into_parts();
                     self.headers = head.headers;
                     match refusal(head.status, &self.headers, body.is_end_stream()) {
-                        None => State::Reading(Incoming::new(body, self.max_message)),
+                        None => ResponseState::Reading(Incoming::new(body, self.max_message)),
                         Some(status) => {
                             self.trailers.clone_from(&self.headers);
-                            State::Ended(status)
+                            ResponseState::Ended(status)
                         }
                     }
                 }

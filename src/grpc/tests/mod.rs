@@ -3,11 +3,11 @@
 //! Everything runs on one thread, over streams in memory and on virtual time: a test runs until no task
 //! can go on, so none of them waits or sleeps.
 
+mod call_policy;
 mod calls;
 mod deadlines;
 mod drain;
 mod flood;
-mod gate;
 mod hostile;
 mod memory;
 mod peer;
@@ -22,8 +22,8 @@ use std::rc::Rc;
 use world::World;
 
 use super::client::{CallOptions, Channel, Connection, Requests, Responses, handshake};
-use super::router::Router;
-use super::status::{Code, Status};
+use super::rules::status::{Code, Status};
+use super::server::router::Router;
 use super::{Context, Exchange, Limits, Server};
 use crate::clock::Clock;
 use crate::net::peer::Peer;

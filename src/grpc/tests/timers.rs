@@ -17,7 +17,7 @@ fn limits() -> Limits {
     }
 }
 
-fn greeted(limits: Limits) -> (World, Peer, Dropped) {
+fn preface_received(limits: Limits) -> (World, Peer, Dropped) {
     let mut router = Router::new();
     let dropped = hang(&mut router);
     echo(&mut router);
@@ -36,7 +36,7 @@ fn kinds(frames: &[peer::Came]) -> Vec<u8> {
 #[test]
 fn an_idle_connection_is_told_to_leave_and_closed() {
     let timeout = Duration::from_secs(300);
-    let (world, mut peer, _) = greeted(Limits {
+    let (world, mut peer, _) = preface_received(Limits {
         idle_timeout: timeout,
         ..limits()
     });
@@ -56,7 +56,7 @@ fn an_idle_connection_is_told_to_leave_and_closed() {
 #[test]
 fn a_connection_with_a_call_is_not_idle() {
     let timeout = Duration::from_secs(300);
-    let (world, mut peer, dropped) = greeted(Limits {
+    let (world, mut peer, dropped) = preface_received(Limits {
         idle_timeout: timeout,
         ..limits()
     });
@@ -77,7 +77,7 @@ fn a_connection_with_a_call_is_not_idle() {
 
 #[test]
 fn a_peer_that_has_vanished_is_noticed_and_its_call_cancelled() {
-    let (world, mut peer, dropped) = greeted(Limits {
+    let (world, mut peer, dropped) = preface_received(Limits {
         keepalive_interval: Duration::from_secs(120),
         ..limits()
     });
@@ -136,7 +136,7 @@ fn at_the_maximum_age_calls_may_end_and_waiting_ones_are_told_to_come_back() {
 
 #[test]
 fn an_answer_without_room_in_the_window_is_given_up() {
-    let (world, mut peer, _) = greeted(limits());
+    let (world, mut peer, _) = preface_received(limits());
     // An initial window of zero (RFC 9113, section 6.9.2).
     let setting = [0, 4, 0, 0, 0, 0];
     assert!(peer.send(&world, frame(peer::SETTINGS, 0, 0, &setting)));
@@ -155,7 +155,7 @@ fn an_answer_without_room_in_the_window_is_given_up() {
 
 #[test]
 fn a_window_that_opens_in_time_lets_the_answer_through() {
-    let (world, mut peer, _) = greeted(limits());
+    let (world, mut peer, _) = preface_received(limits());
     let setting = [0, 4, 0, 0, 0, 0];
     assert!(peer.send(&world, frame(peer::SETTINGS, 0, 0, &setting)));
     assert!(peer.send(&world, peer::call(1, "/t.T/Echo", peer::END_STREAM)));
@@ -189,7 +189,7 @@ fn a_peer_that_does_not_read_is_dropped() {
 
 #[test]
 fn the_connection_that_was_idle_for_longest_makes_place_for_a_new_one() {
-    let (world, mut busy, dropped) = greeted(Limits {
+    let (world, mut busy, dropped) = preface_received(Limits {
         max_connections: 3,
         ..limits()
     });
@@ -211,7 +211,7 @@ fn the_connection_that_was_idle_for_longest_makes_place_for_a_new_one() {
 
 #[test]
 fn a_client_that_works_keeps_its_place_longer_than_those_that_never_did() {
-    let (world, mut honest, _) = greeted(Limits {
+    let (world, mut honest, _) = preface_received(Limits {
         max_connections: 2,
         ..limits()
     });
@@ -226,7 +226,7 @@ fn a_client_that_works_keeps_its_place_longer_than_those_that_never_did() {
 
 #[test]
 fn without_an_idle_connection_the_new_one_is_closed() {
-    let (world, mut busy, _) = greeted(Limits {
+    let (world, mut busy, _) = preface_received(Limits {
         max_connections: 1,
         ..limits()
     });

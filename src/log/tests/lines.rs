@@ -4,18 +4,18 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::super::{Format, Level, MAX_LINE, subscriber};
+use super::super::{Level, LogFormat, MAX_LINE, subscriber};
 use super::{pipe, read_available};
 
 /// What `work` logs.
-fn logged(format: Format, level: Level, work: impl FnOnce()) -> String {
+fn logged(format: LogFormat, level: Level, work: impl FnOnce()) -> String {
     let (reader, writer) = pipe();
     tracing::subscriber::with_default(subscriber(format, level, writer), work);
     read_available(reader)
 }
 
 fn text(work: impl FnOnce()) -> String {
-    let logged = logged(Format::Text, Level::Info, work);
+    let logged = logged(LogFormat::Text, Level::Info, work);
     let line = logged.strip_suffix('\n').unwrap();
     assert!(!line.contains('\n'), "{line}");
     let (time, rest) = line.split_once(' ').unwrap();
@@ -25,7 +25,7 @@ fn text(work: impl FnOnce()) -> String {
 }
 
 fn json(work: impl FnOnce()) -> Value {
-    let logged = logged(Format::Json, Level::Info, work);
+    let logged = logged(LogFormat::Json, Level::Info, work);
     let line = logged.strip_suffix('\n').unwrap();
     assert!(!line.chars().any(char::is_control), "{line:?}");
     assert!(logged.len() <= MAX_LINE);
@@ -64,7 +64,7 @@ fn a_text_line_is_terse() {
 
 #[test]
 fn a_debug_line_names_its_module() {
-    let line = logged(Format::Text, Level::Debug, || tracing::debug!("x"));
+    let line = logged(LogFormat::Text, Level::Debug, || tracing::debug!("x"));
     assert!(
         line.ends_with("DEBUG process_wrapper::log::tests::lines: x\n"),
         "{line}"
@@ -150,7 +150,7 @@ fn no_line_is_longer_than_an_atomic_write() {
             let (a, b, c, d) = (&*value, &*value, &*value, &*value);
             tracing::info!(a, b, c, d, "called {value}");
         };
-        let line = logged(Format::Text, Level::Info, work);
+        let line = logged(LogFormat::Text, Level::Info, work);
         assert!(line.len() <= MAX_LINE && line.ends_with('\n'), "{size}");
         let line = json(work);
         assert!(line["message"].as_str().unwrap().starts_with("called "));
@@ -194,7 +194,7 @@ fn the_level_is_ours_and_others_warn() {
         tracing::warn!(target: "h2::proto::ping_pong", "recv PING ack that we never sent");
     };
     let shown = |level| {
-        let lines = logged(Format::Text, level, work);
+        let lines = logged(LogFormat::Text, level, work);
         lines
             .lines()
             .map(|line| line.split_once(": ").unwrap().1.to_owned())
@@ -220,13 +220,13 @@ fn options_are_read_as_they_are_shown() {
         assert_eq!(level.parse::<Level>().unwrap().to_string(), level);
     }
     for format in ["text", "json"] {
-        assert_eq!(format.parse::<Format>().unwrap().to_string(), format);
+        assert_eq!(format.parse::<LogFormat>().unwrap().to_string(), format);
     }
     let error = "INFO".parse::<Level>().unwrap_err().to_string();
     assert_eq!(
         error,
         r#"unknown log level "INFO": use off, error, warn, info, debug or trace"#
     );
-    let error = "yaml".parse::<Format>().unwrap_err().to_string();
+    let error = "yaml".parse::<LogFormat>().unwrap_err().to_string();
     assert_eq!(error, r#"unknown log format "yaml": use text or json"#);
 }

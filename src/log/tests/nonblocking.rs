@@ -10,7 +10,7 @@ use rustix::pty::OpenptFlags;
 
 use super::super::sink::{Sink, Way, reopened};
 use super::super::writer::LineWriter;
-use super::super::{Format, MAX_LINE};
+use super::super::{LogFormat, MAX_LINE};
 use super::{fill_pipe, pipe, promptly, read_available};
 
 type Lines = LineWriter<OwnedFd>;
@@ -43,7 +43,7 @@ fn is_nonblocking(fd: impl AsFd) -> bool {
 }
 
 /// A full pipe over `way`: three lines are lost, the next one tells so.
-fn full_pipe_drops(format: Format, sink: impl FnOnce(OwnedFd) -> Sink<OwnedFd>) -> String {
+fn full_pipe_drops(format: LogFormat, sink: impl FnOnce(OwnedFd) -> Sink<OwnedFd>) -> String {
     let (reader, writer) = pipe();
     let shared = writer.try_clone().unwrap();
     let filled = fill_pipe(shared.as_fd());
@@ -73,13 +73,13 @@ fn a_full_pipe_drops_and_counts() {
         assert!(matches!(sink.way(), Way::Nowait));
         sink
     };
-    let told = full_pipe_drops(Format::Text, way);
+    let told = full_pipe_drops(LogFormat::Text, way);
     assert!(
         told.ends_with(" WARN process_wrapper: stderr was full: log lines dropped lines=3"),
         "{told}"
     );
     let told: serde_json::Value =
-        serde_json::from_str(&full_pipe_drops(Format::Json, way)).unwrap();
+        serde_json::from_str(&full_pipe_drops(LogFormat::Json, way)).unwrap();
     assert_eq!(told["lines"], 3);
     assert_eq!(told["level"], "WARN");
     assert_eq!(told["target"], "process_wrapper");
@@ -87,7 +87,7 @@ fn a_full_pipe_drops_and_counts() {
 
 #[test]
 fn a_full_pipe_drops_and_counts_without_nowait() {
-    let told = full_pipe_drops(Format::Text, |fd| {
+    let told = full_pipe_drops(LogFormat::Text, |fd| {
         let way = reopened(fd.as_fd());
         assert!(matches!(way, Way::Reopened(_)));
         Sink::with_way(fd, way)
@@ -97,7 +97,9 @@ fn a_full_pipe_drops_and_counts_without_nowait() {
 
 #[test]
 fn a_full_pipe_drops_and_counts_when_polled() {
-    let told = full_pipe_drops(Format::Text, |fd| Sink::with_way(fd, Way::Polled(MAX_LINE)));
+    let told = full_pipe_drops(LogFormat::Text, |fd| {
+        Sink::with_way(fd, Way::Polled(MAX_LINE))
+    });
     assert!(told.ends_with("lines=3"), "{told}");
 }
 
@@ -143,7 +145,7 @@ fn a_terminal_that_may_not_be_reopened_drops_and_counts() {
 /// Logs to what is not read, then reads it until the newest line comes through: every line is
 /// whole, in order, and either there or counted where it is missing.
 fn unread_then_read(sink: Sink<OwnedFd>, reader: &OwnedFd) {
-    let mut lines = log(Lines::new(sink, Format::Text), 10_000);
+    let mut lines = log(Lines::new(sink, LogFormat::Text), 10_000);
     let deadline = Instant::now() + Duration::from_secs(20);
     let mut logged = 10_000;
     let mut all = read_available(reader);
@@ -181,7 +183,7 @@ fn a_reader_that_is_gone_is_harmless() {
     let (_, terminal) = terminal();
     let (unwritable, _writer) = pipe();
     for fd in [unread, socket, terminal, unwritable] {
-        log(Lines::new(Sink::new(fd), Format::Text), 100);
+        log(Lines::new(Sink::new(fd), LogFormat::Text), 100);
     }
 }
 
@@ -189,7 +191,7 @@ fn a_reader_that_is_gone_is_harmless() {
 fn lines_go_to_a_file_in_whole() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let fd = OwnedFd::from(file.reopen().unwrap());
-    log(Lines::new(Sink::new(fd), Format::Text), 1000);
+    log(Lines::new(Sink::new(fd), LogFormat::Text), 1000);
     assert_eq!(
         std::fs::read_to_string(file.path())
             .unwrap()

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 
-use super::super::{Format, Level, init};
+use super::super::{Level, LogFormat, init};
 use super::{fill_pipe, pipe, promptly, read_available};
 
 const ROLE: &str = "PROCESS_WRAPPER_LOG_TEST";
@@ -34,7 +34,7 @@ fn is_child() -> bool {
 #[test]
 fn a_panic_is_one_line() {
     if is_child() {
-        init(Format::Text, Level::Info).unwrap();
+        init(LogFormat::Text, Level::Info).unwrap();
         std::thread::spawn(|| panic!("a\nb")).join().unwrap_err();
         std::process::exit(0);
     }
@@ -49,7 +49,7 @@ fn a_panic_is_one_line() {
 #[test]
 fn a_stderr_that_nobody_reads_stops_nothing() {
     if is_child() {
-        init(Format::Json, Level::Info).unwrap();
+        init(LogFormat::Json, Level::Info).unwrap();
         for number in 0..1000 {
             tracing::info!(number, "unread");
         }
@@ -66,8 +66,8 @@ fn a_stderr_that_nobody_reads_stops_nothing() {
 #[test]
 fn logging_is_installed_once() {
     if is_child() {
-        init(Format::Text, Level::Info).unwrap();
-        let error = init(Format::Json, Level::Info).unwrap_err();
+        init(LogFormat::Text, Level::Info).unwrap();
+        let error = init(LogFormat::Json, Level::Info).unwrap_err();
         tracing::info!("{error}");
         std::process::exit(0);
     }

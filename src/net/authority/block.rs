@@ -5,7 +5,7 @@
 
 /// Where in a header block the next byte stands. A block may go on over several frames.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Block {
+pub(super) enum HeaderBlock {
     /// The first byte of a field, or of a table size update.
     Start,
     /// More bytes of an indexed field or of a table size.
@@ -13,9 +13,13 @@ pub(super) enum Block {
     /// More bytes of the index of a name; that of `:authority` needs none.
     NameIndex,
     /// The length of a string.
-    Length { of: Text },
+    Length { of: StringLiteral },
     /// More bytes of the length of a string.
-    LengthMore { of: Text, length: u32, shift: u32 },
+    LengthMore {
+        of: StringLiteral,
+        length: u32,
+        shift: u32,
+    },
     /// A name, compared as it comes.
     Name { left: u32, read: usize, same: bool },
     /// A value, rewritten if it is that of `:authority`.
@@ -24,7 +28,7 @@ pub(super) enum Block {
 
 /// Which string of a field, and what is known of it.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Text {
+pub(super) enum StringLiteral {
     Name { plain: bool },
     Value { authority: bool, plain: bool },
 }
@@ -33,7 +37,7 @@ const AUTHORITY: &[u8] = b":authority";
 /// The index of `:authority` in the static table, RFC 7541 appendix A.
 const AUTHORITY_INDEX: u8 = 1;
 
-impl Block {
+impl HeaderBlock {
     /// Takes one byte, rewrites it if it must be, and says where the next one stands. `None`: no
     /// block is encoded like this.
     pub(super) fn step(self, byte: &mut u8) -> Option<Self> {
@@ -110,7 +114,7 @@ impl Block {
             (number, false) if number == mask => Self::Number,
             (_, false) => Self::Start,
             (0, true) => Self::Length {
-                of: Text::Name { plain: true },
+                of: StringLiteral::Name { plain: true },
             },
             (number, true) if number == mask => Self::NameIndex,
             (number, true) => value_of(number == AUTHORITY_INDEX),
@@ -118,16 +122,16 @@ impl Block {
     }
 }
 
-fn value_of(authority: bool) -> Block {
-    Block::Length {
-        of: Text::Value {
+fn value_of(authority: bool) -> HeaderBlock {
+    HeaderBlock::Length {
+        of: StringLiteral::Value {
             authority,
             plain: true,
         },
     }
 }
 
-impl Text {
+impl StringLiteral {
     /// Notes whether the string is Huffman-coded. The C core codes none, so such strings pass.
     fn coded(self, huffman: bool) -> Self {
         match self {
@@ -139,16 +143,16 @@ impl Text {
         }
     }
 
-    fn begin(self, length: u32) -> Block {
+    fn begin(self, length: u32) -> HeaderBlock {
         match (self, length) {
             (Self::Name { .. }, 0) => value_of(false),
-            (Self::Name { plain }, left) => Block::Name {
+            (Self::Name { plain }, left) => HeaderBlock::Name {
                 left,
                 read: 0,
                 same: plain,
             },
-            (Self::Value { .. }, 0) => Block::Start,
-            (Self::Value { authority, plain }, left) => Block::Value {
+            (Self::Value { .. }, 0) => HeaderBlock::Start,
+            (Self::Value { authority, plain }, left) => HeaderBlock::Value {
                 left,
                 authority: authority && plain,
             },

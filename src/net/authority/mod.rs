@@ -10,7 +10,7 @@
 
 mod block;
 
-use block::Block;
+use block::HeaderBlock;
 
 const PREFACE: u8 = 24;
 const HEADERS: u8 = 0x1;
@@ -22,13 +22,13 @@ const PRIORITY: u8 = 0x20;
 /// Rewrites what a client sends, from the first byte of its connection on.
 #[derive(Debug)]
 pub struct AuthorityFilter {
-    state: State,
-    block: Block,
+    state: FilterState,
+    block: HeaderBlock,
 }
 
 /// Where in the stream of frames the next byte stands.
 #[derive(Debug, Clone, Copy)]
-enum State {
+enum FilterState {
     Preface {
         left: u8,
     },
@@ -49,7 +49,7 @@ enum State {
         padding: u32,
         ends: bool,
     },
-    Block {
+    HeaderBlock {
         left: u32,
         padding: u32,
         ends: bool,
@@ -65,8 +65,8 @@ impl AuthorityFilter {
     /// A filter for a connection that has not said anything yet.
     pub fn new() -> Self {
         Self {
-            state: State::Preface { left: PREFACE },
-            block: Block::Start,
+            state: FilterState::Preface { left: PREFACE },
+            block: HeaderBlock::Start,
         }
     }
 
@@ -74,7 +74,7 @@ impl AuthorityFilter {
     pub fn apply(&mut self, mut bytes: &mut [u8]) {
         while !bytes.is_empty() {
             // Bodies are stepped over whole.
-            if let State::Skip { left } = self.state {
+            if let FilterState::Skip { left } = self.state {
                 let step = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                 let taken = u32::try_from(step).unwrap_or(left);
                 self.state = skip(left - taken);
@@ -86,30 +86,30 @@ impl AuthorityFilter {
             };
             match self.step(byte) {
                 Some(state) => self.state = state,
-                None => self.state = State::Off,
+                None => self.state = FilterState::Off,
             }
-            if matches!(self.state, State::Off) {
+            if matches!(self.state, FilterState::Off) {
                 return;
             }
             bytes = rest;
         }
     }
 
-    fn step(&mut self, byte: &mut u8) -> Option<State> {
+    fn step(&mut self, byte: &mut u8) -> Option<FilterState> {
         match self.state {
-            State::Preface { left } => Some(match left {
+            FilterState::Preface { left } => Some(match left {
                 0 | 1 => frame(),
-                left => State::Preface { left: left - 1 },
+                left => FilterState::Preface { left: left - 1 },
             }),
-            State::Header { mut bytes, read } => {
+            FilterState::Header { mut bytes, read } => {
                 *bytes.get_mut(read)? = *byte;
                 if read + 1 < bytes.len() {
                     let read = read + 1;
-                    return Some(State::Header { bytes, read });
+                    return Some(FilterState::Header { bytes, read });
                 }
                 self.header(bytes)
             }
-            State::PadLength {
+            FilterState::PadLength {
                 payload,
                 priority,
                 ends,
@@ -117,21 +117,21 @@ impl AuthorityFilter {
                 let padding = u32::from(*byte);
                 self.begin(payload.checked_sub(padding)?, padding, priority, ends)
             }
-            State::Priority {
+            FilterState::Priority {
                 left,
                 block,
                 padding,
                 ends,
             } => match left {
                 0 | 1 => Some(self.within(block, padding, ends)),
-                left => Some(State::Priority {
+                left => Some(FilterState::Priority {
                     left: left - 1,
                     block,
                     padding,
                     ends,
                 }),
             },
-            State::Block {
+            FilterState::HeaderBlock {
                 left,
                 padding,
                 ends,
@@ -139,23 +139,23 @@ impl AuthorityFilter {
                 self.block = self.block.step(byte)?;
                 Some(self.within(left.checked_sub(1)?, padding, ends))
             }
-            State::Skip { left } => Some(skip(left.saturating_sub(1))),
-            State::Off => None,
+            FilterState::Skip { left } => Some(skip(left.saturating_sub(1))),
+            FilterState::Off => None,
         }
     }
 
     /// A frame header is complete.
-    fn header(&mut self, bytes: [u8; 9]) -> Option<State> {
+    fn header(&mut self, bytes: [u8; 9]) -> Option<FilterState> {
         let [a, b, c, kind, flags, ..] = bytes;
         let payload = u32::from_be_bytes([0, a, b, c]);
         let ends = flags & END_HEADERS != 0;
         match kind {
             HEADERS => {
-                self.block = Block::Start;
+                self.block = HeaderBlock::Start;
                 let priority = flags & PRIORITY != 0;
                 if flags & PADDED != 0 {
                     let payload = payload.checked_sub(1)?;
-                    return Some(State::PadLength {
+                    return Some(FilterState::PadLength {
                         payload,
                         priority,
                         ends,
@@ -169,11 +169,17 @@ impl AuthorityFilter {
     }
 
     /// The payload of a HEADERS frame begins, its padding aside.
-    fn begin(&mut self, payload: u32, padding: u32, priority: bool, ends: bool) -> Option<State> {
+    fn begin(
+        &mut self,
+        payload: u32,
+        padding: u32,
+        priority: bool,
+        ends: bool,
+    ) -> Option<FilterState> {
         if !priority {
             return Some(self.within(payload, padding, ends));
         }
-        Some(State::Priority {
+        Some(FilterState::Priority {
             left: 5,
             block: payload.checked_sub(5)?,
             padding,
@@ -182,16 +188,16 @@ impl AuthorityFilter {
     }
 
     /// Inside a frame's part of a block, of which `left` bytes are to come.
-    fn within(&mut self, left: u32, padding: u32, ends: bool) -> State {
+    fn within(&mut self, left: u32, padding: u32, ends: bool) -> FilterState {
         if left > 0 {
-            return State::Block {
+            return FilterState::HeaderBlock {
                 left,
                 padding,
                 ends,
             };
         }
         if ends {
-            self.block = Block::Start;
+            self.block = HeaderBlock::Start;
         }
         skip(padding)
     }
@@ -203,17 +209,17 @@ impl Default for AuthorityFilter {
     }
 }
 
-fn frame() -> State {
-    State::Header {
+fn frame() -> FilterState {
+    FilterState::Header {
         bytes: [0; 9],
         read: 0,
     }
 }
 
-fn skip(left: u32) -> State {
+fn skip(left: u32) -> FilterState {
     match left {
         0 => frame(),
-        left => State::Skip { left },
+        left => FilterState::Skip { left },
     }
 }
 

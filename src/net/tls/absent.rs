@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{Files, TlsError};
 use crate::access::TlsOptions;
-use crate::net::reread::{Reread, Unusable};
+use crate::net::reload::{ReloadError, Reloadable};
 use crate::net::stream::Stream;
 
 const WHY: &str = "this process-wrapper was built without TLS (cargo feature `tls`)";
@@ -25,7 +25,7 @@ impl ServerTls {
     /// # Errors
     ///
     /// TLS was asked for.
-    pub fn read(options: &TlsOptions) -> Result<Option<Reread<Self>>, Unusable> {
+    pub fn read(options: &TlsOptions) -> Result<Option<Reloadable<Self>>, ReloadError> {
         absent(options.certificate.as_deref()).map(|()| None)
     }
 
@@ -45,7 +45,7 @@ impl ClientTls {
     /// # Errors
     ///
     /// TLS was asked for.
-    pub fn read(files: &Files) -> Result<Option<Self>, Unusable> {
+    pub fn read(files: &Files) -> Result<Option<Self>, ReloadError> {
         absent(files.authorities.as_deref())?;
         absent(files.certificate.as_deref())?;
         absent(files.key.as_deref()).map(|()| None)
@@ -61,6 +61,6 @@ impl ClientTls {
     }
 }
 
-fn absent(file: Option<&Path>) -> Result<(), Unusable> {
-    file.map_or(Ok(()), |path| Err(Unusable::new(path, WHY)))
+fn absent(file: Option<&Path>) -> Result<(), ReloadError> {
+    file.map_or(Ok(()), |path| Err(ReloadError::new(path, WHY)))
 }

@@ -12,7 +12,7 @@ use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
 
 use super::{Files, H2, TlsError, pem};
-use crate::net::reread::{Unusable, contents};
+use crate::net::reload::{ReloadError, contents};
 use crate::net::stream::Stream;
 
 /// What a client needs to speak TLS.
@@ -27,35 +27,35 @@ impl ClientTls {
     /// # Errors
     ///
     /// The first file that cannot be used, or is missing beside the others.
-    pub fn read(files: &Files) -> Result<Option<Self>, Unusable> {
+    pub fn read(files: &Files) -> Result<Option<Self>, ReloadError> {
         let Files {
             certificate,
             key,
             authorities,
         } = files;
-        let read = |path: &Path| contents(path).map_err(|error| Unusable::new(path, error));
+        let read = |path: &Path| contents(path).map_err(|error| ReloadError::new(path, error));
         let Some(path) = authorities else {
             let own = certificate.as_ref().or(key.as_ref());
             return match own {
                 None => Ok(None),
-                Some(path) => Err(Unusable::new(path, "say whom to trust with --tls-ca")),
+                Some(path) => Err(ReloadError::new(path, "say whom to trust with --tls-ca")),
             };
         };
         let trusted = pem::authorities(path, &read(path)?)?;
         let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
             .with_protocol_versions(&[&TLS13, &TLS12])
-            .map_err(|error| Unusable::new(path, error))?
+            .map_err(|error| ReloadError::new(path, error))?
             .with_root_certificates(trusted);
         let mut config = match (certificate, key) {
             (None, None) => builder.with_no_client_auth(),
-            (Some(path), None) => return Err(Unusable::new(path, "it needs --tls-key")),
-            (None, Some(path)) => return Err(Unusable::new(path, "it needs --tls-cert")),
+            (Some(path), None) => return Err(ReloadError::new(path, "it needs --tls-key")),
+            (None, Some(path)) => return Err(ReloadError::new(path, "it needs --tls-cert")),
             (Some(certificate), Some(path)) => {
                 let chain = pem::certificates(certificate, &read(certificate)?)?;
                 builder
                     .with_client_auth_cert(chain, pem::key(path, &read(path)?)?)
                     .map_err(|error| {
-                        Unusable::new(path, format!("with {certificate:?}: {error}"))
+                        ReloadError::new(path, format!("with {certificate:?}: {error}"))
                     })?
             }
         };

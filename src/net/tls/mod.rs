@@ -36,16 +36,16 @@ pub enum TlsError {
     #[error("the server does not speak TLS on this port; leave out --tls-ca, or use another port")]
     Plaintext,
     /// The certificate is valid, and names nobody who was allowed.
-    #[error("{} none of --allow-san", Names(.0))]
+    #[error("{} none of --allow-san", PeerNames(.0))]
     Name(Vec<String>),
     /// Not a name that a certificate could hold.
     #[error("{0:?} is no name of a server; use --server-name")]
     ServerName(String),
 }
 
-struct Names<'a>(&'a [String]);
+struct PeerNames<'a>(&'a [String]);
 
-impl std::fmt::Display for Names<'_> {
+impl std::fmt::Display for PeerNames<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             [] => f.write_str("the certificate holds no DNS name and no URI, hence"),

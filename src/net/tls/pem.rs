@@ -8,34 +8,34 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::net::reread::Unusable;
+use crate::net::reload::ReloadError;
 
 /// All certificates in a file, at least one.
 pub(super) fn certificates(
     path: &Path,
     text: &[u8],
-) -> Result<Vec<CertificateDer<'static>>, Unusable> {
+) -> Result<Vec<CertificateDer<'static>>, ReloadError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
-    let found = found.map_err(|error| Unusable::new(path, error))?;
+    let found = found.map_err(|error| ReloadError::new(path, error))?;
     if found.is_empty() {
-        return Err(Unusable::new(path, "it holds no certificate (PEM)"));
+        return Err(ReloadError::new(path, "it holds no certificate (PEM)"));
     }
     Ok(found)
 }
 
 /// The first private key in a file.
-pub(super) fn key(path: &Path, text: &[u8]) -> Result<PrivateKeyDer<'static>, Unusable> {
+pub(super) fn key(path: &Path, text: &[u8]) -> Result<PrivateKeyDer<'static>, ReloadError> {
     PrivateKeyDer::from_pem_slice(text)
-        .map_err(|_| Unusable::new(path, "it holds no private key (PEM)"))
+        .map_err(|_| ReloadError::new(path, "it holds no private key (PEM)"))
 }
 
 /// The certificates in a file as authorities.
-pub(super) fn authorities(path: &Path, text: &[u8]) -> Result<RootCertStore, Unusable> {
+pub(super) fn authorities(path: &Path, text: &[u8]) -> Result<RootCertStore, ReloadError> {
     let mut store = RootCertStore::empty();
     for certificate in certificates(path, text)? {
         store
             .add(certificate)
-            .map_err(|error| Unusable::new(path, error))?;
+            .map_err(|error| ReloadError::new(path, error))?;
     }
     Ok(store)
 }

@@ -14,7 +14,7 @@ use rustls::version::{TLS12, TLS13};
 
 use super::{H2, TlsError, pem};
 use crate::access::{TlsOptions, TlsVersion};
-use crate::net::reread::{Reread, Unusable};
+use crate::net::reload::{ReloadError, Reloadable};
 use crate::net::stream::Stream;
 
 /// What a listener needs to speak TLS.
@@ -32,7 +32,7 @@ impl ServerTls {
     /// # Errors
     ///
     /// The first file that cannot be used.
-    pub fn read(options: &TlsOptions) -> Result<Option<Reread<Self>>, Unusable> {
+    pub fn read(options: &TlsOptions) -> Result<Option<Reloadable<Self>>, ReloadError> {
         let (Some(certificate), Some(key)) = (&options.certificate, &options.key) else {
             return Ok(None);
         };
@@ -41,7 +41,7 @@ impl ServerTls {
         let paths = files.clone();
         let min_version = options.min_version.unwrap_or(TlsVersion::V1_3);
         let allowed = options.allow_sans.clone();
-        let made = Reread::new(files, move |contents| {
+        let made = Reloadable::new(files, move |contents| {
             let config = config(&paths, contents, min_version)?;
             Ok(Self {
                 config: Arc::new(config),
@@ -97,11 +97,11 @@ fn config(
     files: &[PathBuf],
     contents: &[Vec<u8>],
     min_version: TlsVersion,
-) -> Result<ServerConfig, Unusable> {
+) -> Result<ServerConfig, ReloadError> {
     let (&[ref certificate, ref key, ref authorities @ ..], [chain, secret, trusted @ ..]) =
         (files, contents)
     else {
-        return Err(Unusable::new(Path::new(""), "a file is missing"));
+        return Err(ReloadError::new(Path::new(""), "a file is missing"));
     };
     let provider = Arc::new(default_provider());
     let versions: &[_] = match min_version {
@@ -110,13 +110,13 @@ fn config(
     };
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(versions)
-        .map_err(|error| Unusable::new(certificate, error))?;
+        .map_err(|error| ReloadError::new(certificate, error))?;
     let builder = match (authorities, trusted) {
         ([path, ..], [trusted, ..]) => {
             let store = Arc::new(pem::authorities(path, trusted)?);
             let verifier = WebPkiClientVerifier::builder_with_provider(store, provider)
                 .build()
-                .map_err(|error| Unusable::new(path, error))?;
+                .map_err(|error| ReloadError::new(path, error))?;
             builder.with_client_cert_verifier(verifier)
         }
         (_, _) => builder.with_no_client_auth(),
@@ -126,7 +126,7 @@ fn config(
             pem::certificates(certificate, chain)?,
             pem::key(key, secret)?,
         )
-        .map_err(|error| Unusable::new(key, format!("with {certificate:?}: {error}")))?;
+        .map_err(|error| ReloadError::new(key, format!("with {certificate:?}: {error}")))?;
     config.alpn_protocols = vec![H2.to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;

@@ -7,7 +7,7 @@ fn policy(rules: &[&str]) -> Policy {
 }
 
 /// Judges a URL as it is when it is accepted.
-fn check(policy: &Policy, url: &str) -> Result<(), Refused> {
+fn check(policy: &Policy, url: &str) -> Result<(), PolicyRefusal> {
     let url = url::Url::parse(url).unwrap();
     policy.check_host(
         &url.host().unwrap(),
@@ -55,7 +55,7 @@ fn metadata_and_link_local_addresses_are_refused_in_every_spelling() {
     for url in METADATA {
         let refused = check(&Policy::default(), url);
         assert!(
-            matches!(refused, Err(Refused::Guarded(_))),
+            matches!(refused, Err(PolicyRefusal::PolicedListener(_))),
             "{url}: {refused:?}"
         );
     }
@@ -66,7 +66,7 @@ fn a_rule_that_names_the_host_does_not_open_a_guarded_address() {
     let named = policy(&["169.254.169.254", "[fe80::1]:80", "metadata.example"]);
     for url in ["http://169.254.169.254/", "http://[fe80::1]/"] {
         assert!(
-            matches!(check(&named, url), Err(Refused::Guarded(_))),
+            matches!(check(&named, url), Err(PolicyRefusal::PolicedListener(_))),
             "{url}"
         );
     }

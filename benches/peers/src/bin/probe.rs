@@ -1,23 +1,23 @@
-//! What the benchmarks measure with: clients that speak raw HTTP/2 frames, so that they cost next to nothing, and a
-//! child that writes down when it was signalled. All times are nanoseconds of CLOCK_MONOTONIC.
+//! Clients and a child for the benchmarks. The clients speak raw HTTP/2 frames, so that they use
+//! little processor time. All times are nanoseconds of `CLOCK_MONOTONIC`.
 //!
-//!   probe child                        says `ready`, then `quit NS` and `exit NS` on SIGQUIT
-//!   probe first-call HOST:PORT COMMAND…  starts the command, tries until a call is answered, prints how many
-//!                                      nanoseconds that took, and terminates the command
-//!   probe events HOST:PORT             waits for the state gone on one connection, triggers on another, and
-//!                                      receives the webhook; prints `triggered NS`, `answered NS`, `gone NS`,
-//!                                      `webhook NS`
-//!   probe hold HOST:PORT N             opens N idle connections, says `held`, stays until its input ends
-//!   probe waiters HOST:PORT N          opens N waiting calls, says `waiting`, triggers when its input says so;
-//!                                      prints `triggered NS`, `last NS`
-//!   probe beside HOST:PORT N           makes N calls, each two milliseconds after the last; prints how long each took, ns
+//! - `probe child`: prints `ready`, then `quit NS` and `exit NS` on SIGQUIT.
+//! - `probe first-call HOST:PORT COMMAND…`: starts the command, retries until a call is answered,
+//!   prints the nanoseconds it took, and terminates the command.
+//! - `probe events HOST:PORT`: waits for `gone` on one connection, triggers on another, and receives
+//!   the webhook. Prints `triggered NS`, `answered NS`, `gone NS`, `webhook NS`.
+//! - `probe hold HOST:PORT N`: opens N idle connections, prints `held`, stays until its input ends.
+//! - `probe waiters HOST:PORT N`: opens N waiting calls, prints `waiting`, triggers when its input
+//!   has a line. Prints `triggered NS`, `last NS`.
+//! - `probe beside HOST:PORT N`: makes N calls, two milliseconds apart, and prints the nanoseconds of
+//!   each.
 
 use std::io::{BufRead, Read, Write};
 use std::net::{TcpListener, TcpStream};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-/// Within the limit of concurrent streams of the server.
+/// Below the server's limit of concurrent streams.
 const STREAMS: u32 = 60;
 const GET_STATE: &str = "/process_wrapper.v1.ProcessWrapper/GetState";
 const SHUTDOWN: &str = "/process_wrapper.v1.ProcessWrapper/InitiateGracefulShutdown";
@@ -59,7 +59,7 @@ fn call(stream: u32, path: &str, message: &[u8], out: &mut Vec<u8>) {
     frame(0, 0x1, stream, message, out);
 }
 
-/// A connection, and the streams that have ended on it.
+/// A connection and the number of its ended streams.
 struct Peer {
     socket: TcpStream,
     buffer: Vec<u8>,
@@ -152,7 +152,7 @@ fn first_call(address: &str, command: &[&str]) {
                 break now() - before;
             }
         }
-        // The processor is for the wrapper.
+        // Leave the processor to the wrapper.
         std::thread::sleep(std::time::Duration::from_micros(20));
     };
     say(&took.to_string());
@@ -163,7 +163,7 @@ fn first_call(address: &str, command: &[&str]) {
 
 fn events(address: &str) {
     let mut waiting = Peer::connect(address).unwrap();
-    // Answered once: the connection is warm, and what follows it is in the server's hands.
+    // Wait for one answer: the connection is warm, and the server has the next request.
     waiting.send(1, GET_STATE, EMPTY);
     waiting.wait_for(1);
     waiting.send(3, GET_STATE, WAIT_UNTIL_GONE);
@@ -193,7 +193,7 @@ fn events(address: &str) {
     ));
 }
 
-/// `{ webhook: { url } }` with its prefix; every length fits into one byte.
+/// `{ webhook: { url } }` with its gRPC prefix. Every length fits into one byte.
 fn shutdown_with_webhook(authority: &str) -> Vec<u8> {
     let url = format!("http://{authority}/");
     let length = u8::try_from(url.len()).unwrap();
@@ -226,7 +226,7 @@ fn waiters(address: &str, count: u32) {
         for nth in 0..here {
             call(2 * nth + 1, GET_STATE, WAIT_UNTIL_GONE, &mut out);
         }
-        // The last one is answered at once, and with it all before it are known to be waiting.
+        // The last call is answered at once, which shows that the server has all calls before it.
         call(2 * here + 1, GET_STATE, EMPTY, &mut out);
         peer.socket.write_all(&out).expect("the server reads");
         peer.wait_for(1);

@@ -1,4 +1,4 @@
-//! The same method on tonic: `tonic_server current|multi PORT`.
+//! GetState on tonic, as a peer for the benchmarks: `tonic_server current|multi PORT`.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -9,8 +9,8 @@ use tonic::body::Body;
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic_prost::ProstCodec;
 
-// The fields of the contract that are sent here. The wrapper's own crate would give them too, but its dependencies
-// would then be in this lock file.
+// The fields of the contract that this server sends. The wrapper's crate has them too, but its
+// dependencies would then be in this lock file.
 #[derive(Clone, PartialEq, prost::Message)]
 struct GetStateRequest {
     #[prost(int32, tag = "1")]

@@ -1,0 +1,104 @@
+//! What went wrong, and what to do next.
+//!
+//! Owns the advice of the client commands. It never decides the exit code.
+
+use rustix::io::Errno;
+
+use super::phrases;
+use crate::client::{Address, Error, Trouble};
+use crate::grpc::Code;
+use crate::net::connect::ConnectError;
+
+/// One sentence for a person who has called the wrapper at this address.
+pub(super) fn explain(address: &Address, error: &Error) -> String {
+    if let Error::Refused(status) = error
+        && status.code == Code::Unauthenticated
+    {
+        return format!("{error}; show one with --token-file");
+    }
+    let Error::Unreachable {
+        trouble,
+        attempts,
+        tried_for,
+        last,
+        ..
+    } = error
+    else {
+        return error.to_string();
+    };
+    let tries = if *attempts == 1 { "try" } else { "tries" };
+    let tried = format!("{attempts} {tries} in {}", phrases::tenths(*tried_for));
+    if !nothing_listens(trouble) {
+        return format!("{trouble} ({tried})");
+    }
+    match last {
+        Some(process) => format!(
+            "the connection was lost, and nothing listens there any more ({tried}); the process was last \
+             seen {}; has the wrapper been stopped or killed?",
+            phrases::state(process.state)
+        ),
+        None => format!(
+            "nothing listens there ({tried}); is the wrapper running? start it with `process-wrapper run \
+             --listen {address} -- COMMAND`, or say with --address where it listens"
+        ),
+    }
+}
+
+/// Whether the peer's machine said so, as against silence.
+fn nothing_listens(trouble: &Trouble) -> bool {
+    let says_so = |error: &std::io::Error| {
+        matches!(
+            Errno::from_io_error(error),
+            Some(Errno::NOENT | Errno::CONNREFUSED)
+        )
+    };
+    match trouble {
+        Trouble::Connect(ConnectError::Unix { source, .. }) => says_so(source),
+        Trouble::Connect(ConnectError::Tcp { tried, .. }) => {
+            !tried.0.is_empty() && tried.0.iter().all(|(_, error)| says_so(error))
+        }
+        Trouble::Connect(ConnectError::Busy { .. } | ConnectError::Resolve { .. })
+        | Trouble::Identity(_)
+        | Trouble::Tls(_)
+        | Trouble::Http2(_)
+        | Trouble::Plaintext(_)
+        | Trouble::Unwelcome(_)
+        | Trouble::Closed
+        | Trouble::Silent
+        | Trouble::Unavailable(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn unreachable(errno: Errno) -> Error {
+        Error::Unreachable {
+            address: "unix:/a".parse().unwrap(),
+            trouble: Trouble::Connect(ConnectError::Unix {
+                path: PathBuf::from("/a"),
+                source: errno.into(),
+            }),
+            attempts: 9,
+            tried_for: Duration::from_secs(5),
+            last: None,
+        }
+    }
+
+    #[test]
+    fn what_was_tried_and_what_to_do_are_said() {
+        let address = "unix:/a".parse().unwrap();
+        for errno in [Errno::NOENT, Errno::CONNREFUSED] {
+            let text = explain(&address, &unreachable(errno));
+            for words in ["nothing listens", "9 tries in 5s", "run --listen unix:///a"] {
+                assert!(text.contains(words), "{words:?} is not in {text:?}");
+            }
+        }
+        let text = explain(&address, &unreachable(Errno::ACCESS));
+        assert!(text.contains("mode"), "{text:?}");
+    }
+}

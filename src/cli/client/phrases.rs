@@ -1,0 +1,221 @@
+//! How a process stands, in words for people.
+//!
+//! Owns the sentences. The time is an argument; nothing here prints or asks.
+
+use std::fmt::Write;
+use std::time::{Duration, SystemTime};
+
+use crate::client::{
+    AfterExit, AfterExitPhase, Health, Process, State, WebhookDelivery, WebhookPhase,
+};
+use crate::human_duration::HumanDuration;
+use crate::log::plain;
+
+/// The word of the wire contract for a state.
+pub(super) const fn state(state: State) -> &'static str {
+    match state {
+        State::Running => "running",
+        State::ShuttingDown => "shutting_down",
+        State::Gone => "gone",
+    }
+}
+
+/// The word of grpc.health.v1.
+pub(super) const fn health(health: Health) -> &'static str {
+    match health {
+        Health::Serving => "SERVING",
+        Health::NotServing => "NOT_SERVING",
+        Health::Unknown => "UNKNOWN",
+    }
+}
+
+/// `gitlab-runner (pid 42) …`: everything but the state's own word.
+pub(super) fn sentence(process: &Process, now: SystemTime) -> String {
+    format!(
+        "{} (pid {}) {}",
+        plain(&process.program),
+        process.pid,
+        detail(process, now)
+    )
+}
+
+/// What there is to say about a process in its state.
+pub(super) fn detail(process: &Process, now: SystemTime) -> String {
+    let ago = |time: Option<SystemTime>| match time {
+        Some(time) => format!(
+            " {} ago",
+            span(now.duration_since(time).unwrap_or_default())
+        ),
+        None => String::new(),
+    };
+    let mut text = match process.state {
+        State::Running => format!("started{}", ago(process.started_at)),
+        State::ShuttingDown => format!("was asked to stop{}", ago(process.shutdown_requested_at)),
+        State::Gone => {
+            let exit = match process.exit {
+                Some(exit) => exit.to_string(),
+                None => "ended, how is not known".to_owned(),
+            };
+            let asked = if process.requested {
+                "as asked"
+            } else {
+                "by itself"
+            };
+            format!("{exit}{}, {asked}", ago(process.exited_at))
+        }
+    };
+    if process.state != State::Gone {
+        for (signal, at) in [("SIGTERM", process.force_at), ("SIGKILL", process.kill_at)] {
+            if let Some(at) = at {
+                let left = at.duration_since(now).unwrap_or_default();
+                let _ = write!(text, ", {signal} in {}", span(left));
+            }
+        }
+    }
+    if let Some(after_exit) = &process.after_exit {
+        let _ = write!(text, "; after-exit command {}", after(after_exit));
+    }
+    for delivery in &process.webhooks {
+        let _ = write!(text, "; {}", webhook(delivery));
+    }
+    text
+}
+
+fn after(command: &AfterExit) -> String {
+    let word = match command.phase {
+        AfterExitPhase::Pending => "pending",
+        AfterExitPhase::Running => "running",
+        AfterExitPhase::TimedOut => "ran out of time",
+        AfterExitPhase::FailedToStart => {
+            return format!("could not be started: {}", plain(&command.error));
+        }
+        AfterExitPhase::Ended => {
+            return match command.exit {
+                Some(exit) => exit.to_string(),
+                None => "ended".to_owned(),
+            };
+        }
+    };
+    word.to_owned()
+}
+
+fn webhook(delivery: &WebhookDelivery) -> String {
+    let phase = match delivery.phase {
+        WebhookPhase::Pending => "pending",
+        WebhookPhase::Delivered => "delivered",
+        WebhookPhase::Failed => "failed",
+    };
+    let mut text = format!("webhook to {} {phase}", plain(&delivery.target));
+    if delivery.phase != WebhookPhase::Delivered && !delivery.last_error.is_empty() {
+        let _ = write!(
+            text,
+            " (attempts: {}, last error: {})",
+            delivery.attempts,
+            plain(&delivery.last_error)
+        );
+    }
+    text
+}
+
+/// A duration to the second, and of long ones only the two largest units: `45s`, `3m10s`, `2h5m`, `3d4h`.
+pub(super) fn span(duration: Duration) -> HumanDuration {
+    let seconds = duration.as_secs();
+    let unit = match seconds {
+        0..3_600 => 1,
+        3_600..86_400 => 60,
+        _ => 3_600,
+    };
+    HumanDuration(Duration::from_secs(seconds - seconds % unit))
+}
+
+/// A short duration to a tenth of a second, or to the millisecond: `50ms`, `300ms`, `5s`.
+pub(super) fn tenths(duration: Duration) -> HumanDuration {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let noise = if millis < 100 { 0 } else { millis % 100 };
+    HumanDuration(Duration::from_millis(millis - noise))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::client::row::tests::process;
+    use crate::client::Exit;
+
+    const NOW: Duration = Duration::from_secs(1_795_428_000);
+
+    fn at(seconds: i64) -> Option<SystemTime> {
+        let now = SystemTime::UNIX_EPOCH + NOW;
+        let shift = Duration::from_secs(seconds.unsigned_abs());
+        Some(if seconds < 0 {
+            now - shift
+        } else {
+            now + shift
+        })
+    }
+
+    fn said(process: &Process) -> String {
+        sentence(process, SystemTime::UNIX_EPOCH + NOW)
+    }
+
+    #[test]
+    fn each_state_has_its_sentence() {
+        let mut running = process(State::Running, None);
+        running.started_at = at(-7_510);
+        assert_eq!(said(&running), "gitlab-runner (pid 42) started 2h5m ago");
+
+        let mut asked = process(State::ShuttingDown, None);
+        asked.shutdown_requested_at = at(-20);
+        asked.force_at = at(60);
+        asked.kill_at = at(-1);
+        assert_eq!(
+            said(&asked),
+            "gitlab-runner (pid 42) was asked to stop 20s ago, SIGTERM in 1m, SIGKILL in 0s"
+        );
+
+        let mut gone = process(State::Gone, Some(Exit::Code(3)));
+        gone.exited_at = at(0);
+        gone.requested = true;
+        gone.kill_at = at(60);
+        assert_eq!(
+            said(&gone),
+            "gitlab-runner (pid 42) exited with code 3 0s ago, as asked"
+        );
+    }
+
+    #[test]
+    fn what_is_owed_after_the_exit_is_told() {
+        let mut gone = process(State::Gone, None);
+        gone.after_exit = Some(AfterExit {
+            phase: AfterExitPhase::Ended,
+            exit: Some(Exit::Code(1)),
+            error: String::new(),
+        });
+        gone.webhooks.push(WebhookDelivery {
+            id: "1".to_owned(),
+            target: "https://a.example".to_owned(),
+            phase: WebhookPhase::Pending,
+            attempts: 2,
+            next_attempt_at: None,
+            last_error: "timed out".to_owned(),
+        });
+        assert_eq!(
+            said(&gone),
+            "gitlab-runner (pid 42) ended, how is not known, by itself; after-exit command exited with \
+             code 1; webhook to https://a.example pending (attempts: 2, last error: timed out)"
+        );
+    }
+
+    #[test]
+    fn what_a_server_says_cannot_drive_the_terminal() {
+        let mut hostile = process(State::Running, None);
+        hostile.program = "\x1b]0;owned\x07\r\n".to_owned();
+        assert!(!said(&hostile).chars().any(char::is_control));
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_shows_no_nonsense() {
+        let mut early = process(State::Running, None);
+        early.started_at = at(300);
+        assert_eq!(said(&early), "gitlab-runner (pid 42) started 0s ago");
+    }
+}

@@ -1,0 +1,63 @@
+//! Durations as people write them: `300ms`, `30s`, `1h30m`.
+//!
+//! Owns how a duration on the command line is read and written. It never measures one.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A duration that is read from and written to text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HumanDuration(pub Duration);
+
+/// Why a text is not a duration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a duration ({why}); write for example 300ms, 30s or 1h30m")]
+pub struct InvalidDuration {
+    text: String,
+    why: String,
+}
+
+impl FromStr for HumanDuration {
+    type Err = InvalidDuration;
+
+    /// Accepts a sum of numbers with units, and a bare `0`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match humantime::parse_duration(text) {
+            Ok(duration) => Ok(Self(duration)),
+            Err(error) => Err(InvalidDuration {
+                text: text.to_owned(),
+                why: error.to_string(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for HumanDuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // One word, so that what is printed can be given as an option again.
+        let words = humantime::format_duration(self.0).to_string();
+        f.write_str(&words.replace(' ', ""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for millis in [0, 1, 300, 30_000, 5_400_000, 86_400_000, 1_234_567_891] {
+            let span = HumanDuration(Duration::from_millis(millis));
+            assert_eq!(span.to_string().parse(), Ok(span), "{span}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused_with_advice() {
+        for text in ["", "5", "-1s", "1x", "s", "one hour"] {
+            let error = text.parse::<HumanDuration>().unwrap_err();
+            assert!(error.to_string().contains("1h30m"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Who may call: listeners, identities, roles. Each refusal is shown, and that who should get in does.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by them"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod call;
+#[cfg(feature = "tls")]
+mod certificates;
+#[cfg(feature = "tls")]
+mod clients;
+#[cfg(feature = "tls")]
+mod matrix;
+mod raw;
+mod roles;
+mod sockets;
+#[cfg(feature = "tls")]
+mod tls;
+mod tokens;
+mod usage;
+mod user;

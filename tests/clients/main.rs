@@ -1,0 +1,70 @@
+//! The binary as its own client: what it says, how it waits, and what it exits with.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by them"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod fleet;
+mod library;
+mod terminal;
+mod waits;
+
+use std::process::{Command, Output, Stdio};
+
+/// Leaves with code 3 as soon as it is asked to drain.
+const FAILS: &str = support::DRAINS;
+
+/// Leaves with code 0 as soon as it is asked to drain.
+const SUCCEEDS: &str = "trap 'exit 0' QUIT; echo ready; while :; do sleep 1 & wait $!; done";
+
+/// Does not leave by SIGQUIT or SIGTERM.
+const STAYS: &str = "trap '' QUIT TERM; echo ready; while :; do sleep 1 & wait $!; done";
+
+/// A client command that is not started yet.
+fn client(arguments: &[&str]) -> Command {
+    let mut command = Command::new(support::binary());
+    command
+        .args(arguments)
+        .env_remove("PROCESS_WRAPPER_ADDRESS")
+        .env_remove("NO_COLOR")
+        .env("TERM", "xterm")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// What a client command said, and its exit code.
+#[derive(Debug)]
+struct Said {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().expect("it was ended by a signal"),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+fn call(arguments: &[&str]) -> Said {
+    client(arguments).output().unwrap().into()
+}
+
+impl Said {
+    fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}

@@ -1,0 +1,327 @@
+//! `--http-listen`: metrics and probes tell the truth before, during and after a drain.
+
+#![cfg(feature = "monitor")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by them"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::Signal;
+use process_wrapper::pb::process_wrapper::v1::State;
+use support::client::Client;
+use support::{DRAINS, Wrapper, eventually, start_ready};
+
+fn address_of(wrapper: &Wrapper) -> String {
+    let line = wrapper.stderr.wait_for("listening for HTTP");
+    let address = line.split("address=tcp://").nth(1).unwrap();
+    address.split_whitespace().next().unwrap().to_owned()
+}
+
+fn exchange(address: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(support::DEADLINE)).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// The status and the body of a page.
+fn get(address: &str, path: &str) -> (u16, String) {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let answer = exchange(address, &request);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), body.to_owned())
+}
+
+/// The value of the one series that begins so.
+fn value(metrics: &str, series: &str) -> Option<f64> {
+    let mut lines = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix(series))
+        // No labels may be written as an empty set of them.
+        .filter_map(|rest| rest.strip_prefix("{}").unwrap_or(rest).strip_prefix(' '));
+    let value = lines.next()?.parse().unwrap();
+    assert_eq!(lines.next(), None, "{series} is there twice");
+    Some(value)
+}
+
+fn state_of(metrics: &str) -> Vec<String> {
+    metrics
+        .lines()
+        .filter(|line| line.starts_with("process_wrapper_process_state{") && line.ends_with(" 1"))
+        .map(|line| line.split('"').nth(1).unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn pages_tell_the_truth_from_running_to_gone() {
+    let mut wrapper = start_ready(
+        &["--http-listen", "tcp://127.0.0.1:0"],
+        support::DRAINS_UNTIL_TOLD,
+    );
+    let address = address_of(&wrapper);
+    assert_eq!(get(&address, "/livez"), (200, "ok\n".to_owned()));
+    assert_eq!(get(&address, "/readyz"), (200, "running\n".to_owned()));
+    let (status, metrics) = get(&address, "/metrics");
+    assert_eq!(
+        (status, state_of(&metrics)),
+        (200, vec!["running".to_owned()])
+    );
+    assert_eq!(value(&metrics, "process_wrapper_process_exit_code"), None);
+    assert!(value(&metrics, "process_wrapper_process_start_time_seconds").unwrap() > 1.7e9);
+    let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: application/openmetrics-text\r\nConnection: close\r\n\r\n";
+    let open_metrics = exchange(&address, request);
+    assert!(open_metrics.ends_with("# EOF\n"));
+    for line in [
+        "# TYPE process_wrapper_build info\n",
+        "# TYPE process_wrapper_process_state stateset\n",
+        // The rule for the label of a state set.
+        "\nprocess_wrapper_process_state{process_wrapper_process_state=\"running\"} 1\n",
+        "\nprocess_wrapper_process_state{process_wrapper_process_state=\"gone\"} 0\n",
+    ] {
+        assert!(open_metrics.contains(line), "{line:?}: {open_metrics}");
+    }
+
+    let client = Client::connect(&wrapper.address());
+    client.shut_down();
+    assert_eq!(get(&address, "/livez").0, 200);
+    assert_eq!(
+        get(&address, "/readyz"),
+        (503, "shutting_down\n".to_owned())
+    );
+    let metrics = get(&address, "/metrics").1;
+    assert_eq!(state_of(&metrics), ["shutting_down"]);
+    assert!(
+        value(
+            &metrics,
+            "process_wrapper_process_shutdown_requested_time_seconds"
+        )
+        .is_some()
+    );
+
+    // This child goes on only by a signal: it was given no file to wait for.
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(wrapper.child_pid()),
+        Signal::SIGTERM,
+    )
+    .unwrap();
+    client.wait_until(State::Gone, None).unwrap();
+    assert_eq!(get(&address, "/readyz"), (503, "gone\n".to_owned()));
+    let metrics = get(&address, "/metrics").1;
+    assert_eq!(state_of(&metrics), ["gone"]);
+    assert_eq!(
+        value(&metrics, "process_wrapper_process_exit_signal"),
+        Some(15.0)
+    );
+    assert_eq!(
+        value(&metrics, "process_wrapper_process_exit_requested"),
+        Some(1.0)
+    );
+    assert!(value(&metrics, "process_wrapper_process_exit_time_seconds").is_some());
+    wrapper.signal(Signal::SIGTERM);
+    assert_eq!(wrapper.code(), 128 + 15);
+}
+
+#[test]
+fn calls_and_connections_are_counted_by_method_and_code() {
+    let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
+    let address = address_of(&wrapper);
+    let client = Client::connect(&wrapper.address());
+    for _ in 0..3 {
+        client.state();
+    }
+    let wrong = process_wrapper::pb::process_wrapper::v1::GetStateRequest { wait_until: 77 };
+    let refused: Result<process_wrapper::pb::process_wrapper::v1::GetStateResponse, _> =
+        client.call(support::client::GET_STATE, wrong, None);
+    refused.unwrap_err();
+    let missing: Result<process_wrapper::pb::process_wrapper::v1::GetStateResponse, _> = client
+        .call(
+            "/process_wrapper.v1.ProcessWrapper/MadeUpByTheCaller",
+            process_wrapper::pb::process_wrapper::v1::GetStateRequest::default(),
+            None,
+        );
+    missing.unwrap_err();
+    let metrics = get(&address, "/metrics").1;
+    let calls = |method: &str, code: &str| {
+        let series =
+            format!("process_wrapper_grpc_calls_total{{method=\"{method}\",code=\"{code}\"}}");
+        value(&metrics, &series)
+    };
+    let method = "process_wrapper.v1.ProcessWrapper/GetState";
+    assert_eq!(calls(method, "OK"), Some(3.0), "{metrics}");
+    assert_eq!(calls(method, "INVALID_ARGUMENT"), Some(1.0));
+    assert_eq!(calls("unknown", "UNIMPLEMENTED"), Some(1.0));
+    assert!(!metrics.contains("MadeUpByTheCaller"));
+    assert_eq!(
+        value(&metrics, "process_wrapper_grpc_connections"),
+        Some(1.0)
+    );
+    let durations =
+        format!("process_wrapper_grpc_call_duration_seconds_count{{method=\"{method}\"}}");
+    assert_eq!(value(&metrics, &durations), Some(4.0));
+}
+
+#[test]
+fn reaped_orphans_are_counted() {
+    let script = "(true &); (true &); echo ready; exec sleep 1000";
+    let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], script);
+    let address = address_of(&wrapper);
+    eventually("two orphans are counted", || {
+        let metrics = get(&address, "/metrics").1;
+        value(&metrics, "process_wrapper_orphans_reaped_total") == Some(2.0)
+    });
+}
+
+#[cfg(feature = "webhooks")]
+#[test]
+fn webhooks_are_counted_by_phase_and_attempt() {
+    let broken = support::webhook_receiver::status("503 Service Unavailable");
+    let receiver =
+        support::webhook_receiver::Receiver::start([broken, support::webhook_receiver::ok()]);
+    let url = receiver.url("/gone");
+    let wrapper = start_ready(
+        &["--http-listen=tcp://127.0.0.1:0", "--webhook", &url],
+        DRAINS,
+    );
+    let address = address_of(&wrapper);
+    let phase = |metrics: &str, phase: &str| {
+        value(
+            metrics,
+            &format!("process_wrapper_webhooks{{phase=\"{phase}\"}}"),
+        )
+    };
+    let metrics = get(&address, "/metrics").1;
+    assert_eq!(phase(&metrics, "pending"), Some(1.0), "{metrics}");
+    let attempts = "process_wrapper_webhook_attempts_total";
+    assert_eq!(value(&metrics, attempts), Some(0.0));
+    Client::connect(&wrapper.address()).shut_down();
+    eventually("the webhook is delivered", || {
+        phase(&get(&address, "/metrics").1, "delivered") == Some(1.0)
+    });
+    let metrics = get(&address, "/metrics").1;
+    assert_eq!(phase(&metrics, "pending"), Some(0.0));
+    assert_eq!(phase(&metrics, "failed"), Some(0.0));
+    assert_eq!(value(&metrics, attempts), Some(2.0));
+}
+
+#[test]
+fn promtool_accepts_the_metrics() {
+    let Some(promtool) = support::peers::find("promtool") else {
+        return;
+    };
+    let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
+    let address = address_of(&wrapper);
+    let client = Client::connect(&wrapper.address());
+    client.shut_down();
+    client.wait_until(State::Gone, None).unwrap();
+    let metrics = get(&address, "/metrics").1;
+    let mut check = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    check
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(metrics.as_bytes())
+        .unwrap();
+    let output = check.wait_with_output().unwrap();
+    let complaints = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{complaints}\n{metrics}");
+}
+
+#[test]
+fn garbage_and_unknown_pages_get_an_answer_and_harm_nobody() {
+    let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
+    let address = address_of(&wrapper);
+    assert_eq!(get(&address, "/nothing").0, 404);
+    let refused = exchange(
+        &address,
+        "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+    );
+    assert!(
+        refused.starts_with("HTTP/1.1 405 ") && refused.contains("allow: GET, HEAD"),
+        "{refused}"
+    );
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(100_000));
+    let mut stream = TcpStream::connect(&address).unwrap();
+    // It may be closed before all of it is written.
+    let _ = stream.write_all(long.as_bytes());
+    for _ in 0..3 {
+        let answer = exchange(&address, "\x16\x03\x01 this is not HTTP\r\n\r\n");
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 400 "),
+            "{answer}"
+        );
+    }
+}
+
+/// A liveness probe has a second; one that gets no answer has the kubelet kill the jobs.
+#[test]
+fn held_connections_do_not_keep_a_probe_out() {
+    let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
+    let address = address_of(&wrapper);
+    let client = Client::connect(&wrapper.address());
+    let in_time = || {
+        let start = std::time::Instant::now();
+        let (status, _) = get(&address, "/livez");
+        // Less than the time that a silent connection has for its request.
+        assert!(start.elapsed() < std::time::Duration::from_secs(8));
+        status
+    };
+    let silent: Vec<_> = (0..40)
+        .map(|_| TcpStream::connect(&address).unwrap())
+        .collect();
+    assert_eq!(in_time(), 200);
+    assert_eq!(client.state(), State::Running);
+    // Asks for more than the sockets' buffers hold, and reads nothing of it.
+    let many = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(20_000);
+    let unread: Vec<_> = (0..40)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&address).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            let _ = stream.write(many.as_bytes());
+            stream
+        })
+        .collect();
+    for _ in 0..3 {
+        assert_eq!(in_time(), 200);
+    }
+    assert_eq!(client.state(), State::Running);
+    drop((silent, unread));
+}
+
+#[test]
+fn whoever_has_asked_is_answered_although_many_come_at_once() {
+    let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
+    let address = address_of(&wrapper);
+    // All of them are there when it looks.
+    wrapper.signal(Signal::SIGSTOP);
+    let mut streams: Vec<_> = (0..100)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&address).unwrap();
+            stream.set_read_timeout(Some(support::DEADLINE)).unwrap();
+            stream.write_all(b"GET /livez HTTP/1.0\r\n\r\n").unwrap();
+            stream
+        })
+        .collect();
+    wrapper.signal(Signal::SIGCONT);
+    for (number, stream) in streams.iter_mut().enumerate() {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with("\r\n\r\nok\n"), "{number}: {answer:?}");
+    }
+}

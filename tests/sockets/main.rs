@@ -1,0 +1,13 @@
+//! Listening and connecting, on real sockets and files.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[cfg(test)]
+mod authority;
+#[cfg(test)]
+mod files;
+#[cfg(test)]
+mod place;
+#[cfg(test)]
+mod tcp;

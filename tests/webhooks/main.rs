@@ -1,0 +1,22 @@
+//! Webhooks from end to end: a wrapper, its clients, and receivers that behave as badly as real ones.
+//!
+//! The receivers are threads with plain sockets, so that every byte and every delay is theirs to choose.
+
+#![cfg(feature = "webhooks")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "a test fails by them, and its modules share what they need"
+)]
+
+mod attempts;
+mod names;
+mod races;
+mod refused;
+mod secure;
+mod stopping;
+#[path = "../support/mod.rs"]
+mod support;
+mod wrapper;
