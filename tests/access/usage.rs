@@ -1,4 +1,4 @@
-//! Options that cannot be meant, and listeners that would let everybody in: exit code 2, and nothing is
+//! Contradictory options, and listeners open to every user: exit code 2, and nothing is
 //! started.
 
 use std::os::unix::fs::PermissionsExt;

@@ -159,7 +159,8 @@ fn the_command_lines_of_the_migration_guide_are_understood() {
     commands.push(list);
     assert!(commands.len() >= 7, "{commands:?}");
     for command in commands {
-        // What is wrong is said before the program is looked for, and that is all that may be missing.
+        // What is wrong is said before the program is looked for, and that is all that may be
+        // missing.
         let mut own: Vec<_> = command[1..]
             .iter()
             .take_while(|word| *word != "--")
