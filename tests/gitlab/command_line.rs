@@ -45,7 +45,7 @@ fn every_interface_is_served_with_a_loud_warning() {
         command.arg(runner(folder, RUNNER)).args(["--", "run"]);
     })
     .start();
-    let warning = wrapper.stderr.wait_for("WHOEVER REACHES");
+    let warning = wrapper.stderr.wait_for("CAN STOP THE RUNNER");
     assert!(
         warning.contains("WARN") && warning.contains("tcp://0.0.0.0"),
         "{warning}"

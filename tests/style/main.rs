@@ -33,7 +33,7 @@ const WORDS: &[&str] = &[
 
 /// Metaphors of which a heading names the thing itself instead.
 const PICTURES: &[&str] = &[
-    "anatomy", "desk", "door", "doors", "gate", "house", "journey", "map", "room", "rooms", "seat",
+    "anatomy", "desk", "door", "doors", "gate", "house", "journey", "room", "rooms", "seat",
     "tour", "ways",
 ];
 
@@ -56,23 +56,7 @@ const TWINS: &[(&str, &str)] = &[
 ];
 
 /// Paths that do not keep the rules yet. A path leaves the list once its text is rewritten.
-const NOT_YET: &[&str] = &[
-    ".ci/",
-    "benches/",
-    "docs/",
-    "examples/",
-    "fuzz/",
-    "packaging/",
-    "proto/",
-    "src/",
-    "tests/",
-    "ARCHITECTURE.md",
-    "Cargo.toml",
-    "build.rs",
-    "clippy.toml",
-    "deny.toml",
-    "justfile",
-];
+const NOT_YET: &[&str] = &["docs/operations.md", "src/"];
 
 #[test]
 fn tracked_text_keeps_the_rules() {
