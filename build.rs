@@ -1,4 +1,5 @@
-//! Compiles the protocol definitions, and asks the linker for a smaller release binary where it can make one.
+//! Compiles the protocol definitions, and asks the linker for a smaller release binary where it can
+//! make one.
 //!
 //! `protox` parses the definitions, so no `protoc` is needed to build.
 
@@ -46,10 +47,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// What makes the binary smaller and works here: with this linker, this C library, these flags.
 fn smaller(out: &Path) -> std::io::Result<Vec<&'static str>> {
-    // lld, which is Rust's default on x86_64 from 1.90 on, keeps one of functions that are the same.
+    // lld, which is Rust's default on x86_64 from 1.90 on, keeps one of functions that are the
+    // same.
     let mut wanted = vec!["-Wl,--icf=all"];
-    // A static binary relocates itself; a dynamic one would then need a C library from 2022 on (glibc 2.36)
-    // wherever it is run.
+    // A static binary relocates itself; a dynamic one would then need a C library from 2022 on
+    // (glibc 2.36) wherever it is run.
     if is_static() {
         wanted.push("-Wl,-z,pack-relative-relocs");
     }
@@ -59,7 +61,8 @@ fn smaller(out: &Path) -> std::io::Result<Vec<&'static str>> {
     Ok(wanted)
 }
 
-/// Whether the C library is linked statically. Where that is the default, as with musl, Cargo does not say so.
+/// Whether the C library is linked statically. Where that is the default, as with musl, Cargo does
+/// not say so.
 fn is_static() -> bool {
     let variable = |name| env::var(name).unwrap_or_default();
     let asked = variable("CARGO_CFG_TARGET_FEATURE");
@@ -68,7 +71,8 @@ fn is_static() -> bool {
         || (variable("CARGO_CFG_TARGET_ENV") == "musl" && !refused)
 }
 
-/// Whether a program that is linked with `argument` can be linked, and runs. Never in a cross build.
+/// Whether a program that is linked with `argument` can be linked, and runs. Never in a cross
+/// build.
 fn runs(probe: &Path, argument: &str) -> bool {
     let variable = |name| env::var(name).unwrap_or_default();
     let program = probe.with_extension("bin");

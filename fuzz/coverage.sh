@@ -14,7 +14,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
 # Around this package only: its dependencies are those of any other test. What the targets take in by its path,
-# because it is nobody's business outside, counts as the file that it is.
+# because it is private to the crate, counts as the file that it is.
 cat >"$scratch/rustc" <<'WRAPPER'
 #!/bin/sh
 exec "$@" -C instrument-coverage --remap-path-prefix=tests/fuzz_targets/../../src=src

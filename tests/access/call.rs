@@ -25,9 +25,10 @@ pub(crate) enum Outcome {
     Admitted,
 }
 
-/// Opens a call on a connection and sends no message. Where the call is expected to be refused its stream
-/// stays open, so that the refusal did not wait for a message. Otherwise the stream is half-closed, and
-/// only whoever wanted a message says that there was none: so nothing is ever carried out.
+/// Opens a call on a connection and sends no message. Where the call is expected to be refused its
+/// stream stays open, so that the refusal did not wait for a message. Otherwise the stream is
+/// half-closed, and only a server that wanted a message reports that none came: so no call has an
+/// effect.
 pub(crate) fn probe_on(
     stream: Stream,
     path: &str,

@@ -1,4 +1,4 @@
-//! Our own client commands, with what they show and whom they trust.
+//! Our own client commands: the credentials that they send and the servers that they trust.
 
 use std::process::{Command, Output};
 
@@ -101,7 +101,7 @@ fn a_client_reads_its_token_again_for_each_connection() {
     };
     for (text, code) in [
         (TOKEN, None),
-        ("a-token-that-nobody-knows", Some(Code::Unauthenticated)),
+        ("a-token-in-no-token-file", Some(Code::Unauthenticated)),
         (TOKEN, None),
     ] {
         std::fs::write(&ours, text).unwrap();

@@ -1,4 +1,5 @@
-//! Who may call: listeners, identities, roles. Each refusal is shown, and that who should get in does.
+//! Who may call: listeners, identities, roles. Each refusal is shown, and that who should get in
+//! does.
 
 #![allow(
     clippy::unwrap_used,

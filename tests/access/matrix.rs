@@ -1,7 +1,7 @@
 //! Every listener × every identity × every method, in one table.
 //!
-//! What is expected is worked out here from three facts about each row, not from the code under test: may
-//! the connection be, is the token good, is the method within the role.
+//! What is expected is worked out here from three facts about each row, not from the code under
+//! test: may the connection be, is the token good, is the method within the role.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ const METHODS: &[(&str, &str)] = &[
     ),
     (HEALTH, "health"),
     ("/grpc.health.v1.Health/List", "health"),
-    // Not there: whoever could call everything may know.
+    // No such method: a caller with the full role may learn that.
     ("/no.Such/Method", "unknown"),
 ];
 
@@ -170,7 +170,7 @@ fn every_listener_and_identity_and_method_end_as_they_must() {
     ];
     for (role, address) in listeners(&wrapper, "tcp") {
         for (who, caller, known) in &callers {
-            // Health is plaintext for everybody and speaks no TLS.
+            // Health is plaintext for every caller and speaks no TLS.
             let connects = match caller {
                 Caller::Plaintext => role == "health",
                 Caller::Tls(_) => role != "health" && *known,

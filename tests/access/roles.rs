@@ -111,7 +111,7 @@ async fn watch(address: &Address) -> Option<impl Sized + use<>> {
 }
 
 #[test]
-fn whoever_takes_up_a_health_listener_keeps_nobody_out_of_control() {
+fn a_full_health_listener_does_not_block_the_control_listener() {
     let script = "ulimit -n 256; exec \"$0\" \"$@\"";
     let wrapper = setup_with(|command, folder| {
         *command = Command::new("sh");

@@ -51,7 +51,7 @@ fn by_default_only_the_own_user_may_connect() {
 }
 
 #[test]
-fn whom_the_mode_lets_through_the_credentials_still_stop() {
+fn peer_credentials_are_checked_beyond_the_file_mode() {
     if !is_root() {
         return;
     }
@@ -150,7 +150,7 @@ fn mode_and_group_are_there_before_anybody_can_connect() {
     assert!(!is_let_in(&wrapper, (1000, 1000)));
 }
 
-/// Everything that somebody might do to a socket by way of its directory.
+/// Every attack on a socket by way of its directory.
 fn attack(folder: &Path) -> Vec<&'static str> {
     let at = |name: &str| folder.join(name);
     let mut done = Vec::new();
@@ -207,7 +207,7 @@ fn another_user_cannot_open_replace_or_hijack_the_socket() {
         let inode = wrapper.socket().metadata().unwrap().ino();
         let mut done = as_user(JOB, || attack(folder));
         if mode == 0o1777 {
-            // He may make files of his own. None of them is in our place.
+            // The user may create files. None of them replaces ours.
             done.retain(|what| *what != "bound another");
         }
         assert_eq!(done, Vec::<&str>::new(), "{mode:o}");
@@ -238,7 +238,7 @@ fn a_socket_that_another_user_put_there_first_is_not_used() {
     assert!(stderr.contains("in use"), "{stderr}");
 }
 
-/// A copy of the wrapper in a folder where everybody may run it and make files.
+/// A copy of the wrapper in a directory where every user may run it and create files.
 fn copy_for_all() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let open = std::fs::Permissions::from_mode(0o1777);
@@ -294,13 +294,13 @@ fn a_job_of_the_wrappers_own_user_cannot_read_its_memory() {
     assert!(!opens(wrapper.pid(), "mem"));
     for file in ["environ", "maps"] {
         assert!(!opens(wrapper.pid(), file), "{file}");
-        // What the user may do to his other processes.
+        // What the user may do to their other processes.
         assert!(opens(wrapper.child_pid(), file), "{file}");
     }
 }
 
 #[test]
-fn a_wrapper_that_is_the_unmapped_user_itself_says_that_nobody_could_call() {
+fn a_wrapper_run_by_the_unmapped_user_reports_that_every_call_would_be_refused() {
     if !is_root() {
         return;
     }
@@ -316,5 +316,5 @@ fn a_wrapper_that_is_the_unmapped_user_itself_says_that_nobody_could_call() {
     });
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{stderr}");
-    assert!(stderr.contains("nobody could call"), "{stderr}");
+    assert!(stderr.contains("could call over a unix socket"), "{stderr}");
 }

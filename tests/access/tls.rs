@@ -52,7 +52,8 @@ fn is_let_in(tls: &ClientTls, address: &str) -> bool {
     ask_with(tls, address, GET_STATE, call, Outcome::Admitted) == Outcome::Admitted
 }
 
-/// An authority with a server's certificate, and the options of that server that asks for certificates.
+/// An authority with a server's certificate, and the options of that server that asks for
+/// certificates.
 fn mutual() -> (Authority, Vec<String>) {
     let authority = Authority::new();
     let mut options = options(&authority.sign("server", &[SERVER]));
@@ -100,7 +101,7 @@ fn a_caller_needs_a_certificate_of_the_right_authority_and_name() {
 }
 
 #[test]
-fn whoever_only_looks_whether_the_port_is_open_is_not_worth_a_line() {
+fn a_port_scan_is_not_logged() {
     let (authority, options) = mutual();
     let (mut wrapper, address) = start(&options);
     for _ in 0..5 {
@@ -146,7 +147,7 @@ fn the_names_of_a_caller_are_in_the_audit_log() {
     );
 }
 
-/// Shakes hands by the book of somebody else. Whether the server went along.
+/// A handshake with another TLS configuration; whether the server accepted it.
 fn shakes(config: rustls::ClientConfig, address: &str) -> bool {
     let mut socket = TcpStream::connect(address.trim_start_matches("tcp://")).unwrap();
     socket.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -186,7 +187,7 @@ fn only_http2_and_tls_1_3_are_spoken_unless_1_2_was_allowed() {
 }
 
 #[test]
-fn a_silent_handshake_holds_up_nobody_and_ends() {
+fn a_silent_handshake_times_out_and_blocks_no_other_connection() {
     let (authority, options) = mutual();
     let (_wrapper, address) = start(&options);
     let port = address.trim_start_matches("tcp://");

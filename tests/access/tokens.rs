@@ -1,4 +1,4 @@
-//! Bearer tokens: who has none is not listened to, and nobody guesses his way in.
+//! Bearer tokens: a call without one is refused, and guesses are throttled.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Options that cannot be meant, and listeners that would let everybody in: exit code 2, and nothing is
+//! Contradictory options, and listeners open to every user: exit code 2, and nothing is
 //! started.
 
 use std::os::unix::fs::PermissionsExt;
@@ -135,7 +135,7 @@ fn a_socket_that_others_could_replace_is_refused_unless_it_is_accepted() {
         std::fs::set_permissions(&open, std::fs::Permissions::from_mode(mode)).unwrap();
     };
     mode(0o777);
-    assert_refused(&[&listen], "open to everybody");
+    assert_refused(&[&listen], "without the sticky bit");
     assert_accepted(&[&listen, "--insecure"], "insecure");
     mode(0o1777);
     assert_accepted(&[&listen], "listening");

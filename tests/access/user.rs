@@ -1,4 +1,4 @@
-//! Being somebody else.
+//! Runs code as another user.
 
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
@@ -17,8 +17,8 @@ pub(crate) fn is_root() -> bool {
     root
 }
 
-/// Runs `work` in a thread that is this user and in this group only. On Linux these belong to a thread;
-/// processes that it starts inherit them.
+/// Runs `work` in a thread that is this user and in this group only. On Linux these belong to a
+/// thread; processes that it starts inherit them.
 pub(crate) fn as_user<T: Send>((uid, gid): (u32, u32), work: impl FnOnce() -> T + Send) -> T {
     let run = move || {
         set_thread_groups(&[]).unwrap();

@@ -39,7 +39,7 @@ fn silent_and_slow_sockets_are_closed() {
 }
 
 #[test]
-fn hoarded_connections_cost_little_and_keep_nobody_out() {
+fn hoarded_connections_cost_little_and_block_no_other_client() {
     let target = Target::with_descriptors(512);
     target.survives("2,000 connections, 512 descriptors", 24 << 20, |wrapper| {
         let mut hoard: Vec<UnixStream> = Vec::new();
@@ -125,8 +125,8 @@ fn ten_thousand_waiters(target: &Target) -> Vec<(Peer, Vec<u32>)> {
     (0..CONNECTIONS).map(|_| waiting()).collect()
 }
 
-/// Ten thousand calls that wait, whose clients then go away: how much more memory the wrapper has with them,
-/// and after them.
+/// Ten thousand calls that wait, whose clients then go away: how much more memory the wrapper has
+/// with them, and after them.
 fn ten_thousand_waiters_come_and_go(target: &Target, round: usize) -> (u64, u64) {
     let waiters = ten_thousand_waiters(target);
     let with = target.grown();
@@ -164,7 +164,8 @@ fn ten_thousand_waiters_that_go_away_leave_nothing_behind() {
     let after: Vec<_> = (0..4)
         .map(|round| ten_thousand_waiters_come_and_go(&target, round).1)
         .collect();
-    // glibc's allocator keeps pages for the next time; what it keeps does not grow, so nothing else is kept.
+    // glibc's allocator keeps pages for the next time; what it keeps does not grow, so nothing else
+    // is kept.
     let grown = after[3].saturating_sub(after[1]);
     assert!(grown < 2 << 20, "{grown} bytes more after two more rounds");
     assert!(after[3] < 80 << 20, "{} bytes are kept", after[3]);

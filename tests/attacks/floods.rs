@@ -1,5 +1,5 @@
-//! Frames that bring no call forward, as fast as a socket takes them, again on a new connection whenever
-//! the old one is closed.
+//! Frames that bring no call forward, as fast as a socket takes them, again on a new connection
+//! whenever the old one is closed.
 
 use crate::measure::{Target, for_long};
 use crate::support::Wrapper;

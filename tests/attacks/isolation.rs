@@ -1,4 +1,5 @@
-//! Panics, where only a test's own router has any: one ends its own call or connection and nothing else.
+//! Panics, where only a test's own router has any: one ends its own call or connection and nothing
+//! else.
 
 use std::io;
 use std::os::unix::net::UnixStream;

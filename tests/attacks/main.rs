@@ -1,9 +1,10 @@
 //! Hostile peers against the running wrapper: what each attack costs.
 //!
-//! Three things are asserted for each: the memory of the wrapper, how late a timer of 50 ms in it is, and
-//! that a client on another connection is answered meanwhile. The timer is the deadline of a call: the
-//! client asks for a state that never comes with a `grpc-timeout` of 50 ms, and looks how late the trailers
-//! are. docs/grpc.md holds the figures; `cargo test --test attacks -- --nocapture` prints them.
+//! Three things are asserted for each: the memory of the wrapper, how late a timer of 50 ms in it
+//! is, and that a client on another connection is answered meanwhile. The timer is the deadline of
+//! a call: the client asks for a state that never comes with a `grpc-timeout` of 50 ms, and looks
+//! how late the trailers are. docs/grpc.md holds the figures; `cargo test --test attacks --
+//! --nocapture` prints them.
 
 #![allow(
     clippy::unwrap_used,

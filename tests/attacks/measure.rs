@@ -16,8 +16,8 @@ use crate::support::{self, DRAINS, Wrapper};
 /// How long an attack goes on that could go on for ever.
 pub const LONG: Duration = Duration::from_millis(700);
 
-/// How late the timer may be. Without a read budget it is seconds; an unoptimised build on a machine with
-/// other things to do stays below.
+/// How late the timer may be. Without a read budget it is seconds; an unoptimised build on a
+/// machine with other things to do stays below.
 const LATE: Duration = Duration::from_millis(400);
 
 /// The timer whose lateness is measured.
@@ -114,7 +114,7 @@ impl Target {
         assert!(peak <= most, "{name}: {peak} bytes of memory");
         assert!(seen.late_alone <= LATE, "{name}: {seen:?}");
         assert!(seen.calls > 0, "{name}: no call was answered");
-        // Whoever comes new is answered as well.
+        // A new connection is answered as well.
         let mut late = Peer::connect(&self.wrapper);
         let answer = late.call(&Head::of(GET_STATE), &message(b""));
         assert_eq!(answer.code(), Some(0), "{name}");
@@ -192,8 +192,8 @@ impl Probe {
     }
 }
 
-/// Time that passed, less what the wrapper or this thread waited for a processor: what others do on the
-/// machine is no cost of an attack.
+/// Time that passed, less what the wrapper or this thread waited for a processor: what others do on
+/// the machine is no cost of an attack.
 struct Stopwatch {
     pid: i32,
     begun: Instant,
@@ -215,8 +215,9 @@ impl Stopwatch {
     }
 }
 
-/// How long the main thread of the wrapper and this one have been ready to run without running (the second
-/// number of `/proc/PID/schedstat`, nanoseconds; nothing on a kernel that does not count it).
+/// How long the main thread of the wrapper and this one have been ready to run without running (the
+/// second number of `/proc/PID/schedstat`, nanoseconds; nothing on a kernel that does not count
+/// it).
 fn waited(pid: i32) -> Duration {
     let of = |file: &str| {
         let text = std::fs::read_to_string(file).unwrap_or_default();

@@ -9,8 +9,8 @@ use crate::support::http2_peer::Peer;
 const CONNECTIONS: usize = 60;
 const STREAMS: usize = 64;
 
-/// What all calls may pin beyond what each connection has of its own, and that; a third more for what
-/// lies between the bytes that are counted and the pages that hold them.
+/// What all calls may pin beyond what each connection has of its own, and that; a third more for
+/// what lies between the bytes that are counted and the pages that hold them.
 const MOST: u64 = (64 << 20) / 3 * 4 + 60 * (256 << 10);
 
 /// `RESOURCE_EXHAUSTED`.
@@ -26,7 +26,8 @@ fn synchronize(peer: &mut Peer) {
     });
 }
 
-/// Asserts that a further connection has what is its own and no more, and that one call is within that.
+/// Asserts that a further connection has what is its own and no more, and that one call is within
+/// that.
 fn assert_spent(wrapper: &Wrapper) {
     let mut modest = Peer::connect(wrapper);
     let answer = modest.call(&Head::of(GET_STATE), &message(b""));
@@ -110,7 +111,7 @@ fn half_messages_on_many_connections_share_one_budget() {
 }
 
 #[test]
-fn answers_that_nobody_reads_on_many_connections_share_one_budget() {
+fn unread_answers_on_many_connections_share_one_budget() {
     let symbol = b"process_wrapper.v1.ProcessWrapper";
     let length = u8::try_from(symbol.len()).unwrap();
     // ServerReflectionRequest { file_containing_symbol }.
@@ -170,7 +171,7 @@ fn answers_that_repeat_a_long_request_are_held_once() {
 }
 
 #[test]
-fn names_of_services_that_nobody_knows_are_not_kept_while_they_are_watched() {
+fn names_of_unknown_services_are_not_kept_while_they_are_watched() {
     const LONG_NAME: usize = 60_000;
     const WATCH: &str = "/grpc.health.v1.Health/Watch";
     // HealthCheckRequest { service }, its length as a varint of three bytes.

@@ -11,7 +11,8 @@ use crate::support::http2_peer::{Peer, until_gone};
 fn a_header_bomb_pins_no_more_than_its_limits() {
     let target = Target::start();
     target.survives("HPACK bomb, 4 connections", 16 << 20, |wrapper| {
-        // A field of 4,000 bytes enters the table; each later byte is that field again (RFC 7541, 6.1).
+        // A field of 4,000 bytes enters the table; each later byte is that field again (RFC 7541,
+        // 6.1).
         let mut bomb = vec![0x40, 1, b'x', 0x7f];
         let rest: usize = 4000 - 127;
         bomb.push(u8::try_from(rest % 128 + 128).unwrap());

@@ -1,7 +1,7 @@
 //! The children that the wrappers get: well-behaved ones, stubborn ones, short-lived ones.
 //!
-//! Owns the scripts and what may become of each. A script that ends by itself writes its code down first, so
-//! that the wrapper's word for it is not the only one.
+//! Owns the scripts and what may become of each. A script that ends by itself writes its code down
+//! first, so that the wrapper's word for it is not the only one.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ pub(crate) struct Script {
 /// Where a script writes its code before it exits.
 pub(crate) const CODE: &str = "code";
 
-/// Leaves with a code that is written down; whoever reads an empty file sees no code.
+/// Exits with a code that it writes to a file first; an empty file means no code.
 const FINISH: &str = "finish() { echo \"$1\" > \"$CHAOS_FOLDER/code\"; exit \"$1\"; }; ";
 
 /// Waits in steps that a trap can interrupt.

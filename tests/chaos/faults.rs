@@ -1,6 +1,8 @@
-//! The faults of a round that hit a running wrapper: signals, requests, connections, descriptors, pauses.
+//! The faults of a round that hit a running wrapper: signals, requests, connections, descriptors,
+//! pauses.
 //!
-//! Owns how each is done, and the record of what the main process may have been sent. It never judges.
+//! Owns how each is done, and the record of what the main process may have been sent. It never
+//! judges.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;

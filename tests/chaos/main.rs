@@ -1,9 +1,10 @@
-//! Breaks things on purpose around the real binary, for a bounded time, and asserts what must hold anyway.
+//! Breaks things on purpose around the real binary, for a bounded time, and asserts what must hold
+//! anyway.
 //!
-//! Owns the clock and the seeds: rounds are started side by side until the time is over, each from a seed of
-//! its own, which is printed if the round fails. `CHAOS_SEED` runs that round alone, `CHAOS_SECONDS` says for
-//! how long to go on. What one round does is in `chaos/round.rs`. The delays are random on purpose; nothing
-//! here waits for a delay to be right.
+//! Owns the clock and the seeds: rounds are started side by side until the time is over, each from
+//! a seed of its own, which is printed if the round fails. `CHAOS_SEED` runs that round alone,
+//! `CHAOS_SECONDS` says for how long to go on. What one round does is in `chaos/round.rs`. The
+//! delays are random on purpose; nothing here waits for a delay to be right.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,7 +1,8 @@
 //! A name server that answers late, wrongly or not at all before it answers.
 //!
-//! Owns the names under `chaos.example`: their first label spells what comes of each question. The machine's
-//! own resolver is set to it in a mount namespace, which is root's to make; whoever may not goes without.
+//! Owns the names under `chaos.example`: their first label spells what comes of each question. The
+//! machine's own resolver is set to it in a mount namespace, which takes root; without root this
+//! part is left out.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
-/// The file that tells the system's resolver whom to ask.
+/// The file that names the servers of the system's resolver.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// How many questions were answered late, wrongly or not at all.
@@ -28,8 +29,8 @@ pub(crate) fn any_answers(rng: &mut fastrand::Rng) -> String {
     answers.chain(['n']).collect()
 }
 
-/// Starts the name server and makes this thread, and all threads and processes that it starts from now on, ask
-/// it. Whether that could be done.
+/// Starts the name server and makes this thread, and all threads and processes that it starts from
+/// now on, ask it. Whether that could be done.
 pub(crate) fn stall() -> bool {
     // A name server has port 53. Another run of this test may have the first address.
     let mut candidates = (1..=20).map(|n| UdpSocket::bind((Ipv4Addr::new(127, 53, 54, n), 53)));
@@ -46,7 +47,7 @@ pub(crate) fn stall() -> bool {
     true
 }
 
-/// Binds a file over the configuration of the resolver, for nobody else.
+/// Binds a file over the configuration of the resolver, in this mount namespace only.
 fn resolve_by(file: &Path) -> bool {
     let nothing = None::<&str>;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;

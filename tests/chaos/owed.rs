@@ -5,7 +5,8 @@
 use crate::round::{Round, World};
 use crate::{names, receiver};
 
-/// No round has more: the limit of the wrapper is 16, and a webhook that it refuses is another test.
+/// No round has more: the limit of the wrapper is 16, and a webhook that it refuses is another
+/// test.
 const MOST: usize = 6;
 
 /// One URL.
@@ -40,7 +41,8 @@ impl Owed {
 }
 
 impl Round<'_> {
-    /// A webhook for a request: a new one, or one that the wrapper was asked for already. Its place.
+    /// A webhook for a request: a new one, or one that the wrapper was asked for already. Its
+    /// place.
     pub(super) fn any_webhook(&mut self) -> Option<usize> {
         if !cfg!(feature = "webhooks") || self.rng.bool() {
             return None;
@@ -63,7 +65,7 @@ impl Round<'_> {
             let taken = attempts.iter().filter(|attempt| attempt.taken).count();
             delivered += taken;
             all += attempts.len();
-            // Whoever asked twice to stop has asked not to wait.
+            // A second stop signal asks not to wait.
             assert!(
                 taken == 1 || taken == 0 && (self.stops > 1 || !owed.accepted),
                 "{owed:?} was taken {taken} times in {attempts:?}: {context}"
@@ -83,7 +85,7 @@ impl Round<'_> {
                     "attempts are counted: {attempts:?}"
                 );
                 assert_eq!(body["state"], "gone");
-                // A wrapper that has left at once was never asked whom it runs.
+                // A wrapper that has left at once never reported its child.
                 if let Some(main) = self.main {
                     assert_eq!(body["pid"].as_i64(), Some(i64::from(main)), "{context}");
                 }

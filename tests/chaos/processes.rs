@@ -1,7 +1,7 @@
 //! What is alive on this machine, by `proc(5)`.
 //!
-//! Owns the search for what a round has left behind. A round marks its processes with a variable in their
-//! environment, which is passed on to all below them.
+//! Owns the search for what a round has left behind. A round marks its processes with a variable in
+//! their environment, which is passed on to all below them.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,8 @@ use rustix::process::{Resource, Rlimit, set_child_subreaper, setrlimit};
 /// The variable with the mark.
 pub(crate) const MARK: &str = "CHAOS_ROUND";
 
-/// Prepares this process: whatever a killed wrapper leaves behind becomes our child, and nobody dumps core.
+/// Prepares this process: the orphans of a killed wrapper become our children, and no process dumps
+/// core.
 pub(crate) fn adopt() {
     set_child_subreaper(Some(rustix::process::getpid())).unwrap();
     let none = Rlimit {
@@ -71,7 +72,8 @@ pub(crate) fn reap(pid: i32) {
     let _ = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
 }
 
-/// Reaps what has come to us over time. Wrappers are not among them: their names are ours to wait for.
+/// Reaps what has come to us over time. Wrappers are not among them: their names are ours to wait
+/// for.
 pub(crate) fn reap_orphans() {
     for pid in children_of(i32::try_from(std::process::id()).unwrap()) {
         let name = std::fs::read_to_string(file(pid, "comm")).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! One receiver of webhooks for all rounds, which treats them badly before it takes them.
 //!
-//! Owns what comes of each attempt: the path of a URL spells the answers, one letter for each attempt. It
-//! remembers every request and never judges.
+//! Owns what comes of each attempt: the path of a URL spells the answers, one letter for each
+//! attempt. It remembers every request and never judges.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -78,7 +78,7 @@ impl Receiver {
         let text = match answer {
             'o' => "HTTP/1.1 204 No Content\r\n\r\n",
             '5' => "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n",
-            // A status that nobody has registered.
+            // An unregistered status.
             'u' => "HTTP/1.1 520 Unknown Error\r\n\r\n",
             'a' => "HTTP/1.1 429 Slow down\r\nretry-after: 1\r\ncontent-length: 4\r\n\r\nlate",
             // A head that is cut off.

@@ -1,8 +1,8 @@
 //! One wrapper with a random child, and everything that happens to it.
 //!
-//! Owns the order of a round: start, faults at random moments, an end, and what must hold at the end. Each
-//! choice comes from the round's seed, so that the same seed meets the same faults; when exactly they hit is up
-//! to the machine.
+//! Owns the order of a round: start, faults at random moments, an end, and what must hold at the
+//! end. Each choice comes from the round's seed, so that the same seed meets the same faults; when
+//! exactly they hit is up to the machine.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -235,8 +235,8 @@ impl<'a> Round<'a> {
         };
         let mut main = None;
         eventually("the main process is there", || {
-            // The wrapper knows. A look at its children may find a copy of it that is not executed yet, or an
-            // orphan that has outlived a short main process.
+            // The wrapper knows. A look at its children may find a copy of it that is not executed
+            // yet, or an orphan that has outlived a short main process.
             let answer = seen.ask(&address, now.clone(), Duration::from_secs(1));
             main = answer.map(|process| process.pid);
             main.is_some() || processes::state(wrapper) == Some('Z')
@@ -431,7 +431,7 @@ impl<'a> Round<'a> {
             support::wait_for_exit(&mut next).code(),
             Some(128 + nix::libc::SIGTERM)
         );
-        // The child of the killed one may live: nobody was left to end it.
+        // The child of the killed wrapper may live: no process was left to end it.
         for pid in processes::marked(&self.mark) {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }

@@ -1,4 +1,5 @@
-//! What may happen to the stderr of a wrapper: it is read, now and then, never, or its reader has gone.
+//! What may happen to the stderr of a wrapper: it is read, now and then, never, or its reader has
+//! gone.
 
 use std::io::{self, Read};
 use std::process::ChildStderr;
@@ -12,7 +13,7 @@ const LITTLE_ROOM: usize = 4096;
 /// Starts a wrapper. The reading end that comes with it is held so that it is not closed.
 pub(crate) fn start(setup: Setup, rng: &mut fastrand::Rng) -> (Wrapper, Option<ChildStderr>) {
     match rng.u8(..6) {
-        // Nobody reads it.
+        // No thread reads it.
         0 => {
             let (wrapper, stderr) = setup.start_unread();
             rustix::pipe::fcntl_setpipe_size(&stderr, LITTLE_ROOM).unwrap();

@@ -1,7 +1,8 @@
-//! Clients that look at one wrapper from its start to its end, whatever happens to their connections.
+//! Clients that look at one wrapper from its start to its end, whatever happens to their
+//! connections.
 //!
-//! Owns what no client may ever see: a state that goes back, facts that change. They share what they have
-//! seen, so that what one was told binds what the next one is told.
+//! Owns what no client may ever see: a state that goes back, facts that change. They share what
+//! they have seen, so that what one was told binds what the next one is told.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
@@ -21,14 +22,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What all clients of one wrapper know.
 #[derive(Debug, Default)]
 pub(crate) struct IoStats {
-    /// Whom it is about, if that is known: a socket may come to belong to another wrapper.
+    /// The process that it is about, if known: another wrapper may take over the socket.
     main: Option<i32>,
     /// The furthest state.
     state: AtomicI32,
     /// The first answer with an end in it.
     gone: Mutex<Option<Process>>,
     pub(crate) answers: AtomicUsize,
-    /// Set once nobody needs to look any more.
+    /// Set once the watch may end.
     pub(crate) over: AtomicBool,
 }
 
@@ -85,7 +86,8 @@ impl IoStats {
         }
     }
 
-    /// One call on a connection of its own. `None`: there was no answer, which a broken connection excuses.
+    /// One call on a connection of its own. `None`: there was no answer, which a broken connection
+    /// excuses.
     pub(crate) fn ask(
         &self,
         address: &str,
@@ -162,8 +164,8 @@ fn judge(answer: Result<Process, Status>) -> Option<Process> {
     }
 }
 
-/// Looks at the wrapper again and again: now, or waiting for a state; on one connection for a while, on none
-/// that lasts. Ends when it is told that it is over.
+/// Looks at the wrapper again and again: now, or waiting for a state; on one connection for a
+/// while, on none that lasts. Ends when it is told that it is over.
 pub(crate) fn watch(address: &str, seen: &IoStats, seed: u64) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -230,7 +230,7 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
 }
 
 #[test]
-fn where_nobody_reads_what_went_wrong_the_exit_code_still_tells() {
+fn the_exit_code_reports_a_failure_although_stderr_is_closed() {
     let wrapper = start_ready(&[], SUCCEEDS);
     let address = wrapper.address();
     for (arguments, code) in [

@@ -21,7 +21,7 @@ fn call_all(arguments: &[&str], wrappers: &[Wrapper]) -> super::Said {
 }
 
 #[test]
-fn a_hundred_wrappers_are_drained_together_and_one_dead_one_stops_nobody() {
+fn a_hundred_wrappers_drain_together_despite_a_dead_one() {
     let mut wrappers: Vec<Wrapper> = (0..WRAPPERS)
         .map(|_| setup(&["--log-level=warn"], &["sh", "-c", SUCCEEDS]).start())
         .collect();

@@ -9,8 +9,8 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use super::{STAYS, client};
 use crate::support::{self, Lines, start_ready, wait_for_exit};
 
-/// A terminal: the side of the program, and everything that the program writes to it, by lines that end
-/// where the live line is drawn anew.
+/// A terminal: the side of the program, and everything that the program writes to it, by lines that
+/// end where the live line is drawn anew.
 fn terminal() -> (OwnedFd, Lines) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&ours).unwrap();
@@ -127,7 +127,7 @@ fn ctrl_c_ends_a_wait() {
     use std::os::unix::process::ExitStatusExt;
     let wrapper = start_ready(&[], STAYS);
     let (stderr, seen) = terminal();
-    // Whoever runs tests in the background of a script has them ignore SIGINT, and what they start too.
+    // A script that runs tests in the background makes them and their children ignore SIGINT.
     let mut command = std::process::Command::new("env");
     command.arg("--default-signal=INT").arg(support::binary());
     command.args(["wait", "--address", &wrapper.address()]);

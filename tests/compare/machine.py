@@ -18,7 +18,7 @@ PATIENCE = 2.0
 def enter():
     """Runs this script again as PID 1 of a new pid namespace, and exits with its code."""
     if os.getpid() == 1:
-        # The name space may have been made by somebody who ignores or blocks signals.
+        # The parent that made the namespace may ignore or block signals.
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         return
     if os.geteuid() != 0:
@@ -80,7 +80,7 @@ def arguments(pid):
 
 
 def running(program):
-    """The processes that run exactly this command line, and not as somebody's argument."""
+    """The processes that run exactly this command line, not those that have it as an argument."""
     return [pid for pid in processes() if arguments(pid) == list(program) and (stat(pid) or "Z")[0] != "Z"]
 
 

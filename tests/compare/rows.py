@@ -87,7 +87,7 @@ def end_of(supervisor, program, *options, launcher=()):
 
 
 def passed_on(supervisor, holds):
-    """Whether it is passed on, and to whom, if it is not by the supervisor's own exit code."""
+    """Whether it is passed on, and to which process, if it is not by the supervisor's own exit code."""
     return "to its `finish` script" if holds and not supervisor.ends_with_it else holds
 
 

@@ -14,7 +14,8 @@ fn text(path: &str) -> String {
 
 const OPERATIONS: &str = "docs/operations.md";
 
-/// The first cell of each row of the tables below a heading, up to the next one of its rank or above.
+/// The first cell of each row of the tables below a heading, up to the next one of its rank or
+/// above.
 fn first_cells(page: &str, heading: &str) -> Vec<String> {
     let after = page.split_once(&format!("\n{heading}\n"));
     let (_, after) = after.unwrap_or_else(|| panic!("no heading {heading:?}"));
@@ -206,7 +207,8 @@ fn everyday_recipes_are_what_ci_runs() {
             continue;
         };
         recipes += 1;
-        // The test of the scratch image runs the script; the list of recipes and CI itself are no check.
+        // The test of the scratch image runs the script; the list of recipes and CI itself are no
+        // check.
         let by_a_test = command.starts_with("packaging/container/scratch-image")
             && image.contains("packaging/container/scratch-image");
         let known = ["@just --list", "bash .ci/run"].contains(&command) || by_a_test;

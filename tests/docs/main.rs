@@ -1,5 +1,5 @@
-//! The documentation is true: every command on its pages is run and prints what the page shows, and its tables hold
-//! all that there is.
+//! The documentation is true: every command on its pages is run and prints what the page shows, and
+//! its tables hold all that there is.
 
 #![allow(
     clippy::unwrap_used,

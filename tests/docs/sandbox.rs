@@ -1,6 +1,6 @@
-//! Runs the commands of one page, one after the other in one shell, where nobody else is: a file system, a network
-//! and process ids of its own, by bubblewrap. So the pages may use the default socket and any port, and nothing
-//! outlives them.
+//! Runs the commands of one page, one after the other in one shell, isolated: a file system, a
+//! network and process ids of its own, by bubblewrap. So the pages may use the default socket and
+//! any port, and nothing outlives them.
 //!
 //! Owns the place. It never judges what came of it.
 
@@ -21,7 +21,8 @@ trap : HUP
 while :; do sleep 0.1; done
 ";
 
-/// Waits until the newest `sh` catches or ignores QUIT, the third signal and so the third bit; or has gone.
+/// Waits until the newest `sh` catches or ignores QUIT, the third signal and so the third bit; or
+/// has gone.
 const TRAPS_SET: &str = r"
 for _ in $(seq 200); do
   grep -Eqs 'Sig(Cgt|Ign):.*[4567cdef]$' /proc/$(pgrep -n -x sh)/status && break
@@ -39,7 +40,8 @@ pub(crate) struct Outcome {
     pub(crate) code: i32,
 }
 
-/// The outcome of each command of the page, None where it was not run; None at all where there is no sandbox.
+/// The outcome of each command of the page, None where it was not run; None at all where there is
+/// no sandbox.
 pub(crate) fn run(page: &Page) -> Option<Vec<Option<Outcome>>> {
     let bwrap = peers::find("bwrap")?;
     let folder = tempfile::tempdir().unwrap();
@@ -95,7 +97,7 @@ fn step(n: usize, command: &Shown) -> String {
     match command.done {
         Use::NotRun(_) => String::new(),
         Use::Run => {
-            // Whoever types is slower than a shell that sets its traps.
+            // A user types slower than a shell sets its traps.
             let ready = if text.contains("trap ") {
                 TRAPS_SET
             } else {

@@ -1,7 +1,7 @@
 //! Whether what was printed is what the page shows.
 //!
-//! Owns what may differ from run to run: process ids, times, durations and ids. It never forgives anything else;
-//! `…` on a page stands for whatever was printed there.
+//! Owns what may differ from run to run: process ids, times, durations and ids. It never forgives
+//! anything else; `…` on a page stands for whatever was printed there.
 
 /// Whether a character belongs to what differs.
 type Differs = fn(char) -> bool;
@@ -97,7 +97,8 @@ fn ages(line: &str) -> String {
     blurred.collect::<String>() + &last
 }
 
-/// Whether `actual` is as the page shows it; of what goes on in the background the page shows the beginning.
+/// Whether `actual` is as the page shows it; of what goes on in the background the page shows the
+/// beginning.
 pub(crate) fn matches(shown: &str, actual: &str, background: bool) -> bool {
     let (shown, actual) = (blur(shown), blur(actual));
     let mut pieces = shown.split('…');

@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 use crate::may_unshare;
 use crate::support::{binary, peers};
 
-/// The rows of a table with our own cell of each; headings and what differs from run to run are left out.
+/// The rows of a table with our own cell of each; headings and what differs from run to run are
+/// left out.
 fn own_cells(table: &str) -> Vec<(String, String)> {
     table
         .lines()

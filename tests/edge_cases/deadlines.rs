@@ -126,7 +126,8 @@ fn a_wrapper_that_stood_still_across_its_deadlines_still_gives_the_process_its_t
     assert_eq!(wrapper.code(), 5);
 }
 
-/// Sets the wall clock of whatever loads it by ten years, forth or back, once the file `$JUMP` holds a word.
+/// Sets the wall clock of whatever loads it by ten years, forth or back, once the file `$JUMP`
+/// holds a word.
 const JUMPS: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -253,7 +254,8 @@ fn no_timer_of_the_wrapper_follows_the_wall_clock() {
         "--after-exit=sleep 600",
         "--after-exit-timeout=50ms",
     ];
-    // `sleep` has timers of its own; the process and the command are told apart by what they execute.
+    // `sleep` has timers of its own; the process and the command are told apart by what they
+    // execute.
     let mut wrapper = setup(&options, &["true"])
         .configure(launched_by(&launcher))
         .start();

@@ -1,4 +1,4 @@
-//! Which signals are taken, what is forwarded for each, and to whom.
+//! Which signals the wrapper handles, and what it forwards for each to which process.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -7,7 +7,7 @@ use process_wrapper::pb::process_wrapper::v1::State;
 use crate::support::client::Client;
 use crate::support::{Wrapper, eventually, start_ready};
 
-/// Names each signal that it can be told by, as does a process of its group that nobody should signal.
+/// Prints the name of each signal it gets, as does a process of its group that must get none.
 /// KILL alone ends them.
 const NAMES_SIGNALS: &str = r#"
     listen() {
@@ -51,7 +51,7 @@ fn kill_process(wrapper: &Wrapper) {
 }
 
 #[test]
-fn every_forwarded_signal_reaches_the_process_as_it_came_and_nobody_else() {
+fn every_forwarded_signal_reaches_only_the_main_process_and_unchanged() {
     let mut wrapper = start_ready(&[], NAMES_SIGNALS);
     wrapper.stdout.wait_for("bystander stands");
     for signal in FORWARDED {
@@ -85,8 +85,8 @@ fn no_other_signal_is_taken() {
     let _client = Client::connect(&wrapper.address());
     let mut taken: u64 = FORWARDED.iter().map(|signal| bit(*signal as i32)).sum();
     taken |= bit(Signal::SIGCHLD as i32);
-    // The C library has real-time signals of its own, and Rust's runtime says more about a stack that
-    // overflows.
+    // The C library has real-time signals of its own, and Rust's runtime says more about a stack
+    // that overflows.
     let standard = 0x7fff_ffff;
     let of_the_runtime = bit(Signal::SIGSEGV as i32) | bit(Signal::SIGBUS as i32);
     let caught = mask(&wrapper, "SigCgt:") & standard;
@@ -134,7 +134,7 @@ fn each_signal_follows_its_own_rule_and_0_ignores_it_entirely() {
 }
 
 #[test]
-fn an_ignored_stop_signal_stops_nobody() {
+fn an_ignored_stop_signal_stops_no_process() {
     let mut wrapper = start_ready(&["--rewrite-signal=TERM:0"], NAMES_SIGNALS);
     let client = Client::connect(&wrapper.address());
     for nth in 1..=5 {

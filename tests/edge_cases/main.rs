@@ -69,7 +69,7 @@ fn children(parent: i32) -> Vec<(i32, char)> {
     children
 }
 
-/// A file that somebody may try to execute, with this mode; its path.
+/// A file with this mode, for an attempt to execute it; its path.
 fn program_file(folder: &Path, name: &str, text: &str, mode: u32) -> String {
     let path = folder.join(name);
     support::write_program(&path, text);

@@ -12,8 +12,8 @@ use crate::support::client::Client;
 use crate::support::{Wrapper, eventually, setup};
 use crate::{children, launched_by, may_unshare, sweep};
 
-/// A hundred orphans that end before and after the main process, which ends with 7. Some are killed by a
-/// real-time signal, which has no name.
+/// A hundred orphans that end before and after the main process, which ends with 7. Some are killed
+/// by a real-time signal, which has no name.
 const ORPHANS: &str = "i=0; while [ $i -lt 20 ]; do i=$((i+1)); \
     (true &); (sleep 0.0$i &); (sh -c 'sleep 0.01; kill -40 $$' &); (sh -c 'kill -9 $$' &); \
     (sh -c 'sleep 0.1; exit 3' &); done; exit 7";

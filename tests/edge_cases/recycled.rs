@@ -1,4 +1,4 @@
-//! A process id that has gone to somebody else.
+//! A process id that the kernel gave to another process.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -10,8 +10,8 @@ use crate::support::client::Client;
 use crate::support::{binary, setup};
 use crate::{children, may_unshare};
 
-/// Runs the wrapper, waits for a process id, and starts a bystander that gets this very id: in a pid
-/// namespace of one's own the next id can be chosen.
+/// Runs the wrapper, waits for a process id, and starts a bystander that gets this very id: in a
+/// pid namespace of one's own the next id can be chosen.
 const SCRIPT: &str = r#"
     "$@" &
     wrapper=$!

@@ -6,15 +6,15 @@ use std::process::Stdio;
 use crate::support::{Setup, binary, copy_program, peers, setup};
 use crate::{launched_by, sweep};
 
-/// Starts it with the shortage; whether it came up. The process ends when its input does, so that only
-/// one that was left behind by a failed start would keep its streams open.
+/// Starts it with the shortage; whether it came up. The process ends when its input does, so that
+/// only one that was left behind by a failed start would keep its streams open.
 fn comes_up(setup: Setup) -> bool {
     let mut wrapper = setup
         .configure(|command| {
             command.stdin(Stdio::piped());
         })
         .start();
-    // Either a line or the end of the stream, which nobody but the process holds.
+    // Either a line or the end of the stream, which only the process holds.
     let came_up = wrapper.stdout.first_line().as_deref() == Some("ran");
     drop(wrapper.process.stdin.take());
     let code = wrapper.code();
@@ -78,8 +78,8 @@ fn with_few_processes_it_starts_or_says_so_and_leaves_nothing() {
     // Who is told that we are ready: telling takes a thread.
     let manager = folder.path().join("notify");
     let _bound = std::os::unix::net::UnixDatagram::bind(&manager).unwrap();
-    let everybody = std::fs::Permissions::from_mode(0o777);
-    std::fs::set_permissions(&manager, everybody).unwrap();
+    let open = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(&manager, open).unwrap();
     // To look a name up takes one as well.
     let webhook = [
         "--webhook=http://nowhere.invalid/",

@@ -8,7 +8,7 @@ use crate::support::client::Client;
 use crate::support::{DRAINS, eventually, start_ready};
 use crate::sweep;
 
-/// Counts what it gets, and leaves nobody behind who holds its streams; USR2 ends it.
+/// Counts the signals it gets, and leaves no process that holds its streams; USR2 ends it.
 const COUNTS: &str = "trap 'echo quit' QUIT; trap 'echo term' TERM; trap 'echo int' INT; \
     trap 'echo usr1' USR1; trap 'exit 0' USR2; echo ready; while :; do sleep 1 >/dev/null 2>&1 & wait $!; done";
 

@@ -22,8 +22,8 @@ fn bit(signal: Signal) -> u64 {
     1 << (signal as i32 - 1)
 }
 
-/// Waits until main's first line is behind it. Before main nobody can hold a signal; that is the kernel's and
-/// the loader's time.
+/// Waits until main's first line is behind it. Before main no code can block a signal; that is the
+/// kernel's and the loader's time.
 fn main_has_begun(wrapper: &Wrapper, signal: Signal) {
     eventually("main begins", || {
         let status = format!("/proc/{}/status", wrapper.pid());
@@ -57,7 +57,8 @@ fn a_signal_during_the_start_is_never_lost() {
 
 #[test]
 fn a_signal_between_main_and_the_running_process_is_never_lost() {
-    // How long it takes from main to the process differs from machine to machine: the sweep covers it.
+    // How long it takes from main to the process differs from machine to machine: the sweep covers
+    // it.
     let begin = Instant::now();
     let wrapper = setup(&[], &["sh", "-c", "echo ready; exec sleep 600"]).start();
     main_has_begun(&wrapper, Signal::SIGTERM);
@@ -72,7 +73,7 @@ fn a_signal_between_main_and_the_running_process_is_never_lost() {
         main_has_begun(&wrapper, signal);
         let delay = until_it_runs.mul_f64(f64::from(u32::try_from(run).unwrap()) / 300.0);
         std::thread::sleep(delay);
-        // Nobody has been started if there is nobody yet.
+        // Without a child yet, no process has been started.
         let is_early = children(wrapper.pid()).is_empty();
         early.fetch_add(usize::from(is_early), Ordering::Relaxed);
         wrapper.signal(signal);

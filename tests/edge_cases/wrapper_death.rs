@@ -29,7 +29,7 @@ fn sentinel_and_process(wrapper: &Wrapper) -> (i32, i32) {
     (others[0], process)
 }
 
-/// Whether nobody has the process id, or only a zombie whose parent does not care.
+/// Whether no process has the id, or only a zombie that its parent does not reap.
 fn has_ended(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
     stat.map(|stat| stat.contains(") Z ")).unwrap_or(true)
@@ -57,7 +57,7 @@ fn a_wrapper_that_is_killed_as_soon_as_it_has_started_the_process_leaves_none() 
         wrapper.stderr.wait_for("started");
         wrapper.process.kill().unwrap();
         wrapper.process.wait().unwrap();
-        // Whoever was left would hold the stream.
+        // A surviving process would hold the stream.
         wrapper.stdout.all();
     });
 }
@@ -66,8 +66,8 @@ fn a_wrapper_that_is_killed_as_soon_as_it_has_started_the_process_leaves_none() 
 fn a_wrapper_that_is_killed_at_any_moment_of_its_start_leaves_no_process_without_its_signal() {
     let options = ["--on-wrapper-death=KILL"];
     let program = ["sh", "-c", "echo ran; exec sleep 600"];
-    // How long a start takes differs from machine to machine, and with what else runs there: the sweep goes beyond
-    // the longest of some that run side by side as those of the sweep do.
+    // How long a start takes differs from machine to machine, and with what else runs there: the
+    // sweep goes beyond the longest of some that run side by side as those of the sweep do.
     let longest = Mutex::new(Duration::from_millis(4));
     sweep(16, |_| {
         let begin = Instant::now();
@@ -83,7 +83,7 @@ fn a_wrapper_that_is_killed_at_any_moment_of_its_start_leaves_no_process_without
         std::thread::sleep(delay);
         wrapper.process.kill().unwrap();
         wrapper.process.wait().unwrap();
-        // Whoever was left would hold the stream.
+        // A surviving process would hold the stream.
         let said = wrapper.stdout.all();
         ran.fetch_add(usize::from(said == "ran"), Ordering::Relaxed);
     });
@@ -134,7 +134,7 @@ fn with_the_option_a_program_on_path_is_found_and_what_cannot_be_executed_is_sai
         file("plain", "#!/bin/sh\n", 0o644),
         folder.path().to_str().unwrap().to_owned(),
         file("interpreter", "#!/no/such/interpreter\n", 0o755),
-        // A shell would run it; nobody else does.
+        // A shell would run it; execve(2) does not.
         file("shebang", "echo no shebang\n", 0o755),
         file("empty", "", 0o755),
         // Found on PATH, behind one of that name that may not be executed.
@@ -164,7 +164,7 @@ fn with_the_option_a_program_on_path_is_found_and_what_cannot_be_executed_is_sai
 
 #[test]
 fn a_stopped_process_is_continued_by_the_sentinel_too() {
-    // The kernel itself tells a stopped group that nobody can continue any longer to hang up.
+    // The kernel sends SIGHUP to a stopped group that becomes orphaned.
     let script = format!("trap '' HUP; {TELLS}");
     let mut wrapper = start_ready(&["--on-wrapper-death=QUIT"], &script);
     kill(Pid::from_raw(wrapper.child_pid()), Signal::SIGSTOP).unwrap();
@@ -298,7 +298,8 @@ fn a_wrapper_killed_at_any_moment_of_its_start_keeps_no_successor_from_the_socke
                 command.stdin(Stdio::piped());
             })
             .start();
-        // Over the whole start. Between the fork and the exec of a program the child shares the lock.
+        // Over the whole start. Between the fork and the exec of a program the child shares the
+        // lock.
         std::thread::sleep(Duration::from_micros(u64::try_from(run).unwrap() * 50));
         first.process.kill().unwrap();
         first.process.wait().unwrap();

@@ -15,8 +15,9 @@ use super::cursor::Cursor;
 
 const ROLES: [Role; 3] = [Role::Health, Role::Read, Role::Control];
 
-/// Options that are taken hold together: whoever is allowed can come in, and every guard guards something.
-/// No user whom the namespace does not map is ever let in, and a burst never passes a throttle twice.
+/// Accepted options are consistent: each allowed caller is admitted, and each guard has an effect.
+/// A user outside the user namespace's map is never admitted, and a burst never passes a throttle
+/// twice.
 pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     options(&mut cursor);

@@ -5,9 +5,9 @@ use process_wrapper::net::authority::AuthorityFilter;
 use super::cursor::Cursor;
 use super::http2::*;
 
-/// Whatever a client sends: lengths stay, only bytes that no authority may hold are replaced, the cuts
-/// between reads do not matter, and a second filter finds nothing more. Of well-formed requests nothing
-/// but the value of `:authority` changes.
+/// Whatever a client sends: lengths stay, only bytes that no authority may hold are replaced, the
+/// cuts between reads do not matter, and a second filter finds nothing more. Of well-formed
+/// requests nothing but the value of `:authority` changes.
 pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     let size = 1 + usize::from(cursor.byte());

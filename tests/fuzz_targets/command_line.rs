@@ -5,8 +5,9 @@ use std::os::unix::ffi::OsStringExt;
 
 use process_wrapper::cli::{CheckedArguments, check};
 
-/// Words are separated by NUL bytes, as the kernel keeps them. Nothing panics; a refusal is one line that
-/// says something; and what stands behind the first `--` cannot change the verdict's kind.
+/// Words are separated by NUL bytes, as the kernel keeps them. Nothing panics; a refusal is one
+/// line that says something; and what stands behind the first `--` cannot change the verdict's
+/// kind.
 pub fn run(data: &[u8]) {
     let words: Vec<OsString> = data
         .split(|byte| *byte == 0)

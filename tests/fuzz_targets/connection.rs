@@ -24,8 +24,9 @@ fn rank(step: LifetimeStep) -> u8 {
     }
 }
 
-/// A connection goes forward only and keeps its cause, is asked to wait only for what is to come, and ends
-/// within its limits once the server drains. Places are never more than there are descriptors.
+/// A connection goes forward only and keeps its cause, is asked to wait only for what is to come,
+/// and ends within its limits once the server drains. Places are never more than there are
+/// descriptors.
 pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     let limits = Limits::default();
@@ -112,7 +113,7 @@ fn change(cursor: &mut Cursor<'_>, facts: &mut ConnectionFacts, now: Instant) {
     }
 }
 
-/// Whatever came before: a server that drains gets rid of everybody.
+/// Whatever came before: a server that drains closes every connection.
 fn drain(lifetime: &mut Lifetime, facts: &mut ConnectionFacts, mut now: Instant) {
     facts.drain.get_or_insert(now);
     for _ in 0..20 {

@@ -7,7 +7,8 @@ use process_wrapper::service::convert::{duration, wanted_state};
 
 use super::cursor::Cursor;
 
-/// A duration is exactly what it says or is refused by the name of its field; a state is one of ours.
+/// A duration is exactly what it says or is refused by the name of its field; a state is one of
+/// ours.
 pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     let value = prost_types::Duration {

@@ -1,8 +1,9 @@
 //! Choices out of bytes.
 //!
-//! Owns how a target turns its input into numbers, lists and texts. It has the methods of `fastrand::Rng`
-//! that the tests of the state machine use, so that their generators run on bytes as well. Where the bytes
-//! are used up, every choice is the least one: an input of any length means something.
+//! Owns how a target turns its input into numbers, lists and texts. It has the methods of
+//! `fastrand::Rng` that the tests of the state machine use, so that their generators run on bytes
+//! as well. Where the bytes are used up, every choice is the least one: an input of any length
+//! means something.
 
 use std::ops::{Bound, RangeBounds};
 
@@ -105,8 +106,8 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Whether a text, if it is found in a message, was put there. A fuzzer learns the words of our messages
-/// soon; but none of them holds one of these.
+/// Whether a text, if it is found in a message, was put there. A fuzzer learns the words of our
+/// messages soon; but none of them holds one of these.
 pub fn is_telling(text: &str) -> bool {
     text.len() > 8 && text.contains(['%', '#', '@', '?', '&'])
 }

@@ -14,8 +14,8 @@ use prost::Message;
 
 use super::cursor::Cursor;
 
-/// Facts arrive at a client as they were; a message from anybody is read or refused; and a service manager
-/// is told that we are ready first, once, and that we stop once.
+/// Facts arrive at a client as they were; a message from anybody is read or refused; and a service
+/// manager is told that we are ready first, once, and that we stop once.
 pub fn run(data: &[u8]) {
     if let Ok(message) = pb::Process::decode(data) {
         foreign(message);
@@ -130,7 +130,7 @@ fn arrives(facts: &Facts) {
     );
 }
 
-/// From whoever says that he is a wrapper.
+/// Facts from a peer that claims to be a wrapper.
 fn foreign(message: pb::Process) {
     let known = (1..=3).contains(&message.state);
     match Process::try_from(Some(message.clone())) {

@@ -1,7 +1,8 @@
 //! HTTP/2 as a client would never send it, and as it would.
 //!
-//! Owns how bytes of the input become frames: mostly well-formed ones in any order, so that the fuzzer gets
-//! past the first check, and now and then anything at all. RFC 9113 sections 4 and 6, RFC 7541.
+//! Owns how bytes of the input become frames: mostly well-formed ones in any order, so that the
+//! fuzzer gets past the first check, and now and then anything at all. RFC 9113 sections 4 and 6,
+//! RFC 7541.
 
 use super::cursor::Cursor;
 use super::http2::*;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use process_wrapper::gitlab::GoDuration;
 
-/// What is read is the sum of what stands there, and is read again from its nanoseconds; what is refused is
-/// refused in one line.
+/// What is read is the sum of what stands there, and is read again from its nanoseconds; what is
+/// refused is refused in one line.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;

@@ -26,7 +26,8 @@ const VALUES: [&str; 8] = [
     "",
 ];
 
-/// What passes is a gRPC request by every rule; what does not pass is answered with the rule it breaks.
+/// What passes is a gRPC request by every rule; what does not pass is answered with the rule it
+/// breaks.
 pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     let method = match cursor.byte() {

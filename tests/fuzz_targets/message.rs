@@ -9,8 +9,8 @@ use super::cursor::Cursor;
 /// Small, so that inputs are beyond it often.
 const LIMIT: usize = 300;
 
-/// However the bytes are cut, the same messages come out and the same error; and what comes out is what
-/// stands in the bytes, in order, behind its prefixes.
+/// However the bytes are cut, the same messages come out and the same error; and what comes out is
+/// what stands in the bytes, in order, behind its prefixes.
 pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     let cuts = cursor.short();

@@ -3,8 +3,8 @@
 use http::HeaderValue;
 use process_wrapper::grpc::rules::metadata::{decode_binary, encode_binary, is_grpc};
 
-/// Binary values survive the wire, alone and joined by commas; whatever a peer sends is read or refused,
-/// and what is read means the same when it is written again.
+/// Binary values survive the wire, alone and joined by commas; whatever a peer sends is read or
+/// refused, and what is read means the same when it is written again.
 pub fn run(data: &[u8]) {
     let encoded = encode_binary(data);
     assert!(

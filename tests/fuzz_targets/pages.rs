@@ -8,8 +8,9 @@ mod format;
 
 use format::MetricsFormat;
 
-/// No line is lost but the mark of the end, and none is changed but the names of counters and infos and the types that the
-/// older format has not; whoever does not ask for OpenMetrics gets the older one.
+/// No line is lost but the mark of the end, and none is changed but the names of counters and infos
+/// and the types that the older format has not; a scraper that does not ask for OpenMetrics gets
+/// the older one.
 pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     let accept = cursor.text();

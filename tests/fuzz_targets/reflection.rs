@@ -8,8 +8,9 @@ use process_wrapper::reflection::Index;
 use prost::Message;
 use prost_types::FileDescriptorProto;
 
-/// An answer begins with the file that was asked for, holds each file once, and is closed: whatever a file
-/// imports is in it. Descriptors that are damaged are refused or answered from, and nothing panics.
+/// An answer begins with the file that was asked for, holds each file once, and is closed: whatever
+/// a file imports is in it. Descriptors that are damaged are refused or answered from, and nothing
+/// panics.
 pub fn run(data: &[u8]) {
     thread_local! {
         static INDEX: OnceCell<Index> = const { OnceCell::new() };

@@ -29,15 +29,15 @@ use world::{Pipe, World};
 #[path = "../../src/grpc/tests/world.rs"]
 mod world;
 
-/// The most that a connection may make us hold, in bytes, with the world around it and the streams in
-/// memory, which hold up to 256 KiB each way. It is stated in fuzz/README.md.
+/// The most that a connection may make us hold, in bytes, with the world around it and the streams
+/// in memory, which hold up to 256 KiB each way. It is stated in fuzz/README.md.
 const MOST_MEMORY: u64 = 8 << 20;
 
 /// No input has as much to do.
 const MOST_STEPS: usize = 200_000;
 
-/// The server neither panics nor hangs nor holds more than is stated, whatever it is sent; others are
-/// answered meanwhile, and nothing is left of the connection once its peer has gone.
+/// The server neither panics nor hangs nor holds more than is stated, whatever it is sent; others
+/// are answered meanwhile, and nothing is left of the connection once its peer has gone.
 pub fn run(data: &[u8]) {
     let handle = supervised();
     let info = allocation_counter::measure(|| attack(data, &handle));
@@ -204,7 +204,7 @@ fn close(peer: Option<&mut Pipe>) {
 }
 
 thread_local! {
-    /// A process that is supervised, for as long as nobody has asked it to stop.
+    /// The supervised process, until a call asks it to stop.
     static SUPERVISED: RefCell<Option<Handle>> = const { RefCell::new(None) };
 }
 
@@ -222,7 +222,7 @@ fn start() -> Handle {
         ],
     };
     let config = Config {
-        // Whoever starts a fuzzer in the background has it ignore QUIT.
+        // A shell that starts a fuzzer in the background makes it ignore QUIT.
         graceful_signal: Signal::KILL,
         force_after: None,
         kill_after: None,
@@ -242,7 +242,7 @@ fn start() -> Handle {
     Handle::new(config, wrapped, executor)
 }
 
-/// Lets a process go that somebody has asked to stop, so that every input finds a running one.
+/// Drops a process that was asked to stop, so that every input finds a running one.
 fn retire(handle: &Handle) {
     if handle.facts().state == State::Running {
         return;

@@ -7,8 +7,8 @@ use process_wrapper::grpc::rules::status::{
 
 use super::cursor::Cursor;
 
-/// A status survives the wire; a message is cut to its bound but never inside a character; and whatever a
-/// peer sends is read as some status.
+/// A status survives the wire; a message is cut to its bound but never inside a character; and
+/// whatever a peer sends is read as some status.
 pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     let code = Code::ALL[usize::from(cursor.byte()) % Code::ALL.len()];

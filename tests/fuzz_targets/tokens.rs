@@ -4,8 +4,8 @@ use process_wrapper::access::Tokens;
 
 use super::cursor::{Cursor, is_telling};
 
-/// Exactly what stands in a line of the file is admitted, behind `Bearer` in any letters; an error names a
-/// line and repeats nothing; and nothing of a token is shown.
+/// Exactly what stands in a line of the file is admitted, behind `Bearer` in any letters; an error
+/// names a line and repeats nothing; and nothing of a token is shown.
 pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     let said = cursor.short();

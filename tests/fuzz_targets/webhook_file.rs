@@ -7,8 +7,8 @@ use process_wrapper::webhook::signature::Secrets;
 use super::cursor::is_telling;
 use super::webhook_url::without_header_name;
 
-/// What a file says can be written down and read again; an error names a line of the file and repeats none.
-/// A file of secrets signs once for each of its lines.
+/// What a file says can be written down and read again; an error names a line of the file and
+/// repeats none. A file of secrets signs once for each of its lines.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;

@@ -7,8 +7,9 @@ use url::Host;
 
 use super::cursor::Cursor;
 
-/// No rule and no form of an address opens a guarded one but a network that covers it; a form changes no
-/// verdict; a rule more never closes what others have opened; and a literal host is judged as its address.
+/// No rule and no form of an address opens a guarded one but a network that covers it; a form
+/// changes no verdict; a rule more never closes what others have opened; and a literal host is
+/// judged as its address.
 pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     let address = address(&mut cursor);
@@ -86,7 +87,7 @@ fn rules(text: &str) -> Vec<Rule> {
         .collect()
 }
 
-/// Any address, and more often than by chance one of those that somebody guards.
+/// Any address; more often than by chance, one in a guarded network.
 fn address(cursor: &mut Cursor<'_>) -> IpAddr {
     const SPECIAL: [[u8; 4]; 6] = [
         [169, 254, 169, 254],

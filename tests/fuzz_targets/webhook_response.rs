@@ -32,8 +32,9 @@ const PACE: RetryPace = RetryPace {
 /// A first pause is longer only by the receiver's wish.
 const LONGEST_DELAY: Duration = PACE.base;
 
-/// Whatever comes back, the delivery ends: delivered by the status of the answer, failed for good by it, or
-/// tried again, which then succeeds. A delivery that is over is not begun again by asking again.
+/// Whatever comes back, the delivery ends: delivered by the status of the answer, failed for good
+/// by it, or tried again, which then succeeds. A delivery that is over is not begun again by asking
+/// again.
 pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     let gone = gone(&mut cursor);
@@ -105,7 +106,7 @@ async fn exchange(listener: &Async<TcpListener>, answer: &[u8]) -> serde_json::V
             break body;
         }
     };
-    // Whoever has had enough of an answer closes, and need not read the rest.
+    // A client that has read enough of an answer closes, and need not read the rest.
     let _ = socket.write_all(answer).await;
     let _ = socket.get_ref().shutdown(Shutdown::Write);
     let _ = socket.read(&mut chunk).await;

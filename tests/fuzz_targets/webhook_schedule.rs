@@ -6,8 +6,9 @@ use process_wrapper::webhook::schedule::{RetryPace, RetryVerdict, retry_after};
 
 use super::cursor::Cursor;
 
-/// A delay is at most its ceiling, which never shrinks from one attempt to the next; `Retry-After` is what
-/// its digits say, or a date that is written again as the same one; and only what may pass is tried again.
+/// A delay is at most its ceiling, which never shrinks from one attempt to the next; `Retry-After`
+/// is what its digits say, or a date that is written again as the same one; and only what may pass
+/// is tried again.
 pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     let pace = RetryPace {

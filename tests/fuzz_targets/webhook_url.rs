@@ -8,8 +8,9 @@ use url::Position;
 
 use super::cursor::{Cursor, is_telling};
 
-/// What is accepted can be sent as HTTP/1.1 without a surprise, is read again as itself, and shows nothing
-/// but scheme, host and port; what is refused is refused in one line that repeats nothing of it.
+/// What is accepted can be sent as HTTP/1.1 without a surprise, is read again as itself, and shows
+/// nothing but scheme, host and port; what is refused is refused in one line that repeats nothing
+/// of it.
 pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     let method = cursor.text();
@@ -99,8 +100,8 @@ fn refused<'a>(error: &InvalidWebhook, url: &'a str, values: impl Iterator<Item 
     }
 }
 
-/// What is said of a webhook besides the name of a header, which may be said, and which a fuzzer uses for
-/// values too.
+/// What is said of a webhook besides the name of a header, which may be said, and which a fuzzer
+/// uses for values too.
 pub fn without_header_name(text: &str, error: &InvalidWebhook) -> String {
     match error {
         InvalidWebhook::HeaderValue(name)

@@ -67,7 +67,8 @@ fn defect_05_a_callback_given_before_the_runner_or_after_it_is_sent() {
     assert_eq!(ended(&client).phase(), Phase::Delivered);
 }
 
-/// There, it was tried once, whatever came back was a success, and the wrapper's own stop cancelled it.
+/// There, it was tried once, whatever came back was a success, and the wrapper's own stop cancelled
+/// it.
 #[test]
 fn defect_07_a_callback_is_tried_again_also_while_the_wrapper_is_told_to_stop() {
     let busy = "HTTP/1.1 503 Busy\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";

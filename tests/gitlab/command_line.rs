@@ -45,7 +45,7 @@ fn every_interface_is_served_with_a_loud_warning() {
         command.arg(runner(folder, RUNNER)).args(["--", "run"]);
     })
     .start();
-    let warning = wrapper.stderr.wait_for("WHOEVER REACHES");
+    let warning = wrapper.stderr.wait_for("CAN STOP THE RUNNER");
     assert!(
         warning.contains("WARN") && warning.contains("tcp://0.0.0.0"),
         "{warning}"
@@ -159,7 +159,8 @@ fn the_command_lines_of_the_migration_guide_are_understood() {
     commands.push(list);
     assert!(commands.len() >= 7, "{commands:?}");
     for command in commands {
-        // What is wrong is said before the program is looked for, and that is all that may be missing.
+        // What is wrong is said before the program is looked for, and that is all that may be
+        // missing.
         let mut own: Vec<_> = command[1..]
             .iter()
             .take_while(|word| *word != "--")

@@ -93,7 +93,7 @@ fn shutdown_calls_when_no_process_is_left_answer_ok_with_stopped() {
     assert_eq!(graceful(&client).unwrap(), stopped);
     assert_eq!(forceful(&client).unwrap(), stopped);
     assert_eq!(check(&client), stopped);
-    // Nobody had asked for that exit, and asking now does not change the past.
+    // No call had requested that exit, and a request now does not change the past.
     assert!(!client.get_state().requested);
 }
 

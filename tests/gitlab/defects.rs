@@ -19,7 +19,8 @@ use tonic_prost::ProstCodec;
 use super::support::client::{Client, GET_STATE, unary};
 use super::*;
 
-/// There, every stop signal became SIGTERM, and jobs that a plain runner would have finished were aborted.
+/// There, every stop signal became SIGTERM, and jobs that a plain runner would have finished were
+/// aborted.
 #[test]
 fn defect_01_a_stop_signal_reaches_the_runner_as_it_came() {
     for (signal, word, code) in [
@@ -34,7 +35,8 @@ fn defect_01_a_stop_signal_reaches_the_runner_as_it_came() {
     }
 }
 
-/// There, the wrapper left without a SIGKILL: the runner was orphaned and the socket file stayed behind.
+/// There, the wrapper left without a SIGKILL: the runner was orphaned and the socket file stayed
+/// behind.
 #[test]
 fn defect_02_a_runner_that_does_not_end_in_time_is_killed_and_nothing_is_left_behind() {
     let script = format!("trap '' TERM; {LOOP}");
@@ -93,8 +95,8 @@ fn defect_08_hangup_reloads_the_runner_and_the_wrapper_lives() {
     assert_eq!(check(&client), (pb::Status::Running, String::new()));
 }
 
-/// There, nothing guarded against a second SIGTERM, at which a runner exits without cleaning up; and
-/// nothing ever escalated.
+/// There, nothing guarded against a second SIGTERM, at which a runner exits without cleaning up;
+/// and nothing ever escalated.
 #[test]
 fn defect_09_no_second_term_is_sent_and_a_deadline_escalates() {
     let script = format!("trap 'echo term' TERM; {LOOP}");
@@ -125,7 +127,7 @@ fn defect_10_the_exit_code_and_the_facts_of_the_exit_are_kept() {
     assert_eq!(wrapper.code(), 7);
 }
 
-/// There, whoever reached the socket could do everything, and nothing about that could be changed.
+/// There, any peer that reaches the socket can do everything, and no option changes that.
 #[test]
 fn defect_11_the_socket_is_its_owners_and_a_listener_can_be_for_reading_only() {
     let wrapper = start(&[], RUNNER);
@@ -278,7 +280,7 @@ fn defect_15_orphans_of_the_runner_are_reaped() {
 #[test]
 fn defect_15_a_runner_whose_wrapper_is_killed_is_told() {
     let mut wrapper = support::start_ready(&["--on-wrapper-death", "QUIT"], RUNNER);
-    // From here on somebody watches.
+    // From here on a caller watches.
     wrapper.stderr.wait_for("started");
     wrapper.process.kill().unwrap();
     wrapper.wait();

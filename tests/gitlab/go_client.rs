@@ -1,8 +1,8 @@
-//! Clients written in Go, as deployed tools are: the sequence of GitLab's deployer on grpc-go, and Go's own
-//! word on how it writes durations and the ends of processes.
+//! Clients written in Go, as deployed tools are: the sequence of GitLab's deployer on grpc-go, and
+//! Go's own word on how it writes durations and the ends of processes.
 //!
-//! The program is in `tests/gitlab-client`. It is built here; without Go, or without its modules, these
-//! tests are skipped loudly, and fail in CI.
+//! The program is in `tests/gitlab-client`. It is built here; without Go, or without its modules,
+//! these tests are skipped loudly, and fail in CI.
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};

@@ -1,9 +1,9 @@
-//! Tools made for GitLab Runner's own wrapper drive this one without a change, and what that wrapper gets
-//! wrong is right here.
+//! Tools made for GitLab Runner's own wrapper drive this one without a change, and what that
+//! wrapper gets wrong is right here.
 //!
-//! `contract` is the service on the wire, `command_line` is `process-wrapper wrapper`, `defects` and
-//! `callbacks` have tests for each known defect of that wrapper, and `go_client` drives ours as GitLab's
-//! deployer does, on grpc-go.
+//! `contract` is the service on the wire, `command_line` is `process-wrapper wrapper`, `defects`
+//! and `callbacks` have tests for each known defect of that wrapper, and `go_client` drives ours as
+//! GitLab's deployer does, on grpc-go.
 
 #![allow(
     clippy::unwrap_used,
@@ -43,7 +43,8 @@ const LOOP: &str = "echo ready; while :; do sleep 1 & wait $!; done";
 const RUNNER: &str = "trap 'echo quit; exit 0' QUIT; trap 'echo term; exit 1' TERM; \
     trap 'echo int; exit 2' INT; trap 'echo hup' HUP; echo ready; while :; do sleep 1 & wait $!; done";
 
-/// `process-wrapper wrapper` as GitLab's is started, on a unix socket, with a script for gitlab-runner.
+/// `process-wrapper wrapper` as GitLab's is started, on a unix socket, with a script for
+/// gitlab-runner.
 fn gitlab_wrapper(options: &[&str], script: &str) -> Setup {
     support::setup_with(|command, folder| {
         let listen = format!("unix://{}", folder.join("control.sock").display());

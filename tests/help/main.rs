@@ -1,7 +1,8 @@
-//! The help texts are complete, fit a terminal, and are the only source of option names: what README and
-//! the documentation name exists.
+//! The help texts are complete, fit a terminal, and are the only source of option names: what
+//! README and the documentation name exists.
 //!
-//! `tests/golden` holds each text as it was reviewed. After a wanted change: `UPDATE_GOLDEN=1 cargo test --test help`.
+//! `tests/golden` holds each text as it was reviewed. After a wanted change: `UPDATE_GOLDEN=1 cargo
+//! test --test help`.
 
 // The golden files are of the default build.
 #![cfg(feature = "webhooks")]

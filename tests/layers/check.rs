@@ -1,6 +1,7 @@
 //! The rules, applied to a tree of sources.
 //!
-//! Owns the verdicts. It knows files by path and text only, so that a tree of examples can be judged too.
+//! Owns the verdicts. It knows files by path and text only, so that a tree of examples can be
+//! judged too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -121,8 +122,8 @@ fn layer(module: &[String]) -> Option<u8> {
         .map(|(_, layer)| *layer)
 }
 
-/// Whether a path is what a pattern names, or below it. An import of everything (`*`) fits whatever it
-/// may bring in.
+/// Whether a path is what a pattern names, or below it. An import of everything (`*`) fits whatever
+/// it may bring in.
 fn fits(pattern: &str, path: &[String]) -> bool {
     let mut segments = path.iter();
     for wanted in pattern.split("::") {

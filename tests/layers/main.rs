@@ -1,9 +1,9 @@
 //! Fails when the code leaves the shape that ARCHITECTURE.md draws.
 //!
-//! Owns the table: which module is on which layer, which crate has which one home, and what the lowest
-//! layer may not know. `layers/source.rs` reads the files, `layers/check.rs` judges them against the
-//! table, and `layers/examples.rs` shows that each rule can fail. Unit tests (`#[cfg(test)]`) are judged
-//! by their length and their opening comment only.
+//! Owns the table: which module is on which layer, which crate has which one home, and what the
+//! lowest layer may not know. `layers/source.rs` reads the files, `layers/check.rs` judges them
+//! against the table, and `layers/examples.rs` shows that each rule can fail. Unit tests
+//! (`#[cfg(test)]`) are judged by their length and their opening comment only.
 
 mod check;
 mod examples;
@@ -13,8 +13,8 @@ mod source;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The layer of each module and of all below it; the longest name that fits counts. Imports point to
-/// the same layer or a lower one.
+/// The layer of each module and of all below it; the longest name that fits counts. Imports point
+/// to the same layer or a lower one.
 const LAYERS: &[(&str, u8)] = &[
     ("access", 0),
     ("address", 0),
@@ -84,8 +84,8 @@ const HOMES: &[(&str, &str)] = &[
     ("sd_notify", "src/systemd/socket.rs"),
 ];
 
-/// What layer 0 may not know: I/O, async, clocks, the environment, the log. Types that only describe
-/// (`Duration`, `SocketAddr`, `Instant`) are welcome. A last `*` stands for any ending.
+/// What layer 0 may not know: I/O, async, clocks, the environment, the log. Types that only
+/// describe (`Duration`, `SocketAddr`, `Instant`) are welcome. A last `*` stands for any ending.
 const UNKNOWN_TO_LAYER_0: &[&str] = &[
     "async_*",
     "event_listener",

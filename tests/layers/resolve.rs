@@ -1,6 +1,7 @@
 //! Where a path leads: to one of our modules, or out of the crate.
 //!
-//! Owns the rules of names across files, re-exports included. It never judges where a path may lead.
+//! Owns the rules of names across files, re-exports included. It never judges where a path may
+//! lead.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,6 +1,7 @@
 //! What one source file mentions: its imports, paths and modules.
 //!
-//! Owns the reading of Rust. It never judges what it reads, and it leaves out whatever is `#[cfg(test)]`.
+//! Owns the reading of Rust. It never judges what it reads, and it leaves out whatever is
+//! `#[cfg(test)]`.
 
 use std::collections::HashMap;
 

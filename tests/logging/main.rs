@@ -58,7 +58,7 @@ fn json_lines_are_json() {
 }
 
 #[test]
-fn a_full_stderr_that_nobody_reads_delays_neither_signals_nor_answers() {
+fn a_full_unread_stderr_delays_neither_signals_nor_answers() {
     // The child fills the pipe that it shares with the wrapper to the last byte, then goes on.
     let script = "trap 'exit 4' TERM; head -c 1000000 /dev/zero >&2 & filler=$!; echo ready; \
         while :; do sleep 1 & wait $!; done";

@@ -1,5 +1,5 @@
-//! The main job from end to end: running, asked to drain, gone; over both kinds of address, with tonic and
-//! with grpcurl as clients.
+//! The main job from end to end: running, asked to drain, gone; over both kinds of address, with
+//! tonic and with grpcurl as clients.
 
 #![allow(
     clippy::unwrap_used,

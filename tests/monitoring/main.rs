@@ -244,7 +244,7 @@ fn promtool_accepts_the_metrics() {
 }
 
 #[test]
-fn garbage_and_unknown_pages_get_an_answer_and_harm_nobody() {
+fn garbage_and_unknown_pages_get_an_answer_and_harm_no_other_client() {
     let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
     let address = address_of(&wrapper);
     assert_eq!(get(&address, "/nothing").0, 404);
@@ -305,7 +305,7 @@ fn held_connections_do_not_keep_a_probe_out() {
 }
 
 #[test]
-fn whoever_has_asked_is_answered_although_many_come_at_once() {
+fn a_request_that_was_sent_is_answered_although_many_connect_at_once() {
     let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
     let address = address_of(&wrapper);
     // All of them are there when it looks.

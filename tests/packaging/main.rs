@@ -1,5 +1,5 @@
-//! What is shipped beside the binary: manifests that parse and name only options that exist, and the scratch
-//! image, built from the static binary and run as PID 1.
+//! What is shipped beside the binary: manifests that parse and name only options that exist, and
+//! the scratch image, built from the static binary and run as PID 1.
 
 #![allow(
     clippy::unwrap_used,
@@ -33,7 +33,8 @@ fn manifests() -> Vec<PathBuf> {
     files
 }
 
-/// Every list of words below `node` that begins a command of ours: `command` and `args` together, and `exec`.
+/// Every list of words below `node` that begins a command of ours: `command` and `args` together,
+/// and `exec`.
 fn command_lines<'y>(node: &'y Yaml<'y>, found: &mut Vec<Vec<String>>) {
     if let Some(mapping) = node.as_mapping() {
         let words = |key: &str| -> Vec<String> {
@@ -106,7 +107,8 @@ fn every_option_in_a_manifest_exists() {
     }
 }
 
-/// The words of a manifest with what a pod would have replaced by what a test has, up to the runner's own.
+/// The words of a manifest with what a pod would have replaced by what a test has, up to the
+/// runner's own.
 #[cfg(all(feature = "monitor", feature = "tls"))]
 fn in_a_pod(line: &[String], pod: &Path) -> Vec<String> {
     let pod = pod.to_str().unwrap();
@@ -137,7 +139,8 @@ fn mount_volumes(pod: &Path) {
     std::fs::write(tls.join("tls.key"), made.signing_key.serialize_pem()).unwrap();
 }
 
-/// The command as it would run in the pod: the container's starts, its probe answers, and preStop drains it.
+/// The command as it would run in the pod: the container's starts, its probe answers, and preStop
+/// drains it.
 #[cfg(all(feature = "monitor", feature = "tls"))]
 #[test]
 fn every_manifest_starts_answers_its_probe_and_is_drained_by_its_pre_stop() {

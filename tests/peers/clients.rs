@@ -1,4 +1,5 @@
-//! Clients of others against the real binary: grpcurl, grpc-health-probe, Python's grpcio and h2load.
+//! Clients of others against the real binary: grpcurl, grpc-health-probe, Python's grpcio and
+//! h2load.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,7 +1,8 @@
-//! `grpc.testing.TestService`, as gRPC's interoperability test descriptions ask for it, on our layer.
+//! `grpc.testing.TestService`, as gRPC's interoperability test descriptions ask for it, on our
+//! layer.
 //!
-//! The messages are written by hand, with the fields that the test cases use: they are no part of the
-//! product, so its build does not generate them.
+//! The messages are written by hand, with the fields that the test cases use: they are no part of
+//! the product, so its build does not generate them.
 
 use std::time::Duration;
 

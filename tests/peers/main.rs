@@ -1,5 +1,5 @@
-//! The server as the clients of others see it: health, reflection, real programs, and the suites of gRPC
-//! and HTTP/2.
+//! The server as the clients of others see it: health, reflection, real programs, and the suites of
+//! gRPC and HTTP/2.
 
 #![allow(
     clippy::unwrap_used,

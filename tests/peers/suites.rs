@@ -45,9 +45,10 @@ const CASES_OF_H2SPEC: usize = 146;
 
 /// The cases of h2spec that we fail, each with the reason. `docs/grpc.md` repeats them.
 ///
-/// http2/3.5, "Sends invalid connection preface": h2 reads 24 bytes, sees that they are no preface, and the
-/// socket is closed with the rest unread. So the kernel resets the connection, where h2spec waits for
-/// its orderly end. It is terminated either way, which is what RFC 9113, section 3.4 asks for.
+/// http2/3.5, "Sends invalid connection preface": h2 reads 24 bytes, sees that they are no preface,
+/// and the socket is closed with the rest unread. So the kernel resets the connection, where h2spec
+/// waits for its orderly end. It is terminated either way, which is what RFC 9113, section 3.4 asks
+/// for.
 const WAIVED: [&str; 1] = ["Sends invalid connection preface"];
 
 #[test]

@@ -1,6 +1,6 @@
 //! Whatever is written can be read again, and means the same: `parse(display(x)) == x`.
 //!
-//! Owns the values; proptest makes them up and shrinks what fails. Texts that nobody has written are what the
+//! Owns the values; proptest makes them up and shrinks what fails. Malformed texts are what the
 //! fuzz targets are for.
 
 #![allow(

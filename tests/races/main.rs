@@ -104,8 +104,8 @@ fn a_trigger_before_the_child_has_its_handler_tells_the_truth_without_delay() {
             "{gone:?}"
         );
         assert!(gone.requested);
-        // The handler, and whoever has none, ends at once. A wrapper that gave the process time to install
-        // one would be seen here.
+        // A process with the handler, or without one, ends at once. A wrapper that gave the process
+        // time to install one would be seen here.
         let time = |at: Option<prost_types::Timestamp>| SystemTime::try_from(at.unwrap()).unwrap();
         let asked = time(gone.shutdown_requested_at);
         let took = time(gone.exited_at).duration_since(asked).unwrap();
@@ -147,7 +147,7 @@ fn many_waiters_are_all_answered_at_the_exit() {
 }
 
 #[test]
-fn a_client_that_goes_away_while_waiting_disturbs_nobody() {
+fn a_client_that_disconnects_while_waiting_disturbs_no_other() {
     let wrapper = start_ready(&[], DRAINS);
     let steady = Client::connect(&wrapper.address());
     let address = wrapper.address();
@@ -174,7 +174,7 @@ fn a_client_that_goes_away_while_waiting_disturbs_nobody() {
     );
 }
 
-/// A process under a supervisor that nobody drives, in this process: what is dead has not been seen.
+/// A process under a supervisor that is not polled, in this process: the exit has not been seen.
 fn undriven(graceful_signal: process_wrapper::signal::Signal) -> (Handle, i32) {
     let program = Program {
         name: "sleep".into(),
@@ -209,7 +209,7 @@ fn kill_unseen(pid: i32) {
 }
 
 #[test]
-fn a_request_after_an_exit_that_nobody_has_seen_yet_is_not_its_cause() {
+fn a_request_after_an_unreaped_exit_is_not_its_cause() {
     let graceful = |handle: &Handle| {
         let asked = handle.graceful_shutdown(Deadlines::default(), None);
         asked.unwrap()
@@ -227,9 +227,9 @@ fn a_request_after_an_exit_that_nobody_has_seen_yet_is_not_its_cause() {
     }
 }
 
-/// Ten thousand calls that wait would else be polled for each request of somebody who asks again and again.
+/// Without this, each repeated request would poll ten thousand waiting calls.
 #[test]
-fn a_request_wakes_nobody_who_waits_for_something_else() {
+fn a_request_wakes_no_call_that_waits_for_another_state() {
     #[derive(Default)]
     struct Wakes(AtomicUsize);
     impl Wake for Wakes {

@@ -51,7 +51,7 @@ fn the_mode_is_the_one_asked_for_whatever_the_umask() {
 }
 
 #[test]
-fn nobody_ever_connects_to_another_mode_or_meets_a_socket_that_refuses() {
+fn a_visible_socket_has_its_final_mode_and_accepts_connections() {
     for _ in 0..100 {
         let place = Place::new();
         let (path, temporary) = (place.socket(), place.path("s.new"));
@@ -62,7 +62,10 @@ fn nobody_ever_connects_to_another_mode_or_meets_a_socket_that_refuses() {
                 start.wait();
                 let begin = Instant::now();
                 loop {
-                    assert!(begin.elapsed() < Duration::from_secs(20), "nobody listens");
+                    assert!(
+                        begin.elapsed() < Duration::from_secs(20),
+                        "no server listens"
+                    );
                     let early = UnixStream::connect(&temporary).is_ok();
                     let met = UnixStream::connect(&path);
                     if early || met.is_ok() {
@@ -107,7 +110,7 @@ fn a_socket_of_ours_that_lives_is_refused_and_not_disturbed() {
 }
 
 #[test]
-fn a_socket_of_somebody_else_that_lives_is_refused_and_not_disturbed() {
+fn a_live_socket_of_another_process_is_refused_and_not_disturbed() {
     for name in ["s", "s.new"] {
         let place = Place::new();
         let theirs = UnixListener::bind(place.path(name)).unwrap();
@@ -337,7 +340,8 @@ fn our_descriptors_do_not_reach_a_child() {
         }
     }
     assert_eq!(ours.len(), 6, "{ours:?}");
-    // No child is started to see it: it would hold the listeners of other tests until it has its program.
+    // No child is started to see it: it would hold the listeners of other tests until it has its
+    // program.
     for (number, target) in ours {
         let facts = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap();
         let flags = facts

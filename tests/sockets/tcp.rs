@@ -44,7 +44,8 @@ fn localhost_is_both_families_on_one_port() {
     }
 }
 
-/// Takes a port without listening on it: nobody else can, and who connects is refused. `None`: taken.
+/// Takes a port without listening on it: no other process can, and connections are refused. `None`:
+/// the port is taken.
 fn reserve(address: &str, port: u16) -> Option<(OwnedFd, u16)> {
     let address = SocketAddr::new(address.parse().unwrap(), port);
     let family = match address {
@@ -63,7 +64,7 @@ fn reserve(address: &str, port: u16) -> Option<(OwnedFd, u16)> {
     }
 }
 
-/// Tries until both of two things could be had on one port, which somebody else may take between them.
+/// Retries until both steps succeed on one port, which another process may take between them.
 fn try_ports<T>(attempt: impl FnMut(u32) -> Option<T>) -> T {
     (0..50).find_map(attempt).unwrap()
 }

@@ -39,8 +39,8 @@ fn the_static_binary_supervises_as_pid_1_in_an_empty_root() {
     }
     let root = tempfile::tempdir().unwrap();
     support::copy_program(&binary, &root.path().join("process-wrapper"));
-    // The only program in that root is the wrapper itself, so it wraps itself: the inner one stays until
-    // it is told to stop, and then leaves with the code of its own child.
+    // The only program in that root is the wrapper itself, so it wraps itself: the inner one stays
+    // until it is told to stop, and then leaves with the code of its own child.
     let mut unshare = Command::new("unshare")
         .args(["--pid", "--fork", "--kill-child", "chroot"])
         .arg(root.path())
@@ -146,7 +146,7 @@ fn webhooks_leave_an_empty_root_and_https_has_authorities_there() {
             "--webhook",
             &format!("http://localhost:{}/", address.port()),
         ])
-        // Nobody answers there; what counts is whom it would have trusted.
+        // No server answers there; the test is about the trusted authorities.
         .args([
             "--webhook",
             &format!("https://{silent_address}/"),

@@ -138,7 +138,7 @@ fn an_after_exit_that_ignores_term_is_killed() {
     assert!(wrapper.stderr.all().contains("ended by SIGKILL"));
 }
 
-/// A wrapper whose command runs until somebody ends it, and the command's process id.
+/// A wrapper whose command runs until a signal ends it, and the command's process id.
 fn with_endless_command(options: &[&str]) -> (Wrapper, Client, i32) {
     let endless = "sh -c 'echo command $$; exec sleep 600'";
     let options = [options, &["--after-exit", endless]].concat();
@@ -177,7 +177,7 @@ fn a_later_stop_signal_kills_after_exit_and_leaves_now() {
     assert_eq!(wrapper.code(), 3);
     eventually("the command is gone", || {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-        // Where nobody reaps what we leave behind, a zombie stays.
+        // Where no process reaps our orphans, a zombie stays.
         stat.is_err() || stat.is_ok_and(|stat| stat.contains(") Z "))
     });
 }

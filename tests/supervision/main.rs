@@ -1,5 +1,5 @@
-//! The wrapped process behaves as it would alone: exit codes, arguments, environment, signals, and when the
-//! wrapper leaves.
+//! The wrapped process behaves as it would alone: exit codes, arguments, environment, signals, and
+//! when the wrapper leaves.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,7 +1,7 @@
 //! HTTP/2 frames and header blocks as bytes, written by hand (RFC 9113 section 4.1; RFC 7541).
 //!
-//! Owns the bytes only. It does no I/O and uses nothing else of this crate, so that fuzz targets and
-//! unit tests can include it by its path.
+//! Owns the bytes only. It does no I/O and uses nothing else of this crate, so that fuzz targets
+//! and unit tests can include it by its path.
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
@@ -79,7 +79,8 @@ pub fn string(block: &mut Vec<u8>, text: &[u8]) {
     block.extend(text);
 }
 
-/// An integer with a prefix of `bits` bits (RFC 7541 section 5.1); the bits above the prefix are zero.
+/// An integer with a prefix of `bits` bits (RFC 7541 section 5.1); the bits above the prefix are
+/// zero.
 fn integer(block: &mut Vec<u8>, bits: u32, value: usize) {
     let most = (1 << bits) - 1;
     if value < most {

@@ -1,4 +1,5 @@
-//! A client that sends what it is told to and says what comes back, frame by frame, over a blocking socket.
+//! A client that sends what it is told to and says what comes back, frame by frame, over a blocking
+//! socket.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};

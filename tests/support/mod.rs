@@ -1,6 +1,7 @@
 //! What the tests with real processes share: a wrapper under test and clients for it.
 //!
-//! Nothing here sleeps to be right: every wait is for an event, with a deadline that only a failure meets.
+//! Nothing here sleeps to be right: every wait is for an event, with a deadline that only a failure
+//! meets.
 
 #![allow(
     dead_code,
@@ -108,7 +109,8 @@ impl Setup {
         self
     }
 
-    /// Puts another command around or in the place of this one, its standard streams piped as before.
+    /// Puts another command around or in the place of this one, its standard streams piped as
+    /// before.
     pub fn replace(mut self, change: impl FnOnce(&Command) -> Command) -> Self {
         self.command = change(&self.command);
         self.command
@@ -132,7 +134,7 @@ impl Setup {
 }
 
 impl Setup {
-    /// Starts it with a stderr that nobody reads; the caller gets the reading end.
+    /// Starts it with a stderr that no thread reads; the caller gets the reading end.
     pub fn start_unread(mut self) -> (Wrapper, std::process::ChildStderr) {
         let mut process = self.command.spawn().unwrap();
         let stderr = process.stderr.take().unwrap();
@@ -232,8 +234,8 @@ pub fn wait_for_exit(process: &mut Child) -> ExitStatus {
     process.wait().unwrap()
 }
 
-/// Writes a program. Another process does it: a child that another test starts meanwhile would hold our
-/// descriptor open for writing, and such a file cannot be executed (ETXTBSY).
+/// Writes a program. Another process does it: a child that another test starts meanwhile would hold
+/// our descriptor open for writing, and such a file cannot be executed (ETXTBSY).
 pub fn write_program(path: &Path, text: &str) {
     let status = Command::new("sh")
         .args(["-c", "printf %s \"$1\" >\"$0\" && chmod 755 \"$0\""])
@@ -364,8 +366,8 @@ pub fn memory(pid: i32) -> u64 {
     status_bytes(pid, "VmRSS:")
 }
 
-/// The memory that a process has allocated and used, in bytes (`RssAnon`): the pages of its code come as
-/// it runs, and say nothing about what it allocates.
+/// The memory that a process has allocated and used, in bytes (`RssAnon`): the pages of its code
+/// come as it runs, and say nothing about what it allocates.
 pub fn own_memory(pid: i32) -> u64 {
     status_bytes(pid, "RssAnon:")
 }

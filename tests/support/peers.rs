@@ -1,5 +1,5 @@
-//! Programs of others that tests use as peers. Where one is missing the test says so loudly and does
-//! nothing more; in CI, which sets PROCESS_WRAPPER_REQUIRE_PEERS, it fails.
+//! Programs of others that tests use as peers. Where one is missing the test says so loudly and
+//! does nothing more; in CI, which sets PROCESS_WRAPPER_REQUIRE_PEERS, it fails.
 
 use std::path::PathBuf;
 
@@ -30,7 +30,8 @@ pub fn missing(what: &str) {
 pub fn absent(what: &str) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test").to_owned();
-    // Not through the captured output of the test harness: a skipped test must not look like a passed one.
+    // Not through the captured output of the test harness: a skipped test must not look like a
+    // passed one.
     let line = format!("\n*** SKIPPED {test}: {what} is missing ***\n");
     let _ = rustix::io::write(rustix::stdio::stderr(), line.as_bytes());
 }

@@ -1,4 +1,5 @@
-//! Under systemd: what a real notification socket is told, and that the unit is one systemd accepts.
+//! Under systemd: what a real notification socket is told, and that the unit is one systemd
+//! accepts.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! Deliveries in this process, on the real clock but at a quick pace: what is tried again and what is not.
+//! Deliveries in this process, on the real clock but at a quick pace: what is tried again and what
+//! is not.
 
 use std::future::Future;
 use std::time::{Duration, Instant, SystemTime};
@@ -117,8 +118,9 @@ fn final_answers_are_not_tried_again() {
 }
 
 #[test]
-fn a_status_that_nobody_has_registered_is_judged_by_its_class() {
-    // nginx and Cloudflare answer with such; by RFC 9110 section 15 they mean the x00 of their class.
+fn an_unregistered_status_is_judged_by_its_class() {
+    // nginx and Cloudflare answer with such; by RFC 9110 section 15 they mean the x00 of their
+    // class.
     for (line, phase) in [
         ("299 Taken", DeliveryState::Delivered),
         ("499 Client Closed Request", DeliveryState::Failed),
@@ -176,7 +178,7 @@ fn resets_and_stalls_are_tried_again() {
 }
 
 #[test]
-fn a_port_where_nobody_listens_is_tried_again_until_time_is_up() {
+fn a_port_without_a_listener_is_retried_until_the_deadline() {
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

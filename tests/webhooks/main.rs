@@ -1,6 +1,8 @@
-//! Webhooks from end to end: a wrapper, its clients, and receivers that behave as badly as real ones.
+//! Webhooks from end to end: a wrapper, its clients, and receivers that behave as badly as real
+//! ones.
 //!
-//! The receivers are threads with plain sockets, so that every byte and every delay is theirs to choose.
+//! The receivers are threads with plain sockets, so that every byte and every delay is theirs to
+//! choose.
 
 #![cfg(feature = "webhooks")]
 #![allow(

@@ -160,9 +160,9 @@ fn a_delivery_that_panics_fails_and_takes_nothing_else_with_it() {
 fn the_next_address_is_tried_when_one_does_not_answer() {
     let receiver = Receiver::start([ok()]);
     let port = receiver.address.port();
-    // Nobody has an address of this network, RFC 5737; whoever is there refuses or says nothing.
-    let nobody = SocketAddr::new(Ipv4Addr::new(192, 0, 2, 1).into(), port);
-    let resolver = Fickle::new(&[&[nobody, receiver.address]]);
+    // RFC 5737 reserves this network: a connection to it is refused or stays silent.
+    let unreachable = SocketAddr::new(Ipv4Addr::new(192, 0, 2, 1).into(), port);
+    let resolver = Fickle::new(&[&[unreachable, receiver.address]]);
     let delivery = deliver_by(&resolver, Policy::default(), port);
     assert_eq!(
         (delivery.phase, delivery.attempts),
@@ -185,8 +185,8 @@ fn localhost_is_never_looked_up() {
     }
 }
 
-/// A name server that knows one name: the first question is answered with loopback, later ones with the
-/// metadata address.
+/// A name server that knows one name: the first question is answered with loopback, later ones with
+/// the metadata address.
 fn name_server(socket: UdpSocket, questions: Arc<AtomicUsize>) {
     std::thread::spawn(move || {
         let mut packet = [0; 512];
@@ -226,8 +226,8 @@ fn name_server(socket: UdpSocket, questions: Arc<AtomicUsize>) {
 
 #[test]
 fn rebinding_by_a_real_name_server_does_not_reach_the_metadata_address() {
-    // A name server has port 53, and resolv.conf is bound over in a mount namespace: both are root's.
-    // Another run of this test may have the first address.
+    // A name server has port 53, and resolv.conf is bound over in a mount namespace: both are
+    // root's. Another run of this test may have the first address.
     let mut candidates = (1..=20).map(|n| UdpSocket::bind((Ipv4Addr::new(127, 53, 53, n), 53)));
     let Some(socket) = candidates.find_map(Result::ok) else {
         return peers::missing("the right to be a name server (root)");

@@ -83,7 +83,7 @@ fn however_a_receiver_fails_a_stopped_wrapper_answers_and_leaves_in_time() {
         Some(Answer::EndlessHead),
         Some(status("500 Internal Server Error")),
         Some(status("503 Service Unavailable")),
-        // A port where nobody listens.
+        // A port without a listener.
         None,
     ] {
         let receiver = answer.clone().map(|answer| Receiver::start([answer]));
@@ -117,7 +117,7 @@ fn however_a_receiver_fails_a_stopped_wrapper_answers_and_leaves_in_time() {
     }
 }
 
-/// A port that nobody listens on.
+/// A port without a listener.
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()

@@ -93,7 +93,7 @@ fn with_rules_only_what_they_allow_is_taken() {
 }
 
 #[test]
-fn secrets_that_everybody_can_read_are_warned_of_once_each() {
+fn a_world_readable_secret_file_is_warned_of_once() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! https and signatures: whom the wrapper trusts, and how the receiver knows the wrapper.
+//! https and signatures: the certificates that the wrapper trusts, and how a receiver verifies it.
 
 use std::net::TcpStream;
 use std::sync::Arc;

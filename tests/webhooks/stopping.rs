@@ -60,7 +60,7 @@ fn a_second_stop_signal_leaves_at_once_and_lists_what_was_not_delivered() {
     wrapper.signal(Signal::SIGTERM);
     wrapper.stderr.wait_for("received");
     assert_eq!(client.get_state().webhooks[0].phase(), Phase::Pending);
-    // It takes no more of them: nobody could say when it leaves.
+    // It accepts no more of them: its exit would have no bound.
     let another = with_webhook(&receiver.url("/another"), &[]);
     let refused = client.shut_down_with(another).unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable, "{refused}");

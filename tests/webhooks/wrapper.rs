@@ -176,7 +176,7 @@ fn a_request_after_the_exit_is_delivered_at_once_and_only_once() {
         (&5.into(), &false.into())
     );
     assert_eq!(ended(&client).phase(), Phase::Delivered);
-    // Delivered is delivered, whoever asks again.
+    // A delivered webhook stays delivered, whichever caller asks again.
     let process = client.shut_down_with(request).unwrap();
     assert_eq!(process.webhooks.len(), 1);
     assert_eq!(
