@@ -31,8 +31,25 @@ pub struct Config {
     pub after_exit: Option<AfterExitLimits>,
 }
 
-/// The least time between two signals that the wrapper sends on its own account. A Go program drops a signal
-/// that arrives while its handler is busy with the one before.
+impl Default for Config {
+    /// The configuration of a command line without options.
+    fn default() -> Self {
+        Self {
+            graceful_signal: Signal::QUIT,
+            forceful_signal: Some(Signal::TERM),
+            force_after: None,
+            kill_after: None,
+            ready_within: None,
+            spacing: Spacing::default(),
+            exit_when_gone: ExitWhenGone::default(),
+            rewrites: Rewrites::default(),
+            after_exit: None,
+        }
+    }
+}
+
+/// The least time between two signals that the wrapper sends on its own account. A Go program drops
+/// a signal that arrives while its handler is busy with the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spacing {
     /// From a graceful signal to a forceful one that is not forwarded.

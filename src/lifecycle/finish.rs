@@ -1,6 +1,7 @@
 //! From the exit of the process until the wrapper leaves.
 //!
-//! Owns the order of the work after the exit, and when the wrapper leaves. It never looks at a living process.
+//! Owns the order of the work after the exit, and when the wrapper leaves. It never looks at a
+//! living process.
 
 use std::time::Duration;
 

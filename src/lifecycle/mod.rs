@@ -1,7 +1,9 @@
-//! The state machine of one wrapped process: from `running` to `gone`, and until the wrapper leaves.
+//! The state machine of one wrapped process: from `running` to `gone`, and until the wrapper
+//! leaves.
 //!
-//! Owns every decision about signals, deadlines and leaving. It never performs one: [`Lifecycle::handle`]
-//! answers with actions. Time is an argument: the duration since the start on a clock that does not jump.
+//! Owns every decision about signals, deadlines and leaving. It never performs one:
+//! [`Lifecycle::handle`] answers with actions. Time is an argument: the duration since the start on
+//! a clock that does not jump.
 //!
 //! ```text
 //!                 ┌─────────┐
@@ -27,19 +29,20 @@
 //!
 //! The invariants, each asserted by the tests beside this file:
 //!
-//! - The state only moves forward: running, shutting down, gone. So do the stages: drain, abort, kill.
+//! - The state only moves forward: running, shutting down, gone. So do the stages: drain, abort,
+//!   kill.
 //! - No signal is sent after the exit.
-//! - The graceful signal is sent at most once, whatever asks for it, and never after the abort stage began. Only
-//!   a request with `repeat_signal` repeats it.
-//! - Deadlines and requests send the signal of a stage once; deadlines are never extended beyond the spacing
-//!   of signals.
-//! - A request whose signal the kernel refuses leaves nothing behind; a refused deadline still leads to the next
-//!   stage.
+//! - The graceful signal is sent at most once, whatever asks for it, and never after the abort
+//!   stage began. Only a request with `repeat_signal` repeats it.
+//! - Deadlines and requests send the signal of a stage once; deadlines are never extended beyond
+//!   the spacing of signals.
+//! - A request whose signal the kernel refuses leaves nothing behind; a refused deadline still
+//!   leads to the next stage.
 //! - The command after the exit runs once, after the exit, and ends or is ended.
-//! - An accepted webhook is due once, after the exit and the command, also when it is accepted later; it is due
-//!   again only if it is accepted again after it failed.
-//! - The wrapper leaves only after the exit, and only when it was told to or `exit_when_gone` says so. It leaves
-//!   before the work after the exit is done only when it is told to stop again.
+//! - An accepted webhook is due once, after the exit and the command, also when it is accepted
+//!   later; it is due again only if it is accepted again after it failed.
+//! - The wrapper leaves only after the exit, and only when it was told to or `exit_when_gone` says
+//!   so. It leaves before the work after the exit is done only when it is told to stop again.
 
 mod config;
 mod exit;
@@ -99,8 +102,8 @@ impl Lifecycle {
         }
     }
 
-    /// Takes one input at one time. The machine counts the signal among the actions as sent, unless the driver
-    /// calls [`Lifecycle::refused`] before the next input.
+    /// Takes one input at one time. The machine counts the signal among the actions as sent, unless
+    /// the driver calls [`Lifecycle::refused`] before the next input.
     pub fn handle(&mut self, now: Duration, input: Input) -> Transition {
         match (self.phase, input) {
             (Phase::Running { ready }, Input::DrainRequest(request)) => {
@@ -182,9 +185,9 @@ impl Lifecycle {
             (Phase::Gone(ended), Input::Signal(received)) if self.stops(received) => {
                 self.leave(ended)
             }
-            // A process has no deadlines before it is asked to stop. It exits once, and takes no request after
-            // that. The work after the exit ends neither before the exit nor twice. A wrapper that leaves takes
-            // no webhook, as `accepts_webhooks` says.
+            // A process has no deadlines before it is asked to stop. It exits once, and takes no
+            // request after that. The work after the exit ends neither before the exit nor twice. A
+            // wrapper that leaves takes no webhook, as `accepts_webhooks` says.
             (
                 Phase::Running { .. },
                 Input::TimePassed | Input::AfterExitEnded | Input::WebhookEnded { .. },
@@ -213,8 +216,9 @@ impl Lifecycle {
         }
     }
 
-    /// The kernel has refused the signal of the stage that this step sends, and the driver has performed none of
-    /// its actions. Nothing remains of a request; a deadline or a received signal begins the stage without it.
+    /// The kernel has refused the signal of the stage that this step sends, and the driver has
+    /// performed none of its actions. Nothing remains of a request; a deadline or a received signal
+    /// begins the stage without it.
     pub fn refused(&mut self, step: &Transition) {
         if let Some(phase) = step.if_refused {
             self.phase = phase;

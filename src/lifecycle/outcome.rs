@@ -4,14 +4,16 @@
 
 use std::fmt;
 
-/// How the shutdown of a process went. Exit code 0 does not say it: GitLab Runner exits with 0 after it has
-/// aborted its jobs.
+/// How the shutdown of a process went. Exit code 0 does not say it: GitLab Runner exits with 0
+/// after it has aborted its jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// The exit was asked for, at most the graceful signal was sent, and the process exited with code 0.
+    /// The exit was asked for, at most the graceful signal was sent, and the process exited with
+    /// code 0.
     Drained,
-    /// The exit was asked for, at most the graceful signal was sent, and the process ended in any other way:
-    /// with a code, by an unhandled graceful signal, by a KILL that the wrapper did not send.
+    /// The exit was asked for, at most the graceful signal was sent, and the process ended in any
+    /// other way: with a code, by an unhandled graceful signal, by a KILL that the wrapper did not
+    /// send.
     Failed,
     /// The wrapper sent a forceful signal or forwarded a stop signal.
     Aborted,

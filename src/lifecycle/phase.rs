@@ -1,7 +1,7 @@
 //! Where the machine stands.
 //!
-//! Owns the phases and what is known in each, so that contradictory facts cannot be written. It never passes
-//! from one to another.
+//! Owns the phases and what is known in each, so that contradictory facts cannot be written. It
+//! never passes from one to another.
 
 use std::time::Duration;
 
@@ -33,7 +33,8 @@ pub(super) struct Shutdown {
     pub(super) stage: Stage,
     /// The shortest of the option and all requests.
     pub(super) kill_after: Option<Duration>,
-    /// Whether the wrapper itself received a stop signal, so that it leaves once the process is gone.
+    /// Whether the wrapper itself received a stop signal, so that it leaves once the process is
+    /// gone.
     pub(super) told_to_stop: bool,
 }
 

@@ -1,7 +1,7 @@
 //! The work after the exit: the command that runs then, then the webhooks.
 //!
-//! Owns how far the command has come and when it is ended. It never starts or signals it, and never knows why
-//! the wrapper would leave.
+//! Owns how far the command has come and when it is ended. It never starts or signals it, and never
+//! knows why the wrapper would leave.
 
 use std::time::Duration;
 

@@ -56,8 +56,8 @@ impl Lifecycle {
         }
     }
 
-    /// Whether a webhook that is not known yet may still be accepted. A wrapper that was told to stop and only
-    /// waits for deliveries takes no more, or it might never leave.
+    /// Whether a webhook that is not known yet may still be accepted. A wrapper that was told to
+    /// stop and only waits for deliveries takes no more, or it might never leave.
     pub fn accepts_webhooks(&self) -> bool {
         match &self.phase {
             Phase::Running { .. } | Phase::ShuttingDown(_) | Phase::Gone(_) => true,
@@ -89,8 +89,8 @@ impl Lifecycle {
         self.shutdown()?.kill_at()
     }
 
-    /// Whether the driver should report [`Input::Ready`](crate::lifecycle::Input::Ready): not once the process is
-    /// ready, or past the stage in which that matters.
+    /// Whether the driver should report [`Input::Ready`](crate::lifecycle::Input::Ready): not once
+    /// the process is ready, or past the stage in which that matters.
     pub fn wants_ready(&self) -> bool {
         match &self.phase {
             Phase::Running { ready } => !ready,

@@ -1,7 +1,7 @@
 //! Signals to the living process: which one is sent, and when.
 //!
-//! Owns the choice for each request, received signal and deadline. It never decides what a signal does to the
-//! stage; `stage` does.
+//! Owns the choice for each request, received signal and deadline. It never decides what a signal
+//! does to the stage; `stage` does.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::signal::Signal;
 const KILL: (Signal, Meaning) = (Signal::KILL, Meaning::Kill);
 
 impl Lifecycle {
-    /// A shutdown in its first instant, before any signal. A graceful signal that has to wait is noted with its
-    /// cause.
+    /// A shutdown in its first instant, before any signal. A graceful signal that has to wait is
+    /// noted with its cause.
     pub(super) fn begin(&self, now: Duration, ready: bool, cause: SignalCause) -> Shutdown {
         let within = self.config.ready_within;
         let waits = !ready && within.is_some_and(|within| now < within);
@@ -32,7 +32,8 @@ impl Lifecycle {
         }
     }
 
-    /// A caller asks for a drain: the signal of the present stage is sent if it was not yet, or is to be repeated.
+    /// A caller asks for a drain: the signal of the present stage is sent if it was not yet, or is
+    /// to be repeated.
     pub(super) fn drain(
         &mut self,
         now: Duration,
@@ -61,8 +62,8 @@ impl Lifecycle {
         }
     }
 
-    /// A caller asks for the abort stage. As GitLab's wrapper does, it sends the forceful signal again if the last
-    /// one is old enough.
+    /// A caller asks for the abort stage. As GitLab's wrapper does, it sends the forceful signal
+    /// again if the last one is old enough.
     pub(super) fn abort(&mut self, now: Duration, shutdown: Shutdown) -> Transition {
         match shutdown.stage {
             Stage::Drain { .. } => {
@@ -89,7 +90,8 @@ impl Lifecycle {
         }
     }
 
-    /// Forwards `signal` for `received`. The graceful signal is forwarded only as the first of its kind.
+    /// Forwards `signal` for `received`. The graceful signal is forwarded only as the first of its
+    /// kind.
     pub(super) fn forward(
         &mut self,
         now: Duration,
@@ -136,8 +138,8 @@ impl Lifecycle {
         }
     }
 
-    /// Begins the stages whose time has come. A step sends one signal: where two are due, the second follows with
-    /// the next [`Input::TimePassed`], which is wanted at once.
+    /// Begins the stages whose time has come. A step sends one signal: where two are due, the
+    /// second follows with the next [`Input::TimePassed`], which is wanted at once.
     pub(super) fn expire(&mut self, now: Duration, shutdown: Shutdown) -> Transition {
         if self.is_forced(now, shutdown) {
             let forceful = self.config.forceful();
@@ -166,8 +168,8 @@ impl Lifecycle {
         }
     }
 
-    /// How long a request has to wait until the signal that it asks for may be sent: a driver that hands it in
-    /// then can tell the caller whether the kernel took the signal.
+    /// How long a request has to wait until the signal that it asks for may be sent: a driver that
+    /// hands it in then can tell the caller whether the kernel took the signal.
     pub fn held_until(&self, now: Duration, input: &Input) -> Option<Duration> {
         let is_forceful = match input {
             Input::AbortRequest => true,

@@ -1,7 +1,7 @@
 //! The stages of a shutdown: drain, abort, kill.
 //!
-//! Owns how a signal moves a shutdown through its stages, whether the kernel takes it or not, and when a stage
-//! ends. It never chooses a signal, and never looks at a process that is gone.
+//! Owns how a signal moves a shutdown through its stages, whether the kernel takes it or not, and
+//! when a stage ends. It never chooses a signal, and never looks at a process that is gone.
 
 use std::time::Duration;
 
@@ -21,7 +21,8 @@ pub(super) enum Stage {
     /// The process gives up its work.
     Abort {
         since: Duration,
-        /// When the last signal of this stage was sent; `None` if there is none or the kernel refused it.
+        /// When the last signal of this stage was sent; `None` if there is none or the kernel
+        /// refused it.
         last_sent: Option<Duration>,
     },
     /// The kernel ends the process.
@@ -85,7 +86,8 @@ impl Config {
         Some((signal, Meaning::Abort.unless_kill(signal)))
     }
 
-    /// What `sent` means to the process; `received` is the signal for which it is forwarded, if it is.
+    /// What `sent` means to the process; `received` is the signal for which it is forwarded, if it
+    /// is.
     pub(super) fn meaning(&self, sent: Signal, received: Option<Signal>) -> Option<Meaning> {
         if sent == Signal::KILL {
             Some(Meaning::Kill)
@@ -132,8 +134,8 @@ impl Stage {
         }
     }
 
-    /// The stage after the kernel has refused a signal of this meaning that no caller waits for: it begins, so
-    /// that the next one follows in time.
+    /// The stage after the kernel has refused a signal of this meaning that no caller waits for: it
+    /// begins, so that the next one follows in time.
     pub(super) fn refused(self, now: Duration, meaning: Meaning) -> Self {
         match (self, meaning) {
             (
@@ -175,8 +177,8 @@ impl Stage {
 }
 
 impl Shutdown {
-    /// When the abort stage begins by itself, if it does: at the deadline, but not before a process that got the
-    /// graceful signal can take another one.
+    /// When the abort stage begins by itself, if it does: at the deadline, but not before a process
+    /// that got the graceful signal can take another one.
     pub(super) fn force_at(self, spacing: Spacing) -> Option<Duration> {
         match self.stage {
             Stage::Drain { graceful, force_at } => match graceful {

@@ -43,8 +43,9 @@ pub enum Input {
         /// Whether the receiver has it; otherwise the wrapper gave it up.
         delivered: bool,
     },
-    /// Time has passed; wanted at [`Lifecycle::next_timeout`](crate::lifecycle::Lifecycle::next_timeout),
-    /// harmless at any time.
+    /// Time has passed; wanted at
+    /// [`Lifecycle::next_timeout`](crate::lifecycle::Lifecycle::next_timeout), harmless at any
+    /// time.
     TimePassed,
 }
 
@@ -62,8 +63,8 @@ pub enum SignalCause {
 /// What the driver does, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Send the process a signal that belongs to a stage. A step has at most one of these, and it is the
-    /// first action. If the kernel refuses it, the driver skips the rest and calls
+    /// Send the process a signal that belongs to a stage. A step has at most one of these, and it
+    /// is the first action. If the kernel refuses it, the driver skips the rest and calls
     /// [`Lifecycle::refused`](crate::lifecycle::Lifecycle::refused).
     SendStageSignal {
         /// The signal.
@@ -75,7 +76,8 @@ pub enum Action {
     ContinueProcess,
     /// Send the process a signal that the wrapper received and that belongs to no stage.
     ForwardSignal(Signal),
-    /// Start the command that runs after the exit, and report its end with [`Input::AfterExitEnded`].
+    /// Start the command that runs after the exit, and report its end with
+    /// [`Input::AfterExitEnded`].
     RunAfterExit,
     /// Send this signal to the command that runs after the exit.
     SignalAfterExit(Signal),

@@ -1,8 +1,8 @@
 //! Tests of the state machine, in three ways that fail for different reasons.
 //!
 //! Owns what they share. `walk` visits every reachable state and asserts the invariants after every
-//! step, `model` compares the machine with a second one that knows only the history, and `scenarios`
-//! tells each sentence of the semantics as a story of its own.
+//! step, `model` compares the machine with a second one that knows only the history, and
+//! `scenarios` tells each sentence of the semantics as a story of its own.
 
 mod model;
 mod scenarios;
@@ -47,21 +47,6 @@ fn rewrites(rules: &str) -> Rewrites {
         .split_whitespace()
         .map(|rule| rule.parse::<super::Rewrite>().unwrap())
         .collect()
-}
-
-/// The configuration of a command line without options.
-fn defaults() -> Config {
-    Config {
-        graceful_signal: Signal::QUIT,
-        forceful_signal: Some(Signal::TERM),
-        force_after: None,
-        kill_after: None,
-        ready_within: None,
-        spacing: Spacing::default(),
-        exit_when_gone: ExitWhenGone::Never,
-        rewrites: Rewrites::default(),
-        after_exit: None,
-    }
 }
 
 fn request(force_after: Option<Duration>, kill_after: Option<Duration>) -> DrainRequest {

@@ -1,7 +1,7 @@
 //! `gitlab_com.gitlab_runner.runner_wrapper.ProcessWrapper`, the contract of GitLab's own wrapper.
 //!
-//! Owns the translation between its messages and the supervisor's facts. It never signals and keeps no
-//! state of its own: the control API shows every request that comes in here.
+//! Owns the translation between its messages and the supervisor's facts. It never signals and keeps
+//! no state of its own: the control API shows every request that comes in here.
 
 use crate::gitlab::failure_reason;
 use crate::grpc::rules::status::Status;
@@ -81,7 +81,8 @@ async fn init_forceful_shutdown(
     })
 }
 
-/// As the clients of this contract mean it, a callback without a URL is none, and one without a method is a GET.
+/// As the clients of this contract mean it, a callback without a URL is none, and one without a
+/// method is a GET.
 fn callback(request: &pb::InitGracefulShutdownRequest) -> Result<Option<WebhookRequest>, Status> {
     match &request.shutdown_callback {
         Some(callback) if !callback.url.is_empty() => {

@@ -1,7 +1,7 @@
 //! The one place where the state changes.
 //!
-//! Owns how actions are performed, the record of it, and the children that are reaped meanwhile. It never
-//! decides which actions there are.
+//! Owns how actions are performed, the record of it, and the children that are reaped meanwhile. It
+//! never decides which actions there are.
 
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
@@ -18,7 +18,8 @@ use crate::supervisor::post_exit_command::PostExitCommand;
 use crate::supervisor::{Handle, Milestone, Supervised};
 
 impl Handle {
-    /// Takes an exit that the driver has not seen yet, so that a later input is not mistaken for its cause.
+    /// Takes an exit that the driver has not seen yet, so that a later input is not mistaken for
+    /// its cause.
     pub(super) fn observe_exit(&self) {
         let exit = self.core.supervised.borrow_mut().child.try_exit();
         match exit {
@@ -33,8 +34,8 @@ impl Handle {
         let _logged = self.apply(input);
     }
 
-    /// Hands one input to the lifecycle and performs the actions. If the kernel refuses the signal of a request,
-    /// the request has changed nothing.
+    /// Hands one input to the lifecycle and performs the actions. If the kernel refuses the signal
+    /// of a request, the request has changed nothing.
     pub(super) fn apply(&self, input: Input) -> Result<(), SignalError> {
         let mut result = Ok(());
         let before = self.last_milestone();
@@ -104,7 +105,8 @@ impl Handle {
         self.core.executor.spawn(rest).detach();
     }
 
-    /// Reaps orphans that have exited; returns whether there may be more, so that the caller comes back soon.
+    /// Reaps orphans that have exited; returns whether there may be more, so that the caller comes
+    /// back soon.
     pub(super) fn reap(&self) -> bool {
         let mut supervised = self.core.supervised.borrow_mut();
         supervised.observe_sentinel();
@@ -140,8 +142,8 @@ impl Supervised {
         self.sentinel = None;
     }
 
-    /// Sends the signal of the stage, if the step has one, and keeps it; a refusal is taken back from the
-    /// lifecycle.
+    /// Sends the signal of the stage, if the step has one, and keeps it; a refusal is taken back
+    /// from the lifecycle.
     fn send_stage_signal(&mut self, step: &Transition) -> Result<(), SignalError> {
         let Some(Action::SendStageSignal { signal, cause }) = step.actions.first().copied() else {
             return Ok(());

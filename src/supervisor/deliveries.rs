@@ -1,6 +1,8 @@
-//! The deliveries of webhooks: accepted, begun when they are due, and given up when the wrapper leaves.
+//! The deliveries of webhooks: accepted, begun when they are due, and given up when the wrapper
+//! leaves.
 //!
-//! Owns their tasks and the facts that they report. It never decides when one is due: `lifecycle` does.
+//! Owns their tasks and the facts that they report. It never decides when one is due: `lifecycle`
+//! does.
 
 use smol::Task;
 
@@ -32,8 +34,8 @@ impl Deliveries {
         self.webhooks.deliveries()
     }
 
-    /// Whether a request with this webhook can be accepted; `accepts_new` is whether there is time for one that is
-    /// not known yet.
+    /// Whether a request with this webhook can be accepted; `accepts_new` is whether there is time
+    /// for one that is not known yet.
     pub(super) fn check(
         &self,
         webhook: &WebhookRequest,

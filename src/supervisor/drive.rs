@@ -1,6 +1,7 @@
 //! The loop that waits for the next event.
 //!
-//! Owns the order in which simultaneous events are taken: the exit first. It never decides what they mean.
+//! Owns the order in which simultaneous events are taken: the exit first. It never decides what
+//! they mean.
 
 use smol::future::{self, FutureExt};
 
@@ -23,7 +24,8 @@ enum Occurrence {
 ///
 /// Returns how the process ended.
 pub async fn drive(handle: &Handle, signals: Signals) -> Exit {
-    // Leaked: the handlers live as long as the wrapper, and removing a dozen of them would only delay its exit.
+    // Leaked: the handlers live as long as the wrapper, and removing a dozen of them would only
+    // delay its exit.
     let (stop, other, children) = Box::leak(Box::new(signals.split()));
     let mut exited = Some(Box::pin(handle.core.supervised.borrow_mut().child.exit()));
     let mut more_orphans = false;

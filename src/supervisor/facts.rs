@@ -43,7 +43,8 @@ pub struct ProcessFacts {
     pub webhooks: Vec<Delivery>,
 }
 
-/// How many sent signals are kept. A shutdown has three; a caller that repeats one for ever fills no memory.
+/// How many sent signals are kept. A shutdown has three; a caller that repeats one for ever fills
+/// no memory.
 pub const MAX_SIGNALS: usize = 16;
 
 /// A signal of the drain, abort or kill stage that the process got from the wrapper.
@@ -60,7 +61,8 @@ pub struct SentSignal {
 /// How the command that runs after the exit stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AfterExitFacts {
-    /// The process is not gone yet; or the machine lacks a resource to start it, and the wrapper tries again.
+    /// The process is not gone yet; or the machine lacks a resource to start it, and the wrapper
+    /// tries again.
     Pending,
     /// It runs.
     Running,

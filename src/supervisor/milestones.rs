@@ -1,15 +1,17 @@
 //! The milestones in the life of the process, and the calls that wait for them.
 //!
-//! Owns the waiting calls, of which there can be ten thousand: each is woken by its milestone only, so that a
-//! request that changes nothing costs them nothing. It never knows how far the process has come.
+//! Owns the waiting calls, of which there can be ten thousand: each is woken by its milestone only,
+//! so that a request that changes nothing costs them nothing. It never knows how far the process
+//! has come.
 
 use event_listener::{Event, EventListener};
 
 use crate::lifecycle::State;
 
-/// How many waiting calls are woken together: about as many as a few connections have, so that their answers are
-/// written while their data is in the processor's cache. On 2 cores the last of ten thousand was answered after
-/// 44 ms with this, 57 ms with all of them together, and 53 ms with 16.
+/// How many waiting calls are woken together: about as many as a few connections have, so that
+/// their answers are written while their data is in the processor's cache. On 2 cores the last of
+/// ten thousand was answered after 44 ms with this, 57 ms with all of them together, and 53 ms with
+/// 16.
 const AT_ONCE: usize = 256;
 
 /// An event that happens once, in this order.
@@ -56,8 +58,8 @@ impl Waiters {
         self.event(milestone).listen()
     }
 
-    /// Wakes some of the calls that wait for `reached` or an earlier milestone; returns whether there are more.
-    /// The caller calls it again when these have had their turn.
+    /// Wakes some of the calls that wait for `reached` or an earlier milestone; returns whether
+    /// there are more. The caller calls it again when these have had their turn.
     pub(super) fn wake_some(&self, reached: Milestone) -> bool {
         let passed = Milestone::ALL.into_iter().filter(|one| *one <= reached);
         for event in passed.map(|milestone| self.event(milestone)) {

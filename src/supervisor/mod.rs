@@ -1,8 +1,8 @@
-//! The driver of the state machine: it turns exits, signals, requests and time into inputs, and performs
-//! the actions.
+//! The driver of the state machine: it turns exits, signals, requests and time into inputs, and
+//! performs the actions.
 //!
-//! Owns the `Lifecycle`, the child and its timers, and is the only writer of the state; every other module has a
-//! [`Handle`]. It never decides: `lifecycle` does.
+//! Owns the `Lifecycle`, the child and its timers, and is the only writer of the state; every other
+//! module has a [`Handle`]. It never decides: `lifecycle` does.
 
 mod apply;
 mod deliveries;
@@ -74,7 +74,8 @@ pub struct Wrapped {
     pub child: Child,
     /// Its program without arguments.
     pub program: String,
-    /// The command that runs after its exit; there is one exactly if the configuration has limits for it.
+    /// The command that runs after its exit; there is one exactly if the configuration has limits
+    /// for it.
     pub after_exit: Option<Program>,
     /// Signals the process if the wrapper dies.
     pub sentinel: Option<Sentinel>,
@@ -149,7 +150,8 @@ impl Handle {
         self.core.supervised.borrow().facts.state
     }
 
-    /// Whether the wrapper is about to leave: it takes no more calls, and the running ones should end.
+    /// Whether the wrapper is about to leave: it takes no more calls, and the running ones should
+    /// end.
     pub fn is_leaving(&self) -> bool {
         self.leaving().is_some()
     }
@@ -172,7 +174,8 @@ impl Handle {
         self.core.supervised.borrow().lifecycle.wants_ready()
     }
 
-    /// The facts, once `state` or a later one is reached. Dropping the future leaves nothing behind.
+    /// The facts, once `state` or a later one is reached. Dropping the future leaves nothing
+    /// behind.
     pub async fn wait_until(&self, state: State) -> ProcessFacts {
         if let Some(milestone) = Milestone::of(state) {
             self.reach(milestone).await;
@@ -188,16 +191,16 @@ impl Handle {
         }
     }
 
-    /// Completes once a milestone after `seen` is reached; at once after the last. Dropping the future leaves
-    /// nothing behind.
+    /// Completes once a milestone after `seen` is reached; at once after the last. Dropping the
+    /// future leaves nothing behind.
     pub async fn reach_more(&self, seen: Option<Milestone>) {
         if let Some(milestone) = Milestone::after(seen) {
             self.reach(milestone).await;
         }
     }
 
-    /// Calls `found` now and after each change, until it returns a value. Too expensive for calls, of which there
-    /// can be many. Dropping the future leaves nothing behind.
+    /// Calls `found` now and after each change, until it returns a value. Too expensive for calls,
+    /// of which there can be many. Dropping the future leaves nothing behind.
     pub async fn when<T>(&self, mut found: impl FnMut(&Self) -> Option<T>) -> T {
         loop {
             if let Some(found) = found(self) {

@@ -1,7 +1,7 @@
 //! The command that runs once the process is gone: started, signalled, and its result kept.
 //!
-//! Owns its environment, its log lines, and the retries where the machine lacks the resources to start it. It
-//! never decides when the command runs or for how long: `lifecycle` does.
+//! Owns its environment, its log lines, and the retries where the machine lacks the resources to
+//! start it. It never decides when the command runs or for how long: `lifecycle` does.
 
 use std::future::Future;
 use std::io;
@@ -48,8 +48,8 @@ impl PostExitCommand {
         }
     }
 
-    /// Starts it. `Err(None)` means that the machine lacks a resource: nothing was run, and the wrapper tries
-    /// again.
+    /// Starts it. `Err(None)` means that the machine lacks a resource: nothing was run, and the
+    /// wrapper tries again.
     fn start(
         &mut self,
         facts: &ProcessFacts,
@@ -83,7 +83,8 @@ impl PostExitCommand {
         }
     }
 
-    /// Sends it a signal; one that has ended meanwhile is no error. TERM also ends the attempts to start it.
+    /// Sends it a signal; one that has ended meanwhile is no error. TERM also ends the attempts to
+    /// start it.
     pub(super) fn signal(&mut self, signal: Signal) -> Result<(), SignalError> {
         self.timed_out |= signal == Signal::TERM;
         let Some(child) = &self.child else {
@@ -148,9 +149,9 @@ impl Supervised {
 }
 
 impl Handle {
-    /// Starts the command that runs after the exit, before this returns, so that it can be signalled. Where the
-    /// machine lacks a resource, a task tries again. Returns the input for the lifecycle if the command has
-    /// ended already.
+    /// Starts the command that runs after the exit, before this returns, so that it can be
+    /// signalled. Where the machine lacks a resource, a task tries again. Returns the input for the
+    /// lifecycle if the command has ended already.
     pub(super) fn run_after_exit(&self, supervised: &mut Supervised) -> Option<Input> {
         let handle = self.clone();
         let executor = &self.core.executor;

@@ -1,6 +1,7 @@
 //! Requests to drain or abort the process.
 //!
-//! Owns their order of checks, signal and webhook, and how long they are held. It never validates a message.
+//! Owns their order of checks, signal and webhook, and how long they are held. It never validates a
+//! message.
 
 use smol::channel;
 use smol::future::FutureExt;
@@ -26,9 +27,10 @@ pub enum RequestError {
 }
 
 impl Handle {
-    /// Asks the process to drain. Idempotent, unless the request repeats a signal. A request for the abort stage
-    /// right after the graceful signal is held until the forceful signal may be sent, see
-    /// [`Spacing`](crate::lifecycle::Spacing); a caller that leaves meanwhile does not take the request back.
+    /// Asks the process to drain. Idempotent, unless the request repeats a signal. A request for
+    /// the abort stage right after the graceful signal is held until the forceful signal may be
+    /// sent, see [`Spacing`](crate::lifecycle::Spacing); a caller that leaves meanwhile does not
+    /// take the request back.
     ///
     /// # Errors
     /// The webhook was not accepted, or the kernel refused the signal; nothing has changed.
@@ -47,8 +49,8 @@ impl Handle {
         .await
     }
 
-    /// Asks the process to abort: the forceful signal is sent, or sent again if the last is old enough. Held as
-    /// [`Handle::shut_down`].
+    /// Asks the process to abort: the forceful signal is sent, or sent again if the last is old
+    /// enough. Held as [`Handle::shut_down`].
     ///
     /// # Errors
     /// The kernel refused the signal; nothing has changed.

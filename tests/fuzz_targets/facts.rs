@@ -1,21 +1,22 @@
-//! What is told of a process: to clients, to the service manager, in GitLab's words.
+//! Reports on a process: to clients, to the service manager, in GitLab's words.
 
 use std::time::{Duration, SystemTime};
 
 use process_wrapper::client::{AfterExitPhase, Process, WebhookPhase};
 use process_wrapper::gitlab::failure_reason;
-use process_wrapper::lifecycle::{Exit, State};
+use process_wrapper::lifecycle::{Exit, Outcome, SignalCause, State};
 use process_wrapper::pb::process_wrapper::v1 as pb;
 use process_wrapper::service::convert;
-use process_wrapper::supervisor::{AfterExitFacts, Facts};
+use process_wrapper::signal::Signal;
+use process_wrapper::supervisor::{AfterExitFacts, ProcessFacts, SentSignal};
 use process_wrapper::systemd::state::{Notifier, NotifyState, Situation};
 use process_wrapper::webhook::delivery::{Delivery, DeliveryState};
 use prost::Message;
 
 use super::cursor::Cursor;
 
-/// Facts arrive at a client as they were; a message from anybody is read or refused; and a service
-/// manager is told that we are ready first, once, and that we stop once.
+/// Facts arrive at a client unchanged. Any message is read or refused. A service manager is told
+/// first, and once, that the wrapper is ready, and once that it stops.
 pub fn run(data: &[u8]) {
     if let Ok(message) = pb::Process::decode(data) {
         foreign(message);
@@ -65,9 +66,23 @@ pub fn run(data: &[u8]) {
     assert!(stops <= 1);
 }
 
-fn arrives(facts: &Facts) {
+fn arrives(facts: &ProcessFacts) {
     let message = convert::process(facts);
     let message = pb::Process::decode(&*message.encode_to_vec()).unwrap();
+    let outcome = facts.outcome.map_or("unknown", Outcome::as_str);
+    assert_eq!(message.outcome().as_str_name(), outcome);
+    assert_eq!(message.signals.len(), facts.signals.len());
+    for (read, sent) in message.signals.iter().zip(&facts.signals) {
+        assert_eq!(read.name.parse(), Ok(sent.signal));
+        assert_eq!(Signal::from_number(read.number), Some(sent.signal));
+        assert_eq!(read.sent_at, Some(sent.sent_at.into()));
+        let cause = match sent.cause {
+            SignalCause::Request => pb::sent_signal::Cause::Request,
+            SignalCause::Deadline => pb::sent_signal::Cause::Deadline,
+            SignalCause::Forwarded => pb::sent_signal::Cause::Forwarded,
+        };
+        assert_eq!(read.cause(), cause);
+    }
     let process = Process::try_from(Some(message)).unwrap();
     assert_eq!(
         (
@@ -130,7 +145,7 @@ fn arrives(facts: &Facts) {
     );
 }
 
-/// Facts from a peer that claims to be a wrapper.
+/// ProcessFacts from a peer that claims to be a wrapper.
 fn foreign(message: pb::Process) {
     let known = (1..=3).contains(&message.state);
     match Process::try_from(Some(message.clone())) {
@@ -179,7 +194,7 @@ fn exit(cursor: &mut Cursor<'_>) -> Exit {
     exit
 }
 
-fn facts(cursor: &mut Cursor<'_>) -> Facts {
+fn facts(cursor: &mut Cursor<'_>) -> ProcessFacts {
     let time = |cursor: &mut Cursor<'_>| {
         // Times that a Timestamp can say.
         let seconds = Duration::from_secs(cursor.u64(..200_000_000_000));
@@ -191,7 +206,20 @@ fn facts(cursor: &mut Cursor<'_>) -> Facts {
         DeliveryState::Delivered,
         DeliveryState::Failed,
     ];
-    Facts {
+    let outcomes = [
+        None,
+        Some(Outcome::Drained),
+        Some(Outcome::Failed),
+        Some(Outcome::Aborted),
+        Some(Outcome::Killed),
+        Some(Outcome::Unasked),
+    ];
+    let causes = [
+        SignalCause::Request,
+        SignalCause::Deadline,
+        SignalCause::Forwarded,
+    ];
+    ProcessFacts {
         state: [State::Running, State::ShuttingDown, State::Gone][usize::from(cursor.u8(..3))],
         pid: cursor.u32().cast_signed(),
         program: cursor.text(),
@@ -200,6 +228,15 @@ fn facts(cursor: &mut Cursor<'_>) -> Facts {
         exited_at: maybe(cursor),
         exit: cursor.bool().then(|| exit(cursor)),
         requested: cursor.bool(),
+        outcome: outcomes[usize::from(cursor.u8(..6))],
+        signals: (0..cursor.u8(..3))
+            .map(|_| SentSignal {
+                signal: Signal::from_number(cursor.u8(1..32).into()).unwrap(),
+                sent_at: time(cursor),
+                cause: causes[usize::from(cursor.u8(..3))],
+            })
+            .collect(),
+        signals_refused: cursor.u64(..9),
         force_at: maybe(cursor),
         kill_at: maybe(cursor),
         after_exit: match cursor.u8(..6) {

@@ -1,8 +1,9 @@
 //! A second machine, made of history alone, that predicts what the first one does.
 //!
-//! Owns a list of events, each with its time, and derives every answer from the whole list anew, by the words of
-//! the semantics. It never shares code with the machine it checks, and it never forgets.
-//! The fuzzer runs this file too, on its own choices: everything it names comes through `super`.
+//! Owns a list of events, each with its time, and derives every answer from the whole list anew, by
+//! the words of the semantics. It never shares code with the machine it checks, and it never
+//! forgets. The fuzzer runs this file too, on its own choices: everything it names comes through
+//! `super`.
 
 // By its path, because the fuzzer includes this file by its own.
 #[path = "model/choices.rs"]
@@ -14,10 +15,7 @@ mod promises;
 
 use std::time::Duration;
 
-use super::{
-    Action, Config, DrainRequest, Exit, ExitWhenGone, Input, Lifecycle, Outcome, Rng, Signal,
-    SignalCause, Slot, State,
-};
+use super::{Action, Config, DrainRequest, Exit, Input, Lifecycle, Rng, Signal, SignalCause, Slot};
 use choices::{config, input, pick};
 use promises::keeps_its_promises;
 

@@ -34,7 +34,7 @@ impl Story {
     }
 
     fn with_defaults() -> Self {
-        Self::of(super::defaults())
+        Self::of(Config::default())
     }
 
     /// Moves the clock without telling the machine.
@@ -169,7 +169,7 @@ fn nothing() -> Vec<Action> {
 
 /// The defaults with one change.
 fn but(change: impl FnOnce(&mut Config)) -> Config {
-    let mut config = super::defaults();
+    let mut config = Config::default();
     change(&mut config);
     config
 }

@@ -1,4 +1,5 @@
-//! What the history says: where the process stands, which deadlines are open, what keeps the wrapper.
+//! What the history says: where the process stands, which deadlines are open, what keeps the
+//! wrapper.
 //!
 //! Owns the answers, each derived from the whole list of events. It never adds an event.
 
@@ -38,7 +39,8 @@ impl Model {
         Slot::all().any(|slot| self.under_way(slot))
     }
 
-    /// A webhook was accepted since its last delivery ended, never delivered, and its time has come.
+    /// A webhook was accepted since its last delivery ended, never delivered, and its time has
+    /// come.
     pub(super) fn is_due(&self, slot: Slot) -> bool {
         let since = self.facts.iter().rposition(|(_, fact)| {
             *fact == Fact::Begun(slot) || matches!(fact, Fact::Closed(closed, _) if *closed == slot)
@@ -185,8 +187,8 @@ impl Model {
         })
     }
 
-    /// The earliest of the option, counted from the first request, and every request; but the process gets time
-    /// between two signals.
+    /// The earliest of the option, counted from the first request, and every request; but the
+    /// process gets time between two signals.
     pub(super) fn force_at(&self) -> Option<Duration> {
         if self.stage() > Rank::Drain || self.exited().is_some() {
             return None;

@@ -1,4 +1,5 @@
-//! `force_after` and `kill_after`: when they count from, which of several counts, and the ends of the clock.
+//! `force_after` and `kill_after`: when they count from, which of several counts, and the ends of
+//! the clock.
 
 use std::time::Duration;
 
