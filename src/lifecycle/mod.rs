@@ -57,6 +57,7 @@ mod stage;
 mod step;
 #[cfg(test)]
 mod tests;
+mod transition;
 mod webhooks;
 
 use std::time::Duration;
@@ -65,7 +66,8 @@ pub use config::{AfterExitLimits, Config, ExitWhenGone, Spacing};
 pub use exit::Exit;
 pub use outcome::Outcome;
 pub use rewrite::{InvalidRewrite, Rewrite, Rewrites};
-pub use step::{Action, DrainRequest, Input, SignalCause, Transition};
+pub use step::{Action, DrainRequest, Input, SignalCause};
+pub use transition::Transition;
 pub use webhooks::{MAX_WEBHOOKS, Slot};
 
 use phase::{Finishing, Phase};

@@ -3,10 +3,8 @@
 //! Owns the phases and what is known in each, so that contradictory facts cannot be written. It
 //! never passes from one to another.
 
-use std::time::Duration;
-
 use crate::lifecycle::post_exit::PostExit;
-use crate::lifecycle::stage::Stage;
+use crate::lifecycle::stage::Shutdown;
 use crate::lifecycle::{Exit, Outcome};
 
 /// Where the machine stands.
@@ -25,17 +23,6 @@ pub(super) enum Phase {
     Gone(ExitInfo),
     /// The wrapper was told to leave; no later input changes that.
     Left(ExitInfo),
-}
-
-/// What is known while the process is asked to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Shutdown {
-    pub(super) stage: Stage,
-    /// The shortest of the option and all requests.
-    pub(super) kill_after: Option<Duration>,
-    /// Whether the wrapper itself received a stop signal, so that it leaves once the process is
-    /// gone.
-    pub(super) told_to_stop: bool,
 }
 
 /// What is known between the exit and the end of the work after it.

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use crate::lifecycle::phase::{ExitInfo, Phase, Shutdown};
+use crate::lifecycle::phase::{ExitInfo, Phase};
 use crate::lifecycle::post_exit::PostExit;
-use crate::lifecycle::stage::{Graceful, Stage};
+use crate::lifecycle::stage::{Graceful, Shutdown, Stage};
 use crate::lifecycle::{Exit, Lifecycle, Outcome, State};
 
 impl Lifecycle {

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use crate::lifecycle::phase::{Phase, Shutdown};
-use crate::lifecycle::stage::{Graceful, Meaning, Stage};
+use crate::lifecycle::phase::Phase;
+use crate::lifecycle::stage::{Graceful, Meaning, Shutdown, Stage};
 use crate::lifecycle::{Action, DrainRequest, Input, Lifecycle, SignalCause, Transition};
 use crate::signal::Signal;
 

@@ -5,9 +5,19 @@
 
 use std::time::Duration;
 
-use crate::lifecycle::phase::Shutdown;
 use crate::lifecycle::{Config, Exit, Outcome, SignalCause, Spacing};
 use crate::signal::Signal;
+
+/// What is known while the process is asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Shutdown {
+    pub(super) stage: Stage,
+    /// The shortest of the option and all requests.
+    pub(super) kill_after: Option<Duration>,
+    /// Whether the wrapper itself received a stop signal, so that it leaves once the process is
+    /// gone.
+    pub(super) told_to_stop: bool,
+}
 
 /// The present stage. Stages follow each other in this order; none comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

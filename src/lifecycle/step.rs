@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use crate::lifecycle::phase::Phase;
 use crate::lifecycle::{Exit, Slot};
 use crate::signal::Signal;
 
@@ -85,27 +84,4 @@ pub enum Action {
     Deliver(Slot),
     /// Answer the waiting calls, then leave with the exit's status.
     Leave(Exit),
-}
-
-/// What one input leads to.
-#[derive(Debug)]
-#[must_use = "the actions have to be performed"]
-pub struct Transition {
-    /// What the driver does, in this order.
-    pub actions: Vec<Action>,
-    /// Where the machine stands if the kernel refuses the signal of the stage.
-    pub(super) if_refused: Option<Phase>,
-}
-
-impl Transition {
-    pub(super) fn of(actions: Vec<Action>) -> Self {
-        Self {
-            actions,
-            if_refused: None,
-        }
-    }
-
-    pub(super) fn nothing() -> Self {
-        Self::of(Vec::new())
-    }
 }

@@ -139,14 +139,14 @@ fn an_ignored_stop_signal_stops_no_process() {
     let client = Client::connect(&wrapper.address());
     for nth in 1..=5 {
         wrapper.signal(Signal::SIGTERM);
-        wrapper.stderr.wait_for_nth("received signal=SIGTERM", nth);
+        wrapper.stderr.wait_for_nth("received SIGTERM", nth);
     }
     assert_eq!(client.state(), State::Running);
     kill(Pid::from_raw(wrapper.child_pid()), Signal::SIGKILL).unwrap();
     let gone = client.wait_until(State::Gone, None).unwrap();
     assert!(!gone.requested);
     wrapper.signal(Signal::SIGTERM);
-    wrapper.stderr.wait_for_nth("received signal=SIGTERM", 6);
+    wrapper.stderr.wait_for_nth("received SIGTERM", 6);
     assert_eq!(client.state(), State::Gone, "it stays");
     // The bystander is left alone by all of this, and holds the stream.
     nix::sys::signal::killpg(Pid::from_raw(gone.pid), Signal::SIGKILL).unwrap();

@@ -103,7 +103,7 @@ fn however_a_receiver_fails_a_stopped_wrapper_answers_and_leaves_in_time() {
         });
         let stopped = Instant::now();
         wrapper.signal(Signal::SIGTERM);
-        wrapper.stderr.wait_for("received signal=SIGTERM");
+        wrapper.stderr.wait_for("received SIGTERM");
         // It answers for as long as it stays.
         let asked = Instant::now();
         let process = client.get_state();
