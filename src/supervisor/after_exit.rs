@@ -68,7 +68,7 @@ impl AfterExit {
                 self.child = Some(child);
                 Ok(exit)
             }
-            Err(error) if error.is_passing() => {
+            Err(error) if error.is_transient() => {
                 // Once: it may take many tries.
                 if self.postponed.is_none() {
                     tracing::warn!(%error, "the command after the exit is tried again");
