@@ -12,7 +12,7 @@ use smol::future::{self, FutureExt};
 use crate::clock::Clock;
 use crate::supervisor::Handle;
 use socket::ServiceManager;
-use state::{Notifier, NotifyState, Snapshot, TICK};
+use state::{Notifier, NotifyState, ServiceStatus, TICK};
 
 /// Limit for READY=1: a manager that hangs must not delay the start.
 const READY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -21,16 +21,16 @@ const READY_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Announced {
     notifier: Notifier,
-    snapshot: Snapshot,
+    status: ServiceStatus,
 }
 
 /// Sends READY=1.
 pub async fn ready<C: Clock>(manager: ServiceManager, handle: &Handle, clock: &C) -> Announced {
     let mut notifier = Notifier::default();
-    let snapshot = snapshot(handle);
-    let states = notifier.due(&snapshot);
+    let status = status(handle);
+    let states = notifier.due(&status);
     manager.notify(states).or(clock.sleep(READY_TIMEOUT)).await;
-    Announced { notifier, snapshot }
+    Announced { notifier, status }
 }
 
 /// Notifies each change from then on; never completes.
@@ -43,12 +43,12 @@ pub async fn report<C: Clock>(
     // The state may have changed since the first notification, so compare with that one.
     let Announced {
         mut notifier,
-        snapshot: mut last,
+        status: mut last,
     } = announced;
     loop {
         let changed = async {
             handle
-                .when(|handle| differs(&snapshot(handle), &last).then_some(()))
+                .when(|handle| differs(&status(handle), &last).then_some(()))
                 .await;
             None
         };
@@ -67,7 +67,7 @@ pub async fn report<C: Clock>(
             Some(NotifyState::Watchdog)
         };
         let due = changed.or(alive).or(again).await;
-        last = snapshot(&handle);
+        last = status(&handle);
         let mut states = notifier.due(&last);
         states.extend(due);
         if manager.watchdog_interval().is_some() && !states.contains(&NotifyState::Watchdog) {
@@ -81,14 +81,14 @@ pub async fn report<C: Clock>(
 }
 
 /// Whether anything but time has changed.
-fn differs(now: &Snapshot, before: &Snapshot) -> bool {
+fn differs(now: &ServiceStatus, before: &ServiceStatus) -> bool {
     (now.state, now.told_to_stop) != (before.state, before.told_to_stop)
 }
 
-fn snapshot(handle: &Handle) -> Snapshot {
+fn status(handle: &Handle) -> ServiceStatus {
     let facts = handle.facts();
     let since = facts.shutdown_requested_at;
-    Snapshot {
+    ServiceStatus {
         state: facts.state,
         exit: facts.exit,
         // The wall clock may have been set back.

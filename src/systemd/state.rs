@@ -29,7 +29,7 @@ const EXTENSION: Duration = Duration::from_secs(90);
 
 /// The facts that the notifications come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Snapshot {
+pub struct ServiceStatus {
     /// The state of the process.
     pub state: State,
     /// Its exit, once it is gone.
@@ -41,7 +41,7 @@ pub struct Snapshot {
     pub told_to_stop: bool,
 }
 
-impl Snapshot {
+impl ServiceStatus {
     /// Whether it is notified again after [`TICK`] without a change.
     pub fn is_under_way(&self) -> bool {
         self.told_to_stop || self.state == State::ShuttingDown
@@ -71,7 +71,7 @@ pub struct Notifier {
 impl Notifier {
     /// The assignments that are due. READY is in the first datagram. STOPPING is sent once, and
     /// only when the wrapper itself stops.
-    pub fn due(&mut self, snapshot: &Snapshot) -> Vec<NotifyState> {
+    pub fn due(&mut self, snapshot: &ServiceStatus) -> Vec<NotifyState> {
         let mut states = Vec::new();
         if self.status.is_none() {
             states.push(NotifyState::Ready);
@@ -96,15 +96,15 @@ impl Notifier {
 mod tests {
     use super::*;
 
-    const RUNNING: Snapshot = Snapshot {
+    const RUNNING: ServiceStatus = ServiceStatus {
         state: State::Running,
         exit: None,
         shutdown_elapsed: None,
         told_to_stop: false,
     };
 
-    fn draining(seconds: u64, told_to_stop: bool) -> Snapshot {
-        Snapshot {
+    fn draining(seconds: u64, told_to_stop: bool) -> ServiceStatus {
+        ServiceStatus {
             state: State::ShuttingDown,
             shutdown_elapsed: Some(Duration::from_secs(seconds)),
             told_to_stop,
@@ -136,7 +136,7 @@ mod tests {
         );
         let later = notifier.due(&draining(3_700, false));
         assert_eq!(later, [status("shutting down for 1h1m40s")]);
-        let gone = Snapshot {
+        let gone = ServiceStatus {
             state: State::Gone,
             exit: Some(Exit::Code(3)),
             ..draining(4_000, false)
