@@ -68,7 +68,7 @@ impl PostExitCommand {
                 self.child = Some(child);
                 Ok(exit)
             }
-            Err(error) if error.is_passing() => {
+            Err(error) if error.is_transient() => {
                 // Only once: there may be many attempts.
                 if self.postponed.is_none() {
                     tracing::warn!(%error, "the command after the exit is tried again");

@@ -1,4 +1,4 @@
-//! Reports on a process: to clients, to the service manager, in GitLab's words.
+//! The reports about a process: to clients, to the service manager, in GitLab's terms.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,48 +9,48 @@ use process_wrapper::pb::process_wrapper::v1 as pb;
 use process_wrapper::service::convert;
 use process_wrapper::signal::Signal;
 use process_wrapper::supervisor::{AfterExitFacts, ProcessFacts, SentSignal};
-use process_wrapper::systemd::state::{Notifier, NotifyState, Situation};
+use process_wrapper::systemd::state::{Notifier, NotifyState, ServiceStatus};
 use process_wrapper::webhook::delivery::{Delivery, DeliveryState};
 use prost::Message;
 
 use super::cursor::Cursor;
 
-/// Facts arrive at a client unchanged. Any message is read or refused. A service manager is told
-/// first, and once, that the wrapper is ready, and once that it stops.
+/// Facts arrive at a client as they were; a message from anybody is read or refused; and a service
+/// manager receives READY first and once, and STOPPING at most once.
 pub fn run(data: &[u8]) {
     if let Ok(message) = pb::Process::decode(data) {
         foreign(message);
     }
     let mut cursor = Cursor::new(data);
-    let mut teller = Notifier::default();
-    let (mut readies, mut stops, mut told) = (0, 0, None);
+    let mut notifier = Notifier::default();
+    let (mut readies, mut stops, mut last) = (0, 0, None);
     for number in 0..=cursor.u8(..4) {
         let facts = facts(&mut cursor);
         arrives(&facts);
-        let situation = Situation {
+        let snapshot = ServiceStatus {
             state: facts.state,
             exit: facts.exit,
-            asked_for: cursor
+            shutdown_elapsed: cursor
                 .bool()
                 .then(|| Duration::from_millis(cursor.u32().into())),
             told_to_stop: cursor.bool(),
         };
-        let words = teller.words(&situation);
-        assert_eq!(words.first() == Some(&NotifyState::Ready), number == 0);
-        readies += words
+        let states = notifier.due(&snapshot);
+        assert_eq!(states.first() == Some(&NotifyState::Ready), number == 0);
+        readies += states
             .iter()
-            .filter(|word| **word == NotifyState::Ready)
+            .filter(|state| **state == NotifyState::Ready)
             .count();
-        stops += words
+        stops += states
             .iter()
-            .filter(|word| **word == NotifyState::Stopping)
+            .filter(|state| **state == NotifyState::Stopping)
             .count();
-        let extends = words
+        let extends = states
             .iter()
-            .any(|word| matches!(word, NotifyState::ExtendTimeout(_)));
-        assert_eq!(extends, situation.told_to_stop);
-        assert!(!extends || situation.is_under_way());
-        let status = words.into_iter().find_map(|word| match word {
+            .any(|state| matches!(state, NotifyState::ExtendTimeout(_)));
+        assert_eq!(extends, snapshot.told_to_stop);
+        assert!(!extends || snapshot.is_under_way());
+        let status = states.into_iter().find_map(|state| match state {
             NotifyState::Status(status) => Some(status),
             NotifyState::Ready
             | NotifyState::Stopping
@@ -58,8 +58,8 @@ pub fn run(data: &[u8]) {
             | NotifyState::Watchdog => None,
         });
         if let Some(status) = status {
-            assert!(!status.contains('\n') && told.as_ref() != Some(&status));
-            told = Some(status);
+            assert!(!status.contains('\n') && last.as_ref() != Some(&status));
+            last = Some(status);
         }
     }
     assert_eq!(readies, 1);
@@ -170,11 +170,11 @@ fn exit(cursor: &mut Cursor<'_>) -> Exit {
             core_dumped: cursor.bool(),
         },
     };
-    let (words, go, status) = (exit.to_string(), failure_reason(exit), exit.status());
+    let (text, go, status) = (exit.to_string(), failure_reason(exit), exit.status());
     match exit {
         Exit::Code(code) => {
             assert_eq!(status, code);
-            assert!(words.ends_with(&format!(" {code}")));
+            assert!(text.ends_with(&format!(" {code}")));
             assert!(if code == 0 {
                 go.is_empty()
             } else {
@@ -186,8 +186,8 @@ fn exit(cursor: &mut Cursor<'_>) -> Exit {
             core_dumped,
         } => {
             assert_eq!(status, 128 + number);
-            assert!(words.starts_with("ended by ") && go.starts_with("signal: "));
-            assert_eq!(words.ends_with(" (core dumped)"), core_dumped);
+            assert!(text.starts_with("ended by ") && go.starts_with("signal: "));
+            assert_eq!(text.ends_with(" (core dumped)"), core_dumped);
             assert_eq!(go.ends_with(" (core dumped)"), core_dumped);
         }
     }
