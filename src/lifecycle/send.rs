@@ -44,7 +44,7 @@ impl Lifecycle {
         let repeats =
             |last: Duration| request.repeat_signal && self.config.spacing.allow_repeat(now, last);
         match shutdown.stage {
-            Stage::Drain { .. } if self.is_forced(now, shutdown) => self.abort(now, shutdown),
+            Stage::Drain { .. } if self.is_forced(now, shutdown) => self.begin_abort(now, shutdown),
             Stage::Drain { graceful, .. } => match graceful {
                 Graceful::Sent(last) if !repeats(last) => self.record(shutdown),
                 Graceful::AwaitsReady(_) => self.record(shutdown),
@@ -67,14 +67,15 @@ impl Lifecycle {
     pub(super) fn abort(&mut self, now: Duration, shutdown: Shutdown) -> Transition {
         match shutdown.stage {
             Stage::Drain { .. } => {
-                let begun = Shutdown {
-                    stage: match self.config.forceful_signal {
-                        Some(_) => shutdown.stage,
-                        None => Stage::begin_abort(now),
-                    },
-                    ..shutdown
+                let at_once = DrainRequest {
+                    force_after: Some(Duration::ZERO),
+                    ..DrainRequest::default()
                 };
-                self.send_for_caller(now, begun, self.config.forceful())
+                let shutdown = tightened(now, shutdown, at_once);
+                match self.is_forced(now, shutdown) {
+                    true => self.begin_abort(now, shutdown),
+                    false => self.record(shutdown),
+                }
             }
             Stage::Abort { last_sent, .. } => {
                 let repeats = |last| self.config.spacing.allow_repeat(now, last);
@@ -87,6 +88,16 @@ impl Lifecycle {
                 last_sent: None, ..
             } => self.send_for_caller(now, shutdown, Some(KILL)),
             Stage::Kill { .. } => self.record(shutdown),
+        }
+    }
+
+    fn begin_abort(&mut self, now: Duration, shutdown: Shutdown) -> Transition {
+        match self.config.forceful() {
+            Some(forceful) => self.send_for_caller(now, shutdown, Some(forceful)),
+            None => self.record(Shutdown {
+                stage: Stage::begin_abort(now),
+                ..shutdown
+            }),
         }
     }
 

@@ -6,7 +6,6 @@
 
 mod model;
 mod scenarios;
-#[cfg(any())]
 mod walk;
 
 use std::time::Duration;

@@ -123,7 +123,9 @@ impl Model {
             Input::AbortRequest if alive => {
                 self.facts.push((now, Fact::Forced));
                 match self.stage() {
-                    Rank::Drain => self.force(now, SignalCause::Request, &mut actions),
+                    Rank::Drain if self.force_at().is_some_and(|at| at <= now) => {
+                        self.force(now, SignalCause::Request, &mut actions);
+                    }
                     Rank::Abort if self.may_send_again(now, Rank::Abort) => {
                         self.send_forceful(now, SignalCause::Request, &mut actions);
                     }
@@ -136,7 +138,7 @@ impl Model {
                             &mut actions,
                         );
                     }
-                    Rank::Abort | Rank::Kill => {}
+                    Rank::Drain | Rank::Abort | Rank::Kill => {}
                 }
             }
             Input::Ready if alive => {

@@ -13,15 +13,17 @@ mod invariants;
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
+use super::super::phase::Phase;
+use super::super::webhooks::Webhooks;
 use super::super::{
-    AfterExit, Config, Exit, ExitWhenGone, Input, Lifecycle, Phase, Slot, Webhooks,
+    AfterExitLimits, Config, DrainRequest, Exit, ExitWhenGone, Input, Lifecycle, Slot, Spacing,
 };
-use super::{EXIT, deadlines, rewrites, secs, signal};
+use super::{EXIT, request, rewrites, secs, signal};
 use crate::signal::Signal;
 use history::History;
 
 /// The last whole second that is walked; deadlines of up to two seconds fall due before it.
-const HORIZON: u64 = 4;
+const HORIZON: u64 = 3;
 
 /// A state of the walk: the machine, what has happened to it, and the time.
 #[derive(Clone)]
@@ -53,8 +55,8 @@ impl Walked {
 }
 
 /// Every way to go on after the exit.
-fn turns() -> Vec<(ExitWhenGone, Option<AfterExit>)> {
-    let limits = |timeout, grace| Some(AfterExit { timeout, grace });
+fn turns() -> Vec<(ExitWhenGone, Option<AfterExitLimits>)> {
+    let limits = |timeout, grace| Some(AfterExitLimits { timeout, grace });
     let mut turns = Vec::new();
     for exit_when_gone in [
         ExitWhenGone::Never,
@@ -72,13 +74,23 @@ fn turns() -> Vec<(ExitWhenGone, Option<AfterExit>)> {
     turns
 }
 
-/// Every pair of a graceful signal and a rewrite rule, with every pair of deadlines. What happens
-/// after the exit does not depend on these, so that its options take turns over them instead of
-/// multiplying them; each of their values still meets every graceful signal, every rule and every
-/// deadline.
+/// Every forceful signal, with and without a wait for readiness. Their number shares no factor with
+/// that of the other turns.
+fn starts() -> Vec<(Option<&'static str>, Option<Duration>)> {
+    let forceful = [Some("TERM"), None, Some("USR1"), Some("KILL")];
+    let mut starts: Vec<_> = forceful.map(|signal| (signal, None)).into();
+    starts.extend([Some("TERM"), None].map(|signal| (signal, Some(secs(1)))));
+    starts.push((Some("QUIT"), Some(Duration::MAX)));
+    starts
+}
+
+/// Every pair of a graceful signal and a rewrite rule, with every pair of deadlines. The other
+/// options take turns over them instead of multiplying them; each of their values still meets every
+/// graceful signal, every rule and every deadline.
 fn configs() -> Vec<Config> {
     let mut configs = Vec::new();
     let turns = turns();
+    let starts = starts();
     for graceful in ["QUIT", "TERM", "INT", "USR1"] {
         for rules in [
             "",
@@ -91,12 +103,19 @@ fn configs() -> Vec<Config> {
         ] {
             for force_after in [None, Some(secs(0)), Some(secs(2))] {
                 for kill_after in [None, Some(secs(0)), Some(secs(2))] {
-                    let turn = (configs.len() + configs.len() / 9) % turns.len();
-                    let (exit_when_gone, after_exit) = turns[turn];
+                    let nth = configs.len() + configs.len() / 9;
+                    let (exit_when_gone, after_exit) = turns[nth % turns.len()];
+                    let (forceful_signal, ready_within) = starts[nth % starts.len()];
                     configs.push(Config {
                         graceful_signal: signal(graceful),
+                        forceful_signal: forceful_signal.map(signal),
                         force_after,
                         kill_after,
+                        ready_within,
+                        spacing: Spacing {
+                            forceful: secs(1),
+                            repeat: secs(1),
+                        },
                         exit_when_gone,
                         rewrites: rewrites(rules),
                         after_exit,
@@ -112,17 +131,28 @@ fn configs() -> Vec<Config> {
 fn inputs(webhooks: usize) -> Vec<Input> {
     // The stop signals, one that rules rewrite, one that is a graceful signal, one that only passes
     // through, and two that the kernel never delivers but that must do no harm if they came.
-    let mut inputs: Vec<Input> = [
-        "TERM", "INT", "QUIT", "HUP", "USR1", "WINCH", "CONT", "KILL",
-    ]
-    .into_iter()
-    .map(|name| Input::Signal(signal(name)))
-    .collect();
-    let durations = [None, Some(secs(0)), Some(secs(1)), Some(Duration::MAX)];
-    for force_after in durations {
-        for kill_after in durations {
-            inputs.push(Input::GracefulRequest(deadlines(force_after, kill_after)));
-        }
+    let mut inputs: Vec<Input> = ["TERM", "INT", "QUIT", "HUP", "USR1", "WINCH", "KILL"]
+        .into_iter()
+        .map(|name| Input::Signal(signal(name)))
+        .collect();
+    let (zero, one, never) = (Some(secs(0)), Some(secs(1)), Some(Duration::MAX));
+    for (force_after, kill_after) in [
+        (None, None),
+        (zero, None),
+        (one, None),
+        (None, zero),
+        (None, one),
+        (zero, zero),
+        (never, never),
+    ] {
+        inputs.push(Input::DrainRequest(request(force_after, kill_after)));
+    }
+    for force_after in [None, zero] {
+        inputs.push(Input::DrainRequest(DrainRequest {
+            force_after,
+            kill_after: None,
+            repeat_signal: true,
+        }));
     }
     for slot in Slot::all().take(webhooks) {
         inputs.push(Input::WebhookAccepted(slot));
@@ -130,7 +160,8 @@ fn inputs(webhooks: usize) -> Vec<Input> {
             inputs.push(Input::WebhookEnded { slot, delivered });
         }
     }
-    inputs.push(Input::ForcefulRequest);
+    inputs.push(Input::AbortRequest);
+    inputs.push(Input::Ready);
     inputs.push(Input::AfterExitEnded);
     inputs.push(Input::Exited(EXIT));
     inputs.push(Input::Exited(Exit::Signal {
@@ -166,15 +197,7 @@ fn walk(config: &Config, inputs: &[Input]) -> Walked {
     let mut queue = VecDeque::from([start]);
     let (mut steps, mut deepest) = (0, 0);
     while let Some(node) = queue.pop_front() {
-        let Node {
-            now,
-            machine,
-            history,
-            depth,
-        } = node.clone();
-        if !seen.insert((now, machine.phase, machine.webhooks, history)) {
-            continue;
-        }
+        let depth = node.depth;
         deepest = deepest.max(depth);
         let at_once = inputs.iter().map(|input| (node.now, input.clone()));
         let later = instants(&node)
@@ -182,26 +205,43 @@ fn walk(config: &Config, inputs: &[Input]) -> Walked {
             .map(|instant| (instant, Input::TimePassed));
         for (now, input) in at_once.chain(later) {
             let mut machine = node.machine.clone();
-            let actions = machine.handle(now, input.clone());
-            steps += 1;
-            let step = invariants::Step {
-                config,
-                now,
-                input: &input,
-                before: &node.machine,
-                after: &machine,
-                actions: &actions,
-                history: &node.history,
-            };
-            step.assert_all();
-            let mut history = node.history.clone();
-            history.record(config, now, &input, &actions);
-            queue.push_back(Node {
-                now,
-                machine,
-                history,
-                depth: depth + 1,
-            });
+            let transition = machine.handle(now, input.clone());
+            let mut ends = vec![(machine.clone(), false)];
+            if transition
+                .actions
+                .iter()
+                .any(|action| history::sent(action).is_some())
+            {
+                machine.refused(&transition);
+                ends.push((machine, true));
+            }
+            for (machine, refused) in ends {
+                steps += 1;
+                let step = invariants::Step {
+                    config,
+                    now,
+                    input: &input,
+                    before: &node.machine,
+                    after: &machine,
+                    actions: &transition.actions,
+                    refused,
+                    history: &node.history,
+                };
+                step.assert_all();
+                let mut history = node.history.clone();
+                history.record(config, now, &input, step.actions, refused);
+                let Lifecycle {
+                    phase, webhooks, ..
+                } = machine.clone();
+                if seen.insert((now, phase, webhooks, history.clone())) {
+                    queue.push_back(Node {
+                        now,
+                        machine,
+                        history,
+                        depth: depth + 1,
+                    });
+                }
+            }
         }
     }
     Walked {
@@ -256,14 +296,14 @@ fn several_webhooks_do_not_hinder_each_other() {
         .map(|(exit_when_gone, after_exit)| Config {
             exit_when_gone,
             after_exit,
-            ..super::defaults()
+            ..Config::default()
         });
-    // What is said besides has met a single webhook already.
+    // The other inputs have met a single webhook already.
     let mut inputs = inputs(2);
     inputs.retain(|input| match input {
-        Input::GracefulRequest(other) => *other == deadlines(None, None),
+        Input::DrainRequest(other) => *other == request(None, None),
         Input::Signal(other) => *other == signal("TERM"),
-        Input::ForcefulRequest => false,
+        Input::AbortRequest | Input::Ready => false,
         Input::WebhookAccepted(_)
         | Input::WebhookEnded { .. }
         | Input::Exited(_)

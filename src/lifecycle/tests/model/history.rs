@@ -197,9 +197,11 @@ impl Model {
         let requests = self
             .requests()
             .filter_map(|(at, request)| Some((at, request.force_after?)));
+        let forced = self.when(Fact::Forced).map(|at| (at, Duration::ZERO));
         let earliest = option
             .into_iter()
             .chain(requests)
+            .chain(forced)
             .filter_map(|(at, after)| at.checked_add(after))
             .min()?;
         match self.last_sent(Rank::Drain) {

@@ -1,31 +1,50 @@
-//! What has happened so far, kept beside the machine while it is walked.
+//! The events so far, kept beside the machine while it is walked.
 //!
-//! Owns facts only: which signals went to the process, when and by whom, and what was asked for. It
-//! never looks into the machine: it learns from inputs and from the actions that the driver would
-//! perform.
+//! Owns facts only: which signals went to the process, when and why, and which requests there were.
+//! It never looks into the machine: it learns from inputs and from the actions that the driver
+//! would perform.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::super::super::{Action, Config, Exit, Input, Slot};
+use super::super::super::{Action, Config, DrainRequest, Exit, Input, Slot};
 use crate::signal::Signal;
+
+/// The stages in their order, and the meanings of signals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Rank {
+    Drain,
+    Abort,
+    Kill,
+}
+
+/// A request to abort is one for an abort stage at once.
+pub(super) const AT_ONCE: DrainRequest = DrainRequest {
+    force_after: Some(Duration::ZERO),
+    kill_after: None,
+    repeat_signal: false,
+};
 
 /// The facts that later assertions need, small enough that the walk ends.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct History {
-    /// When the first TERM or INT went to the process, whoever wanted it.
-    pub(super) ended_at: Option<Duration>,
-    /// Whether a KILL went to the process.
-    pub(super) killed: bool,
-    /// Whether the graceful signal went to the process, whoever wanted it.
-    pub(super) asked: bool,
+    /// The stage, from the first request, stop signal or signal of a stage on.
+    pub(super) stage: Option<Rank>,
+    /// When the last signal of the present stage went to the process.
+    pub(super) last_sent: Option<Duration>,
+    /// When the abort stage began, during that stage.
+    pub(super) abort_since: Option<Duration>,
+    /// The strongest signal that went to the process.
+    pub(super) strongest: Option<Rank>,
+    /// Whether the process became ready.
+    pub(super) ready: bool,
+    /// Whether the graceful signal waits until it is.
+    pub(super) waits: bool,
     /// Whether the wrapper received a stop signal that is not ignored.
     pub(super) told_to_stop: bool,
-    /// Whether anything made the exit asked for while the process lived.
-    pub(super) requested: bool,
-    /// The earliest instant that an option or a request named for TERM, if one did.
+    /// The earliest instant that an option or a request named for the abort stage, if one did.
     pub(super) force_at: Option<Duration>,
-    /// The shortest time from TERM to KILL that a request named, if one did.
+    /// The shortest time from the abort stage to KILL that a request named, if one did.
     pub(super) kill_after: Option<Duration>,
     /// When the command after the exit was started, while it runs.
     pub(super) runs_since: Option<Duration>,
@@ -45,41 +64,163 @@ pub(super) struct History {
     pub(super) left: bool,
 }
 
+/// What a signal that is forwarded for `received` means.
+pub(super) fn meaning(config: &Config, received: Signal) -> Option<Rank> {
+    let signal = config.rewrites.apply(received)?;
+    let is_stop = signal.is_stop() || received.is_stop();
+    if signal == Signal::KILL {
+        Some(Rank::Kill)
+    } else if signal == config.graceful_signal {
+        Some(Rank::Drain)
+    } else if is_stop || config.forceful_signal == Some(signal) {
+        Some(Rank::Abort)
+    } else {
+        None
+    }
+}
+
 impl History {
-    /// Whether TERM, INT or KILL went to the process: after any of them we add nothing but KILL.
-    pub(super) fn is_ending(&self) -> bool {
-        self.ended_at.is_some() || self.killed
+    /// Whether the exit was asked for while the process lived.
+    pub(super) fn requested(&self) -> bool {
+        self.stage.is_some()
     }
 
-    /// From the first TERM or INT to KILL, by the option and all requests.
-    pub(super) fn kill_after(&self, config: &Config) -> Option<Duration> {
-        shorter(self.kill_after, config.kill_after)
+    /// When the abort stage begins by itself: not before the process can take another signal.
+    pub(super) fn due(&self, config: &Config) -> Option<Duration> {
+        let at = self.force_at?;
+        match self.last_sent {
+            Some(last) => Some(at.max(last.checked_add(config.spacing.forceful)?)),
+            None => Some(at),
+        }
     }
 
-    /// Adds what one step did.
+    /// Whether the abort stage is due.
+    pub(super) fn is_due(&self, config: &Config, now: Duration) -> bool {
+        self.stage == Some(Rank::Drain) && self.due(config).is_some_and(|at| at <= now)
+    }
+
+    /// When KILL is due.
+    pub(super) fn kill_at(&self, config: &Config) -> Option<Duration> {
+        let after = shorter(self.kill_after, config.kill_after)?;
+        self.abort_since?.checked_add(after)
+    }
+
+    /// Whether the last signal of the stage is old enough to be repeated, or there is none.
+    pub(super) fn may_repeat(&self, config: &Config, now: Duration) -> bool {
+        let repeat = config.spacing.repeat;
+        self.last_sent
+            .is_none_or(|last| last.checked_add(repeat).is_some_and(|at| at <= now))
+    }
+
+    /// A request or a signal that belongs to a stage: the shutdown begins.
+    fn ask(&mut self, config: &Config, now: Duration) {
+        if self.stage.is_none() {
+            self.stage = Some(Rank::Drain);
+            let at = config.force_after.and_then(|after| now.checked_add(after));
+            self.force_at = shorter(self.force_at, at);
+            let within = config.ready_within;
+            self.waits = !self.ready && within.is_some_and(|within| now < within);
+        }
+    }
+
+    /// The history with the deadlines of a request.
+    pub(super) fn asked_by(&self, config: &Config, now: Duration, request: DrainRequest) -> Self {
+        let mut history = self.clone();
+        history.ask(config, now);
+        let at = request.force_after.and_then(|after| now.checked_add(after));
+        history.force_at = shorter(history.force_at, at);
+        history.kill_after = shorter(history.kill_after, request.kill_after);
+        history
+    }
+
+    fn begin(&mut self, now: Duration, stage: Rank) {
+        if self.stage < Some(stage) {
+            self.stage = Some(stage);
+            self.last_sent = None;
+            self.force_at = None;
+            self.waits = false;
+            self.abort_since = (stage == Rank::Abort).then_some(now);
+        }
+    }
+
+    /// A signal of this meaning went to the process or was refused.
+    fn send(&mut self, now: Duration, rank: Rank, refused: bool) {
+        self.begin(now, rank);
+        self.waits = false;
+        if !refused {
+            if self.stage == Some(rank) {
+                self.last_sent = Some(now);
+            }
+            self.strongest = self.strongest.max(Some(rank));
+        }
+    }
+
+    /// Adds the events of one step. A request whose signal was refused has not happened.
     pub(super) fn record(
         &mut self,
         config: &Config,
         now: Duration,
         input: &Input,
         actions: &[Action],
+        refused: bool,
     ) {
+        let is_request = matches!(input, Input::DrainRequest(_) | Input::AbortRequest);
+        if refused && is_request {
+            return;
+        }
         let alive = self.exit.is_none();
-        let requested_before = self.requested;
+        let signal = actions.iter().find_map(sent);
         match input {
-            Input::GracefulRequest(deadlines) if alive => {
-                self.requested = true;
-                let at = deadlines
-                    .force_after
-                    .and_then(|after| now.checked_add(after));
-                self.force_at = shorter(self.force_at, at);
-                self.kill_after = shorter(self.kill_after, deadlines.kill_after);
+            Input::DrainRequest(request) if alive => {
+                *self = self.asked_by(config, now, *request);
+                if self.is_due(config, now) {
+                    self.begin(now, Rank::Abort);
+                }
+                if let Some(signal) = signal {
+                    let stage = self.stage.unwrap_or(Rank::Drain);
+                    self.send(now, or_kill(stage, signal), refused);
+                }
             }
-            Input::ForcefulRequest if alive => self.requested = true,
+            Input::AbortRequest if alive => {
+                *self = self.asked_by(config, now, AT_ONCE);
+                if self.is_due(config, now) {
+                    self.begin(now, Rank::Abort);
+                }
+                if let Some(signal) = signal {
+                    self.send(now, or_kill(Rank::Abort, signal), refused);
+                }
+            }
             Input::Signal(received) => {
                 if received.is_stop() && config.rewrites.apply(*received).is_some() {
                     self.told_to_stop = true;
-                    self.requested |= alive;
+                }
+                if let Some(rank) = meaning(config, *received)
+                    && alive
+                {
+                    self.ask(config, now);
+                    if signal.is_some() {
+                        self.send(now, rank, refused);
+                    }
+                }
+            }
+            Input::Ready if alive => {
+                self.ready = true;
+                if let Some(signal) = signal {
+                    self.send(now, or_kill(Rank::Drain, signal), refused);
+                }
+            }
+            Input::TimePassed if alive => {
+                let is_forced = self.is_due(config, now);
+                if is_forced {
+                    self.begin(now, Rank::Abort);
+                }
+                if let Some(signal) = signal {
+                    let rank = match self.stage {
+                        Some(Rank::Abort) if is_forced => or_kill(Rank::Abort, signal),
+                        Some(Rank::Drain) | None => or_kill(Rank::Drain, signal),
+                        Some(Rank::Abort | Rank::Kill) => Rank::Kill,
+                    };
+                    self.send(now, rank, refused);
                 }
             }
             Input::Exited(exit) if alive => self.exit = Some(*exit),
@@ -99,27 +240,17 @@ impl History {
                     self.delivered.insert(*slot);
                 }
             }
-            Input::GracefulRequest(_)
-            | Input::ForcefulRequest
+            Input::DrainRequest(_)
+            | Input::AbortRequest
+            | Input::Ready
             | Input::Exited(_)
             | Input::TimePassed => {}
         }
         for action in actions {
             match *action {
-                Action::SignalProcess(signal) => {
-                    if signal == config.graceful_signal {
-                        self.asked = true;
-                        self.requested = true;
-                    }
-                    if signal == Signal::TERM || signal == Signal::INT {
-                        self.ended_at.get_or_insert(now);
-                        self.requested = true;
-                    }
-                    if signal == Signal::KILL {
-                        self.killed = true;
-                        self.requested = true;
-                    }
-                }
+                Action::SendStageSignal { .. }
+                | Action::ContinueProcess
+                | Action::ForwardSignal(_) => {}
                 Action::RunAfterExit => self.runs_since = Some(now),
                 Action::SignalAfterExit(Signal::TERM) => self.term_sent_at = Some(now),
                 Action::SignalAfterExit(Signal::KILL) => self.kill_sent = true,
@@ -138,37 +269,46 @@ impl History {
                 }
             }
         }
-        if self.requested && !requested_before {
-            let at = config.force_after.and_then(|after| now.checked_add(after));
-            self.force_at = shorter(self.force_at, at);
-        }
-        self.forget();
+        self.forget(config);
     }
 
     /// Drops what no later assertion asks about: with it the walk would visit the same states
     /// again.
-    fn forget(&mut self) {
-        if self.is_ending() {
-            self.force_at = None;
+    fn forget(&mut self, config: &Config) {
+        // A process that never waits is ready, as one is after the drain stage.
+        if config.ready_within.is_none() || self.stage > Some(Rank::Drain) || self.exit.is_some() {
+            self.ready = false;
         }
-        if self.killed {
+        if self.stage == Some(Rank::Kill) {
             self.kill_after = None;
         }
         if self.exit.is_some() {
-            *self = Self {
-                exit: self.exit,
-                told_to_stop: self.told_to_stop,
-                requested: self.requested,
-                left: self.left,
-                runs_since: self.runs_since,
-                term_sent_at: self.term_sent_at,
-                kill_sent: self.kill_sent,
-                waiting: std::mem::take(&mut self.waiting),
-                under_way: std::mem::take(&mut self.under_way),
-                delivered: std::mem::take(&mut self.delivered),
-                ..Self::default()
-            };
+            self.last_sent = None;
+            self.abort_since = None;
+            self.waits = false;
+            self.force_at = None;
+            self.kill_after = None;
+            // The outcome says the rest.
+            self.stage = self.stage.map(|_| Rank::Drain);
         }
+    }
+}
+
+/// The signal of a stage, if this action sends one.
+pub(super) fn sent(action: &Action) -> Option<Signal> {
+    if let Action::SendStageSignal { signal, .. } = action {
+        Some(*signal)
+    } else {
+        None
+    }
+}
+
+/// KILL belongs to its own stage, whichever option names it.
+fn or_kill(rank: Rank, signal: Signal) -> Rank {
+    if signal == Signal::KILL {
+        Rank::Kill
+    } else {
+        rank
     }
 }
 

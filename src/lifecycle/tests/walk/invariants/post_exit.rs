@@ -10,13 +10,13 @@ use super::Step;
 use crate::signal::Signal;
 
 /// Whether the command after the exit runs or a webhook is being delivered.
-fn owes(history: &History) -> bool {
+fn has_work(history: &History) -> bool {
     history.runs_since.is_some() || !history.under_way.is_empty()
 }
 
 impl Step<'_> {
     /// When the running command is to be signalled next.
-    pub(super) fn owed_until(&self, history: &History) -> Option<Duration> {
+    pub(super) fn work_until(&self, history: &History) -> Option<Duration> {
         let limits = self.config.after_exit?;
         let since = history.runs_since.filter(|_| !history.kill_sent)?;
         match history.term_sent_at {
@@ -33,7 +33,7 @@ impl Step<'_> {
 
     /// Whether the wrapper, while something is owed, is told to stop for another time.
     fn is_stopped_again(&self) -> bool {
-        self.is_stopped() && self.history.told_to_stop && owes(self.history)
+        self.is_stopped() && self.history.told_to_stop && has_work(self.history)
     }
 
     pub(super) fn the_command_after_the_exit_runs_once_and_within_its_time(&self) {
@@ -49,13 +49,15 @@ impl Step<'_> {
             .iter()
             .filter_map(|action| match action {
                 Action::SignalAfterExit(signal) => Some(*signal),
-                Action::SignalProcess(_)
+                Action::SendStageSignal { .. }
+                | Action::ContinueProcess
+                | Action::ForwardSignal(_)
                 | Action::RunAfterExit
                 | Action::Deliver(_)
                 | Action::Leave(_) => None,
             })
             .collect();
-        let due = |history: &History| self.owed_until(history).is_some_and(|at| at <= self.now);
+        let due = |history: &History| self.work_until(history).is_some_and(|at| at <= self.now);
         let mut expected = Vec::new();
         if *self.input == Input::TimePassed {
             let mut history = self.history.clone();
@@ -88,10 +90,10 @@ impl Step<'_> {
         let history = self.history_after();
         let by_itself = match self.config.exit_when_gone {
             ExitWhenGone::Never => false,
-            ExitWhenGone::Unrequested => !history.requested,
+            ExitWhenGone::Unrequested => !history.requested(),
             ExitWhenGone::Always => true,
         };
-        let settled = !owes(&history);
+        let settled = !has_work(&history);
         let due = history.exit.filter(|_| {
             // Once: whoever is leaving is not told again.
             !self.history.left

@@ -10,8 +10,9 @@ impl Step<'_> {
     pub(super) fn is_about_a_webhook(&self) -> bool {
         match self.input {
             Input::WebhookAccepted(_) | Input::WebhookEnded { .. } => true,
-            Input::GracefulRequest(_)
-            | Input::ForcefulRequest
+            Input::DrainRequest(_)
+            | Input::AbortRequest
+            | Input::Ready
             | Input::Signal(_)
             | Input::Exited(_)
             | Input::AfterExitEnded
@@ -25,7 +26,9 @@ impl Step<'_> {
             .iter()
             .filter_map(|action| match action {
                 Action::Deliver(slot) => Some(*slot),
-                Action::SignalProcess(_)
+                Action::SendStageSignal { .. }
+                | Action::ContinueProcess
+                | Action::ForwardSignal(_)
                 | Action::RunAfterExit
                 | Action::SignalAfterExit(_)
                 | Action::Leave(_) => None,
@@ -38,7 +41,7 @@ impl Step<'_> {
             .copied()
             .collect();
         let mut history = self.history.clone();
-        history.record(self.config, self.now, self.input, &others);
+        history.record(self.config, self.now, self.input, &others, self.refused);
         let due = history.exit.is_some() && history.runs_since.is_none() && !history.left;
         let expected: Vec<Slot> = history.waiting.iter().copied().filter(|_| due).collect();
         assert_eq!(
