@@ -1,7 +1,7 @@
 //! How open a TCP port is.
 //!
 //! Owns the judgement, which looks at the address and at what guards it. It never decides what follows:
-//! `run` refuses what [`Exposure::Beyond`] is unless it was told otherwise, and others may only warn.
+//! `run` refuses what [`Exposure::Network`] is unless it was told otherwise, and others may only warn.
 
 use std::net::IpAddr;
 
@@ -22,16 +22,16 @@ pub struct Protection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exposure {
     /// Those who are meant to.
-    PolicedListener,
+    Guarded,
     /// Every user of this machine, with whatever runs in its network namespace.
-    EveryLocalUser,
+    LocalUsers,
     /// Whoever reaches this machine.
-    Beyond(Lack),
+    Network(MissingProtection),
 }
 
 /// What a port lacks that can be reached from other machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Lack {
+pub enum MissingProtection {
     /// It is not encrypted.
     #[error(
         "calls and tokens would cross the network in plaintext; use --tls-cert and --tls-key, a unix \
@@ -40,7 +40,7 @@ pub enum Lack {
     Encryption,
     /// It is encrypted, and lets everybody in.
     #[error("everybody who reaches it could call; use --tls-client-ca or --token-file")]
-    Callers,
+    Authentication,
 }
 
 /// Judges a port on this address. `health` listeners are open on purpose.
@@ -48,17 +48,21 @@ pub enum Lack {
 pub fn exposure(ip: IpAddr, role: Role, protection: Protection) -> Exposure {
     let identified = protection.token || (protection.tls && protection.client_certificates);
     match role {
-        Role::Health => Exposure::PolicedListener,
+        Role::Health => Exposure::Guarded,
         Role::Read | Role::Control if ip.to_canonical().is_loopback() => {
             if identified {
-                Exposure::PolicedListener
+                Exposure::Guarded
             } else {
-                Exposure::EveryLocalUser
+                Exposure::LocalUsers
             }
         }
-        Role::Read | Role::Control if !protection.tls => Exposure::Beyond(Lack::Encryption),
-        Role::Read | Role::Control if !identified => Exposure::Beyond(Lack::Callers),
-        Role::Read | Role::Control => Exposure::PolicedListener,
+        Role::Read | Role::Control if !protection.tls => {
+            Exposure::Network(MissingProtection::Encryption)
+        }
+        Role::Read | Role::Control if !identified => {
+            Exposure::Network(MissingProtection::Authentication)
+        }
+        Role::Read | Role::Control => Exposure::Guarded,
     }
 }
 
@@ -82,28 +86,28 @@ mod tests {
         for (guard, loopback, beyond) in [
             (
                 bare,
-                Exposure::EveryLocalUser,
-                Exposure::Beyond(Lack::Encryption),
+                Exposure::LocalUsers,
+                Exposure::Network(MissingProtection::Encryption),
             ),
             (
                 token,
-                Exposure::PolicedListener,
-                Exposure::Beyond(Lack::Encryption),
+                Exposure::Guarded,
+                Exposure::Network(MissingProtection::Encryption),
             ),
             (
                 tls,
-                Exposure::EveryLocalUser,
-                Exposure::Beyond(Lack::Callers),
+                Exposure::LocalUsers,
+                Exposure::Network(MissingProtection::Authentication),
             ),
             (
                 guard(true, true, false),
-                Exposure::PolicedListener,
-                Exposure::PolicedListener,
+                Exposure::Guarded,
+                Exposure::Guarded,
             ),
             (
                 guard(true, false, true),
-                Exposure::PolicedListener,
-                Exposure::PolicedListener,
+                Exposure::Guarded,
+                Exposure::Guarded,
             ),
         ] {
             for role in [Role::Control, Role::Read] {
@@ -124,7 +128,7 @@ mod tests {
         let bare = Protection::default();
         for ip in ["127.0.0.1", "0.0.0.0", "::"] {
             let judged = exposure(ip.parse().unwrap(), Role::Health, bare);
-            assert_eq!(judged, Exposure::PolicedListener);
+            assert_eq!(judged, Exposure::Guarded);
         }
     }
 }

@@ -14,12 +14,13 @@ pub mod throttle;
 mod token;
 
 pub use callers::{Callers, UNMAPPED};
-pub use exposure::{Exposure, Lack, Protection, exposure};
+pub use exposure::{Exposure, MissingProtection, Protection, exposure};
 pub use group::{Group, gid_of};
 pub use listen::{InvalidListen, Listen};
 pub use options::{
-    Contradiction, InvalidMode, InvalidVersion, Options, Own, SocketMode, TlsOptions, TlsVersion,
+    AccessOptions, InvalidMode, InvalidVersion, OptionConflict, OwnIds, SocketMode, TlsOptions,
+    TlsVersion,
 };
 pub use role::{InvalidRole, Role};
-pub use socket_path::{PathRisk, link_risk, path_risk};
+pub use socket_path::{PathRisk, link_risk, path_risk, private_risk};
 pub use token::{InvalidTokens, Tokens};

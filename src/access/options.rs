@@ -84,7 +84,7 @@ pub struct TlsOptions {
 
 /// What the command line says about callers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct AccessOptions {
     /// `--socket-mode`; 0600 if unset.
     pub socket_mode: Option<SocketMode>,
     /// `--socket-group`.
@@ -103,7 +103,7 @@ pub struct Options {
 
 /// The wrapper's own effective ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Own {
+pub struct OwnIds {
     /// User.
     pub uid: u32,
     /// Group: that of its socket files unless another is asked for.
@@ -112,7 +112,7 @@ pub struct Own {
 
 /// Why options cannot be meant as they stand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Contradiction {
+pub enum OptionConflict {
     /// The option is about socket files, and there are none.
     #[error("{0} is for unix sockets, but no --listen is one")]
     NoSocket(&'static str),
@@ -127,7 +127,7 @@ pub enum Contradiction {
         "{option} {id} is pointless: a socket of mode {mode} cannot be opened by them; use \
          --socket-mode 0660 with --socket-group, or 0666"
     )]
-    Unreachable {
+    SocketUnreachable {
         /// The option.
         option: &'static str,
         /// Its value.
@@ -140,7 +140,7 @@ pub enum Contradiction {
         "{option} {id} is pointless: only our own user may enter the directory {directory:?} of the \
          socket; listen in another with --listen"
     )]
-    Unenterable {
+    DirectoryUnreachable {
         /// The option.
         option: &'static str,
         /// Its value.
@@ -153,10 +153,10 @@ pub enum Contradiction {
         "the wrapper runs as user {UNMAPPED}, which cannot be told from unmapped users, so that \
          nobody could call over a unix socket; run it as another user, or use --allow-uid"
     )]
-    NobodyMayCall,
+    OwnUserUnmapped,
     /// The option does nothing without another.
     #[error("{option} does nothing without {needs}")]
-    Alone {
+    Requires {
         /// The option.
         option: &'static str,
         /// What it needs.
@@ -170,7 +170,7 @@ pub enum Contradiction {
     NoListenerForTls,
 }
 
-impl Options {
+impl AccessOptions {
     /// The mode of socket files.
     #[must_use]
     pub fn mode(&self) -> SocketMode {
@@ -200,7 +200,7 @@ impl Options {
 
     /// Who may connect to socket files.
     #[must_use]
-    pub fn callers(&self, own: Own) -> Callers {
+    pub fn callers(&self, own: OwnIds) -> Callers {
         let mut callers = self.allowed.clone();
         callers.uids.push(own.uid);
         callers
@@ -210,13 +210,13 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// The first [`Contradiction`]. `socket_group` is the number of [`Options::socket_group`].
+    /// The first [`OptionConflict`]. `socket_group` is the number of [`AccessOptions::socket_group`].
     pub fn check(
         &self,
         listens: &[Listen],
-        own: Own,
+        own: OwnIds,
         socket_group: Option<u32>,
-    ) -> Result<(), Contradiction> {
+    ) -> Result<(), OptionConflict> {
         let has_socket = listens
             .iter()
             .any(|listen| matches!(listen.address, Address::Unix(_)));
@@ -228,15 +228,15 @@ impl Options {
         ];
         for (option, is_given) in given {
             if is_given && !has_socket {
-                return Err(Contradiction::NoSocket(option));
+                return Err(OptionConflict::NoSocket(option));
             }
         }
-        self.check_allowed(own, socket_group.unwrap_or(own.gid))?;
+        self.check_allowed_ids(own, socket_group.unwrap_or(own.gid))?;
         let nobody = self.allowed.uids.is_empty() && self.allowed.gids.is_empty();
         if has_socket && nobody && own.uid == UNMAPPED {
-            return Err(Contradiction::NobodyMayCall);
+            return Err(OptionConflict::OwnUserUnmapped);
         }
-        self.check_company()?;
+        self.check_dependencies()?;
         let token_needed = listens.iter().any(|listen| self.needs_token(listen));
         if self.token_file.is_some() && !token_needed {
             let why = if self.token_tcp_only {
@@ -244,10 +244,10 @@ impl Options {
             } else {
                 ": health listeners ask for none"
             };
-            return Err(Contradiction::NoListenerForToken(why));
+            return Err(OptionConflict::NoListenerForToken(why));
         }
         if self.tls.certificate.is_some() && !listens.iter().any(|listen| self.needs_tls(listen)) {
-            return Err(Contradiction::NoListenerForTls);
+            return Err(OptionConflict::NoListenerForTls);
         }
         Ok(())
     }
@@ -256,13 +256,13 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// [`Contradiction::Unenterable`].
+    /// [`OptionConflict::DirectoryUnreachable`].
     pub fn check_directory(
         &self,
         directory: &Path,
         mode: u32,
-        own: Own,
-    ) -> Result<(), Contradiction> {
+        own: OwnIds,
+    ) -> Result<(), OptionConflict> {
         if mode & 0o011 != 0 {
             return Ok(());
         }
@@ -275,7 +275,7 @@ impl Options {
         let gid = self.allowed.gids.first().map(|gid| ("--allow-gid", *gid));
         match uid.or(gid) {
             None => Ok(()),
-            Some((option, id)) => Err(Contradiction::Unenterable {
+            Some((option, id)) => Err(OptionConflict::DirectoryUnreachable {
                 option,
                 id,
                 directory: directory.to_owned(),
@@ -284,7 +284,7 @@ impl Options {
     }
 
     /// Options that do nothing without another.
-    fn check_company(&self) -> Result<(), Contradiction> {
+    fn check_dependencies(&self) -> Result<(), OptionConflict> {
         let tls = &self.tls;
         let certificate = tls.certificate.is_some();
         for (option, given, needs, there) in [
@@ -316,30 +316,30 @@ impl Options {
             ),
         ] {
             if given && !there {
-                return Err(Contradiction::Alone { option, needs });
+                return Err(OptionConflict::Requires { option, needs });
             }
         }
         Ok(())
     }
 
-    fn check_allowed(&self, own: Own, socket_group: u32) -> Result<(), Contradiction> {
+    fn check_allowed_ids(&self, own: OwnIds, socket_group: u32) -> Result<(), OptionConflict> {
         let mode = self.mode();
         // Whether somebody else's membership gets him through is not ours to know: the bit is enough.
         let for_others = mode.0 & 0o022 != 0;
         for &id in &self.allowed.uids {
             let option = "--allow-uid";
             if id == UNMAPPED {
-                return Err(Contradiction::Unmapped(option));
+                return Err(OptionConflict::Unmapped(option));
             }
             // Root opens every file.
             if id != own.uid && id != 0 && !for_others {
-                return Err(Contradiction::Unreachable { option, id, mode });
+                return Err(OptionConflict::SocketUnreachable { option, id, mode });
             }
         }
         for &id in &self.allowed.gids {
             let option = "--allow-gid";
             if id == UNMAPPED {
-                return Err(Contradiction::Unmapped(option));
+                return Err(OptionConflict::Unmapped(option));
             }
             // The file's own group is judged by the group's bits, whatever others may.
             let reachable = if id == socket_group {
@@ -348,7 +348,7 @@ impl Options {
                 for_others
             };
             if !reachable {
-                return Err(Contradiction::Unreachable { option, id, mode });
+                return Err(OptionConflict::SocketUnreachable { option, id, mode });
             }
         }
         Ok(())

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 pub struct Throttle {
     interval: Duration,
     tolerance: Duration,
-    /// When the next one would be due, had they come evenly.
-    due: Option<Instant>,
+    /// The theoretical arrival time of the next event.
+    next_arrival: Option<Instant>,
     suppressed: u64,
 }
 
@@ -22,44 +22,48 @@ impl Throttle {
         Self {
             interval,
             tolerance: interval.saturating_mul(burst.saturating_sub(1)),
-            due: None,
+            next_arrival: None,
             suppressed: 0,
         }
     }
 
     /// Whether one may pass now; then, how many were held back before it.
-    pub fn pass(&mut self, now: Instant) -> Option<u64> {
+    pub fn try_acquire(&mut self, now: Instant) -> Option<u64> {
         if !self.wait(now).is_zero() {
             self.suppressed = self.suppressed.saturating_add(1);
             return None;
         }
-        self.take(now);
+        self.advance(now);
         Some(std::mem::take(&mut self.suppressed))
     }
 
     /// Whether one could pass now.
     #[must_use]
-    pub fn is_open(&self, now: Instant) -> bool {
+    pub fn has_capacity(&self, now: Instant) -> bool {
         self.wait(now).is_zero()
     }
 
     /// Counts one that cannot be held back. It says how long its consequences should wait.
-    pub fn count(&mut self, now: Instant, longest: Duration) -> Duration {
-        let wait = self.wait(now).min(longest);
-        self.take(now);
+    pub fn reserve(&mut self, now: Instant, max_wait: Duration) -> Duration {
+        let wait = self.wait(now).min(max_wait);
+        self.advance(now);
         wait
     }
 
     fn wait(&self, now: Instant) -> Duration {
-        let early = self.due.and_then(|due| due.checked_sub(self.tolerance));
+        let early = self
+            .next_arrival
+            .and_then(|next_arrival| next_arrival.checked_sub(self.tolerance));
         early.map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
     }
 
-    fn take(&mut self, now: Instant) {
-        let due = self.due.map_or(now, |due| due.max(now));
+    fn advance(&mut self, now: Instant) {
+        let next_arrival = self
+            .next_arrival
+            .map_or(now, |next_arrival| next_arrival.max(now));
         // However many have come, the debt stays payable within an hour.
         let latest = now + self.tolerance + Duration::from_secs(3600);
-        self.due = Some((due + self.interval).min(latest));
+        self.next_arrival = Some((next_arrival + self.interval).min(latest));
     }
 }
 
@@ -73,16 +77,16 @@ mod tests {
     fn a_burst_passes_then_one_for_each_interval() {
         let mut throttle = Throttle::new(3, SECOND);
         let start = Instant::now();
-        let passed: Vec<_> = (0..5).map(|_| throttle.pass(start)).collect();
+        let passed: Vec<_> = (0..5).map(|_| throttle.try_acquire(start)).collect();
         assert_eq!(passed, [Some(0), Some(0), Some(0), None, None]);
-        assert_eq!(throttle.pass(start + SECOND), Some(2));
-        assert_eq!(throttle.pass(start + SECOND), None);
+        assert_eq!(throttle.try_acquire(start + SECOND), Some(2));
+        assert_eq!(throttle.try_acquire(start + SECOND), None);
         // After a rest the whole burst is there again.
         let later = start + SECOND * 100;
-        assert_eq!(throttle.pass(later), Some(1));
-        assert_eq!(throttle.pass(later), Some(0));
-        assert_eq!(throttle.pass(later), Some(0));
-        assert_eq!(throttle.pass(later), None);
+        assert_eq!(throttle.try_acquire(later), Some(1));
+        assert_eq!(throttle.try_acquire(later), Some(0));
+        assert_eq!(throttle.try_acquire(later), Some(0));
+        assert_eq!(throttle.try_acquire(later), None);
     }
 
     #[test]
@@ -90,7 +94,7 @@ mod tests {
         let mut throttle = Throttle::new(2, SECOND);
         let start = Instant::now();
         let waits: Vec<_> = (0..6)
-            .map(|_| throttle.count(start, SECOND * 3).as_secs())
+            .map(|_| throttle.reserve(start, SECOND * 3).as_secs())
             .collect();
         assert_eq!(waits, [0, 0, 1, 2, 3, 3]);
     }
@@ -100,8 +104,8 @@ mod tests {
         let mut throttle = Throttle::new(1, SECOND);
         let start = Instant::now();
         for _ in 0..10_000 {
-            throttle.count(start, SECOND);
+            throttle.reserve(start, SECOND);
         }
-        assert_eq!(throttle.pass(start + SECOND * 3601), Some(0));
+        assert_eq!(throttle.try_acquire(start + SECOND * 3601), Some(0));
     }
 }

@@ -8,11 +8,11 @@ use std::fmt;
 use subtle::{Choice, ConstantTimeEq};
 
 /// What a token has at least: shorter ones could be guessed.
-const SHORTEST: usize = 16;
+const MIN_LENGTH: usize = 16;
 /// What a token has at most: all are compared at this length, so that time says nothing about theirs.
-const LONGEST: usize = 512;
+const MAX_LENGTH: usize = 512;
 /// Enough for a rotation that overlaps.
-const MOST: usize = 16;
+const MAX_TOKENS: usize = 16;
 
 /// The tokens that are good for a call.
 #[derive(Clone)]
@@ -20,7 +20,7 @@ pub struct Tokens(Vec<Padded>);
 
 #[derive(Clone)]
 struct Padded {
-    bytes: [u8; LONGEST],
+    bytes: [u8; MAX_LENGTH],
     length: u64,
 }
 
@@ -31,10 +31,10 @@ pub enum InvalidTokens {
     #[error("it holds no token; write one in each line")]
     Empty,
     /// There are more than anybody needs.
-    #[error("it holds more than {MOST} tokens")]
+    #[error("it holds more than {MAX_TOKENS} tokens")]
     TooMany,
     /// The token in this line is too short or too long.
-    #[error("the token in line {0} must have {SHORTEST} to {LONGEST} characters")]
+    #[error("the token in line {0} must have {MIN_LENGTH} to {MAX_LENGTH} characters")]
     Length(usize),
     /// The token in this line holds something else.
     #[error("the token in line {0} may hold letters, digits and -._~+/ only, and = at its end")]
@@ -57,12 +57,12 @@ impl Tokens {
             if !is_token(token) {
                 return Err(InvalidTokens::Character(index + 1));
             }
-            let padded = Padded::of(token).filter(|_| token.len() >= SHORTEST);
+            let padded = Padded::of(token).filter(|_| token.len() >= MIN_LENGTH);
             tokens.push(padded.ok_or(InvalidTokens::Length(index + 1))?);
         }
         match tokens.len() {
             0 => Err(InvalidTokens::Empty),
-            1..=MOST => Ok(Self(tokens)),
+            1..=MAX_TOKENS => Ok(Self(tokens)),
             _ => Err(InvalidTokens::TooMany),
         }
     }
@@ -71,15 +71,15 @@ impl Tokens {
     /// each of them, and for none.
     #[must_use]
     pub fn admit(&self, authorization: &[u8]) -> bool {
-        let given = bearer(authorization).and_then(Padded::of);
+        let presented = bearer(authorization).and_then(Padded::of);
         // A header that is none costs the same as a wrong one.
         let none = Padded {
-            bytes: [0; LONGEST],
+            bytes: [0; MAX_LENGTH],
             length: 0,
         };
-        let given = given.as_ref().unwrap_or(&none);
+        let presented = presented.as_ref().unwrap_or(&none);
         let found = self.0.iter().fold(Choice::from(0), |found, token| {
-            found | (token.length.ct_eq(&given.length) & token.bytes.ct_eq(&given.bytes))
+            found | (token.length.ct_eq(&presented.length) & token.bytes.ct_eq(&presented.bytes))
         });
         found.into()
     }
@@ -96,7 +96,7 @@ impl Tokens {
 
 impl Padded {
     fn of(token: &[u8]) -> Option<Self> {
-        let mut bytes = [0; LONGEST];
+        let mut bytes = [0; MAX_LENGTH];
         bytes.get_mut(..token.len())?.copy_from_slice(token);
         let length = token.len() as u64;
         Some(Self { bytes, length })

@@ -6,7 +6,7 @@
 use std::fmt::{self, Write};
 
 /// Stands where text was left out.
-pub(super) const CUT: &str = "...[cut]";
+pub(super) const TRUNCATED: &str = "...[cut]";
 
 /// Whether `c` shows as itself and nothing more: no control, line separator or invisible character.
 fn is_printable(c: char) -> bool {
@@ -15,7 +15,7 @@ fn is_printable(c: char) -> bool {
 }
 
 /// Writes `text` with what is not printable escaped, for words that stand on their own.
-pub(super) fn write_plain(out: &mut dyn Write, text: &str) -> fmt::Result {
+pub(super) fn write_escaped(out: &mut dyn Write, text: &str) -> fmt::Result {
     for c in text.chars() {
         if is_printable(c) {
             out.write_char(c)?;
@@ -27,10 +27,10 @@ pub(super) fn write_plain(out: &mut dyn Write, text: &str) -> fmt::Result {
 }
 
 /// `text` with what is not printable escaped.
-pub(crate) fn plain(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::new();
     // A string takes everything.
-    let _ = write_plain(&mut out, text);
+    let _ = write_escaped(&mut out, text);
     out
 }
 
@@ -46,7 +46,7 @@ pub(super) fn write_value(out: &mut dyn Write, text: &str) -> fmt::Result {
     for c in text.chars() {
         match c {
             '"' | '\\' => write!(out, "\\{c}")?,
-            c => write_plain(out, c.encode_utf8(&mut [0; 4]))?,
+            c => write_escaped(out, c.encode_utf8(&mut [0; 4]))?,
         }
     }
     out.write_char('"')
@@ -68,7 +68,7 @@ pub(super) fn write_json(out: &mut dyn Write, json: &str) -> fmt::Result {
 }
 
 /// The longest start of `text` of at most `max` bytes that ends at a character's end.
-fn start(text: &str, max: usize) -> &str {
+fn prefix(text: &str, max: usize) -> &str {
     let mut end = max.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -76,49 +76,53 @@ fn start(text: &str, max: usize) -> &str {
     &text[..end]
 }
 
-/// Shortens `text` to at most `max` bytes, [`CUT`] at its end included.
+/// Shortens `text` to at most `max` bytes, [`TRUNCATED`] at its end included.
 pub(super) fn shorten(text: &mut String, max: usize) {
     if text.len() > max {
-        text.truncate(start(text, max.saturating_sub(CUT.len())).len());
-        text.push_str(CUT);
+        text.truncate(prefix(text, max.saturating_sub(TRUNCATED.len())).len());
+        text.push_str(TRUNCATED);
     }
 }
 
 /// Keeps the first `max` bytes of what is written to it, so that no value can cost much memory.
-pub(super) struct Bounded {
+pub(super) struct BoundedString {
     text: String,
     max: usize,
-    is_cut: bool,
+    is_truncated: bool,
 }
 
-impl Bounded {
+impl BoundedString {
     pub(super) fn new(max: usize) -> Self {
         Self {
             text: String::new(),
             max,
-            is_cut: false,
+            is_truncated: false,
         }
     }
 
-    /// What was kept, with [`CUT`] after it if that is not all.
+    /// What was kept, with [`TRUNCATED`] after it if that is not all.
     pub(super) fn finish(mut self) -> String {
-        if self.is_cut {
-            self.text.push_str(CUT);
+        if self.is_truncated {
+            self.text.push_str(TRUNCATED);
         }
         self.text
     }
 }
 
-impl Write for Bounded {
+impl Write for BoundedString {
     /// Fails once it is full, so that the rest is not even formatted.
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if self.is_cut {
+        if self.is_truncated {
             return Err(fmt::Error);
         }
-        let kept = start(text, self.max.saturating_sub(self.text.len()));
+        let kept = prefix(text, self.max.saturating_sub(self.text.len()));
         self.text.push_str(kept);
-        self.is_cut = kept.len() < text.len();
-        if self.is_cut { Err(fmt::Error) } else { Ok(()) }
+        self.is_truncated = kept.len() < text.len();
+        if self.is_truncated {
+            Err(fmt::Error)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -157,10 +161,13 @@ mod tests {
 
     #[test]
     fn shortening_keeps_to_the_limit_and_to_whole_characters() {
-        for max in CUT.len()..30 {
+        for max in TRUNCATED.len()..30 {
             let mut text = "ü".repeat(20);
             shorten(&mut text, max);
-            assert!(text.len() <= max && text.ends_with(CUT), "{max}: {text}");
+            assert!(
+                text.len() <= max && text.ends_with(TRUNCATED),
+                "{max}: {text}"
+            );
         }
         let mut text = "short".to_owned();
         shorten(&mut text, 5);
@@ -169,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_bounded_text_keeps_only_its_start() {
-        let mut bounded = Bounded::new(5);
+        let mut bounded = BoundedString::new(5);
         bounded.write_str("abc").unwrap();
         bounded.write_str("üü").unwrap_err();
         bounded.write_str("z").unwrap_err();

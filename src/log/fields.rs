@@ -7,7 +7,7 @@ use std::fmt::{self, Write};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::field::{VisitFmt, VisitOutput};
 
-use super::escape::{Bounded, write_plain, write_value};
+use super::escape::{BoundedString, write_escaped, write_value};
 
 /// The most bytes of one value, before it is escaped.
 const MAX_VALUE: usize = 1024;
@@ -29,7 +29,7 @@ impl<W: Write> TextVisitor<W> {
     }
 
     fn write(&mut self, field: &Field, value: fmt::Arguments<'_>) -> fmt::Result {
-        let mut bounded = Bounded::new(MAX_VALUE);
+        let mut bounded = BoundedString::new(MAX_VALUE);
         // A value that fails to format is shown as far as it went: the event matters more.
         let _ = bounded.write_fmt(value);
         let text = bounded.finish();
@@ -37,7 +37,7 @@ impl<W: Write> TextVisitor<W> {
             self.out.write_char(' ')?;
         }
         if field.name() == "message" {
-            return write_plain(&mut self.out, &text);
+            return write_escaped(&mut self.out, &text);
         }
         write!(self.out, "{}=", field.name())?;
         write_value(&mut self.out, &text)

@@ -9,16 +9,26 @@ use std::time::SystemTime;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{self, FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::escape::{shorten, write_json};
 use super::fields::TextVisitor;
-use super::time::{Utc, rfc3339};
 use super::{MAX_LINE, OWN_TARGET};
+use crate::timestamp::rfc3339;
 
 /// How much of an event that is too long is kept. Escaping can double it, and the rest of the
 /// object has to fit beside it.
 const MAX_KEPT: usize = 1800;
+
+/// Writes the present time.
+struct Utc;
+
+impl FormatTime for Utc {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        write!(writer, "{}", rfc3339(SystemTime::now()))
+    }
+}
 
 /// Formats events.
 pub(super) struct JsonLines(format::Format<format::Json, Utc>);

@@ -9,7 +9,6 @@ mod fields;
 mod json;
 mod sink;
 mod text;
-mod time;
 mod writer;
 
 #[cfg(test)]
@@ -29,9 +28,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 
-pub(crate) use self::escape::plain;
+pub(crate) use self::escape::escaped;
 use self::sink::Sink;
-pub(crate) use self::time::rfc3339;
 use self::writer::LineWriter;
 
 /// The target, and the prefix of every module's target, that the level applies to.

@@ -13,8 +13,8 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::escape::shorten;
 use super::fields::TextVisitor;
-use super::time::rfc3339;
 use super::{MAX_LINE, OWN_TARGET};
+use crate::timestamp::rfc3339;
 
 /// Formats the fields of spans.
 #[derive(Debug, Clone, Copy)]

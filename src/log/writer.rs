@@ -30,7 +30,7 @@ impl<Fd: AsFd> LineWriter<Fd> {
     }
 
     fn line(&mut self, line: &[u8]) {
-        let written = self.finish_rest() && self.tell_dropped() && self.put(line);
+        let written = self.finish_rest() && self.report_dropped() && self.put(line);
         if !written {
             self.dropped = self.dropped.saturating_add(1);
         }
@@ -46,7 +46,7 @@ impl<Fd: AsFd> LineWriter<Fd> {
     }
 
     /// Whether nothing is left to tell.
-    fn tell_dropped(&mut self) -> bool {
+    fn report_dropped(&mut self) -> bool {
         if self.dropped == 0 {
             return true;
         }

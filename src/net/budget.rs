@@ -21,7 +21,7 @@ thread_local! {
     /// Where h2 reads to, before what came is put into its buffer. The futures traits read into
     /// initialised memory only, and to initialise all of h2's buffer, which is as long as this one, would make
     /// resident on each connection what a small message never reaches.
-    static ASIDE: RefCell<[u8; 8 * 1024]> = const { RefCell::new([0; 8 * 1024]) };
+    static SCRATCH: RefCell<[u8; 8 * 1024]> = const { RefCell::new([0; 8 * 1024]) };
 }
 
 /// A byte stream that returns `Pending` once in a while although it could go on.
@@ -29,7 +29,7 @@ thread_local! {
 pub struct Budgeted<IO> {
     io: IO,
     budget: usize,
-    left: usize,
+    remaining: usize,
 }
 
 impl<IO> Budgeted<IO> {
@@ -39,7 +39,7 @@ impl<IO> Budgeted<IO> {
         Self {
             io,
             budget,
-            left: budget,
+            remaining: budget,
         }
     }
 }
@@ -51,19 +51,19 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Budgeted<IO> {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        if this.left == 0 {
-            this.left = this.budget;
+        if this.remaining == 0 {
+            this.remaining = this.budget;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         match Pin::new(&mut this.io).poll_read(cx, buffer) {
             Poll::Pending => {
-                this.left = this.budget;
+                this.remaining = this.budget;
                 Poll::Pending
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(bytes)) => {
-                this.left = this.left.saturating_sub(bytes.max(MIN_COST));
+                this.remaining = this.remaining.saturating_sub(bytes.max(MIN_COST));
                 Poll::Ready(Ok(bytes))
             }
         }
@@ -76,10 +76,10 @@ impl<IO: AsyncRead + Unpin> tokio::io::AsyncRead for Budgeted<IO> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        ASIDE.with_borrow_mut(|aside| {
-            let most = buffer.remaining().min(aside.len());
-            let read = ready!(AsyncRead::poll_read(self, cx, &mut aside[..most]))?;
-            buffer.put_slice(&aside[..read]);
+        SCRATCH.with_borrow_mut(|scratch| {
+            let most = buffer.remaining().min(scratch.len());
+            let read = ready!(AsyncRead::poll_read(self, cx, &mut scratch[..most]))?;
+            buffer.put_slice(&scratch[..read]);
             Poll::Ready(Ok(()))
         })
     }
@@ -133,7 +133,7 @@ mod tests {
     struct Source {
         size: usize,
         ready: usize,
-        left: usize,
+        remaining: usize,
     }
 
     impl AsyncRead for Source {
@@ -142,11 +142,11 @@ mod tests {
             _: &mut Context<'_>,
             buffer: &mut [u8],
         ) -> Poll<io::Result<usize>> {
-            if self.left == 0 {
-                self.left = self.ready;
+            if self.remaining == 0 {
+                self.remaining = self.ready;
                 return Poll::Pending;
             }
-            self.left -= 1;
+            self.remaining -= 1;
             Poll::Ready(Ok(self.size.min(buffer.len())))
         }
     }
@@ -182,8 +182,12 @@ mod tests {
     }
 
     fn source(size: usize, ready: usize) -> Source {
-        let left = ready;
-        Source { size, ready, left }
+        let remaining = ready;
+        Source {
+            size,
+            ready,
+            remaining,
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(super) const LOCALHOST: [IpAddr; 2] = [
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The socket file cannot be connected to.
-    #[error("cannot connect to unix socket {path:?}: {source}{}", advice(source))]
+    #[error("cannot connect to unix socket {path:?}: {source}{}", hint(source))]
     Unix {
         /// The socket file.
         path: PathBuf,
@@ -50,12 +50,12 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// None of the host's addresses took the connection.
-    #[error("cannot connect to {address}: {tried}")]
+    #[error("cannot connect to {address}: {attempts}")]
     Tcp {
         /// The address that was asked for.
         address: Address,
         /// What was tried, in this order.
-        tried: ConnectAttempts,
+        attempts: ConnectAttempts,
     },
 }
 
@@ -76,7 +76,7 @@ impl fmt::Display for ConnectAttempts {
     }
 }
 
-fn advice(error: &io::Error) -> &'static str {
+fn hint(error: &io::Error) -> &'static str {
     match Errno::from_io_error(error) {
         Some(Errno::NOENT) => "; is the wrapper running, and is this its --listen address?",
         Some(Errno::CONNREFUSED) => "; the wrapper that made it is gone",
@@ -98,19 +98,19 @@ pub async fn connect(address: &Address) -> Result<Stream, ConnectError> {
                 let name = name.to_owned();
                 ConnectError::Resolve { name, source }
             })?;
-            let mut tried = Vec::new();
+            let mut attempts = Vec::new();
             for candidate in addresses {
                 match Async::<TcpStream>::connect(candidate).await {
                     Ok(socket) => match Stream::tcp(socket) {
                         Ok(stream) => return Ok(stream),
-                        Err(error) => tried.push((candidate, error)),
+                        Err(error) => attempts.push((candidate, error)),
                     },
-                    Err(error) => tried.push((candidate, error)),
+                    Err(error) => attempts.push((candidate, error)),
                 }
             }
             Err(ConnectError::Tcp {
                 address: address.clone(),
-                tried: ConnectAttempts(tried),
+                attempts: ConnectAttempts(attempts),
             })
         }
     }
@@ -152,8 +152,8 @@ pub(super) fn dial(path: &Path) -> rustix::io::Result<OwnedFd> {
 ///
 /// What the resolver said, or EAGAIN where there is no room for a thread.
 pub async fn look_up(name: String, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let asked = move || Ok((name.as_str(), port).to_socket_addrs()?.collect());
-    thread::run(asked).await?
+    let lookup = move || Ok((name.as_str(), port).to_socket_addrs()?.collect());
+    thread::run(lookup).await?
 }
 
 /// The addresses of a host, in the order to try them.

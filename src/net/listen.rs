@@ -23,12 +23,12 @@ use super::socket_file::{self, BACKLOG, SocketFile};
 use super::stream::Stream;
 use crate::address::{Address, Host};
 
-/// How often a chosen port may turn out to be taken in the other family.
-const TRIES: u32 = 16;
+/// How often a chosen port may turn out to be accepted in the other family.
+const PORT_ATTEMPTS: u32 = 16;
 
 /// How often a path that is in use is tried again, and how long after: a quarter of a second in all.
-const LINGERING: u32 = 12;
-const PAUSE: Duration = Duration::from_millis(20);
+const IN_USE_RETRIES: u32 = 12;
+const IN_USE_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What a socket file shall be like. TCP listeners take no notice of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,7 @@ enum BoundSocket {
 /// [`BindError::is_usage`] says whether the address is at fault or the moment.
 pub async fn bind(address: &Address, options: &SocketOptions) -> Result<Vec<Listener>, BindError> {
     match address {
-        Address::Unix(path) => Ok(vec![listen_unix_soon(path, options).await?]),
+        Address::Unix(path) => Ok(vec![listen_unix_with_retries(path, options).await?]),
         Address::Tcp { host, port } => {
             let found = resolve(host, *port).await.map_err(|(name, source)| {
                 let name = name.to_owned();
@@ -90,10 +90,13 @@ pub async fn bind(address: &Address, options: &SocketOptions) -> Result<Vec<List
 
 /// Tries again for a moment while somebody else is there: it may be what is left of a wrapper that was
 /// killed while it started a program, which keeps all descriptors open until it is executed.
-async fn listen_unix_soon(path: &Path, options: &SocketOptions) -> Result<Listener, BindError> {
-    for _ in 0..LINGERING {
+async fn listen_unix_with_retries(
+    path: &Path,
+    options: &SocketOptions,
+) -> Result<Listener, BindError> {
+    for _ in 0..IN_USE_RETRIES {
         match listen_unix(path, options) {
-            Err(BindError::InUse { .. }) => smol::Timer::after(PAUSE).await,
+            Err(BindError::InUse { .. }) => smol::Timer::after(IN_USE_RETRY_INTERVAL).await,
             other => return other,
         };
     }
@@ -120,13 +123,13 @@ fn listen_unix(path: &Path, options: &SocketOptions) -> Result<Listener, BindErr
 
 /// Listens on all of `wanted`; of `localhost`, on what the machine has.
 fn listen_tcp(
-    asked: &Address,
+    requested: &Address,
     wanted: &[SocketAddr],
     is_localhost: bool,
 ) -> Result<Vec<Listener>, BindError> {
-    let mut failure = BindError::NoAddress(asked.clone());
-    for _ in 0..TRIES {
-        match listen_once(wanted, is_localhost) {
+    let mut failure = BindError::NoAddress(requested.clone());
+    for _ in 0..PORT_ATTEMPTS {
+        match try_listen_tcp(wanted, is_localhost) {
             Ok(listeners) if !listeners.is_empty() => return Ok(listeners),
             Ok(_) => return Err(failure),
             Err((error, chosen)) => {
@@ -141,7 +144,7 @@ fn listen_tcp(
 }
 
 /// One try. With the error comes whether another choice of the kernel's may help.
-fn listen_once(
+fn try_listen_tcp(
     wanted: &[SocketAddr],
     is_localhost: bool,
 ) -> Result<Vec<Listener>, (BindError, bool)> {
@@ -184,7 +187,7 @@ fn tcp_error(address: SocketAddr, source: io::Error) -> BindError {
         return BindError::Tcp { address, source };
     }
     BindError::InUse {
-        address: of_socket(address),
+        address: tcp_address(address),
         holder: Holder::Port,
     }
 }
@@ -209,7 +212,7 @@ fn listen_on(address: SocketAddr) -> io::Result<(Async<TcpListener>, SocketAddr)
     Ok((Async::new_nonblocking(socket)?, address))
 }
 
-fn of_socket(address: SocketAddr) -> Address {
+fn tcp_address(address: SocketAddr) -> Address {
     Address::Tcp {
         host: Host::Ip(address.ip()),
         port: address.port(),
@@ -220,7 +223,7 @@ impl Listener {
     /// Where it listens, with the port that it really has.
     pub fn local_address(&self) -> Address {
         match &self.socket {
-            BoundSocket::Tcp { address, .. } => of_socket(*address),
+            BoundSocket::Tcp { address, .. } => tcp_address(*address),
             BoundSocket::Unix { path, .. } => Address::Unix(path.clone()),
         }
     }
@@ -235,31 +238,31 @@ impl Listener {
         loop {
             // A flood of connections must leave everybody else a turn.
             smol::future::yield_now().await;
-            let taken = match &self.socket {
+            let accepted = match &self.socket {
                 BoundSocket::Tcp { socket, .. } => match socket.accept().await {
-                    Ok((socket, address)) => of_tcp(socket, address),
+                    Ok((socket, address)) => accepted_tcp(socket, address),
                     Err(error) if concerns_one_connection(&error) => continue,
                     Err(error) => return Err(error),
                 },
                 BoundSocket::Unix { socket, .. } => match socket.accept().await {
-                    Ok((socket, _)) => of_unix(socket),
+                    Ok((socket, _)) => accepted_unix(socket),
                     Err(error) if concerns_one_connection(&error) => continue,
                     Err(error) => return Err(error),
                 },
             };
             // What fails here is this connection alone.
-            if let Ok(taken) = taken {
-                return Ok(taken);
+            if let Ok(accepted) = accepted {
+                return Ok(accepted);
             }
         }
     }
 }
 
-fn of_tcp(socket: Async<TcpStream>, address: SocketAddr) -> io::Result<(Stream, Peer)> {
+fn accepted_tcp(socket: Async<TcpStream>, address: SocketAddr) -> io::Result<(Stream, Peer)> {
     Ok((Stream::tcp(socket)?, Peer::Tcp(address)))
 }
 
-fn of_unix(socket: Async<UnixStream>) -> io::Result<(Stream, Peer)> {
+fn accepted_unix(socket: Async<UnixStream>) -> io::Result<(Stream, Peer)> {
     let peer = Peer::of_unix(&socket)?;
     let filter = Some(AuthorityFilter::new());
     Ok((Stream::unix(socket, filter), peer))

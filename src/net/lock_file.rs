@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 /// How often the file may vanish between opening and locking it before we call it contested.
-const TRIES: u32 = 16;
+const MAX_ATTEMPTS: u32 = 16;
 
 /// A lock that is held, in a directory that is kept open: neither a change of the working directory
 /// nor a rename above makes us touch another file.
@@ -27,7 +27,7 @@ pub(super) enum LockError {
     /// Somebody holds it.
     Held,
     /// Something else has its name.
-    Foreign,
+    NotALock,
     /// A system call failed.
     Failed(Errno),
 }
@@ -41,7 +41,7 @@ impl From<Errno> for LockError {
 impl LockFile {
     /// Makes and locks `name` in `directory`, without waiting.
     pub(super) fn take(directory: OwnedFd, name: OsString) -> Result<Self, LockError> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let file = open(directory.as_fd(), &name)?;
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
@@ -49,7 +49,7 @@ impl LockFile {
                 Err(error) => return Err(error.into()),
             }
             // Its last holder may have removed it after we opened it; then others lock another file.
-            if is_at(
+            if is_same_file(
                 directory.as_fd(),
                 &name,
                 FileId::of(&rustix::fs::fstat(&file)?),
@@ -90,13 +90,13 @@ fn open(directory: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, LockError> {
     let file = match rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR) {
         Ok(file) => file,
         // A symbolic link, a directory, a socket.
-        Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Err(LockError::Foreign),
+        Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Err(LockError::NotALock),
         Err(error) => return Err(error.into()),
     };
     // Ours is always empty; what holds something belongs to somebody.
     let found = rustix::fs::fstat(&file)?;
     if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile || found.st_size != 0 {
-        return Err(LockError::Foreign);
+        return Err(LockError::NotALock);
     }
     Ok(file)
 }
@@ -118,17 +118,17 @@ impl FileId {
 }
 
 /// What is called `name` in `directory`; a symbolic link is not followed.
-pub(super) fn look(directory: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<Stat> {
+pub(super) fn stat_at(directory: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<Stat> {
     rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
 }
 
-fn is_at(directory: BorrowedFd<'_>, name: &OsStr, id: FileId) -> bool {
-    look(directory, name).is_ok_and(|found| FileId::of(&found) == id)
+fn is_same_file(directory: BorrowedFd<'_>, name: &OsStr, id: FileId) -> bool {
+    stat_at(directory, name).is_ok_and(|found| FileId::of(&found) == id)
 }
 
 /// Removes `name` if it still is this file. What cannot be removed is found stale by the next.
 pub(super) fn remove_if(directory: BorrowedFd<'_>, name: &OsStr, id: FileId) {
-    if is_at(directory, name, id) {
+    if is_same_file(directory, name, id) {
         let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
     }
 }

@@ -22,7 +22,7 @@ use crate::clock::Clock;
 pub const INTERVAL: Duration = Duration::from_secs(2);
 
 /// More than any of them needs, in bytes.
-const LARGEST: u64 = 1024 * 1024;
+const MAX_FILE_SIZE: u64 = 1024 * 1024;
 
 /// Why there is nothing to work with.
 #[derive(Debug, thiserror::Error)]
@@ -44,52 +44,52 @@ impl ReloadError {
     }
 }
 
-type Make<T> = Box<dyn Fn(&[Vec<u8>]) -> Result<T, ReloadError>>;
+type Parse<T> = Box<dyn Fn(&[Vec<u8>]) -> Result<T, ReloadError>>;
 
-/// What was made of the files, and is made again when they change.
+/// The value parsed from files, which is parsed again when they change.
 pub struct Reloadable<T> {
     files: Vec<PathBuf>,
-    /// What `made` was made of, or what it could not be made of: nothing is tried twice.
+    /// The last contents that `parse` saw, also if it refused them: it sees none twice.
     contents: RefCell<Vec<Vec<u8>>>,
-    made: RefCell<Rc<T>>,
-    make: Make<T>,
+    current: RefCell<Rc<T>>,
+    parse: Parse<T>,
 }
 
 impl<T> Reloadable<T> {
-    /// Reads the files for the first time. `make` is given their contents in the same order. Blocks:
+    /// Reads the files for the first time. `parse` is given their contents in the same order. Blocks:
     /// only for the start.
     ///
     /// # Errors
     ///
-    /// What cannot be read, and what `make` says.
+    /// What cannot be read, and what `parse` says.
     pub fn new(
         files: Vec<PathBuf>,
-        make: impl Fn(&[Vec<u8>]) -> Result<T, ReloadError> + 'static,
+        parse: impl Fn(&[Vec<u8>]) -> Result<T, ReloadError> + 'static,
     ) -> Result<Self, ReloadError> {
         let contents = read(&files)?;
-        let made = RefCell::new(Rc::new(make(&contents)?));
+        let current = RefCell::new(Rc::new(parse(&contents)?));
         Ok(Self {
             files,
             contents: RefCell::new(contents),
-            made,
-            make: Box::new(make),
+            current,
+            parse: Box::new(parse),
         })
     }
 
-    /// What was made of the files last.
+    /// The value of the last good contents.
     pub fn get(&self) -> Rc<T> {
-        Rc::clone(&self.made.borrow())
+        Rc::clone(&self.current.borrow())
     }
 
-    /// Looks at the files for as long as the task lives. `told` hears of each change: whether it was
+    /// Looks at the files for as long as the task lives. `on_change` hears of each change: whether it was
     /// taken over, or why the last good state was kept.
     pub async fn watch<C: Clock>(
         &self,
         clock: C,
-        told: impl Fn(&[PathBuf], Result<(), ReloadError>),
+        on_change: impl Fn(&[PathBuf], Result<(), ReloadError>),
     ) {
         let mut unreadable = false;
-        let mut before = None;
+        let mut previous = None;
         loop {
             clock.sleep(INTERVAL).await;
             let files = self.files.clone();
@@ -103,28 +103,28 @@ impl<T> Reloadable<T> {
                 Ok(now) => now,
                 Err(error) => {
                     // Between two steps of a rotation a file may be missing.
-                    if before.take().is_none() && !unreadable {
+                    if previous.take().is_none() && !unreadable {
                         unreadable = true;
-                        told(&self.files, Err(error));
+                        on_change(&self.files, Err(error));
                     }
                     continue;
                 }
             };
             if now == *self.contents.borrow() {
                 unreadable = false;
-                before = Some(now);
-            } else if before.as_ref() == Some(&now) {
+                previous = Some(now);
+            } else if previous.as_ref() == Some(&now) {
                 unreadable = false;
-                let made = (self.make)(&now);
+                let current = (self.parse)(&now);
                 self.contents.replace(now);
-                told(
+                on_change(
                     &self.files,
-                    made.map(|made| {
-                        self.made.replace(Rc::new(made));
+                    current.map(|current| {
+                        self.current.replace(Rc::new(current));
                     }),
                 );
             } else {
-                before = Some(now);
+                previous = Some(now);
             }
         }
     }
@@ -135,7 +135,7 @@ impl<T: fmt::Debug> fmt::Debug for Reloadable<T> {
         // Their contents may be secret.
         f.debug_struct("Reloadable")
             .field("files", &self.files)
-            .field("made", &self.made)
+            .field("current", &self.current)
             .finish_non_exhaustive()
     }
 }
@@ -162,15 +162,15 @@ pub fn contents(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("it is not a regular file"));
     }
     let mut contents = Vec::new();
-    let read = file.take(LARGEST + 1).read_to_end(&mut contents)? as u64;
-    if read > LARGEST {
+    let read = file.take(MAX_FILE_SIZE + 1).read_to_end(&mut contents)? as u64;
+    if read > MAX_FILE_SIZE {
         return Err(io::Error::other("it has more than a mebibyte"));
     }
     Ok(contents)
 }
 
 /// Whether every user may read a file that should be secret.
-pub fn is_open_to_all(path: &Path) -> bool {
+pub fn is_world_readable(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| found.mode() & 0o004 != 0)
 }
 
@@ -185,9 +185,9 @@ mod tests {
 
     /// Every interval is over at once.
     #[derive(Clone)]
-    struct Hurry;
+    struct ImmediateClock;
 
-    impl Clock for Hurry {
+    impl Clock for ImmediateClock {
         fn now(&self) -> Instant {
             Instant::now()
         }
@@ -219,13 +219,13 @@ mod tests {
         write("b", "2");
         let reread = two(folder.path());
         assert_eq!(*reread.get(), "12");
-        let told = RefCell::new(Vec::new());
-        let watch = reread.watch(Hurry, |_, result| {
-            told.borrow_mut().push(result.is_ok());
+        let on_change = RefCell::new(Vec::new());
+        let watch = reread.watch(ImmediateClock, |_, result| {
+            on_change.borrow_mut().push(result.is_ok());
         });
         let steps = async {
             let until = async |count: usize| {
-                while told.borrow().len() < count {
+                while on_change.borrow().len() < count {
                     yield_now().await;
                 }
             };
@@ -252,18 +252,18 @@ mod tests {
         };
         let deadline = async {
             smol::Timer::after(Duration::from_secs(20)).await;
-            panic!("told of {:?} only", told.borrow());
+            panic!("on_change of {:?} only", on_change.borrow());
         };
         smol::block_on(watch.or(steps).or(deadline));
-        assert_eq!(*told.borrow(), [true, false, false, true, true]);
+        assert_eq!(*on_change.borrow(), [true, false, false, true, true]);
     }
 
     #[test]
     fn what_is_no_file_of_a_sane_size_is_refused_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
-        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
-        assert!(made.unwrap().success());
+        let current = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(current.unwrap().success());
         let large = folder.path().join("large");
         std::fs::write(&large, vec![0; 1024 * 1024 + 1]).unwrap();
         let missing = folder.path().join("missing");

@@ -15,7 +15,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::bind_error::{BindError, Holder};
 use super::connect::dial;
-use super::lock_file::{FileId, LockError, LockFile, look, remove_if};
+use super::lock_file::{FileId, LockError, LockFile, remove_if, stat_at};
 use crate::address::{Address, MAX_SOCKET_PATH};
 
 /// How many connections may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
@@ -41,8 +41,8 @@ impl Drop for SocketFile {
     }
 }
 
-/// The names that belong to one socket.
-struct SocketNames {
+/// The paths that belong to one socket.
+struct SocketPaths {
     path: PathBuf,
     directory: PathBuf,
     name: OsString,
@@ -50,7 +50,7 @@ struct SocketNames {
     temporary_name: OsString,
 }
 
-impl SocketNames {
+impl SocketPaths {
     fn of(path: &Path) -> Result<Self, BindError> {
         let bytes = path.as_os_str().as_bytes();
         let refused = || BindError::Path(path.to_owned());
@@ -73,8 +73,8 @@ impl SocketNames {
             path: path.to_owned(),
             directory: directory.to_owned(),
             name: name.to_owned(),
-            temporary: PathBuf::from(with(path.as_os_str(), TEMPORARY)),
-            temporary_name: with(name, TEMPORARY),
+            temporary: PathBuf::from(with_suffix(path.as_os_str(), TEMPORARY)),
+            temporary_name: with_suffix(name, TEMPORARY),
         })
     }
 
@@ -84,13 +84,13 @@ impl SocketNames {
     }
 }
 
-fn with(name: &OsStr, suffix: &str) -> OsString {
+fn with_suffix(name: &OsStr, suffix: &str) -> OsString {
     let mut name = name.to_owned();
     name.push(suffix);
     name
 }
 
-fn step(step: &'static str, path: &Path) -> impl FnOnce(Errno) -> BindError {
+fn step_error(step: &'static str, path: &Path) -> impl FnOnce(Errno) -> BindError {
     let path = path.to_owned();
     move |error| BindError::Step {
         step,
@@ -105,63 +105,68 @@ pub(super) fn listen(
     mode: Mode,
     group: Option<u32>,
 ) -> Result<(OwnedFd, SocketFile), BindError> {
-    let names = SocketNames::of(path)?;
-    let lock = lock(&names)?;
-    clear(&lock, &names, &names.temporary, &names.temporary_name)?;
-    clear(&lock, &names, &names.path, &names.name)?;
+    let paths = SocketPaths::of(path)?;
+    let lock = take_lock(&paths)?;
+    remove_stale(&lock, &paths, &paths.temporary, &paths.temporary_name)?;
+    remove_stale(&lock, &paths, &paths.path, &paths.name)?;
 
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
-        .map_err(step("make the socket", path))?;
+        .map_err(step_error("make the socket", path))?;
     // Linux makes the file with the mode of the socket, less the umask. Elsewhere (gVisor) this may
     // fail: the mode is looked at below.
     let _ = rustix::fs::fchmod(&socket, mode);
-    SocketAddrUnix::new(names.temporary.as_path())
+    SocketAddrUnix::new(paths.temporary.as_path())
         .and_then(|address| rustix::net::bind(&socket, &address))
-        .map_err(step("bind the socket", &names.temporary))?;
-    let found = look(lock.directory(), &names.temporary_name)
-        .map_err(step("find the new socket", &names.temporary))?;
+        .map_err(step_error("bind the socket", &paths.temporary))?;
+    let found = stat_at(lock.directory(), &paths.temporary_name)
+        .map_err(step_error("find the new socket", &paths.temporary))?;
     // From here on, an error removes the temporary name.
     let mut file = SocketFile {
-        name: names.temporary_name.clone(),
+        name: paths.temporary_name.clone(),
         id: FileId::of(&found),
         lock,
     };
     // Nobody can connect before `listen`: nobody ever meets another group or mode than the right one.
     if let Some(group) = group.filter(|group| *group != found.st_gid) {
-        change_group(&file, group).map_err(step("set the group of", &names.temporary))?;
+        change_group(&file, group).map_err(step_error("set the group of", &paths.temporary))?;
     }
     if Mode::from_raw_mode(found.st_mode) != mode {
-        change_mode(&file, mode).map_err(step("set the mode of", &names.temporary))?;
+        change_mode(&file, mode).map_err(step_error("set the mode of", &paths.temporary))?;
     }
-    rustix::net::listen(&socket, BACKLOG).map_err(step("listen on", &names.temporary))?;
-    publish(&mut file, &names)?;
+    rustix::net::listen(&socket, BACKLOG).map_err(step_error("listen on", &paths.temporary))?;
+    publish(&mut file, &paths)?;
     Ok((socket, file))
 }
 
-fn lock(names: &SocketNames) -> Result<LockFile, BindError> {
+fn take_lock(paths: &SocketPaths) -> Result<LockFile, BindError> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory =
-        rustix::fs::openat(CWD, &names.directory, flags, Mode::empty()).map_err(|error| {
+        rustix::fs::openat(CWD, &paths.directory, flags, Mode::empty()).map_err(|error| {
             BindError::Directory {
-                directory: names.directory.clone(),
+                directory: paths.directory.clone(),
                 source: error.into(),
             }
         })?;
-    let path = || PathBuf::from(with(names.path.as_os_str(), LOCK));
-    LockFile::take(directory, with(&names.name, LOCK)).map_err(|error| match error {
-        LockError::Held => names.in_use(Holder::Lock),
-        LockError::Foreign => BindError::NotALock(path()),
-        LockError::Failed(error) => step("lock", &path())(error),
+    let path = || PathBuf::from(with_suffix(paths.path.as_os_str(), LOCK));
+    LockFile::take(directory, with_suffix(&paths.name, LOCK)).map_err(|error| match error {
+        LockError::Held => paths.in_use(Holder::Lock),
+        LockError::NotALock => BindError::NotALock(path()),
+        LockError::Failed(error) => step_error("lock", &path())(error),
     })
 }
 
 /// Makes way at `path`: a socket that nobody answers on is removed, all else is an error.
-fn clear(lock: &LockFile, names: &SocketNames, path: &Path, name: &OsStr) -> Result<(), BindError> {
-    let found = match look(lock.directory(), name) {
+fn remove_stale(
+    lock: &LockFile,
+    paths: &SocketPaths,
+    path: &Path,
+    name: &OsStr,
+) -> Result<(), BindError> {
+    let found = match stat_at(lock.directory(), name) {
         Ok(found) => found,
         Err(Errno::NOENT) => return Ok(()),
-        Err(error) => return Err(step("look at", path)(error)),
+        Err(error) => return Err(step_error("look at", path)(error)),
     };
     if FileType::from_raw_mode(found.st_mode) != FileType::Socket {
         return Err(BindError::NotASocket(path.to_owned()));
@@ -174,8 +179,8 @@ fn clear(lock: &LockFile, names: &SocketNames, path: &Path, name: &OsStr) -> Res
         }
         Err(Errno::NOENT) => Ok(()),
         // A full queue, or a datagram socket, is somebody's as well.
-        Ok(_) | Err(Errno::AGAIN | Errno::PROTOTYPE) => Err(names.in_use(Holder::Socket)),
-        Err(error) => Err(step("find out who listens on", path)(error)),
+        Ok(_) | Err(Errno::AGAIN | Errno::PROTOTYPE) => Err(paths.in_use(Holder::Socket)),
+        Err(error) => Err(step_error("find out who listens on", path)(error)),
     }
 }
 
@@ -198,13 +203,13 @@ fn change_group(file: &SocketFile, group: u32) -> rustix::io::Result<()> {
 }
 
 /// Gives the socket its name, and never at the cost of a file that came there meanwhile.
-fn publish(file: &mut SocketFile, names: &SocketNames) -> Result<(), BindError> {
+fn publish(file: &mut SocketFile, paths: &SocketPaths) -> Result<(), BindError> {
     let directory = file.lock.directory();
-    let (from, to) = (&names.temporary_name, &names.name);
+    let (from, to) = (&paths.temporary_name, &paths.name);
     let renamed =
         match rustix::fs::renameat_with(directory, from, directory, to, RenameFlags::NOREPLACE) {
             // Some file systems know no such flag.
-            Err(Errno::INVAL | Errno::NOSYS) => match look(directory, to) {
+            Err(Errno::INVAL | Errno::NOSYS) => match stat_at(directory, to) {
                 Err(Errno::NOENT) => rustix::fs::renameat(directory, from, directory, to),
                 Ok(_) => Err(Errno::EXIST),
                 Err(error) => Err(error),
@@ -212,9 +217,9 @@ fn publish(file: &mut SocketFile, names: &SocketNames) -> Result<(), BindError> 
             done => done,
         };
     match renamed {
-        Ok(()) => file.name.clone_from(&names.name),
-        Err(Errno::EXIST) => return Err(names.in_use(Holder::Socket)),
-        Err(error) => return Err(step("give the socket its name", &names.path)(error)),
+        Ok(()) => file.name.clone_from(&paths.name),
+        Err(Errno::EXIST) => return Err(paths.in_use(Holder::Socket)),
+        Err(error) => return Err(step_error("give the socket its name", &paths.path)(error)),
     }
     Ok(())
 }

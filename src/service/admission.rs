@@ -140,7 +140,7 @@ impl<C: Clock> ListenerPolicy<C> {
 
     /// Whether one more refusal may be logged, and how many were not.
     fn may_log(&self) -> Option<u64> {
-        self.lines.borrow_mut().pass(self.clock.now())
+        self.lines.borrow_mut().try_acquire(self.clock.now())
     }
 }
 
@@ -151,7 +151,7 @@ impl<C: Clock> ConnectionAuth<C> {
             return Ok(());
         };
         let now = door.clock.now();
-        let exhausted = !self.guesses.borrow().is_open(now);
+        let exhausted = !self.guesses.borrow().has_capacity(now);
         let message = if exhausted {
             "too many wrong tokens on this connection; wait, or connect again"
         } else {
@@ -162,10 +162,10 @@ impl<C: Clock> ConnectionAuth<C> {
             }
         };
         if !exhausted {
-            self.guesses.borrow_mut().pass(now);
+            self.guesses.borrow_mut().try_acquire(now);
         }
         let mut refusal = door.refuse(asked, Code::Unauthenticated, message);
-        refusal.after = door.answers.borrow_mut().count(now, LONGEST_WAIT);
+        refusal.after = door.answers.borrow_mut().reserve(now, LONGEST_WAIT);
         Err(refusal)
     }
 }

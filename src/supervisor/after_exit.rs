@@ -13,6 +13,7 @@ use crate::process::child::{Child, Program, SignalError};
 use crate::signal::Signal;
 use crate::supervisor::facts::{AfterExitFacts, Facts};
 use crate::supervisor::{Handle, Supervised};
+use crate::timestamp::rfc3339;
 
 /// How long after a start for which the machine had too little it is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -198,7 +199,7 @@ impl Handle {
 
 /// What the command is told. A variable that does not apply is left out.
 fn environment(facts: &Facts) -> Vec<(&'static str, String)> {
-    let time = |time: SystemTime| humantime::format_rfc3339_millis(time).to_string();
+    let time = |time: SystemTime| rfc3339(time).to_string();
     let (code, signal) = match facts.exit {
         Some(Exit::Code(code)) => (Some(code), None),
         Some(Exit::Signal { number, .. }) => (None, Some(number)),

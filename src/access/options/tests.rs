@@ -2,7 +2,7 @@
 
 use super::*;
 
-const OWN: Own = Own { uid: 999, gid: 998 };
+const OWN: OwnIds = OwnIds { uid: 999, gid: 998 };
 
 fn listens(texts: &[&str]) -> Vec<Listen> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -12,14 +12,14 @@ fn socket() -> Vec<Listen> {
     listens(&["unix:/a"])
 }
 
-fn allowing(uids: &[u32], gids: &[u32], mode: u32) -> Options {
-    Options {
+fn allowing(uids: &[u32], gids: &[u32], mode: u32) -> AccessOptions {
+    AccessOptions {
         socket_mode: Some(SocketMode(mode)),
         allowed: Callers {
             uids: uids.to_vec(),
             gids: gids.to_vec(),
         },
-        ..Options::default()
+        ..AccessOptions::default()
     }
 }
 
@@ -47,7 +47,7 @@ fn who_cannot_open_the_socket_cannot_be_allowed() {
         );
         if let Err(error) = checked {
             assert!(
-                matches!(error, Contradiction::Unreachable { .. }),
+                matches!(error, OptionConflict::SocketUnreachable { .. }),
                 "{error}"
             );
         }
@@ -59,41 +59,41 @@ fn the_unmapped_user_is_never_allowed() {
     let unmapped = |uids: &[u32], gids: &[u32]| allowing(uids, gids, 0o666);
     for options in [unmapped(&[UNMAPPED], &[]), unmapped(&[], &[UNMAPPED])] {
         let error = options.check(&socket(), OWN, None).unwrap_err();
-        assert!(matches!(error, Contradiction::Unmapped(_)), "{error}");
+        assert!(matches!(error, OptionConflict::Unmapped(_)), "{error}");
     }
-    let own = Own {
+    let own = OwnIds {
         uid: UNMAPPED,
         gid: 1,
     };
-    let nobody = Options::default().check(&socket(), own, None);
-    assert_eq!(nobody, Err(Contradiction::NobodyMayCall));
+    let nobody = AccessOptions::default().check(&socket(), own, None);
+    assert_eq!(nobody, Err(OptionConflict::OwnUserUnmapped));
     assert_eq!(
         allowing(&[0], &[], 0o600).check(&socket(), own, None),
         Ok(())
     );
     let tcp = listens(&["tcp://localhost:0"]);
-    assert_eq!(Options::default().check(&tcp, own, None), Ok(()));
+    assert_eq!(AccessOptions::default().check(&tcp, own, None), Ok(()));
 }
 
 #[test]
 fn options_for_sockets_need_one() {
     let tcp = listens(&["tcp://localhost:0"]);
-    let group = Options {
+    let group = AccessOptions {
         socket_group: Some(Group::Number(1)),
-        ..Options::default()
+        ..AccessOptions::default()
     };
     for options in [allowing(&[], &[], 0o666), group] {
         let error = options.check(&tcp, OWN, None).unwrap_err();
-        assert!(matches!(error, Contradiction::NoSocket(_)), "{error}");
+        assert!(matches!(error, OptionConflict::NoSocket(_)), "{error}");
         assert_eq!(options.check(&socket(), OWN, None), Ok(()));
     }
 }
 
-fn token(tcp_only: bool) -> Options {
-    Options {
+fn token(tcp_only: bool) -> AccessOptions {
+    AccessOptions {
         token_file: Some("t".into()),
         token_tcp_only: tcp_only,
-        ..Options::default()
+        ..AccessOptions::default()
     }
 }
 
@@ -116,13 +116,13 @@ fn a_token_needs_a_listener_that_asks_for_it() {
 
 #[test]
 fn tls_is_for_tcp_and_never_for_health() {
-    let options = Options {
+    let options = AccessOptions {
         tls: TlsOptions {
             certificate: Some("c".into()),
             key: Some("k".into()),
             ..TlsOptions::default()
         },
-        ..Options::default()
+        ..AccessOptions::default()
     };
     for (text, fits) in [
         ("tcp://localhost:0", true),
@@ -163,8 +163,8 @@ fn modes_are_octal() {
 
 #[test]
 fn an_option_that_needs_another_says_so() {
-    let alone = |change: fn(&mut Options)| {
-        let mut options = Options::default();
+    let alone = |change: fn(&mut AccessOptions)| {
+        let mut options = AccessOptions::default();
         change(&mut options);
         let listens = listens(&["tcp://localhost:0"]);
         options.check(&listens, OWN, None).unwrap_err().to_string()

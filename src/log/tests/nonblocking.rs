@@ -8,7 +8,7 @@ use rustix::fs::OFlags;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pty::OpenptFlags;
 
-use super::super::sink::{Sink, Way, reopened};
+use super::super::sink::{Sink, WriteMethod, reopened};
 use super::super::writer::LineWriter;
 use super::super::{LogFormat, MAX_LINE};
 use super::{fill_pipe, pipe, promptly, read_available};
@@ -42,7 +42,7 @@ fn is_nonblocking(fd: impl AsFd) -> bool {
         .contains(OFlags::NONBLOCK)
 }
 
-/// A full pipe over `way`: three lines are lost, the next one tells so.
+/// A full pipe over `method`: three lines are lost, the next one tells so.
 fn full_pipe_drops(format: LogFormat, sink: impl FnOnce(OwnedFd) -> Sink<OwnedFd>) -> String {
     let (reader, writer) = pipe();
     let shared = writer.try_clone().unwrap();
@@ -68,18 +68,18 @@ fn full_pipe_drops(format: LogFormat, sink: impl FnOnce(OwnedFd) -> Sink<OwnedFd
 
 #[test]
 fn a_full_pipe_drops_and_counts() {
-    let way = |fd| {
+    let method = |fd| {
         let sink = Sink::new(fd);
-        assert!(matches!(sink.way(), Way::Nowait));
+        assert!(matches!(sink.method(), WriteMethod::Nowait));
         sink
     };
-    let told = full_pipe_drops(LogFormat::Text, way);
+    let told = full_pipe_drops(LogFormat::Text, method);
     assert!(
         told.ends_with(" WARN process_wrapper: stderr was full: log lines dropped lines=3"),
         "{told}"
     );
     let told: serde_json::Value =
-        serde_json::from_str(&full_pipe_drops(LogFormat::Json, way)).unwrap();
+        serde_json::from_str(&full_pipe_drops(LogFormat::Json, method)).unwrap();
     assert_eq!(told["lines"], 3);
     assert_eq!(told["level"], "WARN");
     assert_eq!(told["target"], "process_wrapper");
@@ -88,9 +88,9 @@ fn a_full_pipe_drops_and_counts() {
 #[test]
 fn a_full_pipe_drops_and_counts_without_nowait() {
     let told = full_pipe_drops(LogFormat::Text, |fd| {
-        let way = reopened(fd.as_fd());
-        assert!(matches!(way, Way::Reopened(_)));
-        Sink::with_way(fd, way)
+        let method = reopened(fd.as_fd());
+        assert!(matches!(method, WriteMethod::Reopened(_)));
+        Sink::with_method(fd, method)
     });
     assert!(told.ends_with("lines=3"), "{told}");
 }
@@ -98,7 +98,7 @@ fn a_full_pipe_drops_and_counts_without_nowait() {
 #[test]
 fn a_full_pipe_drops_and_counts_when_polled() {
     let told = full_pipe_drops(LogFormat::Text, |fd| {
-        Sink::with_way(fd, Way::Polled(MAX_LINE))
+        Sink::with_method(fd, WriteMethod::Polled(MAX_LINE))
     });
     assert!(told.ends_with("lines=3"), "{told}");
 }
@@ -107,9 +107,9 @@ fn a_full_pipe_drops_and_counts_when_polled() {
 fn what_refuses_nowait_is_reopened() {
     // A terminal knows no RWF_NOWAIT, as pipes before Linux 6.4.
     let (controller, terminal) = terminal();
-    let mut sink = Sink::with_way(terminal, Way::Nowait);
+    let mut sink = Sink::with_method(terminal, WriteMethod::Nowait);
     assert_eq!(sink.write(b"line\n"), 5);
-    assert!(matches!(sink.way(), Way::Reopened(_)));
+    assert!(matches!(sink.method(), WriteMethod::Reopened(_)));
     assert_eq!(read_available(controller), "line\r\n");
 }
 
@@ -120,7 +120,7 @@ fn a_full_socket_drops_and_counts() {
             socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).unwrap();
         let shared = writer.try_clone().unwrap();
         let sink = Sink::new(writer);
-        assert!(matches!(sink.way(), Way::DontWait));
+        assert!(matches!(sink.method(), WriteMethod::DontWait));
         unread_then_read(sink, &reader);
         assert!(!is_nonblocking(shared));
     }
@@ -131,7 +131,7 @@ fn a_terminal_that_is_not_read_drops_and_counts() {
     let (controller, terminal) = terminal();
     let shared = terminal.try_clone().unwrap();
     let sink = Sink::new(terminal);
-    assert!(matches!(sink.way(), Way::Reopened(_)));
+    assert!(matches!(sink.method(), WriteMethod::Reopened(_)));
     unread_then_read(sink, &controller);
     assert!(!is_nonblocking(shared));
 }
@@ -139,7 +139,10 @@ fn a_terminal_that_is_not_read_drops_and_counts() {
 #[test]
 fn a_terminal_that_may_not_be_reopened_drops_and_counts() {
     let (controller, terminal) = terminal();
-    unread_then_read(Sink::with_way(terminal, Way::Polled(1)), &controller);
+    unread_then_read(
+        Sink::with_method(terminal, WriteMethod::Polled(1)),
+        &controller,
+    );
 }
 
 /// Logs to what is not read, then reads it until the newest line comes through: every line is

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::{Files, TlsError};
+use super::{TlsError, TlsFiles};
 use crate::access::TlsOptions;
 use crate::net::reload::{ReloadError, Reloadable};
 use crate::net::stream::Stream;
@@ -45,7 +45,7 @@ impl ClientTls {
     /// # Errors
     ///
     /// TLS was asked for.
-    pub fn read(files: &Files) -> Result<Option<Self>, ReloadError> {
+    pub fn read(files: &TlsFiles) -> Result<Option<Self>, ReloadError> {
         absent(files.authorities.as_deref())?;
         absent(files.certificate.as_deref())?;
         absent(files.key.as_deref()).map(|()| None)

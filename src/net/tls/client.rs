@@ -11,7 +11,7 @@ use rustls::crypto::ring::default_provider;
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
 
-use super::{Files, H2, TlsError, pem};
+use super::{H2, TlsError, TlsFiles, pem};
 use crate::net::reload::{ReloadError, contents};
 use crate::net::stream::Stream;
 
@@ -27,8 +27,8 @@ impl ClientTls {
     /// # Errors
     ///
     /// The first file that cannot be used, or is missing beside the others.
-    pub fn read(files: &Files) -> Result<Option<Self>, ReloadError> {
-        let Files {
+    pub fn read(files: &TlsFiles) -> Result<Option<Self>, ReloadError> {
+        let TlsFiles {
             certificate,
             key,
             authorities,
@@ -83,7 +83,7 @@ impl ClientTls {
             }
         })?;
         if stream.get_ref().1.alpn_protocol() != Some(H2) {
-            return Err(TlsError::Protocol);
+            return Err(TlsError::NoHttp2);
         }
         Ok(Stream::Tls(Box::new(TlsStream::Client(stream))))
     }

@@ -31,13 +31,13 @@ pub enum TlsError {
     Handshake(#[from] io::Error),
     /// HTTP/2 was not agreed on (ALPN, RFC 7301), which gRPC asks for.
     #[error("the TLS handshake did not choose HTTP/2 (ALPN h2)")]
-    Protocol,
+    NoHttp2,
     /// What the server answered is no TLS.
     #[error("the server does not speak TLS on this port; leave out --tls-ca, or use another port")]
     Plaintext,
     /// The certificate is valid, and names nobody who was allowed.
     #[error("{} none of --allow-san", PeerNames(.0))]
-    Name(Vec<String>),
+    NotAllowed(Vec<String>),
     /// Not a name that a certificate could hold.
     #[error("{0:?} is no name of a server; use --server-name")]
     ServerName(String),
@@ -60,7 +60,7 @@ const H2: &[u8] = b"h2";
 
 /// Where a server's or a client's own certificate and key are, and whom it trusts.
 #[derive(Debug, Clone, Default)]
-pub struct Files {
+pub struct TlsFiles {
     /// The certificate and its chain.
     pub certificate: Option<std::path::PathBuf>,
     /// Its private key.

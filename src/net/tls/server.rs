@@ -63,12 +63,12 @@ impl ServerTls {
         let (_, session) = stream.get_ref();
         // A caller who offers another protocol has been refused by now, but not one who offers none.
         if session.alpn_protocol() != Some(H2) {
-            return Err(TlsError::Protocol);
+            return Err(TlsError::NoHttp2);
         }
         let certificate = session.peer_certificates().and_then(|chain| chain.first());
         let names = certificate.map(|found| names(found)).unwrap_or_default();
         if !self.allowed.is_empty() && !names.iter().any(|name| self.is_allowed(name)) {
-            return Err(TlsError::Name(names));
+            return Err(TlsError::NotAllowed(names));
         }
         Ok((Stream::Tls(Box::new(TlsStream::Server(stream))), names))
     }
