@@ -1,4 +1,5 @@
-//! Times of day as RFC 3339 text, in logs, JSON, webhooks and the environment of after-exit commands.
+//! Times of day as RFC 3339 text, in logs, JSON, webhooks and the environment of after-exit
+//! commands.
 //!
 //! Owns the format. It reads no clock.
 
@@ -8,8 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The last second of the year 9999, beyond which RFC 3339 has no digits.
 const MAX: Duration = Duration::from_secs(253_402_300_799);
 
-/// Formats a time in UTC with milliseconds: `2026-11-23T10:00:00.123Z`. A time before 1970 or after 9999
-/// shows the nearest end of that range.
+/// Formats a time in UTC with milliseconds: `2026-11-23T10:00:00.123Z`. A time before 1970 or after
+/// 9999 shows the nearest end of that range.
 pub(crate) fn rfc3339(time: SystemTime) -> impl fmt::Display {
     // humantime panics before 1970 and refuses to format a time after 9999.
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().min(MAX);

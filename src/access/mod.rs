@@ -1,7 +1,7 @@
-//! Who may call, and what: the decisions.
+//! Authorization: which callers may call which methods.
 //!
-//! Owns the roles of listeners and every rule about callers that needs no I/O. It never opens, reads or
-//! asks anything: `net` finds out who calls, `service` asks here and acts.
+//! Owns the roles of listeners and the rules about callers. It performs no I/O: `net` identifies
+//! the peer, `service` asks these rules and acts.
 
 mod callers;
 mod exposure;

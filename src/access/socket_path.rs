@@ -1,7 +1,7 @@
 //! Whether another user could replace a socket file.
 //!
-//! Owns the judgement on one directory or link of the socket's path. A user who may rename entries there
-//! could put their own socket in place of ours and receive our calls. It reads no file.
+//! Owns the judgement on one directory or link of the socket's path. A user who may rename entries
+//! there could put their own socket in place of ours and receive our calls. It reads no file.
 
 use super::callers::UNMAPPED;
 
@@ -30,7 +30,8 @@ pub enum PathRisk {
 
 /// The risk of a directory on the path with this owner and mode (12 bits).
 ///
-/// An owner outside our user namespace cannot be judged and passes: `/` in a container may have one.
+/// An owner outside our user namespace cannot be judged and passes: `/` in a container may have
+/// one.
 #[must_use]
 pub fn path_risk(owner: u32, mode: u32, own: u32) -> Option<PathRisk> {
     if is_foreign(owner, own) {

@@ -96,7 +96,8 @@ pub(super) fn dropped(lines: u64) -> String {
     line
 }
 
-/// `printable` and `target` hold no control characters, so quotes and backslashes are all there is to escape.
+/// `printable` and `target` hold no control characters, so quotes and backslashes are all there is
+/// to escape.
 fn object(level: Level, target: &str, printable: &str, member: &str) -> String {
     let message = printable.replace('\\', r"\\").replace('"', r#"\""#);
     let timestamp = rfc3339(SystemTime::now());

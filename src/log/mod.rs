@@ -36,7 +36,8 @@ use self::writer::LineWriter;
 const OWN_TARGET: &str = "process_wrapper";
 
 /// The longest line in bytes, its newline included: `PIPE_BUF`, up to which a write to a pipe is
-/// never split or mixed with what the child writes (pipe(7)). Longer lines are shortened and say so.
+/// never split or mixed with what the child writes (pipe(7)). Longer lines are shortened and say
+/// so.
 const MAX_LINE: usize = rustix::pipe::PIPE_BUF;
 
 /// How a line looks.

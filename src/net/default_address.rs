@@ -1,7 +1,7 @@
 //! The address of the control API when the command line names none.
 //!
-//! Owns the choice and the creation of the default socket's directory. It creates no directory for an
-//! address that was given, and never changes the mode or owner of one.
+//! Owns the choice and the creation of the default socket's directory. It creates no directory for
+//! an address that was given, and never changes the mode or owner of one.
 
 use std::env;
 use std::ffi::OsString;
@@ -87,8 +87,8 @@ pub enum DefaultAddressError {
 ///
 /// # Errors
 ///
-/// The variable is set and is not an address, or the directory exists and is not private to this user:
-/// the socket in it may be another user's, which would receive our calls.
+/// The variable is set and is not an address, or the directory exists and is not private to this
+/// user: the socket in it may be another user's, which would receive our calls.
 pub fn default_address(environment: &Environment) -> Result<Address, DefaultAddressError> {
     if let Some(address) = environment.explicit_address()? {
         return Ok(address);
@@ -106,8 +106,8 @@ pub fn default_address(environment: &Environment) -> Result<Address, DefaultAddr
 ///
 /// # Errors
 ///
-/// The variable is set and is not an address, or the directory cannot be created or is not private to
-/// this user.
+/// The variable is set and is not an address, or the directory cannot be created or is not private
+/// to this user.
 pub fn prepare_default_address(environment: &Environment) -> Result<Address, DefaultAddressError> {
     if let Some(address) = environment.explicit_address()? {
         return Ok(address);
@@ -121,7 +121,8 @@ fn control_socket(directory: &Path) -> Address {
     Address::Unix(directory.join("control.sock"))
 }
 
-/// Creates the last directory only: a missing parent shows that the default does not suit this machine.
+/// Creates the last directory only: a missing parent shows that the default does not suit this
+/// machine.
 fn prepare(directory: &Path, uid: u32) -> Result<(), DefaultAddressError> {
     let failed = |source| DefaultAddressError::Create {
         directory: directory.to_owned(),

@@ -1,7 +1,7 @@
 //! The directories on the path of a socket file.
 //!
-//! Owns the walk along the path and the look at each directory; `access` judges them. It never changes
-//! one.
+//! Owns the walk along the path and the look at each directory; `access` judges them. It never
+//! changes one.
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -52,8 +52,9 @@ pub(super) fn check_private(directory: &Path, own: u32) -> io::Result<Result<(),
 /// The kernel's limit of symbolic links on a path, `path_resolution(7)`.
 const MAX_LINKS: u32 = 40;
 
-/// Walks from the root to the directory of `socket` as the kernel does, and returns the first directory
-/// or symbolic link that is unsafe for user `own`. Blocks on the file system: only for the start.
+/// Walks from the root to the directory of `socket` as the kernel does, and returns the first
+/// directory or symbolic link that is unsafe for user `own`. Blocks on the file system: only for
+/// the start.
 ///
 /// # Errors
 ///
@@ -89,7 +90,8 @@ pub fn find_unsafe(socket: &Path, own: u32) -> io::Result<Option<UnsafeDirectory
     Ok(None)
 }
 
-/// The components of a path, the last one first. The root is a component: joining it restarts there.
+/// The components of a path, the last one first. The root is a component: joining it restarts
+/// there.
 fn reversed(path: &Path) -> Vec<PathBuf> {
     let components = path.components().rev();
     components

@@ -1,8 +1,8 @@
-//! A listening socket file: its safe making, the take-over of a stale one, and its removal.
+//! A listening socket file: safe creation, takeover of a stale one, removal.
 //!
-//! Owns the file and its lock from start to end. It never replaces a socket that somebody answers on nor
-//! a file that is not a socket, never removes one that is not ours, and never changes the umask, which
-//! our child would inherit. Its calls return at once; they run before the child is there.
+//! Owns the file and its lock. It never replaces a socket with a listener nor another kind of file,
+//! never removes a file of another process, and never changes the umask, which the child would
+//! inherit. Its calls return at once; they run before the child starts.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -18,20 +18,21 @@ use super::connect::dial;
 use super::lock_file::{FileId, LockError, LockFile, remove_if, stat_at};
 use crate::address::{Address, MAX_SOCKET_PATH};
 
-/// How many connections may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
+/// The backlog in connections; the kernel caps it at `net.core.somaxconn`.
 pub(super) const BACKLOG: i32 = 1024;
 
-/// Ends the name under which a socket is made ready. It is the same each time, so that what a killed
-/// predecessor left is found and removed.
+/// The suffix of the temporary name. It is constant, so that a start finds and removes the leftover
+/// of a killed predecessor.
 const TEMPORARY: &str = ".new";
 const LOCK: &str = ".lock";
 
-/// A socket file of ours. Dropping it removes the file and then the lock, if they are still ours.
+/// A socket file that this process created. Dropping it removes the file, then the lock, unless
+/// another process has replaced them.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     name: OsString,
     id: FileId,
-    // Dropped last, hence the lock is still held when the socket is removed.
+    // Dropped last: the lock is held until the socket is removed.
     lock: LockFile,
 }
 
@@ -55,7 +56,7 @@ impl SocketPaths {
         let bytes = path.as_os_str().as_bytes();
         let refused = || BindError::Path(path.to_owned());
         let name = path.file_name().ok_or_else(refused)?;
-        // `file_name` overlooks what follows a slash at the end.
+        // `file_name` ignores a trailing slash.
         if !bytes.ends_with(name.as_bytes()) || bytes.contains(&0) {
             return Err(refused());
         }
@@ -112,9 +113,9 @@ pub(super) fn listen(
 
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
-        .map_err(step_error("make the socket", path))?;
-    // Linux makes the file with the mode of the socket, less the umask. Elsewhere (gVisor) this may
-    // fail: the mode is looked at below.
+        .map_err(step_error("create the socket", path))?;
+    // Linux creates the file with the mode of the socket, less the umask. In gVisor this may fail:
+    // the mode is checked below.
     let _ = rustix::fs::fchmod(&socket, mode);
     SocketAddrUnix::new(paths.temporary.as_path())
         .and_then(|address| rustix::net::bind(&socket, &address))
@@ -127,7 +128,7 @@ pub(super) fn listen(
         id: FileId::of(&found),
         lock,
     };
-    // Nobody can connect before `listen`: nobody ever meets another group or mode than the right one.
+    // No client can connect before `listen`, so none sees another group or mode.
     if let Some(group) = group.filter(|group| *group != found.st_gid) {
         change_group(&file, group).map_err(step_error("set the group of", &paths.temporary))?;
     }
@@ -156,7 +157,7 @@ fn take_lock(paths: &SocketPaths) -> Result<LockFile, BindError> {
     })
 }
 
-/// Makes way at `path`: a socket that nobody answers on is removed, all else is an error.
+/// Removes a socket without a listener at `path`; any other file is an error.
 fn remove_stale(
     lock: &LockFile,
     paths: &SocketPaths,
@@ -166,25 +167,26 @@ fn remove_stale(
     let found = match stat_at(lock.directory(), name) {
         Ok(found) => found,
         Err(Errno::NOENT) => return Ok(()),
-        Err(error) => return Err(step_error("look at", path)(error)),
+        Err(error) => return Err(step_error("inspect", path)(error)),
     };
     if FileType::from_raw_mode(found.st_mode) != FileType::Socket {
         return Err(BindError::NotASocket(path.to_owned()));
     }
     match dial(path) {
-        // Stale. Should somebody have replaced it meanwhile, theirs stays, and is met when we publish.
+        // Stale. If another process has replaced it since, `publish` meets the new file.
         Err(Errno::CONNREFUSED) => {
             remove_if(lock.directory(), name, FileId::of(&found));
             Ok(())
         }
         Err(Errno::NOENT) => Ok(()),
-        // A full queue, or a datagram socket, is somebody's as well.
+        // A full backlog or a datagram socket has an owner as well.
         Ok(_) | Err(Errno::AGAIN | Errno::PROTOTYPE) => Err(paths.in_use(Holder::Socket)),
-        Err(error) => Err(step_error("find out who listens on", path)(error)),
+        Err(error) => Err(step_error("connect to", path)(error)),
     }
 }
 
-/// `fchmodat` follows symbolic links and the socket's descriptor is not the file: hence the detour.
+/// Changes the mode through `/proc/self/fd`: `fchmodat` follows symbolic links, and the socket's
+/// descriptor is not the file.
 fn change_mode(file: &SocketFile, mode: Mode) -> rustix::io::Result<()> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = file.lock.directory();
@@ -195,20 +197,20 @@ fn change_mode(file: &SocketFile, mode: Mode) -> rustix::io::Result<()> {
     rustix::fs::chmod(format!("/proc/self/fd/{}", opened.as_raw_fd()), mode)
 }
 
-/// By its name in a directory that we hold, without following a link that somebody put there.
+/// Changes the group by name in the held directory, without following a link.
 fn change_group(file: &SocketFile, group: u32) -> rustix::io::Result<()> {
     let group = Some(Gid::from_raw(group));
     let flags = AtFlags::SYMLINK_NOFOLLOW;
     rustix::fs::chownat(file.lock.directory(), &file.name, None, group, flags)
 }
 
-/// Gives the socket its name, and never at the cost of a file that came there meanwhile.
+/// Renames the socket to its final name without replacing a file.
 fn publish(file: &mut SocketFile, paths: &SocketPaths) -> Result<(), BindError> {
     let directory = file.lock.directory();
     let (from, to) = (&paths.temporary_name, &paths.name);
     let renamed =
         match rustix::fs::renameat_with(directory, from, directory, to, RenameFlags::NOREPLACE) {
-            // Some file systems know no such flag.
+            // Some file systems lack the flag.
             Err(Errno::INVAL | Errno::NOSYS) => match stat_at(directory, to) {
                 Err(Errno::NOENT) => rustix::fs::renameat(directory, from, directory, to),
                 Ok(_) => Err(Errno::EXIST),
@@ -219,7 +221,7 @@ fn publish(file: &mut SocketFile, paths: &SocketPaths) -> Result<(), BindError> 
     match renamed {
         Ok(()) => file.name.clone_from(&paths.name),
         Err(Errno::EXIST) => return Err(paths.in_use(Holder::Socket)),
-        Err(error) => return Err(step_error("give the socket its name", &paths.path)(error)),
+        Err(error) => return Err(step_error("rename the socket to", &paths.path)(error)),
     }
     Ok(())
 }

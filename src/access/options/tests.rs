@@ -1,4 +1,4 @@
-//! Options that contradict each other, and those that do not.
+//! Options with and without conflicts.
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn allowing(uids: &[u32], gids: &[u32], mode: u32) -> AccessOptions {
 }
 
 #[test]
-fn who_cannot_open_the_socket_cannot_be_allowed() {
+fn an_id_that_the_socket_mode_denies_is_a_conflict() {
     for (uids, gids, mode, group, fits) in [
         (&[1000][..], &[][..], 0o600, None, false),
         (&[1000], &[], 0o620, None, true),
@@ -65,8 +65,8 @@ fn the_unmapped_user_is_never_allowed() {
         uid: UNMAPPED,
         gid: 1,
     };
-    let nobody = AccessOptions::default().check(&socket(), own, None);
-    assert_eq!(nobody, Err(OptionConflict::OwnUserUnmapped));
+    let checked = AccessOptions::default().check(&socket(), own, None);
+    assert_eq!(checked, Err(OptionConflict::OwnUserUnmapped));
     assert_eq!(
         allowing(&[0], &[], 0o600).check(&socket(), own, None),
         Ok(())
@@ -76,7 +76,7 @@ fn the_unmapped_user_is_never_allowed() {
 }
 
 #[test]
-fn options_for_sockets_need_one() {
+fn options_for_sockets_require_one() {
     let tcp = listens(&["tcp://localhost:0"]);
     let group = AccessOptions {
         socket_group: Some(Group::Number(1)),
@@ -98,7 +98,7 @@ fn token(tcp_only: bool) -> AccessOptions {
 }
 
 #[test]
-fn a_token_needs_a_listener_that_asks_for_it() {
+fn a_token_file_requires_a_listener_with_tokens() {
     for (texts, tcp_only, fits) in [
         (&["unix:/a"][..], false, true),
         (&["unix:/a"], true, false),
@@ -115,7 +115,7 @@ fn a_token_needs_a_listener_that_asks_for_it() {
 }
 
 #[test]
-fn tls_is_for_tcp_and_never_for_health() {
+fn tls_applies_to_tcp_and_never_to_health() {
     let options = AccessOptions {
         tls: TlsOptions {
             certificate: Some("c".into()),
@@ -137,7 +137,7 @@ fn tls_is_for_tcp_and_never_for_health() {
 }
 
 #[test]
-fn who_cannot_enter_the_directory_cannot_be_allowed() {
+fn an_id_that_the_directory_denies_is_a_conflict() {
     for (uids, gids, mode, fits) in [
         (&[1000][..], &[][..], 0o700, false),
         (&[], &[1000], 0o700, false),
@@ -162,7 +162,7 @@ fn modes_are_octal() {
 }
 
 #[test]
-fn an_option_that_needs_another_says_so() {
+fn an_option_that_requires_another_names_it() {
     let alone = |change: fn(&mut AccessOptions)| {
         let mut options = AccessOptions::default();
         change(&mut options);

@@ -8,7 +8,8 @@ use super::{fill_pipe, pipe, promptly, read_available};
 
 const ROLE: &str = "PROCESS_WRAPPER_LOG_TEST";
 
-/// Runs `test` again in a process whose stderr is a pipe, full if `is_full`, and returns what it logged.
+/// Runs `test` again in a process whose stderr is a pipe, full if `is_full`, and returns what it
+/// logged.
 fn again(test: &str, is_full: bool) -> String {
     let (reader, writer) = pipe();
     let filled = if is_full {
