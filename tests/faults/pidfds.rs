@@ -41,7 +41,8 @@ fn a_failure_after_the_fork_leaves_no_process_running() {
     if peers::find("strace").is_none() {
         return;
     }
-    // Occurrence 1 is the wrapper's probe, 2 that of async-process, 3 its registration, 4 the wrapper's own pidfd.
+    // Occurrence 1 is the wrapper's probe, 2 that of async-process, 3 its registration, 4 the
+    // wrapper's own pidfd.
     for (number, fault) in [
         "pidfd_open:error=ENFILE:when=3",
         "pidfd_open:error=ENOMEM:when=3",
