@@ -1,20 +1,21 @@
-//! Which characters may stand in a line as they are, and what the others become.
+//! Escaping and truncation of text in log lines.
 //!
-//! Field values come from clients. Raw, a newline would forge a line, an escape sequence would
-//! drive the reader's terminal, and a bidirectional override would reorder what is shown.
+//! Owns which characters a line may hold. Field values come from clients: a raw newline would forge
+//! a line, an escape sequence would drive the reader's terminal, and a bidirectional override would
+//! reorder the text.
 
 use std::fmt::{self, Write};
 
-/// Stands where text was left out.
+/// Marks truncated text.
 pub(super) const TRUNCATED: &str = "...[cut]";
 
-/// Whether `c` shows as itself and nothing more: no control, line separator or invisible character.
+/// Whether `c` prints as itself: no control, line separator or invisible character.
 fn is_printable(c: char) -> bool {
-    // `escape_debug` knows Unicode's tables; quotes and backslash it escapes for Rust's sake.
+    // `escape_debug` knows Unicode's tables; it also escapes quotes and the backslash, for Rust.
     matches!(c, '\'' | '"' | '\\') || c.escape_debug().len() == 1
 }
 
-/// Writes `text` with what is not printable escaped, for words that stand on their own.
+/// Writes `text` with unprintable characters escaped.
 pub(super) fn write_escaped(out: &mut dyn Write, text: &str) -> fmt::Result {
     for c in text.chars() {
         if is_printable(c) {
@@ -26,15 +27,15 @@ pub(super) fn write_escaped(out: &mut dyn Write, text: &str) -> fmt::Result {
     Ok(())
 }
 
-/// `text` with what is not printable escaped.
+/// Returns `text` with unprintable characters escaped.
 pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::new();
-    // A string takes everything.
+    // Writing to a string never fails.
     let _ = write_escaped(&mut out, text);
     out
 }
 
-/// Writes `text` as the value of a `name=value` pair: bare if that is unambiguous, else quoted.
+/// Writes `text` as the value of a `name=value` pair: bare if unambiguous, else quoted.
 pub(super) fn write_value(out: &mut dyn Write, text: &str) -> fmt::Result {
     let is_bare = |c: char| {
         is_printable(c) && !c.is_whitespace() && !matches!(c, '\'' | '"' | '\\' | '=' | '{' | '}')
@@ -52,8 +53,8 @@ pub(super) fn write_value(out: &mut dyn Write, text: &str) -> fmt::Result {
     out.write_char('"')
 }
 
-/// Writes JSON text again with what is not printable as `\uXXXX`. In valid JSON on one line such
-/// characters occur only inside strings, so the meaning stays.
+/// Copies JSON text with unprintable characters as `\uXXXX`. In valid JSON on one line they occur
+/// only inside strings, so the meaning stays.
 pub(super) fn write_json(out: &mut dyn Write, json: &str) -> fmt::Result {
     for c in json.chars() {
         if is_printable(c) {
@@ -67,7 +68,7 @@ pub(super) fn write_json(out: &mut dyn Write, json: &str) -> fmt::Result {
     Ok(())
 }
 
-/// The longest start of `text` of at most `max` bytes that ends at a character's end.
+/// The longest prefix of `text` of at most `max` bytes that ends on a character boundary.
 fn prefix(text: &str, max: usize) -> &str {
     let mut end = max.min(text.len());
     while !text.is_char_boundary(end) {
@@ -76,15 +77,15 @@ fn prefix(text: &str, max: usize) -> &str {
     &text[..end]
 }
 
-/// Shortens `text` to at most `max` bytes, [`TRUNCATED`] at its end included.
-pub(super) fn shorten(text: &mut String, max: usize) {
+/// Truncates `text` to at most `max` bytes, [`TRUNCATED`] included.
+pub(super) fn truncate(text: &mut String, max: usize) {
     if text.len() > max {
         text.truncate(prefix(text, max.saturating_sub(TRUNCATED.len())).len());
         text.push_str(TRUNCATED);
     }
 }
 
-/// Keeps the first `max` bytes of what is written to it, so that no value can cost much memory.
+/// A string that keeps the first `max` bytes written to it, so that no value costs much memory.
 pub(super) struct BoundedString {
     text: String,
     max: usize,
@@ -100,7 +101,7 @@ impl BoundedString {
         }
     }
 
-    /// What was kept, with [`TRUNCATED`] after it if that is not all.
+    /// The kept text, followed by [`TRUNCATED`] if there was more.
     pub(super) fn finish(mut self) -> String {
         if self.is_truncated {
             self.text.push_str(TRUNCATED);
@@ -110,7 +111,7 @@ impl BoundedString {
 }
 
 impl Write for BoundedString {
-    /// Fails once it is full, so that the rest is not even formatted.
+    /// Fails once full, so that the rest is not formatted.
     fn write_str(&mut self, text: &str) -> fmt::Result {
         if self.is_truncated {
             return Err(fmt::Error);
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_print_is_escaped() {
+    fn unprintable_characters_are_escaped() {
         assert_eq!(value("a\nb\r\x1b[31m"), r#""a\nb\r\u{1b}[31m""#);
         assert_eq!(
             value("\u{9b}\u{202e}\u{2028}\u{7f}"),
@@ -160,22 +161,22 @@ mod tests {
     }
 
     #[test]
-    fn shortening_keeps_to_the_limit_and_to_whole_characters() {
+    fn truncation_keeps_the_limit_and_whole_characters() {
         for max in TRUNCATED.len()..30 {
             let mut text = "ü".repeat(20);
-            shorten(&mut text, max);
+            truncate(&mut text, max);
             assert!(
                 text.len() <= max && text.ends_with(TRUNCATED),
                 "{max}: {text}"
             );
         }
         let mut text = "short".to_owned();
-        shorten(&mut text, 5);
+        truncate(&mut text, 5);
         assert_eq!(text, "short");
     }
 
     #[test]
-    fn a_bounded_text_keeps_only_its_start() {
+    fn a_bounded_string_keeps_its_prefix() {
         let mut bounded = BoundedString::new(5);
         bounded.write_str("abc").unwrap();
         bounded.write_str("üü").unwrap_err();

@@ -90,7 +90,7 @@ fn an_allow_option_without_effect_is_refused() {
         std::fs::set_permissions(folder.path(), mode).unwrap();
     };
     mode(0o700);
-    assert_refused(&allowed, "only our own user may enter");
+    assert_refused(&allowed, "only the wrapper's user may enter");
     mode(0o755);
     assert_accepted(&allowed, "listening");
 }
