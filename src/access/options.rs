@@ -286,34 +286,21 @@ impl AccessOptions {
     /// Refuses an option that requires another.
     fn check_dependencies(&self) -> Result<(), OptionConflict> {
         let tls = &self.tls;
-        let certificate = tls.certificate.is_some();
+        let (certificate, key) = (tls.certificate.is_some(), tls.key.is_some());
+        let (client_ca, sans) = (tls.client_ca.is_some(), !tls.allow_sans.is_empty());
+        let (tcp_only, token_file) = (self.token_tcp_only, self.token_file.is_some());
         for (option, is_given, needs, is_met) in [
-            (
-                "--token-tcp-only",
-                self.token_tcp_only,
-                "--token-file",
-                self.token_file.is_some(),
-            ),
-            ("--tls-cert", certificate, "--tls-key", tls.key.is_some()),
-            ("--tls-key", tls.key.is_some(), "--tls-cert", certificate),
-            (
-                "--tls-client-ca",
-                tls.client_ca.is_some(),
-                "--tls-cert",
-                certificate,
-            ),
+            ("--token-tcp-only", tcp_only, "--token-file", token_file),
+            ("--tls-cert", certificate, "--tls-key", key),
+            ("--tls-key", key, "--tls-cert", certificate),
+            ("--tls-client-ca", client_ca, "--tls-cert", certificate),
             (
                 "--tls-min-version",
                 tls.min_version.is_some(),
                 "--tls-cert",
                 certificate,
             ),
-            (
-                "--allow-san",
-                !tls.allow_sans.is_empty(),
-                "--tls-client-ca",
-                tls.client_ca.is_some(),
-            ),
+            ("--allow-san", sans, "--tls-client-ca", client_ca),
         ] {
             if is_given && !is_met {
                 return Err(OptionConflict::Requires { option, needs });

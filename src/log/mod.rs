@@ -35,8 +35,8 @@ use self::writer::LineWriter;
 /// The target of our own events; those of modules begin with it.
 const OWN_TARGET: &str = "process_wrapper";
 
-/// Maximum length of a line in bytes with its newline: up to `PIPE_BUF` a write to a pipe is atomic, so
-/// it never mixes with the child's output (`pipe(7)`). Longer lines are truncated and marked.
+/// Maximum length of a line in bytes with its newline: up to `PIPE_BUF` a write to a pipe is atomic,
+/// so it never mixes with the child's output (`pipe(7)`). Longer lines are truncated and marked.
 const MAX_LINE: usize = rustix::pipe::PIPE_BUF;
 
 /// The format of a line.
@@ -110,28 +110,17 @@ impl FromStr for Level {
     type Err = ParseLevelError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "off" => Ok(Self::Off),
-            "error" => Ok(Self::Error),
-            "warn" => Ok(Self::Warn),
-            "info" => Ok(Self::Info),
-            "debug" => Ok(Self::Debug),
-            "trace" => Ok(Self::Trace),
-            other => Err(ParseLevelError(other.to_owned())),
-        }
+        use Level::{Debug, Error, Info, Off, Trace, Warn};
+        [Off, Error, Warn, Info, Debug, Trace]
+            .into_iter()
+            .find(|level| level.to_string() == text)
+            .ok_or_else(|| ParseLevelError(text.to_owned()))
     }
 }
 
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Off => "off",
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        })
+        self.filter().fmt(f)
     }
 }
 
