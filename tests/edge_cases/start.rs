@@ -153,7 +153,7 @@ fn with_int_and_quit_ignored_by_a_shell_the_trigger_still_drains() {
 }
 
 #[test]
-fn what_the_launcher_left_odd_is_put_right_for_the_process_but_ignored_hup_stays() {
+fn inherited_signal_state_is_reset_for_the_process_except_an_ignored_hup() {
     if !env_can_do_that() {
         return;
     }
@@ -193,6 +193,6 @@ fn hup_ignored_at_the_start_is_neither_forwarded_nor_deadly() {
     wrapper.signal(Signal::SIGTERM);
     assert_eq!(wrapper.code(), 128 + 15);
     let log = wrapper.stderr.all();
-    assert!(log.contains("signalled signal=SIGUSR1"), "{log}");
+    assert!(log.contains("sent SIGUSR1 to the process"), "{log}");
     assert!(!log.contains("SIGHUP"), "{log}");
 }

@@ -1,5 +1,5 @@
-//! The main job from end to end: running, asked to drain, gone; over both kinds of address, with
-//! tonic and with grpcurl as clients.
+//! The main use from end to end: running, draining, gone; over both kinds of address, with tonic
+//! and with grpcurl as clients.
 
 #![allow(
     clippy::unwrap_used,
@@ -84,7 +84,7 @@ fn a_drain_is_seen_from_running_to_gone_over_tcp() {
 }
 
 #[test]
-fn grpcurl_drives_a_drain_and_prints_the_words_of_the_states() {
+fn grpcurl_drives_a_drain_and_prints_the_state_names() {
     let Some(grpcurl) = support::peers::find("grpcurl") else {
         return;
     };
@@ -164,6 +164,7 @@ fn negative_deadlines_are_refused_and_signal_nothing() {
             force_after,
             kill_after,
             webhook: None,
+            repeat_signal: false,
         };
         let status = client.shut_down_with(request).unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{status}");
@@ -190,6 +191,7 @@ fn deadlines_of_a_request_force_and_kill_a_child_that_does_not_drain() {
             nanos: 0,
         }),
         webhook: None,
+        repeat_signal: false,
     };
     let process = client.shut_down_with(request).unwrap();
     assert!(process.force_at.is_some());
