@@ -138,7 +138,7 @@ impl<C: Clock> ListenerPolicy<C> {
 
     /// The number of refusals that were not logged before this one; `None` if it is not either.
     fn may_log(&self) -> Option<u64> {
-        self.log_lines.borrow_mut().pass(self.clock.now())
+        self.log_lines.borrow_mut().try_acquire(self.clock.now())
     }
 }
 
@@ -149,7 +149,7 @@ impl<C: Clock> ConnectionAuth<C> {
             return Ok(());
         };
         let now = listener.clock.now();
-        let exhausted = !self.wrong_tokens.borrow().is_open(now);
+        let exhausted = !self.wrong_tokens.borrow().has_capacity(now);
         let message = if exhausted {
             "too many wrong tokens on this connection; wait, or connect again"
         } else {
@@ -160,10 +160,10 @@ impl<C: Clock> ConnectionAuth<C> {
             }
         };
         if !exhausted {
-            self.wrong_tokens.borrow_mut().pass(now);
+            self.wrong_tokens.borrow_mut().try_acquire(now);
         }
         let mut refusal = listener.refuse(call, Code::Unauthenticated, message);
-        refusal.delay = listener.answers.borrow_mut().count(now, LONGEST_DELAY);
+        refusal.delay = listener.answers.borrow_mut().reserve(now, LONGEST_DELAY);
         Err(refusal)
     }
 }
