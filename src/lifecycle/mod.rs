@@ -19,6 +19,7 @@ mod exit;
 mod owed;
 mod phase;
 mod rewrite;
+mod state;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use std::time::Duration;
 pub use config::{AfterExit, Config, ExitWhenGone};
 pub use exit::Exit;
 pub use rewrite::{InvalidRewrite, Rewrite, Rewrites};
+pub use state::UnknownState;
 pub use step::{Action, Deadlines, Input};
 pub use webhooks::{MAX_WEBHOOKS, Slot};
 
