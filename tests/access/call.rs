@@ -1,4 +1,4 @@
-//! Calls that never send their message: what is answered was decided without it.
+//! Calls that never send their message: the server decides each answer without it.
 
 use process_wrapper::address::Address;
 use process_wrapper::grpc::client::{CallOptions, Channel, handshake};
@@ -14,7 +14,7 @@ pub(crate) const GET_STATE: &str = crate::support::client::GET_STATE;
 pub(crate) const HEALTH: &str = "/grpc.health.v1.Health/Check";
 pub(crate) const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 
-/// What comes of a call.
+/// The outcome of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// There is no connection, or it is closed without a byte.

@@ -1,4 +1,4 @@
-//! Certificates, made for one test and gone with it.
+//! Certificates that live as long as one test.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 /// The name of the server in all tests.
 pub(crate) const SERVER: &str = "wrapper.example";
 
-/// An authority with a folder of its own for what it signs.
+/// A certificate authority with a directory for the certificates it signs.
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     pub(crate) folder: TempDir,

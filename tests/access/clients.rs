@@ -20,7 +20,7 @@ fn run(arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_drain_is_asked_for_over_mutual_tls_with_a_token() {
+fn a_drain_is_requested_over_mutual_tls_with_a_token() {
     let authority = Authority::new();
     let folder = tempfile::tempdir().unwrap();
     let token = token_file(folder.path(), TOKEN);
@@ -77,7 +77,7 @@ fn a_drain_is_asked_for_over_mutual_tls_with_a_token() {
 
     let all = [&trust[..], &show, &["--token-file", &token, "--wait"]];
     let (code, said) = with("shutdown", &all);
-    // The process leaves with code 3 when it is asked to.
+    // The process exits with code 3 on request.
     assert_eq!(code, Some(5), "{said}");
     let line = wrapper.stderr.wait_for("outcome=done");
     assert!(line.contains("as drain.example"), "{line}");
@@ -110,7 +110,7 @@ fn a_client_reads_its_token_again_for_each_connection() {
 }
 
 #[test]
-fn tls_towards_a_plaintext_port_is_named_and_not_tried_again() {
+fn tls_to_a_plaintext_port_is_named_and_not_retried() {
     let authority = Authority::new();
     let ca = authority.path();
     let (_wrapper, address) = start(&[]);

@@ -1,5 +1,4 @@
-//! Who may call: listeners, identities, roles. Each refusal is shown, and that who should get in
-//! does.
+//! Access control: listeners, identities, roles. Each refusal is tested, and each admission.
 
 #![allow(
     clippy::unwrap_used,

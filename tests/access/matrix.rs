@@ -1,6 +1,6 @@
 //! Every listener × every identity × every method, in one table.
 //!
-//! What is expected is worked out here from three facts about each row, not from the code under
+//! The expected outcome is derived here from three facts about each row, not from the code under
 //! test: may the connection be, is the token good, is the method within the role.
 
 use std::collections::BTreeMap;
@@ -60,7 +60,7 @@ fn call(authorization: &[String]) -> CallOptions {
     with(&values)
 }
 
-/// What must come of a call.
+/// The expected outcome of a call.
 fn expected(role: &str, connects: bool, good_token: bool, least: &str) -> Outcome {
     if !connects {
         return Outcome::Closed;
@@ -102,14 +102,14 @@ fn ask(address: &str, path: &str, options: CallOptions, expected: Outcome) -> Ou
     }
 }
 
-/// Who calls over tcp.
+/// The callers over tcp.
 enum Caller<'a> {
     Plaintext,
     Tls(&'a ClientTls),
 }
 
 #[test]
-fn every_listener_and_identity_and_method_end_as_they_must() {
+fn every_listener_identity_and_method_has_its_expected_outcome() {
     let authority = Authority::new();
     let stranger = Authority::new();
     let folder = tempfile::tempdir().unwrap();
@@ -196,7 +196,7 @@ fn every_listener_and_identity_and_method_end_as_they_must() {
     }
     let unix = 3 * users.len() * 3 * METHODS.len();
     assert_eq!(rows, unix + 3 * callers.len() * 3 * METHODS.len());
-    // In all this nothing was carried out.
+    // None of these calls had an effect.
     let said = wrapper.stderr.text();
     assert!(!said.contains("outcome=done"), "{said}");
 }

@@ -8,7 +8,7 @@ use crate::support::http2_peer::Peer;
 use crate::support::{DRAINS, start_ready};
 use crate::tokens::{TOKEN, token_file};
 
-/// Begins a call and half of its message, and reads what comes nevertheless.
+/// Begins a call, sends half of its message, and reads the answer.
 fn refusal(peer: &mut Peer, head: &Head) -> (Option<u8>, bool, u32) {
     let stream = peer.open();
     assert!(peer.send(&head.frame(stream, 0)));
@@ -40,7 +40,7 @@ fn without_a_good_token_headers_are_answered_by_headers() {
         let head = head.with("authorization", "Bearer wrong-token-of-good-length");
         assert_eq!(refusal(&mut peer, &head), refused(16), "{path}");
     }
-    // Six guesses were too many for this connection; another one is as good as new.
+    // Six guesses exhaust this connection; a new one is not affected.
     let good = Head::of(GET_STATE).with("authorization", &format!("Bearer {TOKEN}"));
     assert_eq!(peer.call(&good, &message(b"")).code(), Some(16));
     let mut peer = Peer::connect(&wrapper);

@@ -1,4 +1,4 @@
-//! What each listener is for.
+//! The roles of listeners.
 
 use std::process::Command;
 
@@ -64,7 +64,7 @@ fn a_call_beyond_the_role_is_refused_without_its_message() {
 }
 
 #[test]
-fn grpcurl_is_told_what_the_listener_is_for() {
+fn grpcurl_gets_the_role_of_the_listener_in_the_error() {
     let Some(grpcurl) = crate::support::peers::find("grpcurl") else {
         return;
     };
@@ -128,7 +128,7 @@ fn a_full_health_listener_does_not_block_the_control_listener() {
     let line = wrapper.stderr.wait_for("role=health address=tcp");
     let health = line.split("address=").nth(1).unwrap().trim();
     let health: Address = health.parse().unwrap();
-    // All of them are busy, so that none goes for a newcomer; more than there is room for.
+    // All are busy, so that none is evicted for a new one; more than the limit.
     let hoard = smol::block_on(async {
         let mut hoard = Vec::new();
         for _ in 0..400 {

@@ -77,7 +77,7 @@ fn a_refused_peer_is_closed_without_a_byte() {
         return;
     }
     let wrapper = start(&[OPEN]);
-    // Silent, and with a preface: neither is answered.
+    // Neither a silent peer nor one with a preface is answered.
     for sent in [&b""[..], PREFACE] {
         let (read, seen) = as_user(JOB, || {
             let mut socket = UnixStream::connect(wrapper.socket()).unwrap();
@@ -132,7 +132,7 @@ fn grpcurl_of_another_user_is_refused() {
 }
 
 #[test]
-fn mode_and_group_are_there_before_anybody_can_connect() {
+fn mode_and_group_are_set_before_a_client_can_connect() {
     if !is_root() {
         return;
     }
@@ -198,7 +198,7 @@ fn another_user_cannot_open_replace_or_hijack_the_socket() {
     if !is_root() {
         return;
     }
-    // A folder that others may enter, and one in which they may even make files.
+    // A directory that others may enter, and one in which they may also create files.
     for mode in [0o755, 0o1777] {
         let wrapper = start(&[]);
         let folder = wrapper.folder.path();
@@ -249,7 +249,7 @@ fn copy_for_all() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn our_own_client_of_another_user_is_told_why() {
+fn our_client_as_another_user_gets_the_reason_of_the_refusal() {
     if !is_root() {
         return;
     }

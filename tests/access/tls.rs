@@ -1,4 +1,4 @@
-//! TLS on tcp listeners: who is encrypted, who is known, and what happens when files change.
+//! TLS on tcp listeners: encryption, client certificates, and reload of changed files.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -90,7 +90,7 @@ fn a_caller_needs_a_certificate_of_the_right_authority_and_name() {
     let stranger = Authority::new();
     let theirs = stranger.sign("client", &["drain.example"]);
     assert!(!is_let_in(&authority.client(Some(&theirs)), &address));
-    // Nor do we tell a server that we do not trust anything.
+    // The client sends nothing to an untrusted server.
     let ours = authority.sign("client", &["drain.example"]);
     assert!(!is_let_in(&stranger.client(Some(&ours)), &address));
     assert_eq!(probe(&address, INITIATE, Outcome::Closed), Outcome::Closed);
@@ -154,7 +154,7 @@ fn shakes(config: rustls::ClientConfig, address: &str) -> bool {
     let name = SERVER.try_into().unwrap();
     let mut session = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
     let mut stream = rustls::Stream::new(&mut session, &mut socket);
-    // A server that goes along sends its SETTINGS unasked.
+    // A server that accepts the handshake sends SETTINGS first.
     let mut first = [0; 1];
     stream.read_exact(&mut first).is_ok()
 }
@@ -210,7 +210,8 @@ fn a_silent_handshake_times_out_and_blocks_no_other_connection() {
     );
 }
 
-/// Kubernetes' way to publish files: a link to a folder, which is turned to another one.
+/// Kubernetes publishes files through a link to a directory, which it replaces by a link to
+/// another.
 fn publish(mount: &Path, folder: &str) {
     symlink(folder, mount.join("..data_tmp")).unwrap();
     std::fs::rename(mount.join("..data_tmp"), mount.join("..data")).unwrap();
@@ -257,7 +258,7 @@ fn rotated_files_are_picked_up_and_broken_ones_are_not() {
 }
 
 #[test]
-fn files_that_cannot_be_used_are_refused_at_the_start() {
+fn unusable_files_are_refused_at_the_start() {
     let authority = Authority::new();
     let (one, two) = (
         authority.sign("1", &[SERVER]),

@@ -100,7 +100,7 @@ fn a_call_without_a_good_token_is_refused_without_its_message() {
 }
 
 #[test]
-fn sockets_can_be_spared_and_health_always_is() {
+fn token_checks_can_exempt_sockets_and_always_exempt_health() {
     let folder = tempfile::tempdir().unwrap();
     let health = format!("health=unix:{}/h", folder.path().display());
     let listen = format!("--listen={health}");
@@ -119,7 +119,7 @@ fn sockets_can_be_spared_and_health_always_is() {
 fn a_changed_file_is_read_again_and_a_broken_one_is_not_taken_over() {
     let (wrapper, folder, tcp) = start(&[]);
     let accepts = |token: &str| {
-        // A refusal tells apart as well as an admission does.
+        // A refusal distinguishes the tokens as well as an admission does.
         let expected = ADMITTED;
         ask(&tcp, GET_STATE, bearer(token), expected) == ADMITTED
     };
@@ -128,7 +128,7 @@ fn a_changed_file_is_read_again_and_a_broken_one_is_not_taken_over() {
     token_file(folder.path(), &format!("{TOKEN}\n{OTHER}\n"));
     eventually("the new token is good", || accepts(OTHER));
     assert!(accepts(TOKEN));
-    // The old one goes; the new file comes by a link, as with Kubernetes.
+    // The new file replaces the old one through a link, as in Kubernetes.
     std::fs::write(folder.path().join("next"), OTHER).unwrap();
     std::os::unix::fs::symlink("next", folder.path().join("link")).unwrap();
     std::fs::rename(folder.path().join("link"), folder.path().join("tokens")).unwrap();
@@ -143,11 +143,11 @@ fn a_changed_file_is_read_again_and_a_broken_one_is_not_taken_over() {
 }
 
 #[test]
-fn wrong_tokens_are_answered_ever_slower_and_good_ones_at_once() {
+fn wrong_tokens_are_throttled_and_good_ones_answered_at_once() {
     let (wrapper, _folder, tcp) = start(&[]);
     let address: Address = tcp.parse().unwrap();
     let stream = || smol::block_on(connect(&address)).unwrap();
-    // On one connection: after a few guesses a good token is not looked at either.
+    // On one connection, a good token is refused as well after a few guesses.
     let mut calls = vec![bearer(WRONG); 5];
     calls.push(bearer(TOKEN));
     assert_eq!(probe_many(stream(), GET_STATE, calls), vec![UNKNOWN; 6]);
@@ -167,7 +167,7 @@ fn wrong_tokens_are_answered_ever_slower_and_good_ones_at_once() {
     let wrong = started.elapsed();
     assert!(wrong.as_millis() >= 800, "{wrong:?}");
     assert!(good < wrong, "{good:?} {wrong:?}");
-    // And the log is not flooded either: 22 refusals, 20 lines and what has passed since.
+    // The log is not flooded: 22 refusals, a burst of 20 lines, and those allowed since.
     let lines = wrapper.stderr.text().matches("audit: call refused").count();
     assert!((1..=24).contains(&lines), "{lines}");
 }

@@ -147,7 +147,7 @@ fn a_socket_that_others_could_replace_is_refused_unless_it_is_accepted() {
 }
 
 #[test]
-fn a_socket_behind_a_link_that_others_could_turn_is_refused() {
+fn a_socket_behind_a_link_that_others_could_redirect_is_refused() {
     if !is_root() {
         return;
     }

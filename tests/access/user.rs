@@ -5,10 +5,10 @@ use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
 
 use crate::support::peers::missing;
 
-/// A user who has nothing to do with the wrapper, such as that of a CI job.
+/// A user unrelated to the wrapper, such as that of a CI job.
 pub(crate) const JOB: (u32, u32) = (4711, 4711);
 
-/// Whether this test can be other users; if not, it says so loudly.
+/// Whether this test can act as other users; if not, it prints a SKIPPED line.
 pub(crate) fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {

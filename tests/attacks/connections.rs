@@ -23,7 +23,7 @@ fn silent_and_slow_sockets_are_closed() {
         let begun = Instant::now();
         let mut silent: Vec<_> = (0..100).map(|_| Peer::silent(&wrapper.socket())).collect();
         let mut slow: Vec<_> = (0..50).map(|_| Peer::silent(&wrapper.socket())).collect();
-        // A byte now and then is no greeting; after the preface comes half of a SETTINGS frame.
+        // Single bytes make no preface; after the 24 octets comes half of a SETTINGS frame.
         for byte in &PREFACE_AND_SETTINGS[..PREFACE_AND_SETTINGS.len() - 1] {
             for peer in &mut slow {
                 peer.send(&[*byte]);
@@ -47,7 +47,8 @@ fn hoarded_connections_cost_little_and_block_no_other_client() {
             let mut stream = UnixStream::connect(wrapper.socket()).unwrap();
             let _ = std::io::Write::write_all(&mut stream, PREFACE_AND_SETTINGS);
             hoard.push(stream);
-            // Our own descriptors are few as well; those who were sent away are closed here, too.
+            // Descriptors of this process are limited as well: refused sockets are closed here,
+            // too.
             if hoard.len() > 700 {
                 hoard.drain(..200);
             }
@@ -61,7 +62,7 @@ fn hoarded_connections_cost_little_and_block_no_other_client() {
 }
 
 #[test]
-fn without_descriptors_accepting_goes_on_later() {
+fn accepting_resumes_once_descriptors_are_available() {
     let target = Target::start();
     target.survives("EMFILE on accept", 4 << 20, |wrapper| {
         // A handful more than it has; how many connections it takes was decided before.
@@ -115,7 +116,7 @@ fn ten_thousand_waiters(target: &Target) -> Vec<(Peer, Vec<u32>)> {
         for stream in &streams {
             assert!(peer.send(&Head::of(GET_STATE).call(*stream, &until_gone())));
         }
-        // All of them have been read when this is answered.
+        // The server has read all of them when it answers this.
         assert!(peer.send(&ping()));
         peer.wait_for("the ping's answer", |frame| {
             frame.kind == PING && frame.flags & ACK != 0
@@ -125,8 +126,8 @@ fn ten_thousand_waiters(target: &Target) -> Vec<(Peer, Vec<u32>)> {
     (0..CONNECTIONS).map(|_| waiting()).collect()
 }
 
-/// Ten thousand calls that wait, whose clients then go away: how much more memory the wrapper has
-/// with them, and after them.
+/// Ten thousand waiting calls whose clients disconnect: how much more memory the wrapper has with
+/// them, and after them.
 fn ten_thousand_waiters_come_and_go(target: &Target, round: usize) -> (u64, u64) {
     let waiters = ten_thousand_waiters(target);
     let with = target.grown();
@@ -145,7 +146,7 @@ fn ten_thousand_waiters_come_and_go(target: &Target, round: usize) -> (u64, u64)
 }
 
 #[test]
-fn ten_thousand_waiters_are_answered_though_the_wrapper_leaves_with_the_process() {
+fn ten_thousand_waiters_are_answered_although_the_wrapper_exits_with_the_process() {
     let target = Target::with_options(&["--exit-when-gone", "always"]);
     let waiters = ten_thousand_waiters(&target);
     let mut client = Peer::connect(&target.wrapper);
@@ -159,7 +160,7 @@ fn ten_thousand_waiters_are_answered_though_the_wrapper_leaves_with_the_process(
 }
 
 #[test]
-fn ten_thousand_waiters_that_go_away_leave_nothing_behind() {
+fn ten_thousand_disconnected_waiters_leave_no_memory_behind() {
     let target = Target::start();
     let after: Vec<_> = (0..4)
         .map(|round| ten_thousand_waiters_come_and_go(&target, round).1)
@@ -190,12 +191,12 @@ fn the_musl_build_gives_the_memory_of_ten_thousand_waiters_back() {
 }
 
 #[test]
-fn a_connection_that_is_cut_off_is_cut_off_for_good() {
+fn an_aborted_connection_accepts_no_further_bytes() {
     let target = Target::start();
     let mut peer = Peer::connect(&target.wrapper);
     while peer.send(&ping().repeat(100)) {}
     let mut rest = Vec::new();
-    // Whatever was under way: the end comes, and nothing after it.
+    // The connection ends, whatever frames were in flight.
     let _ = peer.stream.read_to_end(&mut rest);
     assert!(!peer.send(PREFACE_AND_SETTINGS));
 }

@@ -56,7 +56,7 @@ fn a_flood_of_priorities_is_cut_off() {
 
 #[test]
 fn a_flood_of_window_updates_is_cut_off() {
-    // In the end the window would overflow, which is an error of its own.
+    // More would overflow the window, which is a different error.
     let flow_control_error = 3;
     let errors = [ENHANCE_YOUR_CALM, flow_control_error];
     survives("WINDOW_UPDATE flood", b"", &window_update(0, 1), &errors);

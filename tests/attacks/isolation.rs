@@ -95,7 +95,7 @@ async fn scenario(executor: &Rc<LocalExecutor<'static>>) {
         "same connection"
     );
 
-    // In a connection: it ends, and its place is free again.
+    // A panic in a connection ends it and frees its entry in the table.
     let before = server.connections();
     executor.spawn(server.serve(Trap, anybody())).await;
     assert_eq!(server.connections(), before);
@@ -112,7 +112,7 @@ async fn scenario(executor: &Rc<LocalExecutor<'static>>) {
 }
 
 #[test]
-fn a_panic_ends_its_own_call_or_connection_and_the_process_lives_on() {
+fn a_panic_ends_only_its_call_or_connection() {
     let executor = Rc::new(LocalExecutor::new());
     smol::block_on(executor.run(scenario(&executor)));
 }

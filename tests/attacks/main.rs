@@ -1,4 +1,4 @@
-//! Hostile peers against the running wrapper: what each attack costs.
+//! Hostile peers against the running wrapper: the cost of each attack.
 //!
 //! Three things are asserted for each: the memory of the wrapper, how late a timer of 50 ms in it
 //! is, and that a client on another connection is answered meanwhile. The timer is the deadline of

@@ -1,4 +1,4 @@
-//! What an attack costs, seen by a healthy client and by the kernel.
+//! The cost of an attack, measured by a healthy client and by the kernel.
 
 #![allow(unreachable_pub, reason = "shared within its test binary")]
 
@@ -13,7 +13,7 @@ use crate::support::http2::*;
 use crate::support::http2_peer::{Peer, until_gone};
 use crate::support::{self, DRAINS, Wrapper};
 
-/// How long an attack goes on that could go on for ever.
+/// The duration of an attack without an end of its own.
 pub const LONG: Duration = Duration::from_millis(700);
 
 /// How late the timer may be. Without a read budget it is seconds; an unoptimised build on a
@@ -77,7 +77,7 @@ impl Target {
     fn of(alone: MutexGuard<'static, ()>, setup: support::Setup) -> Self {
         let wrapper = setup.start();
         wrapper.stdout.wait_for("ready");
-        // What every client needs once is not the attacker's.
+        // One-time allocations for any client are not part of the attack's cost.
         let mut client = Peer::connect(&wrapper);
         for _ in 0..100 {
             let answer = client.call(&Head::of(GET_STATE), &message(b""));
@@ -147,7 +147,7 @@ pub struct Probe {
     thread: JoinHandle<IoStats>,
 }
 
-/// What it met.
+/// The measurements.
 #[derive(Debug, Default)]
 pub struct IoStats {
     /// The most that the timer was late.
@@ -155,7 +155,7 @@ pub struct IoStats {
     /// The same, had the machine nothing else to do.
     pub late_alone: Duration,
     pub calls: u32,
-    /// The longest that an answer took which needs no waiting.
+    /// The longest latency of a call that does not wait.
     pub slowest: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Many connections, each of which pins as much as it may: what all of them together cost.
+//! Many connections that each pin as much memory as allowed: their total cost.
 
 use crate::measure::{LONG, Target};
 use crate::support::Wrapper;
@@ -179,7 +179,7 @@ fn names_of_unknown_services_are_not_kept_while_they_are_watched() {
     assert_eq!(LONG_NAME, 0x60 | 0x54 << 7 | 0x03 << 14);
     let request = message(&[&length[..], &[b'x'; LONG_NAME]].concat());
     let target = Target::start();
-    // What is not counted has to be little.
+    // Memory outside the budget has to be small.
     let most = MOST / 2;
     target.survives("names of 60 KB on 60 x 64 watches", most, |wrapper| {
         let peers: Vec<_> = (0..CONNECTIONS)

@@ -1,4 +1,4 @@
-//! Attacks by way of streams and their headers: what they pin, and what the server is made to do.
+//! Attacks through streams and their headers: the memory they pin and the work they cause.
 
 use std::time::Duration;
 
@@ -89,7 +89,7 @@ fn answers_without_a_window_pin_no_more_than_their_limits() {
 }
 
 #[test]
-fn a_peer_that_sends_calls_and_never_reads_is_held_back() {
+fn flow_control_bounds_a_peer_that_never_reads() {
     let target = Target::start();
     target.survives("slow read", 8 << 20, |wrapper| {
         let mut peer = Peer::connect(wrapper);

@@ -1,16 +1,16 @@
 //! The children that the wrappers get: well-behaved ones, stubborn ones, short-lived ones.
 //!
-//! Owns the scripts and what may become of each. A script that ends by itself writes its code down
-//! first, so that the wrapper's word for it is not the only one.
+//! Owns the scripts and the possible outcomes of each. A script that ends by itself writes its code
+//! down first, so that the test does not rely on the wrapper's report alone.
 
 use std::path::Path;
 
-/// A shell script and what it does when it gets which signal.
+/// A shell script and its reaction to each signal.
 #[derive(Debug, Clone)]
 pub(crate) struct Script {
     pub(crate) name: &'static str,
     pub(crate) text: String,
-    /// A signal by which it may end without anybody's sending it.
+    /// A signal by which it may end without a sender.
     pub(crate) crashes_by: Option<i32>,
 }
 
@@ -56,14 +56,14 @@ pub(crate) fn any(rng: &mut fastrand::Rng) -> Script {
         text: format!("{FINISH}{body}"),
         crashes_by: match name {
             "crashes" => Some(nix::libc::SIGSEGV),
-            // Where the reader of stderr has gone, as for any program.
+            // SIGPIPE, once the reader of stderr is closed, as for any program.
             "talks" => Some(nix::libc::SIGPIPE),
             _ => None,
         },
     }
 }
 
-/// The code that the script of this folder has left with, if it came so far.
+/// The exit code that the script in this directory wrote, if it did.
 pub(crate) fn written_code(folder: &Path) -> Option<i32> {
     let text = std::fs::read_to_string(folder.join(CODE)).ok()?;
     text.trim().parse().ok()

@@ -1,7 +1,7 @@
 //! The faults of a round that hit a running wrapper: signals, requests, connections, descriptors,
 //! pauses.
 //!
-//! Owns how each is done, and the record of what the main process may have been sent. It never
+//! Owns each fault, and the record of the signals that the main process may have got. It never
 //! judges.
 
 use std::io::Write;

@@ -17,12 +17,12 @@
 mod child;
 mod faults;
 mod names;
-mod owed;
 mod processes;
 mod receiver;
 mod round;
 mod stderr;
 mod watch;
+mod webhooks;
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 use receiver::Receiver;
 use round::{Tally, World};
 
-/// How many rounds run at the same time: more than one, so that they get into each other's way.
+/// How many rounds run at the same time: more than one, so that they interfere with each other.
 const SIDE_BY_SIDE: usize = 3;
 
 /// Without `CHAOS_SECONDS`.
@@ -51,7 +51,7 @@ fn variable(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn nothing_that_breaks_around_the_wrapper_breaks_its_promises() {
+fn faults_around_the_wrapper_break_no_invariant() {
     processes::adopt();
     let world = World {
         receiver: Receiver::start(),

@@ -1,6 +1,6 @@
 //! A name server that answers late, wrongly or not at all before it answers.
 //!
-//! Owns the names under `chaos.example`: their first label spells what comes of each question. The
+//! Owns the names under `chaos.example`: their first label spells the outcome of each query. The
 //! machine's own resolver is set to it in a mount namespace, which takes root; without root this
 //! part is left out.
 
@@ -67,7 +67,7 @@ fn serve(socket: &Arc<UdpSocket>) {
         let answer = if kind == 1 {
             let count = asked.entry(name.to_vec()).or_default();
             *count += 1;
-            // What is not one of ours has no such name.
+            // Any other name does not exist.
             let first = &name[1..=usize::from(name[0])];
             let plan = first.split(|byte| *byte == b'-').next().unwrap();
             plan.get(*count - 1).copied().unwrap_or(b'n')

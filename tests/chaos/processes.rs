@@ -1,7 +1,7 @@
-//! What is alive on this machine, by `proc(5)`.
+//! The live processes of this machine, by `proc(5)`.
 //!
-//! Owns the search for what a round has left behind. A round marks its processes with a variable in
-//! their environment, which is passed on to all below them.
+//! Owns the search for processes that a round left behind. A round marks its processes with a
+//! variable in their environment, which is passed on to all below them.
 
 use std::path::PathBuf;
 
@@ -66,7 +66,7 @@ pub(crate) fn descriptors(pid: i32) -> usize {
     std::fs::read_dir(file(pid, "fd")).map_or(0, Iterator::count)
 }
 
-/// Waits for an orphan that has come to us, if it has ended.
+/// Reaps one orphan of ours, if it has ended.
 pub(crate) fn reap(pid: i32) {
     // Not a child of ours, or not ended: then there is nothing to do.
     let _ = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));

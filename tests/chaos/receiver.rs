@@ -1,6 +1,6 @@
-//! One receiver of webhooks for all rounds, which treats them badly before it takes them.
+//! One webhook receiver for all rounds, which fails deliveries before it accepts them.
 //!
-//! Owns what comes of each attempt: the path of a URL spells the answers, one letter for each
+//! Owns the outcome of each attempt: the path of a URL spells the answers, one letter for each
 //! attempt. It remembers every request and never judges.
 
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ pub(crate) struct Attempt {
     pub(crate) taken: bool,
 }
 
-/// The receiver, and what has come so far.
+/// The receiver, and the attempts so far.
 #[derive(Debug, Clone)]
 pub(crate) struct Receiver {
     pub(crate) port: u16,
@@ -84,7 +84,7 @@ impl Receiver {
             // A head that is cut off.
             'h' => "HTTP/1.1 200 OK\r\nconte",
             'd' => {
-                // Later than asked, but in time.
+                // Late, but within the deadline.
                 std::thread::sleep(Duration::from_millis(300));
                 "HTTP/1.1 500 Oops\r\nconnection: close\r\n\r\n"
             }

@@ -16,13 +16,13 @@ use nix::unistd::Pid;
 use process_wrapper::pb::process_wrapper::v1::State;
 
 use crate::child::{self, Script};
-use crate::owed::Owed;
 use crate::receiver::Receiver;
 use crate::support::{self, Lines, Wrapper, binary, eventually, setup_with};
 use crate::watch::{IoStats, Question, watch};
+use crate::webhooks::ExpectedWebhook;
 use crate::{processes, stderr};
 
-/// What a round, or all of them, came to.
+/// The totals of a round or of all rounds.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) rounds: usize,
@@ -34,7 +34,7 @@ pub(crate) struct Tally {
     pub(crate) attempts: usize,
 }
 
-/// What the rounds share.
+/// State shared by the rounds.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) receiver: Receiver,
@@ -71,7 +71,7 @@ impl fmt::Display for Tally {
     }
 }
 
-/// A wrapper, its child, and what was done to them.
+/// A wrapper, its child, and the faults applied to them.
 pub(super) struct Round<'a> {
     pub(super) world: &'a World,
     pub(super) rng: fastrand::Rng,
@@ -84,18 +84,18 @@ pub(super) struct Round<'a> {
     /// Held so that it is not closed.
     pub(super) _stderr: Option<ChildStderr>,
     pub(super) main: Option<i32>,
-    /// What the main process may have been sent, by us or on our behalf.
+    /// The signals that the main process may have got, from us or from the wrapper.
     pub(super) sent: BTreeSet<i32>,
-    /// How often the wrapper was told to stop.
+    /// The number of stop signals to the wrapper.
     pub(super) stops: usize,
     pub(super) after_exit: bool,
-    /// Whether its limit of descriptors was taken away: then it cannot start anything, and says so.
+    /// Whether its descriptor limit was lowered: then it cannot start a process, and reports that.
     pub(super) starved: bool,
     /// Connections that say nothing.
     pub(super) silent: Vec<UnixStream>,
     pub(super) faults: usize,
-    /// All that the wrapper was asked for.
-    pub(super) webhooks: Vec<Owed>,
+    /// All requests to the wrapper.
+    pub(super) webhooks: Vec<ExpectedWebhook>,
 }
 
 /// Runs the round of a seed. It panics if anything does not hold.
@@ -106,7 +106,7 @@ pub(crate) fn run(seed: u64, world: &World) -> Tally {
     let seen = IoStats::of(round.main);
     let address = round.wrapper.address();
     let killed = std::thread::scope(|scope| {
-        // However the round ends, the watchers must.
+        // The watchers must end, however the round ends.
         let over = Over(&seen);
         for _ in 0..2 {
             let seed = round.rng.u64(..);
@@ -136,7 +136,7 @@ pub(crate) fn run(seed: u64, world: &World) -> Tally {
     }
 }
 
-/// Tells the watchers, also when a fault has failed, that it is over.
+/// Ends the watchers, also when a fault has panicked.
 struct Over<'a>(&'a IoStats);
 
 impl Drop for Over<'_> {
@@ -188,10 +188,10 @@ impl<'a> Round<'a> {
         };
         let mut webhooks = Vec::new();
         for number in 0..asked {
-            let mut owed = Owed::any(&mut rng, world, &mark, number);
-            owed.accepted = true;
-            options.push(format!("--webhook={}", owed.url()));
-            webhooks.push(owed);
+            let mut webhook = ExpectedWebhook::any(&mut rng, world, &mark, number);
+            webhook.accepted = true;
+            options.push(format!("--webhook={}", webhook.url()));
+            webhooks.push(webhook);
         }
         let text = script.text.clone();
         let setup = setup_with(|command, folder| {
@@ -327,7 +327,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// What to know when something does not hold.
+    /// The context of a failed assertion.
     fn context(&self) -> String {
         let log = self.wrapper.stderr.text();
         let lines: Vec<&str> = log.lines().filter(|line| !line.contains("WINCH")).collect();
@@ -392,7 +392,7 @@ impl<'a> Round<'a> {
         self.judge_webhooks(code, &context)
     }
 
-    /// What a script has started in its last moment ends by itself, soon.
+    /// A process that the script started last ends by itself, soon.
     fn nothing_is_left(&self) {
         eventually("every process of the round has ended", || {
             processes::reap_orphans();

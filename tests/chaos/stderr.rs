@@ -1,5 +1,4 @@
-//! What may happen to the stderr of a wrapper: it is read, now and then, never, or its reader has
-//! gone.
+//! Faults of a wrapper's stderr: read, read with pauses, never read, or closed by its reader.
 
 use std::io::{self, Read};
 use std::process::ChildStderr;
@@ -19,9 +18,9 @@ pub(crate) fn start(setup: Setup, rng: &mut fastrand::Rng) -> (Wrapper, Option<C
             rustix::pipe::fcntl_setpipe_size(&stderr, LITTLE_ROOM).unwrap();
             (wrapper, Some(stderr))
         }
-        // Its reader has gone.
+        // Its reader is closed.
         1 => (setup.start_unread().0, None),
-        // Its reader stalls, and goes on.
+        // Its reader stalls, then resumes.
         2 => {
             let (mut wrapper, stderr) = setup.start_unread();
             rustix::pipe::fcntl_setpipe_size(&stderr, LITTLE_ROOM).unwrap();

@@ -1,8 +1,8 @@
 //! Clients that look at one wrapper from its start to its end, whatever happens to their
 //! connections.
 //!
-//! Owns what no client may ever see: a state that goes back, facts that change. They share what
-//! they have seen, so that what one was told binds what the next one is told.
+//! Owns the invariants that every client observes: states never revert, facts never change. The
+//! clients share their observations, so that an answer to one binds the answers to the others.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ use crate::support::client::{GET_STATE, SHUTDOWN, open, unary};
 /// No call of a watcher takes longer: it gives up and tries again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What all clients of one wrapper know.
+/// The shared observations of all clients of one wrapper.
 #[derive(Debug, Default)]
 pub(crate) struct IoStats {
     /// The process that it is about, if known: another wrapper may take over the socket.
@@ -111,7 +111,7 @@ impl IoStats {
     }
 }
 
-/// What is asked of a wrapper.
+/// A request to a wrapper.
 #[derive(Debug, Clone)]
 pub(crate) enum Question {
     State {
@@ -143,7 +143,7 @@ impl Question {
     }
 }
 
-/// Which failures are the weather, and which are the wrapper's.
+/// Which failures are expected under faults, and which are defects of the wrapper.
 fn judge(answer: Result<Process, Status>) -> Option<Process> {
     match answer {
         Ok(process) => Some(process),
@@ -165,7 +165,7 @@ fn judge(answer: Result<Process, Status>) -> Option<Process> {
 }
 
 /// Looks at the wrapper again and again: now, or waiting for a state; on one connection for a
-/// while, on none that lasts. Ends when it is told that it is over.
+/// while, on none that lasts. Ends when the watch is over.
 pub(crate) fn watch(address: &str, seen: &IoStats, seed: u64) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -187,7 +187,7 @@ pub(crate) fn watch(address: &str, seen: &IoStats, seed: u64) {
                     deadline,
                 };
                 let floor = seen.state.load(Ordering::SeqCst);
-                // Now and then the whole connection goes away in the middle of a call.
+                // Sometimes the connection is closed in the middle of a call.
                 let patience = if rng.u8(..10) == 0 {
                     Duration::from_millis(rng.u64(..30))
                 } else {

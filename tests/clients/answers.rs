@@ -1,10 +1,10 @@
-//! What each command answers, and its exit code.
+//! The output and the exit code of each command.
 
 use super::{FAILS, STAYS, SUCCEEDS, call, client};
 use crate::support::{self, start_ready};
 
 #[test]
-fn each_command_answers_with_one_line_and_code_0() {
+fn each_command_prints_one_line_and_exits_0() {
     let wrapper = start_ready(&[], SUCCEEDS);
     let address = wrapper.address();
     let on = |arguments: &[&str]| call(&[arguments, &["--address", &address]].concat());
@@ -58,7 +58,7 @@ fn a_process_that_failed_is_code_5_or_its_own() {
     assert_eq!(on(&["shutdown", "--wait", "--propagate-exit"]).code, 3);
     assert_eq!(on(&["wait"]).code, 5);
     assert_eq!(on(&["wait", "--propagate-exit"]).code, 3);
-    // These were not asked whether it failed.
+    // These commands do not report a failed process.
     assert_eq!(on(&["status"]).code, 0);
     assert_eq!(on(&["shutdown"]).code, 0);
 }
@@ -83,7 +83,7 @@ fn deadlines_of_a_request_are_shown_and_kept() {
 }
 
 #[test]
-fn json_tells_the_same_in_a_documented_form() {
+fn json_output_has_the_documented_form() {
     let wrapper = start_ready(&[], FAILS);
     let address = wrapper.address();
     let on = |arguments: &[&str]| {
@@ -122,7 +122,7 @@ fn json_tells_the_same_in_a_documented_form() {
 }
 
 #[test]
-fn where_nothing_listens_the_advice_is_to_start_it() {
+fn without_a_listener_the_advice_is_to_start_the_wrapper() {
     let folder = tempfile::tempdir().unwrap();
     let address = format!("unix://{}/none.sock", folder.path().display());
     for command in ["status", "shutdown", "wait", "probe"] {
@@ -159,7 +159,7 @@ fn the_variable_names_the_address_as_for_run() {
 }
 
 #[test]
-fn wrong_usage_asks_for_nothing() {
+fn wrong_usage_sends_no_request() {
     let wrapper = start_ready(&[], SUCCEEDS);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("webhook");

@@ -49,7 +49,7 @@ fn a_process_is_drained_from_any_executor() {
 }
 
 #[test]
-fn a_timeout_tells_what_was_seen_last() {
+fn a_timeout_reports_the_last_state() {
     let wrapper = start_ready(&[], STAYS);
     let client = Client::new(wrapper.address().parse().unwrap());
     let timeout = Some(Duration::from_secs(1));
@@ -59,7 +59,7 @@ fn a_timeout_tells_what_was_seen_last() {
 }
 
 #[test]
-fn a_watch_tells_each_state_once_and_the_last_one_forever() {
+fn a_watch_yields_each_state_once_and_stays_at_the_last() {
     let wrapper = start_ready(&[], FAILS);
     let client = Client::new(wrapper.address().parse().unwrap());
     on_tokio(async {

@@ -1,4 +1,4 @@
-//! The binary as its own client: what it says, how it waits, and what it exits with.
+//! The binary as its own client: its output, its waits and its exit codes.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,10 +18,10 @@ mod waits;
 
 use std::process::{Command, Output, Stdio};
 
-/// Leaves with code 3 as soon as it is asked to drain.
+/// Exits with code 3 as soon as it gets SIGQUIT.
 const FAILS: &str = support::DRAINS;
 
-/// Leaves with code 0 as soon as it is asked to drain.
+/// Exits with code 0 as soon as it gets SIGQUIT.
 const SUCCEEDS: &str = "trap 'exit 0' QUIT; echo ready; while :; do sleep 1 & wait $!; done";
 
 /// Does not leave by SIGQUIT or SIGTERM.
@@ -41,7 +41,7 @@ fn client(arguments: &[&str]) -> Command {
     command
 }
 
-/// What a client command said, and its exit code.
+/// The output of a client command, and its exit code.
 #[derive(Debug)]
 struct Said {
     code: i32,

@@ -55,7 +55,7 @@ fn start(arguments: &[&str], stdout: Option<OwnedFd>, stderr: Option<OwnedFd>) -
 const ERASE: &str = "\x1b[K";
 
 #[test]
-fn a_wait_on_a_terminal_shows_a_line_that_is_gone_at_the_end() {
+fn a_wait_on_a_terminal_shows_a_line_and_erases_it_at_the_end() {
     let wrapper = start_ready(&[], STAYS);
     let (stderr, seen) = terminal();
     let address = wrapper.address();
@@ -85,7 +85,7 @@ fn a_wait_on_a_terminal_shows_a_line_that_is_gone_at_the_end() {
 }
 
 #[test]
-fn where_stderr_is_no_terminal_a_wait_writes_nothing_to_it() {
+fn a_wait_writes_nothing_to_a_stderr_that_is_no_terminal() {
     let wrapper = start_ready(&[], STAYS);
     let said = super::call(&[
         "shutdown",
@@ -100,7 +100,7 @@ fn where_stderr_is_no_terminal_a_wait_writes_nothing_to_it() {
 }
 
 #[test]
-fn colours_are_for_terminals_and_for_who_wants_them() {
+fn colours_appear_on_terminals_and_on_request() {
     let wrapper = start_ready(&[], STAYS);
     let address = wrapper.address();
     let arguments = ["status", "--address", address.as_str()];

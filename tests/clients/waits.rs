@@ -1,4 +1,4 @@
-//! Waits that outlive what happens to the connection and to the wrapper.
+//! Waits that survive faults of the connection and of the wrapper.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -54,7 +54,7 @@ fn a_client_may_start_before_the_wrapper() {
 }
 
 #[test]
-fn a_drain_that_takes_the_wrapper_with_it_is_told_all_the_same() {
+fn a_drain_is_reported_although_the_wrapper_exits_with_the_process() {
     for _ in 0..10 {
         let wrapper = start_ready(&["--exit-when-gone=always"], SUCCEEDS);
         let said = call(&["shutdown", "--wait", "--address", &wrapper.address()]);
@@ -129,7 +129,7 @@ fn pass(mut from: UnixStream, mut to: UnixStream) {
 }
 
 #[test]
-fn a_wait_goes_on_over_a_lost_connection() {
+fn a_wait_reconnects_after_a_lost_connection() {
     let wrapper = start_ready(&["--log-level=debug"], SUCCEEDS);
     let relay = Relay::to(wrapper.socket());
     let address = format!("unix:{}", relay.path.display());
@@ -149,7 +149,7 @@ fn a_wait_goes_on_over_a_lost_connection() {
 }
 
 #[test]
-fn a_wrapper_that_was_killed_ends_the_wait_with_what_is_known() {
+fn a_killed_wrapper_ends_the_wait_with_the_last_state() {
     let mut wrapper = start_ready(&["--log-level=debug"], STAYS);
     let arguments = [
         "wait",
@@ -186,7 +186,7 @@ fn a_successor_at_the_same_address_is_not_mistaken_for_the_process() {
 }
 
 #[test]
-fn a_listener_that_never_answers_is_given_up() {
+fn a_silent_listener_is_abandoned_at_the_deadline() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("silent");
     // Never accepts: the kernel takes the connection all the same.
@@ -228,7 +228,7 @@ fn a_server_of_another_protocol_is_named_as_the_cause() {
 }
 
 #[test]
-fn time_runs_out_while_the_wrapper_can_be_reached() {
+fn a_wait_times_out_while_the_wrapper_is_reachable() {
     let wrapper = start_ready(&[], STAYS);
     let began = std::time::Instant::now();
     let said = call(&["wait", "--timeout=1s", "--address", &wrapper.address()]);

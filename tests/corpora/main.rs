@@ -1,4 +1,4 @@
-//! Replays the corpora of the fuzz targets: every input that was worth keeping once.
+//! Replays the corpora of the fuzz targets: every input that was once worth keeping.
 //!
 //! Owns the replay. What is asserted of an input is in `fuzz_targets/`; how inputs are found is in
 //! fuzz/README.md. An input that once broke something stays in its corpus.
@@ -33,7 +33,7 @@ fn every_input_of_every_corpus_passes() {
             println!("{}", input.display());
             target(&std::fs::read(&input).unwrap());
         }
-        // What a fuzzer tries first, and what it takes long to come to.
+        // Inputs that a fuzzer tries first, and some that it reaches late.
         for input in [vec![], vec![0; 5000], vec![0xff; 5000]] {
             target(&input);
         }

@@ -1,5 +1,5 @@
-//! The documentation is true: every command on its pages is run and prints what the page shows, and
-//! its tables hold all that there is.
+//! Tests the documentation: every command on its pages runs and prints the shown output, and its
+//! tables are complete.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use page::{Page, Shown, Use};
 use sandbox::Outcome;
 
-/// More than this many commands that no test runs is too many.
+/// The maximum number of commands that no test runs.
 const FEW: usize = 12;
 
 fn root() -> &'static Path {
@@ -76,7 +76,7 @@ fn every_command_runs_and_prints_what_the_page_shows() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// What is wrong with the commands of the page.
+/// The failures of the page's commands.
 fn run(page: &Page) -> Vec<String> {
     let Some(outcomes) = sandbox::run(page) else {
         return Vec::new();
@@ -144,7 +144,7 @@ fn every_block_can_be_run_or_says_why_not() {
 }
 
 #[test]
-fn a_page_that_is_wrong_is_found_out() {
+fn a_wrong_page_fails() {
     let text = "$ false\n$ echo $?\n1\n$ echo a; echo b\na\n$ echo c\nc\n$ false\n";
     let page = Page::parse("page".into(), &format!("```console\n{text}```\n"));
     assert!(page.mistakes.is_empty(), "{page:?}");
@@ -160,7 +160,7 @@ fn a_page_that_is_wrong_is_found_out() {
 }
 
 #[test]
-fn blocks_are_read_as_their_page_means_them() {
+fn code_blocks_are_parsed_by_language_and_marker() {
     let text = "```sh\n# why\na \\\n  b\n\nc\n```\n<!-- not run: it takes a year -->\n```sh\nd\n```\n\
                 <!-- runs until stopped -->\n\n```console\n$ e\nf\n```\n\nx\n\n    g\n\n- y\n\n    z\n```\nh\n```\n";
     let page = Page::parse("page".into(), text);
@@ -188,7 +188,7 @@ fn blocks_are_read_as_their_page_means_them() {
 }
 
 #[test]
-fn only_what_differs_each_time_is_forgiven() {
+fn only_values_that_differ_between_runs_are_ignored() {
     let shown = "2026-11-24T02:12:46.617Z INFO x: started pid=16103\ngone: sh (pid 7) 1m3s ago";
     let later = "2027-01-01T00:00:00.1Z INFO x: started pid=4\ngone: sh (pid 99) 0s ago\n";
     assert!(transcript::matches(shown, later, false));

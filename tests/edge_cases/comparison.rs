@@ -22,7 +22,7 @@ fn own_cells(table: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn what_the_comparison_says_of_us_holds() {
+fn our_column_of_the_comparison_holds() {
     if !may_unshare() || peers::find("python3").is_none() {
         return;
     }

@@ -103,7 +103,7 @@ fn without_deadlines_nothing_is_ever_killed() {
 }
 
 #[test]
-fn a_wrapper_that_stood_still_across_its_deadlines_still_gives_the_process_its_time() {
+fn a_wrapper_stopped_across_its_deadlines_still_gives_the_process_its_time() {
     // As a machine that was suspended, or a frozen cgroup, wakes up after both have passed.
     let script = "trap '' QUIT; trap 'echo term; exit 5' TERM; echo ready; \
         while :; do sleep 0.1 >/dev/null 2>&1 & wait $!; done";
@@ -220,7 +220,7 @@ fn forced_after(launcher: &[&str]) -> Duration {
 }
 
 #[test]
-fn a_deadline_is_a_distance_wherever_the_clock_stands() {
+fn a_deadline_does_not_depend_on_the_wall_clock() {
     assert!(forced_after(&[]) >= Duration::from_millis(300));
     if !rustix::process::geteuid().is_root() {
         peers::missing("the right to make a time namespace (root)");

@@ -55,7 +55,7 @@ fn whether_a_core_was_dumped_is_reported_as_the_kernel_says() {
 }
 
 #[test]
-fn what_cannot_be_executed_is_126_or_127_and_leaves_nothing() {
+fn an_unexecutable_program_is_126_or_127_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str, mode| program_file(folder.path(), name, text, mode);
     let cases = [

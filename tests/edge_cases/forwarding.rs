@@ -80,7 +80,7 @@ fn every_forwarded_signal_reaches_only_the_main_process_and_unchanged() {
 }
 
 #[test]
-fn no_other_signal_is_taken() {
+fn no_other_signal_is_handled() {
     let wrapper = start_ready(&[], "echo ready; exec sleep 600");
     let _client = Client::connect(&wrapper.address());
     let mut taken: u64 = FORWARDED.iter().map(|signal| bit(*signal as i32)).sum();
@@ -156,7 +156,7 @@ fn an_ignored_stop_signal_stops_no_process() {
 }
 
 #[test]
-fn a_rule_for_a_signal_that_never_comes_is_wrong_usage() {
+fn a_rule_for_a_signal_that_is_never_forwarded_is_a_usage_error() {
     let mut wrapper = crate::support::setup(&["--rewrite-signal=PWR:QUIT"], &["true"]).start();
     assert_eq!(wrapper.code(), 2);
     let said = wrapper.stderr.all();

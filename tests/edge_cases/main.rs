@@ -1,5 +1,5 @@
-//! What bites those who supervise a process, each with real processes: the cases in which other
-//! supervisors hang, lose a status or a signal, or leave something behind.
+//! The pitfalls of supervision, each with real processes: the cases in which other supervisors
+//! hang, lose an exit status or a signal, or leave processes behind.
 //!
 //! Races are swept: each at least 200 times, with no loss allowed.
 

@@ -40,7 +40,7 @@ fn comes_up(setup: Setup) -> bool {
 const RAN: [&str; 3] = ["sh", "-c", "echo ran; read -r _ || exit 0"];
 
 #[test]
-fn with_few_descriptors_it_starts_or_says_so_and_leaves_nothing() {
+fn with_few_descriptors_a_start_succeeds_or_reports_it_and_leaves_nothing() {
     let came_up: Vec<_> = (0..64).map(|_| std::sync::OnceLock::new()).collect();
     sweep(64 - 3, |run| {
         let limit = run + 3;
@@ -64,7 +64,7 @@ fn with_few_descriptors_it_starts_or_says_so_and_leaves_nothing() {
 }
 
 #[test]
-fn with_few_processes_it_starts_or_says_so_and_leaves_nothing() {
+fn with_few_processes_a_start_succeeds_or_reports_it_and_leaves_nothing() {
     if !rustix::process::geteuid().is_root() {
         peers::missing("the right to become another user (root)");
         return;

@@ -51,7 +51,7 @@ fn a_trigger_and_term_at_once_send_one_quit_at_most_and_one_term() {
 }
 
 #[test]
-fn term_that_comes_twice_is_forwarded_twice_and_never_more() {
+fn term_received_twice_is_forwarded_twice_and_never_more() {
     let mut wrapper = start_ready(&["--force-after=0"], COUNTS);
     let client = Client::connect(&wrapper.address());
     for nth in 1..=2 {

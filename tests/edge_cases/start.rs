@@ -153,7 +153,7 @@ fn with_int_and_quit_ignored_by_a_shell_the_trigger_still_drains() {
 }
 
 #[test]
-fn what_the_launcher_left_odd_is_put_right_for_the_process_but_ignored_hup_stays() {
+fn inherited_signal_state_is_reset_for_the_process_except_an_ignored_hup() {
     if !env_can_do_that() {
         return;
     }

@@ -36,7 +36,7 @@ fn has_ended(pid: i32) -> bool {
 }
 
 #[test]
-fn a_killed_wrappers_process_gets_the_signal_that_was_asked_for() {
+fn on_wrapper_death_signals_the_process_of_a_killed_wrapper() {
     sweep(200, |run| {
         let (name, word) = [("QUIT", "quit"), ("TERM", "term")][run % 2];
         let mut wrapper = start_ready(&["--on-wrapper-death", name], TELLS);
@@ -93,7 +93,7 @@ fn a_wrapper_that_is_killed_at_any_moment_of_its_start_leaves_no_process_without
 }
 
 #[test]
-fn with_the_option_the_process_is_started_as_without_it() {
+fn on_wrapper_death_does_not_change_the_start_of_the_process() {
     // Its arguments, its environment, its descriptors, its mask and dispositions, its group.
     let script = "printf '<%s>' \"$0\" \"$@\"; echo; env | sort; ls /proc/self/fd; readlink /proc/self/fd/0; \
         grep -E '^(Sig(Blk|Ign|Cgt)|NSpid|Seccomp|Threads)' /proc/$$/status | grep -v NSpid; \
@@ -125,7 +125,7 @@ fn with_the_option_the_process_is_started_as_without_it() {
 }
 
 #[test]
-fn with_the_option_a_program_on_path_is_found_and_what_cannot_be_executed_is_said_as_without_it() {
+fn on_wrapper_death_keeps_the_path_search_and_the_exec_errors() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str, mode| program_file(folder.path(), name, text, mode);
     let programs = [
@@ -174,7 +174,7 @@ fn a_stopped_process_is_continued_by_the_sentinel_too() {
 }
 
 #[test]
-fn the_sentinel_holds_nothing_of_the_process_and_hears_no_signal() {
+fn the_sentinel_holds_no_stream_of_the_process_and_ignores_signals() {
     let wrapper = start_ready(&["--on-wrapper-death=QUIT"], DRAINS);
     let (sentinel, process) = sentinel_and_process(&wrapper);
     let pid = Pid::from_raw(sentinel);
@@ -218,7 +218,7 @@ fn the_sentinel_ends_with_the_process_and_is_reaped() {
 }
 
 #[test]
-fn a_sentinel_that_is_killed_is_missed_and_reaped() {
+fn a_killed_sentinel_is_reported_and_reaped() {
     let wrapper = start_ready(&["--on-wrapper-death=TERM"], DRAINS);
     let (sentinel, process) = sentinel_and_process(&wrapper);
     kill(Pid::from_raw(sentinel), Signal::SIGKILL).unwrap();
@@ -245,7 +245,7 @@ fn no_sentinel_is_left_where_the_program_cannot_be_started() {
 }
 
 #[test]
-fn without_the_option_there_is_no_second_process() {
+fn without_on_wrapper_death_there_is_no_sentinel() {
     let wrapper = start_ready(&[], DRAINS);
     assert_eq!(children(wrapper.pid()).len(), 1);
     let explicit = start_ready(&["--on-wrapper-death=none"], DRAINS);
@@ -321,7 +321,7 @@ fn a_wrapper_killed_at_any_moment_of_its_start_keeps_no_successor_from_the_socke
 }
 
 #[test]
-fn a_lock_that_is_let_go_a_moment_later_is_waited_for_and_one_that_stays_is_not() {
+fn a_briefly_held_lock_is_waited_for_and_a_lasting_one_is_an_error() {
     for stays in [false, true] {
         let setup = setup(&["--exit-when-gone=always"], &["sh", "-c", "exit 7"]);
         // What a child of a killed wrapper holds until it executes its program.

@@ -1,4 +1,4 @@
-//! HTTP/2 as a client would never send it, and as it would.
+//! Valid and invalid HTTP/2, made from the input.
 //!
 //! Owns how bytes of the input become frames: mostly well-formed ones in any order, so that the
 //! fuzzer gets past the first check, and now and then anything at all. RFC 9113 sections 4 and 6,
@@ -86,7 +86,7 @@ fn stream(cursor: &mut Cursor<'_>) -> u32 {
     }
 }
 
-/// The HEADERS of a call and whatever belongs to it.
+/// The HEADERS of a call, its continuation and its body.
 fn request(cursor: &mut Cursor<'_>) -> Vec<u8> {
     let on = u32::from(cursor.u8(..100)) | 1;
     let path = PATHS[usize::from(cursor.byte()) % PATHS.len()];
@@ -144,7 +144,7 @@ fn literal(block: &mut Vec<u8>, name: &str, value: &[u8]) {
     }
 }
 
-/// The body of a call: a framed message, or what only looks like one.
+/// The body of a call: a framed message, or bytes that only resemble one.
 fn body(cursor: &mut Cursor<'_>) -> Vec<u8> {
     let shape = cursor.u8(..8);
     let payload = match shape {

@@ -1,8 +1,8 @@
-//! The bodies of the fuzz targets: each `run` takes any bytes and panics if something is wrong.
+//! The bodies of the fuzz targets: each `run` takes any bytes and panics if an assertion fails.
 //!
-//! Owns what is asserted of whatever a peer or a user may send. The same code runs under
-//! cargo-fuzz, from the workspace in `fuzz/`, and in every `cargo test`, where
-//! `tests/corpora/main.rs` replays the corpora.
+//! Owns the assertions about any input of a peer or a user. The same code runs under cargo-fuzz,
+//! from the workspace in `fuzz/`, and in every `cargo test`, where `tests/corpora/main.rs` replays
+//! the corpora.
 
 pub mod access;
 pub mod address;

@@ -56,7 +56,7 @@ pub fn run(data: &[u8]) {
     assert!(!target.contains(['@', '?', '#']), "{target}");
     assert_eq!(
         format!("{webhook:?}"),
-        format!("Webhook({} {target})", method.name())
+        format!("WebhookRequest({} {target})", method.name())
     );
     assert_ne!(webhook.port(), 0);
 

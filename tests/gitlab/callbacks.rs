@@ -88,7 +88,7 @@ fn defect_07_a_callback_is_tried_again_also_while_the_wrapper_is_told_to_stop() 
 
 /// There, redirects were followed, and the outcome was nowhere to be seen.
 #[test]
-fn defect_07_a_redirect_is_not_followed_and_the_outcome_is_told() {
+fn defect_07_a_redirect_is_not_followed_and_the_outcome_is_reported() {
     let elsewhere = Receiver::start([ok()]);
     let moved = format!(
         "HTTP/1.1 302 Found\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n",
@@ -106,7 +106,7 @@ fn defect_07_a_redirect_is_not_followed_and_the_outcome_is_told() {
 
 /// There, a crash never triggered it.
 #[test]
-fn defect_07_a_crash_is_told_to_the_webhook_of_the_command_line() {
+fn defect_07_a_crash_is_reported_to_the_webhook_of_the_command_line() {
     let receiver = Receiver::start([ok()]);
     let url = receiver.url("/crash");
     let _wrapper = support::start_ready(&["--webhook", &url], "echo ready; kill -KILL $$");

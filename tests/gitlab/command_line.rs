@@ -57,7 +57,7 @@ fn every_interface_is_served_with_a_loud_warning() {
 }
 
 #[test]
-fn what_it_does_not_take_is_exit_code_2_with_advice_and_starts_nothing() {
+fn an_unsupported_option_is_exit_code_2_with_advice_and_starts_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mark = folder.path().join("started");
     let path = runner(folder.path(), &format!("touch {}", mark.display()));
@@ -95,7 +95,7 @@ fn what_it_does_not_take_is_exit_code_2_with_advice_and_starts_nothing() {
 
 /// `--insecure` is an option of `run`.
 #[test]
-fn strict_refuses_a_socket_that_others_could_replace_in_words_of_this_command() {
+fn strict_refuses_a_replaceable_socket_and_names_only_its_own_options() {
     let folder = tempfile::tempdir().unwrap();
     let open = folder.path().join("open");
     std::fs::create_dir(&open).unwrap();
@@ -114,7 +114,7 @@ fn strict_refuses_a_socket_that_others_could_replace_in_words_of_this_command() 
 }
 
 #[test]
-fn a_runner_that_is_not_there_is_127() {
+fn a_missing_runner_is_exit_code_127() {
     let mut wrapper = support::setup_with(|command, folder| {
         let listen = format!("unix:{}/control.sock", folder.display());
         command.args(["wrapper", "--grpc-listen", &listen]);

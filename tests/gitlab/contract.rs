@@ -41,13 +41,13 @@ fn both_services_answer_on_one_listener_with_one_truth() {
 }
 
 #[test]
-fn a_drain_that_our_api_asked_for_is_in_shutdown_and_the_other_way_round() {
+fn each_contract_reports_a_drain_that_the_other_requested() {
     let script = format!("trap 'echo quit' QUIT; {LOOP}");
     let wrapper = start(&[], &script);
     let client = Client::connect(&wrapper.address());
     client.shut_down();
     assert_eq!(check(&client).0, pb::Status::InShutdown);
-    // Asked again through the other door: one drain, one signal.
+    // A repeated request over the other contract: one drain, one signal.
     assert_eq!(graceful(&client).unwrap().0, pb::Status::InShutdown);
     wrapper.stdout.wait_for("quit");
     forceful(&client).unwrap();
@@ -56,7 +56,7 @@ fn a_drain_that_our_api_asked_for_is_in_shutdown_and_the_other_way_round() {
 }
 
 #[test]
-fn the_reason_of_a_failure_is_in_the_words_of_go() {
+fn the_reason_of_a_failure_has_the_text_of_go() {
     for (end, reason) in [
         ("exit 0", ""),
         ("exit 3", "exit status 3"),
@@ -98,7 +98,7 @@ fn shutdown_calls_when_no_process_is_left_answer_ok_with_stopped() {
 }
 
 #[test]
-fn forceful_after_graceful_escalates() {
+fn a_forceful_request_after_a_graceful_one_escalates() {
     let script = format!("trap 'echo quit' QUIT; trap 'echo term; exit 1' TERM; {LOOP}");
     let wrapper = start(&[], &script);
     let client = Client::connect(&wrapper.address());
@@ -111,7 +111,7 @@ fn forceful_after_graceful_escalates() {
 }
 
 #[test]
-fn graceful_after_forceful_does_not_step_back() {
+fn a_graceful_request_after_a_forceful_one_does_not_deescalate() {
     let script = format!(
         "trap 'echo quit' QUIT; trap 'echo term' TERM; trap 'echo usr1; exit 0' USR1; {LOOP}"
     );
@@ -120,7 +120,7 @@ fn graceful_after_forceful_does_not_step_back() {
     forceful(&client).unwrap();
     wrapper.stdout.wait_for("term");
     assert_eq!(graceful(&client).unwrap().0, pb::Status::InShutdown);
-    // A signal sent after the call tells that nothing else was: it comes last.
+    // A signal sent after the call arrives last, so that no other signal can follow.
     wrapper.signal(Signal::SIGUSR1);
     wrapper.stdout.wait_for("usr1");
     assert_eq!(wait_terminated(&client), "");

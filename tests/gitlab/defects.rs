@@ -1,4 +1,4 @@
-//! What GitLab's own wrapper gets wrong, one test each, in the order of the list that we keep.
+//! The known defects of GitLab's own wrapper, one test each, in the order of our list.
 
 use std::os::unix::net::UnixListener;
 
@@ -67,7 +67,7 @@ fn defect_03_a_runner_that_exits_at_once_is_stopped_and_stays_stopped() {
 
 /// There, a signal that met a runner that had just been reaped was answered with UNKNOWN.
 #[test]
-fn defect_06_a_request_that_meets_the_exit_is_answered_ok() {
+fn defect_06_a_request_concurrent_with_the_exit_is_answered_ok() {
     for round in 0..30 {
         let wrapper = start(&[], "echo ready; exec sleep 600");
         let client = Client::connect(&wrapper.address());
@@ -146,7 +146,7 @@ fn defect_11_the_socket_is_its_owners_and_a_listener_can_be_for_reading_only() {
     assert_eq!(wrapper.stdout.text(), "ready");
 }
 
-/// There, no caller was ever asked who it is.
+/// There, no caller is authenticated.
 #[test]
 fn defect_11_a_caller_without_the_token_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -278,7 +278,7 @@ fn defect_15_orphans_of_the_runner_are_reaped() {
 
 /// There, nothing tied the runner's life to the wrapper's.
 #[test]
-fn defect_15_a_runner_whose_wrapper_is_killed_is_told() {
+fn defect_15_a_runner_whose_wrapper_is_killed_gets_a_signal() {
     let mut wrapper = support::start_ready(&["--on-wrapper-death", "QUIT"], RUNNER);
     // From here on a caller watches.
     wrapper.stderr.wait_for("started");

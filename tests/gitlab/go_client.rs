@@ -1,5 +1,5 @@
 //! Clients written in Go, as deployed tools are: the sequence of GitLab's deployer on grpc-go, and
-//! Go's own word on how it writes durations and the ends of processes.
+//! Go's own formatting of durations and exit statuses is the reference.
 //!
 //! The program is in `tests/gitlab-client`. It is built here; without Go, or without its modules,
 //! these tests are skipped loudly, and fail in CI.
@@ -15,7 +15,7 @@ use process_wrapper::lifecycle::Exit;
 use super::command_line::tcp_address;
 use super::*;
 
-/// The built program; `None`, after a loud word, if it cannot be built for want of something.
+/// The built program; `None`, after a SKIPPED line, if a build dependency is missing.
 fn program() -> Option<&'static PathBuf> {
     static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
     let built = PROGRAM.get_or_init(build).as_ref();
@@ -135,7 +135,7 @@ fn the_deployers_sequence_drains_and_forces_over_tcp() {
 }
 
 #[test]
-fn a_client_that_is_earlier_than_the_wrapper_waits_for_it() {
+fn a_client_started_before_the_wrapper_retries() {
     let Some(program) = program() else { return };
     let setup = gitlab_wrapper(&[], RUNNER);
     let arguments = ["deploy", "graceful", "unix:control.sock"];
@@ -221,7 +221,7 @@ fn durations_are_read_as_go_reads_them() {
 }
 
 #[test]
-fn signals_are_called_what_go_calls_them() {
+fn signals_have_the_names_that_go_gives_them() {
     let Some(program) = program() else { return };
     for (number, word) in (1..).zip(lines(program, &["signals"])) {
         let exit = Exit::Signal {
@@ -233,7 +233,7 @@ fn signals_are_called_what_go_calls_them() {
 }
 
 #[test]
-fn the_end_of_a_process_is_told_as_go_tells_it() {
+fn the_end_of_a_process_is_formatted_as_go_formats_it() {
     let Some(program) = program() else { return };
     for script in [
         "exit 0",

@@ -1,5 +1,4 @@
-//! Tools made for GitLab Runner's own wrapper drive this one without a change, and what that
-//! wrapper gets wrong is right here.
+//! Tools for GitLab Runner's own wrapper drive this one unchanged, and its defects are absent here.
 //!
 //! `contract` is the service on the wire, `command_line` is `process-wrapper wrapper`, `defects`
 //! and `callbacks` have tests for each known defect of that wrapper, and `go_client` drives ours as
@@ -39,7 +38,7 @@ const FORCEFUL: &str =
 /// What follows the traps of a runner that runs until it gets a signal.
 const LOOP: &str = "echo ready; while :; do sleep 1 & wait $!; done";
 
-/// A stand-in for gitlab-runner: QUIT drains, TERM ends, HUP reloads, and each is told.
+/// A stand-in for gitlab-runner: QUIT drains, TERM ends, HUP reloads, and each prints a line.
 const RUNNER: &str = "trap 'echo quit; exit 0' QUIT; trap 'echo term; exit 1' TERM; \
     trap 'echo int; exit 2' INT; trap 'echo hup' HUP; echo ready; while :; do sleep 1 & wait $!; done";
 

@@ -17,12 +17,12 @@ pub(crate) fn breaks(files: &BTreeMap<String, String>) -> Vec<String> {
         let lines = text.lines().count();
         if lines > MAX_LINES {
             breaks.push(format!(
-                "{path}: {lines} lines, more than {MAX_LINES}: two rooms in one?"
+                "{path}: {lines} lines, more than {MAX_LINES}: split it"
             ));
         }
         if !text.starts_with("//!") {
             breaks.push(format!(
-                "{path}:1: does not open with `//!`: what does it own?"
+                "{path}:1: does not open with `//!`: say what it owns"
             ));
         }
         if path.starts_with("src/") {
@@ -51,7 +51,7 @@ pub(crate) fn breaks(files: &BTreeMap<String, String>) -> Vec<String> {
     breaks
 }
 
-/// Which module imports which.
+/// The imports between modules.
 type Edges = BTreeMap<Module, BTreeSet<Module>>;
 
 fn judge(path: &str, source: &Source, names: &Names, edges: &mut Edges, breaks: &mut Vec<String>) {
@@ -152,15 +152,15 @@ fn name(module: &[String]) -> String {
     }
 }
 
-/// One circle of imports, if there is any.
+/// One cycle of imports, if there is any.
 fn cycle(edges: &Edges) -> Option<String> {
     let mut done = BTreeSet::new();
     edges
         .keys()
         .find_map(|start| search(start, edges, &mut Vec::new(), &mut done))
-        .map(|circle| {
-            let names: Vec<String> = circle.iter().map(|module| name(module)).collect();
-            format!("imports go in a circle: {}", names.join(" -> "))
+        .map(|cycle| {
+            let names: Vec<String> = cycle.iter().map(|module| name(module)).collect();
+            format!("imports form a cycle: {}", names.join(" -> "))
         })
 }
 
@@ -171,9 +171,9 @@ fn search<'a>(
     done: &mut BTreeSet<&'a Module>,
 ) -> Option<Vec<&'a Module>> {
     if let Some(start) = path.iter().position(|other| *other == module) {
-        let mut circle = path[start..].to_vec();
-        circle.push(module);
-        return Some(circle);
+        let mut cycle = path[start..].to_vec();
+        cycle.push(module);
+        return Some(cycle);
     }
     if !done.insert(module) {
         return None;

@@ -107,13 +107,13 @@ fn the_rules_of_grpc_are_below_its_server() {
         ],
         &[
             "src/grpc/rules/status.rs:2: crate::grpc::server::Server: points upward, from layer 0 to grpc::server",
-            "imports go in a circle: grpc::rules::status -> grpc::server -> grpc::rules::status",
+            "imports form a cycle: grpc::rules::status -> grpc::server -> grpc::rules::status",
         ],
     );
 }
 
 #[test]
-fn a_reexport_leads_to_where_the_thing_is() {
+fn a_reexport_resolves_to_the_definition() {
     let tree = |reexport| {
         breaks(&[
             ("src/grpc/mod.rs", reexport),
@@ -132,7 +132,7 @@ fn a_reexport_leads_to_where_the_thing_is() {
 }
 
 #[test]
-fn a_circle_of_imports_breaks() {
+fn a_cycle_of_imports_breaks() {
     assert_breaks(
         &[
             ("src/net/mod.rs", ""),
@@ -140,12 +140,12 @@ fn a_circle_of_imports_breaks() {
             ("src/net/b.rs", "use crate::net::c::{self, C};"),
             ("src/net/c.rs", "fn f() { super::a::f(); }"),
         ],
-        &["imports go in a circle: net::a -> net::b -> net::c -> net::a"],
+        &["imports form a cycle: net::a -> net::b -> net::c -> net::a"],
     );
 }
 
 #[test]
-fn a_parent_and_its_children_are_no_circle() {
+fn a_parent_and_its_children_are_no_cycle() {
     assert_breaks(
         &[
             ("src/net/mod.rs", "mod a;\nuse a::A;\npub struct Shared;"),
@@ -156,19 +156,19 @@ fn a_parent_and_its_children_are_no_circle() {
 }
 
 #[test]
-fn a_circle_through_a_parent_breaks() {
+fn a_cycle_through_a_parent_breaks() {
     assert_breaks(
         &[
             ("src/net/mod.rs", "use crate::clock::Clock;"),
             ("src/net/a.rs", "use super::Shared;"),
             ("src/clock.rs", "use crate::net::a::A;"),
         ],
-        &["imports go in a circle: clock -> net::a -> net -> clock"],
+        &["imports form a cycle: clock -> net::a -> net -> clock"],
     );
 }
 
 #[test]
-fn a_crate_away_from_its_home_breaks() {
+fn a_crate_outside_its_home_breaks() {
     for (name, home, text) in [
         ("argh", "src/cli/", "use argh::FromArgs;"),
         ("argh", "src/cli/", "#[derive(argh::FromArgs)] struct S;"),
@@ -262,7 +262,7 @@ fn layer_0_knows_neither_io_nor_async_nor_clocks() {
 }
 
 #[test]
-fn unit_tests_may_use_what_they_like() {
+fn unit_tests_may_use_any_module() {
     assert_breaks(
         &[
             (
@@ -299,16 +299,16 @@ fn a_long_file_breaks_and_one_without_an_opening_comment_too() {
     assert_eq!(check::breaks(&files(lines(450))), [""; 0]);
     assert_eq!(
         check::breaks(&files(lines(451))),
-        ["tests/some.rs: 451 lines, more than 450: two rooms in one?"]
+        ["tests/some.rs: 451 lines, more than 450: split it"]
     );
     assert_eq!(
         check::breaks(&files("use std::fs;\n//! Late.".to_owned())),
-        ["tests/some.rs:1: does not open with `//!`: what does it own?"]
+        ["tests/some.rs:1: does not open with `//!`: say what it owns"]
     );
 }
 
 #[test]
-fn what_is_not_rust_breaks() {
+fn invalid_rust_breaks() {
     let found = breaks(&[("src/human_duration.rs", "fn {")]);
     assert!(
         found[0].starts_with("src/human_duration.rs: cannot be read"),

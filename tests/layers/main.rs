@@ -1,7 +1,7 @@
 //! Fails when the code leaves the shape that ARCHITECTURE.md draws.
 //!
-//! Owns the table: which module is on which layer, which crate has which one home, and what the
-//! lowest layer may not know. `layers/source.rs` reads the files, `layers/check.rs` judges them
+//! Owns the table: the layer of each module, the one home of each crate, and the APIs that the
+//! lowest layer may not use. `layers/source.rs` reads the files, `layers/check.rs` judges them
 //! against the table, and `layers/examples.rs` shows that each rule can fail. Unit tests
 //! (`#[cfg(test)]`) are judged by their length and their opening comment only.
 
@@ -66,7 +66,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("main", 3),
 ];
 
-/// What only the named file, or the files in the named directory, may use.
+/// Crates that only the named file, or the files in the named directory, may use.
 const HOMES: &[(&str, &str)] = &[
     ("argh", "src/cli/"),
     ("async_process", "src/process/child.rs"),
@@ -84,8 +84,8 @@ const HOMES: &[(&str, &str)] = &[
     ("sd_notify", "src/systemd/socket.rs"),
 ];
 
-/// What layer 0 may not know: I/O, async, clocks, the environment, the log. Types that only
-/// describe (`Duration`, `SocketAddr`, `Instant`) are welcome. A last `*` stands for any ending.
+/// APIs that layer 0 may not use: I/O, async, clocks, the environment, the log. Types that only
+/// describe (`Duration`, `SocketAddr`, `Instant`) are allowed. A last `*` stands for any ending.
 const UNKNOWN_TO_LAYER_0: &[&str] = &[
     "async_*",
     "event_listener",
@@ -111,7 +111,7 @@ const UNKNOWN_TO_LAYER_0: &[&str] = &[
     "tracing*",
 ];
 
-/// More lines than this are two rooms in one.
+/// The maximum number of lines in a file.
 const MAX_LINES: usize = 450;
 
 #[test]

@@ -23,7 +23,7 @@ pub(crate) struct Names {
     imports: HashMap<Module, HashMap<String, Vec<String>>>,
 }
 
-/// A chain of imports longer than this goes in a circle.
+/// A longer chain of imports is a cycle.
 const MAX_STEPS: u8 = 16;
 
 impl Names {

@@ -1,4 +1,4 @@
-//! What one source file mentions: its imports, paths and modules.
+//! The imports, paths and modules that one source file mentions.
 //!
 //! Owns the reading of Rust. It never judges what it reads, and it leaves out whatever is
 //! `#[cfg(test)]`.
@@ -20,7 +20,7 @@ pub(crate) struct Mention {
     pub(crate) line: usize,
 }
 
-/// What a file holds.
+/// The contents of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Source {
     /// The file's module.
@@ -30,7 +30,7 @@ pub(crate) struct Source {
     /// Modules that exist for tests only.
     pub(crate) for_tests: Vec<Module>,
     pub(crate) mentions: Vec<Mention>,
-    /// For each module, what its imports are called and where they come from.
+    /// For each module, the names of its imports and their paths.
     pub(crate) imports: HashMap<Module, HashMap<String, Vec<String>>>,
     /// Lines with `async` or `.await`.
     pub(crate) asynchronous: Vec<usize>,

@@ -1,4 +1,4 @@
-//! Log lines: what they say, and that they never hold anything up.
+//! Log lines: their content, and that writing them never blocks.
 
 #![allow(
     clippy::unwrap_used,

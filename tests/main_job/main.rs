@@ -1,5 +1,5 @@
-//! The main job from end to end: running, asked to drain, gone; over both kinds of address, with
-//! tonic and with grpcurl as clients.
+//! The main use from end to end: running, draining, gone; over both kinds of address, with tonic
+//! and with grpcurl as clients.
 
 #![allow(
     clippy::unwrap_used,
@@ -84,7 +84,7 @@ fn a_drain_is_seen_from_running_to_gone_over_tcp() {
 }
 
 #[test]
-fn grpcurl_drives_a_drain_and_prints_the_words_of_the_states() {
+fn grpcurl_drives_a_drain_and_prints_the_state_names() {
     let Some(grpcurl) = support::peers::find("grpcurl") else {
         return;
     };

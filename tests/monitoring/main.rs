@@ -1,4 +1,4 @@
-//! `--http-listen`: metrics and probes tell the truth before, during and after a drain.
+//! `--http-listen`: metrics and probes are right before, during and after a drain.
 
 #![cfg(feature = "monitor")]
 #![allow(
@@ -64,7 +64,7 @@ fn state_of(metrics: &str) -> Vec<String> {
 }
 
 #[test]
-fn pages_tell_the_truth_from_running_to_gone() {
+fn pages_follow_the_state_from_running_to_gone() {
     let mut wrapper = start_ready(
         &["--http-listen", "tcp://127.0.0.1:0"],
         support::DRAINS_UNTIL_TOLD,
@@ -109,7 +109,7 @@ fn pages_tell_the_truth_from_running_to_gone() {
         .is_some()
     );
 
-    // This child goes on only by a signal: it was given no file to wait for.
+    // Only a signal ends this child: it has no file to wait for.
     nix::sys::signal::kill(
         nix::unistd::Pid::from_raw(wrapper.child_pid()),
         Signal::SIGTERM,
@@ -271,7 +271,7 @@ fn garbage_and_unknown_pages_get_an_answer_and_harm_no_other_client() {
 
 /// A liveness probe has a second; one that gets no answer has the kubelet kill the jobs.
 #[test]
-fn held_connections_do_not_keep_a_probe_out() {
+fn held_connections_do_not_block_a_probe() {
     let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
     let address = address_of(&wrapper);
     let client = Client::connect(&wrapper.address());

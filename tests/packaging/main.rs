@@ -1,4 +1,4 @@
-//! What is shipped beside the binary: manifests that parse and name only options that exist, and
+//! The files shipped beside the binary: manifests that parse and name only options that exist, and
 //! the scratch image, built from the static binary and run as PID 1.
 
 #![allow(
@@ -223,7 +223,7 @@ fn every_option_of_the_unit_and_the_images_exists() {
 }
 
 #[test]
-fn the_build_with_a_profile_says_what_it_lacks() {
+fn the_profiled_build_names_its_missing_tools() {
     let refused = |profdata: &str, arguments: &[&str]| {
         let mut script = Command::new(root().join("packaging/profiled"));
         script.args(arguments).env("LLVM_PROFDATA", profdata);

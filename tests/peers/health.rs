@@ -88,7 +88,7 @@ fn the_process_is_serving_only_while_it_runs_and_the_server_all_the_time() {
 }
 
 #[test]
-fn a_name_that_nothing_has_is_not_found() {
+fn an_unknown_name_is_not_found() {
     let wrapper = start_ready(&[], DRAINS_UNTIL_USR1);
     let client = Client::connect(&wrapper.address());
     for name in [
@@ -103,7 +103,7 @@ fn a_name_that_nothing_has_is_not_found() {
 }
 
 #[test]
-fn a_watch_is_told_at_once_and_on_each_change_and_ends_when_the_wrapper_leaves() {
+fn a_health_watch_reports_each_change_and_ends_with_the_wrapper() {
     let mut wrapper = start_ready(&[], DRAINS_UNTIL_USR1);
     let client = Client::connect(&wrapper.address());
     let (mut server, mut process, mut unknown) = client.run(async |channel| {
@@ -126,7 +126,7 @@ fn a_watch_is_told_at_once_and_on_each_change_and_ends_when_the_wrapper_leaves()
     client.wait_until(State::Gone, None).unwrap();
     wrapper.signal(Signal::SIGTERM);
     client.run(async |_| {
-        // The others have nothing new to be told: the end is all that comes.
+        // The others get no further status, only the end.
         let status = next(&mut server).await.unwrap();
         assert_eq!(status, Some(ServingStatus::NotServing));
         for watch in [&mut server, &mut process, &mut unknown] {

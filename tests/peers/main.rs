@@ -19,7 +19,7 @@ mod support;
 
 use std::process::{Command, Stdio};
 
-/// How a program of others ended, and what it printed.
+/// The exit status and the output of a peer program.
 struct Output {
     success: bool,
     text: String,

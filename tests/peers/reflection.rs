@@ -157,7 +157,7 @@ fn every_service_is_listed_and_described_with_all_that_it_needs() {
 }
 
 #[test]
-fn what_is_not_known_is_an_error_in_the_stream_which_stays_open() {
+fn an_unknown_symbol_is_an_error_and_the_stream_stays_open() {
     let (_wrapper, client) = start();
     for method in METHODS {
         let mut conversation = Conversation::start(&client, method);

@@ -1,4 +1,4 @@
-//! Whatever is written can be read again, and means the same: `parse(display(x)) == x`.
+//! Formatting and parsing are inverse: `parse(display(x)) == x`.
 //!
 //! Owns the values; proptest makes them up and shrinks what fails. Malformed texts are what the
 //! fuzz targets are for.

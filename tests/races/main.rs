@@ -1,4 +1,4 @@
-//! What happens at the same time as something else.
+//! Races between requests, signals and exits.
 
 #![allow(
     clippy::unwrap_used,
@@ -32,7 +32,7 @@ use support::client::{Client, GET_STATE, SHUTDOWN, unary};
 use support::{DRAINS, eventually, setup, start_ready, sweep};
 
 #[test]
-fn a_trigger_that_meets_the_exit_never_takes_the_state_back() {
+fn a_trigger_concurrent_with_the_exit_never_reverts_the_state() {
     sweep(200, |round| {
         // The child exits on its own at about the time of the trigger, by a line on its input.
         let mut wrapper = setup(
@@ -92,7 +92,7 @@ fn a_repeated_trigger_sends_no_second_signal() {
 }
 
 #[test]
-fn a_trigger_before_the_child_has_its_handler_tells_the_truth_without_delay() {
+fn a_trigger_before_the_child_has_its_handler_reports_the_state_at_once() {
     sweep(200, |_| {
         let wrapper = setup(&[], &["sh", "-c", DRAINS]).start();
         let client = Client::connect(&wrapper.address());

@@ -11,9 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::support::http2::{END_HEADERS, END_STREAM, HEADERS, PREFACE_AND_SETTINGS, frame};
 
-use super::place::{Place, within};
+use super::fixture::{Fixture, within};
 
-/// The face that h2 wants.
+/// Adapts a stream to the traits of h2.
 struct Facing(Stream);
 
 impl AsyncRead for Facing {
@@ -47,9 +47,9 @@ impl AsyncWrite for Facing {
 }
 
 #[test]
-fn two_calls_of_a_local_client_are_heard() {
-    let place = Place::new();
-    let listener = place.bind().unwrap();
+fn two_calls_with_a_path_as_authority_are_accepted() {
+    let fixture = Fixture::new();
+    let listener = fixture.bind().unwrap();
     // As grpc-python 1.85 writes it: the second call refers to the fields of the first by index.
     let mut first = b"@\x05:path\x06/a.B/C@\x0a:authority\x11tmp%2Fnt%2Fa.sock\x83\x86".to_vec();
     first.extend(b"@\x02te\x08trailers\x00\x03x-a\x0650%%zz");
@@ -63,7 +63,7 @@ fn two_calls_of_a_local_client_are_heard() {
         b"\xc0\xbf\x83\x86\xbe\x00\x03x-a\x0650%%zz",
     ));
 
-    let mut client = UnixStream::connect(place.socket()).unwrap();
+    let mut client = UnixStream::connect(fixture.socket()).unwrap();
     client.write_all(&sent).unwrap();
     within(async {
         let (stream, _) = listener.accept().await.unwrap();

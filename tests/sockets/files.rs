@@ -1,4 +1,4 @@
-//! Socket files: their mode, their locks, what is taken over, what is kept and what is removed.
+//! Socket files: their modes and locks, and which of them a wrapper takes over, keeps or removes.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -16,14 +16,14 @@ use process_wrapper::net::listen::{BindError, Holder};
 use process_wrapper::net::peer::Peer;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 
-use super::place::{Place, bind_path, bind_tcp, in_use, talk, within};
+use super::fixture::{Fixture, bind_path, bind_tcp, in_use, talk, within};
 
 #[test]
 fn a_socket_file_serves_names_its_peer_and_is_removed() {
-    let place = Place::new();
-    let listener = place.bind().unwrap();
-    assert_eq!(listener.local_address(), Address::Unix(place.socket()));
-    assert_eq!(place.files(), ["s", "s.lock"]);
+    let fixture = Fixture::new();
+    let listener = fixture.bind().unwrap();
+    assert_eq!(listener.local_address(), Address::Unix(fixture.socket()));
+    assert_eq!(fixture.files(), ["s", "s.lock"]);
     let (_, peer) = talk(&listener, &listener.local_address());
     let me = Peer::Unix {
         uid: fs::metadata("/proc/self").unwrap().uid(),
@@ -32,19 +32,19 @@ fn a_socket_file_serves_names_its_peer_and_is_removed() {
     };
     assert_eq!(peer, me);
     drop(listener);
-    assert!(place.files().is_empty());
+    assert!(fixture.files().is_empty());
 }
 
 #[test]
-fn the_mode_is_the_one_asked_for_whatever_the_umask() {
+fn the_socket_has_the_requested_mode_whatever_the_umask() {
     for mode in [0o600, 0o660, 0o666, 0o777, 0o400, 0o17_600] {
-        let place = Place::new();
-        let listener = bind_path(&place.socket(), mode).unwrap();
-        let found = place.socket().metadata().unwrap().permissions().mode();
+        let fixture = Fixture::new();
+        let listener = bind_path(&fixture.socket(), mode).unwrap();
+        let found = fixture.socket().metadata().unwrap().permissions().mode();
         assert_eq!(found & 0o7777, mode & 0o777);
         drop(listener);
     }
-    let lock = Place::new();
+    let lock = Fixture::new();
     let _listener = bind_path(&lock.socket(), 0o666).unwrap();
     let found = lock.path("s.lock").metadata().unwrap().permissions().mode();
     assert_eq!(found & 0o7777, 0o600);
@@ -53,8 +53,8 @@ fn the_mode_is_the_one_asked_for_whatever_the_umask() {
 #[test]
 fn a_visible_socket_has_its_final_mode_and_accepts_connections() {
     for _ in 0..100 {
-        let place = Place::new();
-        let (path, temporary) = (place.socket(), place.path("s.new"));
+        let fixture = Fixture::new();
+        let (path, temporary) = (fixture.socket(), fixture.path("s.new"));
         let start = Barrier::new(2);
         std::thread::scope(|scope| {
             // Held until the watcher is through, so that the file it looks at is the one it met.
@@ -85,48 +85,48 @@ fn a_visible_socket_has_its_final_mode_and_accepts_connections() {
 }
 
 #[test]
-fn what_a_killed_predecessor_left_is_replaced() {
-    let place = Place::new();
+fn the_socket_of_a_killed_predecessor_is_replaced() {
+    let fixture = Fixture::new();
     for name in ["s", "s.new"] {
-        drop(UnixListener::bind(place.path(name)).unwrap());
+        drop(UnixListener::bind(fixture.path(name)).unwrap());
     }
-    fs::write(place.path("s.lock"), "").unwrap();
-    let listener = place.bind().unwrap();
-    assert_eq!(place.files(), ["s", "s.lock"]);
+    fs::write(fixture.path("s.lock"), "").unwrap();
+    let listener = fixture.bind().unwrap();
+    assert_eq!(fixture.files(), ["s", "s.lock"]);
     talk(&listener, &listener.local_address());
     drop(listener);
-    assert!(place.files().is_empty());
+    assert!(fixture.files().is_empty());
 }
 
 #[test]
-fn a_socket_of_ours_that_lives_is_refused_and_not_disturbed() {
-    let place = Place::new();
-    let first = place.bind().unwrap();
-    assert_eq!(in_use(&place.bind().unwrap_err()), Some(Holder::Lock));
-    assert_eq!(place.files(), ["s", "s.lock"]);
+fn a_live_socket_of_another_wrapper_is_refused_and_not_disturbed() {
+    let fixture = Fixture::new();
+    let first = fixture.bind().unwrap();
+    assert_eq!(in_use(&fixture.bind().unwrap_err()), Some(Holder::Lock));
+    assert_eq!(fixture.files(), ["s", "s.lock"]);
     talk(&first, &first.local_address());
     drop(first);
-    place.bind().unwrap();
+    fixture.bind().unwrap();
 }
 
 #[test]
 fn a_live_socket_of_another_process_is_refused_and_not_disturbed() {
     for name in ["s", "s.new"] {
-        let place = Place::new();
-        let theirs = UnixListener::bind(place.path(name)).unwrap();
-        assert_eq!(in_use(&place.bind().unwrap_err()), Some(Holder::Socket));
-        assert_eq!(place.files(), [name], "no lock stays behind");
-        UnixStream::connect(place.path(name)).unwrap();
+        let fixture = Fixture::new();
+        let theirs = UnixListener::bind(fixture.path(name)).unwrap();
+        assert_eq!(in_use(&fixture.bind().unwrap_err()), Some(Holder::Socket));
+        assert_eq!(fixture.files(), [name], "no lock stays behind");
+        UnixStream::connect(fixture.path(name)).unwrap();
         drop(theirs);
     }
 }
 
 #[test]
-fn a_full_queue_and_a_datagram_socket_are_somebodys() {
-    let place = Place::new();
-    let theirs = UnixListener::bind(place.socket()).unwrap();
+fn a_full_queue_and_a_datagram_socket_count_as_live() {
+    let fixture = Fixture::new();
+    let theirs = UnixListener::bind(fixture.socket()).unwrap();
     rustix::net::listen(&theirs, 0).unwrap();
-    let address = Address::Unix(place.socket());
+    let address = Address::Unix(fixture.socket());
     let mut waiting = Vec::new();
     let full = loop {
         match smol::block_on(connect(&address)) {
@@ -135,26 +135,26 @@ fn a_full_queue_and_a_datagram_socket_are_somebodys() {
         }
     };
     assert!(matches!(full, ConnectError::Busy { .. }), "{full}");
-    assert_eq!(in_use(&place.bind().unwrap_err()), Some(Holder::Socket));
+    assert_eq!(in_use(&fixture.bind().unwrap_err()), Some(Holder::Socket));
 
-    let place = Place::new();
-    let _theirs = std::os::unix::net::UnixDatagram::bind(place.socket()).unwrap();
-    assert_eq!(in_use(&place.bind().unwrap_err()), Some(Holder::Socket));
+    let fixture = Fixture::new();
+    let _theirs = std::os::unix::net::UnixDatagram::bind(fixture.socket()).unwrap();
+    assert_eq!(in_use(&fixture.bind().unwrap_err()), Some(Holder::Socket));
 }
 
 #[test]
-fn what_is_no_socket_is_kept_and_named() {
+fn a_file_that_is_no_socket_is_kept_and_named() {
     for name in ["s", "s.new", "s.lock"] {
-        let place = Place::new();
+        let fixture = Fixture::new();
         let refused = |expected: &dyn Fn() -> bool| {
-            let error = place.bind().unwrap_err();
+            let error = fixture.bind().unwrap_err();
             assert!(error.is_usage(), "{error}");
             assert!(error.to_string().contains(&format!("/{name}\"")), "{error}");
             assert!(expected(), "{name} was touched");
-            assert_eq!(place.files(), [name, "z"], "something was left");
+            assert_eq!(fixture.files(), [name, "z"], "something was left");
         };
-        let path = place.path(name);
-        let target = place.path("z");
+        let path = fixture.path(name);
+        let target = fixture.path("z");
         fs::write(&target, "precious").unwrap();
         let precious = |path: &Path| fs::read(path).is_ok_and(|bytes| bytes == b"precious");
 
@@ -191,17 +191,17 @@ fn what_is_no_socket_is_kept_and_named() {
 }
 
 #[test]
-fn of_many_who_start_at_once_exactly_one_listens() {
-    let place = Place::new();
+fn of_many_wrappers_that_start_at_once_exactly_one_listens() {
+    let fixture = Fixture::new();
     for round in 0..50 {
         // Every other round begins with a stale socket.
         if round % 2 == 0 {
-            drop(UnixListener::bind(place.socket()).unwrap());
+            drop(UnixListener::bind(fixture.socket()).unwrap());
         }
         let start = Barrier::new(4);
         let contend = || {
             start.wait();
-            place.bind()
+            fixture.bind()
         };
         let outcomes: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(contend)).collect();
@@ -215,24 +215,24 @@ fn of_many_who_start_at_once_exactly_one_listens() {
         for error in lost {
             assert_eq!(in_use(&error.unwrap_err()), Some(Holder::Lock));
         }
-        assert_eq!(place.files(), ["s", "s.lock"]);
+        assert_eq!(fixture.files(), ["s", "s.lock"]);
         let winner = won.into_iter().next().unwrap().unwrap();
         talk(&winner, &winner.local_address());
         drop(winner);
-        assert!(place.files().is_empty());
+        assert!(fixture.files().is_empty());
     }
 }
 
 #[test]
-fn many_who_come_and_go_never_share_the_socket() {
-    let place = Place::new();
+fn wrappers_that_start_and_stop_at_once_never_share_the_socket() {
+    let fixture = Fixture::new();
     let inside = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 let mut turns = 0;
                 while turns < 50 {
-                    if let Ok(listener) = place.bind() {
+                    if let Ok(listener) = fixture.bind() {
                         assert!(!inside.swap(true, Ordering::AcqRel), "two listen at once");
                         turns += 1;
                         inside.store(false, Ordering::Release);
@@ -242,63 +242,63 @@ fn many_who_come_and_go_never_share_the_socket() {
             });
         }
     });
-    assert!(place.files().is_empty());
+    assert!(fixture.files().is_empty());
 }
 
 #[test]
 fn only_our_own_files_are_removed() {
-    let place = Place::new();
-    let listener = place.bind().unwrap();
+    let fixture = Fixture::new();
+    let listener = fixture.bind().unwrap();
     for name in ["s", "s.lock"] {
-        fs::remove_file(place.path(name)).unwrap();
-        fs::write(place.path(name), "theirs").unwrap();
+        fs::remove_file(fixture.path(name)).unwrap();
+        fs::write(fixture.path(name), "theirs").unwrap();
     }
     drop(listener);
-    assert_eq!(place.files(), ["s", "s.lock"]);
-    assert_eq!(fs::read(place.socket()).unwrap(), b"theirs");
+    assert_eq!(fixture.files(), ["s", "s.lock"]);
+    assert_eq!(fs::read(fixture.socket()).unwrap(), b"theirs");
 
-    let place = Place::new();
-    let listener = place.bind().unwrap();
-    fs::remove_file(place.socket()).unwrap();
-    symlink("s.lock", place.socket()).unwrap();
+    let fixture = Fixture::new();
+    let listener = fixture.bind().unwrap();
+    fs::remove_file(fixture.socket()).unwrap();
+    symlink("s.lock", fixture.socket()).unwrap();
     drop(listener);
-    assert_eq!(place.files(), ["s"]);
+    assert_eq!(fixture.files(), ["s"]);
 }
 
 #[test]
 fn a_directory_that_was_renamed_is_still_cleaned() {
-    let place = Place::new();
-    fs::create_dir(place.path("before")).unwrap();
-    let listener = bind_path(&place.path("before/s"), 0o600).unwrap();
-    fs::rename(place.path("before"), place.path("after")).unwrap();
+    let fixture = Fixture::new();
+    fs::create_dir(fixture.path("before")).unwrap();
+    let listener = bind_path(&fixture.path("before/s"), 0o600).unwrap();
+    fs::rename(fixture.path("before"), fixture.path("after")).unwrap();
     drop(listener);
-    assert_eq!(fs::read_dir(place.path("after")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(fixture.path("after")).unwrap().count(), 0);
 }
 
 #[test]
-fn a_path_that_cannot_be_is_the_callers_mistake() {
-    let place = Place::new();
-    fs::write(place.path("file"), "").unwrap();
+fn an_impossible_path_is_a_usage_error() {
+    let fixture = Fixture::new();
+    fs::write(fixture.path("file"), "").unwrap();
     for path in ["missing/s", "file/s", "file/", "..", "", "nul\0"] {
         let path = if path.is_empty() {
             PathBuf::new()
         } else {
-            place.path(path)
+            fixture.path(path)
         };
         let error = bind_path(&path, 0o600).unwrap_err();
         assert!(error.is_usage(), "{path:?}: {error}");
     }
-    assert_eq!(place.files(), ["file"]);
+    assert_eq!(fixture.files(), ["file"]);
 }
 
 #[test]
 fn the_longest_path_with_room_for_its_temporary_name_works() {
-    let place = Place::new();
-    let used = place.path("").as_os_str().len();
-    let longest = place.path(&"a".repeat(103 - used));
+    let fixture = Fixture::new();
+    let used = fixture.path("").as_os_str().len();
+    let longest = fixture.path(&"a".repeat(103 - used));
     let listener = bind_path(&longest, 0o600).unwrap();
     talk(&listener, &listener.local_address());
-    let error = bind_path(&place.path(&"a".repeat(104 - used)), 0o600).unwrap_err();
+    let error = bind_path(&fixture.path(&"a".repeat(104 - used)), 0o600).unwrap_err();
     assert!(matches!(error, BindError::TooLong { .. }), "{error}");
     assert!(
         error.is_usage() && error.to_string().contains("107"),
@@ -308,8 +308,8 @@ fn the_longest_path_with_room_for_its_temporary_name_works() {
 
 #[test]
 fn our_descriptors_do_not_reach_a_child() {
-    let place = Place::new();
-    let unix = place.bind().unwrap();
+    let fixture = Fixture::new();
+    let unix = fixture.bind().unwrap();
     let tcp = bind_tcp("tcp://127.0.0.1:0").unwrap();
     let (client, accepted) = within(async {
         let address = unix.local_address();
@@ -335,7 +335,9 @@ fn our_descriptors_do_not_reach_a_child() {
         let number = entry.file_name().into_string().unwrap();
         // The descriptors of other tests come and go.
         match fs::read_link(entry.path()) {
-            Ok(target) if target.starts_with(place.directory.path()) => ours.push((number, target)),
+            Ok(target) if target.starts_with(fixture.directory.path()) => {
+                ours.push((number, target))
+            }
             Ok(_) | Err(_) => {}
         }
     }

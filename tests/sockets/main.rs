@@ -8,6 +8,6 @@ mod authority;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
-mod place;
+mod fixture;
 #[cfg(test)]
 mod tcp;

@@ -1,4 +1,4 @@
-//! TCP listeners, and what clients are told.
+//! TCP listeners, and the errors that clients get.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use process_wrapper::net::stream::Stream;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
-use super::place::{Place, bind_tcp, in_use, port_of, talk, within};
+use super::fixture::{Fixture, bind_tcp, in_use, port_of, talk, within};
 
 fn has_ipv6() -> bool {
     std::net::TcpListener::bind("[::1]:0").is_ok()
@@ -100,7 +100,7 @@ fn the_wildcard_of_one_family_leaves_the_other_alone() {
 }
 
 #[test]
-fn a_taken_port_is_in_use_and_a_foreign_address_a_mistake() {
+fn a_taken_port_is_in_use_and_a_foreign_address_a_usage_error() {
     let first = bind_tcp("tcp://127.0.0.1:0").unwrap();
     let port = port_of(&first[0]);
     for host in ["127.0.0.1", "localhost"] {
@@ -125,12 +125,12 @@ fn a_name_is_resolved_to_serve_and_to_connect() {
 }
 
 #[test]
-fn a_failed_connection_says_what_was_tried() {
-    let place = Place::new();
-    let error = within(connect(&Address::Unix(place.socket()))).unwrap_err();
+fn a_failed_connection_reports_each_address_that_was_tried() {
+    let fixture = Fixture::new();
+    let error = within(connect(&Address::Unix(fixture.socket()))).unwrap_err();
     assert!(error.to_string().contains("--listen"), "{error}");
-    drop(UnixListener::bind(place.socket()).unwrap());
-    let error = within(connect(&Address::Unix(place.socket()))).unwrap_err();
+    drop(UnixListener::bind(fixture.socket()).unwrap());
+    let error = within(connect(&Address::Unix(fixture.socket()))).unwrap_err();
     let ConnectError::Unix { source, .. } = &error else {
         panic!("{error}");
     };

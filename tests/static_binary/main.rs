@@ -1,4 +1,4 @@
-//! The static binary, alone in an empty root and as PID 1: what a scratch container is.
+//! The static binary, alone in an empty root and as PID 1, as in a scratch container.
 //!
 //! The binary is the one that PROCESS_WRAPPER_STATIC_BINARY names (README.md says how it is built).
 
@@ -93,7 +93,7 @@ fn the_static_binary_supervises_as_pid_1_in_an_empty_root() {
 }
 
 #[test]
-fn where_no_default_socket_can_be_made_the_error_names_the_option() {
+fn without_a_default_socket_the_error_names_the_option() {
     let Some(binary) = static_binary() else {
         return;
     };
@@ -122,7 +122,7 @@ fn where_no_default_socket_can_be_made_the_error_names_the_option() {
 
 #[cfg(feature = "webhooks")]
 #[test]
-fn webhooks_leave_an_empty_root_and_https_has_authorities_there() {
+fn webhooks_work_in_an_empty_root_with_bundled_authorities() {
     use std::io::{Read, Write};
 
     let Some(binary) = static_binary() else {

@@ -1,4 +1,4 @@
-//! What runs once the process is gone.
+//! The command that runs once the process is gone.
 
 use nix::sys::signal::Signal;
 use process_wrapper::pb::process_wrapper::v1::after_exit::Phase;
@@ -36,7 +36,7 @@ fn told<'a>(printed: &'a str, name: &str) -> Option<&'a str> {
 }
 
 #[test]
-fn after_exit_is_told_how_a_drain_ended() {
+fn after_exit_gets_the_outcome_of_a_drain() {
     let mut wrapper = start_ready(&["--after-exit", TELLS], DRAINS);
     let client = Client::connect(&wrapper.address());
     assert_eq!(phase(&client), Phase::Pending);
@@ -66,7 +66,7 @@ fn after_exit_is_told_how_a_drain_ended() {
 }
 
 #[test]
-fn after_exit_is_told_which_signal_ended_the_process() {
+fn after_exit_gets_the_signal_that_ended_the_process() {
     let options = ["--exit-when-gone=always", "--after-exit", TELLS];
     let mut wrapper = setup(&options, &["sh", "-c", "kill -KILL $$"]).start();
     assert_eq!(wrapper.code(), 128 + 9);
@@ -169,7 +169,7 @@ fn gone_is_reported_while_after_exit_runs() {
 }
 
 #[test]
-fn a_later_stop_signal_kills_after_exit_and_leaves_now() {
+fn a_later_stop_signal_kills_after_exit_and_ends_the_wrapper() {
     let (mut wrapper, _client, pid) = with_endless_command(&[]);
     wrapper.signal(Signal::SIGTERM);
     wrapper.stderr.wait_for("received");
@@ -183,7 +183,7 @@ fn a_later_stop_signal_kills_after_exit_and_leaves_now() {
 }
 
 #[test]
-fn an_after_exit_that_names_no_program_is_wrong_usage() {
+fn an_after_exit_without_a_program_is_a_usage_error() {
     for command in ["", "  ", "''", "sh -c 'unclosed"] {
         let mut wrapper = setup(&["--after-exit", command], &["true"]).start();
         assert_eq!(wrapper.code(), 2, "{command:?}");
@@ -200,7 +200,7 @@ fn limit_descriptors(wrapper: &Wrapper, limit: u64) {
 }
 
 #[test]
-fn after_exit_waits_for_descriptors_while_it_has_time() {
+fn after_exit_waits_for_descriptors_until_its_timeout() {
     let wrapper = start_ready(&["--after-exit", "echo it ran"], DRAINS);
     let client = Client::connect(&wrapper.address());
     assert_eq!(phase(&client), Phase::Pending);
@@ -223,7 +223,7 @@ fn after_exit_waits_for_descriptors_while_it_has_time() {
 }
 
 #[test]
-fn an_after_exit_that_never_finds_descriptors_fails_when_its_time_is_over() {
+fn an_after_exit_without_descriptors_fails_at_its_timeout() {
     let options = ["--after-exit-timeout=300ms", "--after-exit", "echo it ran"];
     let mut wrapper = start_ready(&options, DRAINS);
     let client = Client::connect(&wrapper.address());

@@ -134,7 +134,7 @@ fn standard_input_is_the_processes_own() {
 }
 
 #[test]
-fn a_stop_signal_is_forwarded_and_the_wrapper_leaves_with_the_processes_code() {
+fn a_stop_signal_is_forwarded_and_the_wrapper_exits_with_the_process_code() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
         let name = signal.as_str().trim_start_matches("SIG");
         let script =
@@ -175,7 +175,7 @@ fn other_signals_are_forwarded_and_change_nothing() {
 }
 
 #[test]
-fn a_forwarded_quit_moves_the_state_and_makes_the_exit_asked_for() {
+fn a_forwarded_quit_moves_the_state_and_marks_the_exit_as_requested() {
     let script = "trap 'echo draining' QUIT; trap 'exit 0' USR1; echo ready; \
         while :; do sleep 1 & wait $!; done";
     let mut wrapper = start_ready(&[], script);
@@ -183,7 +183,7 @@ fn a_forwarded_quit_moves_the_state_and_makes_the_exit_asked_for() {
     wrapper.signal(Signal::SIGQUIT);
     wrapper.stdout.wait_for("draining");
     assert_eq!(client.state(), State::ShuttingDown);
-    // The drain was asked for already: no second signal.
+    // The drain was requested already: no second signal.
     assert_eq!(client.shut_down().state(), State::ShuttingDown);
     wrapper.signal(Signal::SIGUSR1);
     assert_eq!(wrapper.code(), 0);

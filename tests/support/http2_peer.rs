@@ -1,5 +1,4 @@
-//! A client that sends what it is told to and says what comes back, frame by frame, over a blocking
-//! socket.
+//! A scripted HTTP/2 client that sends and receives single frames over a blocking socket.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -22,7 +21,7 @@ pub struct Peer {
     waiting: VecDeque<Frame>,
 }
 
-/// A frame that came; a header block is decoded.
+/// A received frame; a header block is decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     pub kind: u8,
@@ -49,7 +48,7 @@ impl Frame {
     }
 }
 
-/// All that came on a stream, to its end.
+/// All frames of a stream, to its end.
 #[derive(Debug)]
 pub struct Answer {
     pub frames: Vec<Frame>,
@@ -88,7 +87,7 @@ impl Answer {
 }
 
 impl Peer {
-    /// Connects, says nothing.
+    /// Connects without sending.
     pub fn silent(socket: &Path) -> Self {
         let stream = UnixStream::connect(socket).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -101,7 +100,7 @@ impl Peer {
         }
     }
 
-    /// Connects and greets.
+    /// Connects and sends the preface.
     pub fn connect(wrapper: &Wrapper) -> Self {
         let mut peer = Self::silent(&wrapper.socket());
         assert!(peer.send(PREFACE_AND_SETTINGS));
@@ -164,7 +163,7 @@ impl Peer {
         })
     }
 
-    /// Reads until a frame fits; what came before it is kept for `next`.
+    /// Reads until a frame fits; earlier frames are kept for `next`.
     pub fn wait_for(&mut self, what: &str, fits: impl Fn(&Frame) -> bool) -> Frame {
         if let Some(at) = self.waiting.iter().position(&fits) {
             return self.waiting.remove(at).unwrap();

@@ -1,4 +1,4 @@
-//! What the tests with real processes share: a wrapper under test and clients for it.
+//! Shared by the tests with real processes: a wrapper under test and clients for it.
 //!
 //! Nothing here sleeps to be right: every wait is for an event, with a deadline that only a failure
 //! meets.
@@ -29,14 +29,14 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// No event that a test waits for takes this long unless something is broken.
+/// The longest wait for an event; only a failure reaches it.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A child that says when it is ready and leaves with code 3 when it gets SIGQUIT.
+/// A child that prints `ready` and exits with code 3 when it gets SIGQUIT.
 pub const DRAINS: &str =
     "trap 'echo draining; exit 3' QUIT; echo ready; while :; do sleep 1 & wait $!; done";
 
-/// A child that drains until it is told to go on, by the file `$1`.
+/// A child that drains until the file `$1` exists.
 pub const DRAINS_UNTIL_TOLD: &str = "trap 'draining=1' QUIT; echo ready; \
     while :; do sleep 0.05 & wait $!; if [ \"$draining\" ] && [ -e \"$1\" ]; then exit 0; fi; done";
 
@@ -77,7 +77,7 @@ pub fn setup_bare(options: &[&str], command: &[&str], listen: bool) -> Setup {
     })
 }
 
-/// Whatever the command line: `fill` writes it, and may put files into the folder.
+/// With any command line: `fill` writes it, and may put files into the directory.
 pub fn setup_with(fill: impl FnOnce(&mut Command, &Path)) -> Setup {
     let folder = tempfile::tempdir().unwrap();
     let mut wrapper = Command::new(binary());
@@ -344,7 +344,7 @@ impl Lines {
         read.lines.first().cloned()
     }
 
-    /// What has been read so far.
+    /// The text read so far.
     pub fn text(&self) -> String {
         self.shared.0.lock().unwrap().lines.join("\n")
     }

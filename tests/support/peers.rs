@@ -1,9 +1,9 @@
-//! Programs of others that tests use as peers. Where one is missing the test says so loudly and
-//! does nothing more; in CI, which sets PROCESS_WRAPPER_REQUIRE_PEERS, it fails.
+//! External programs that tests use as peers. If one is missing, the test prints a SKIPPED line and
+//! ends; in CI, which sets PROCESS_WRAPPER_REQUIRE_PEERS, it fails.
 
 use std::path::PathBuf;
 
-/// The program's path, or `None` with a loud word on stderr.
+/// The program's path, or `None` with a SKIPPED line on stderr.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join("go/bin"));
@@ -17,7 +17,7 @@ pub fn find(program: &str) -> Option<PathBuf> {
     found
 }
 
-/// Says that something is missing that the test cannot do without.
+/// Reports that something is missing that the test needs.
 pub fn missing(what: &str) {
     assert!(
         std::env::var_os("PROCESS_WRAPPER_REQUIRE_PEERS").is_none(),
@@ -26,7 +26,7 @@ pub fn missing(what: &str) {
     absent(what);
 }
 
-/// The same for what cannot be had everywhere, in CI neither.
+/// The same for something that CI may lack as well.
 pub fn absent(what: &str) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test").to_owned();

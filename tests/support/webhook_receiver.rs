@@ -29,7 +29,7 @@ impl Request {
     }
 }
 
-/// What a receiver does with one connection.
+/// The reaction of a receiver to one connection.
 #[derive(Debug, Clone)]
 pub enum Answer {
     /// Sends these bytes and closes.
@@ -38,7 +38,7 @@ pub enum Answer {
     Stalls,
     /// Sends these bytes and stalls.
     SaysAndStalls(String),
-    /// Closes without a word, so that the peer sees a reset.
+    /// Closes without an answer, so that the peer sees a reset.
     Resets,
     /// Sends the answer byte by byte, with this pause before each.
     Slowly(String, Duration),
@@ -64,12 +64,12 @@ pub struct Receiver {
     requests: Queue<Request>,
 }
 
-/// Whatever can be read and written: a socket, or TLS over one.
+/// A byte stream: a socket, or TLS over one.
 pub trait Wire: Read + Write {}
 
 impl<T: Read + Write> Wire for T {}
 
-/// Turns an accepted socket into what is spoken over.
+/// Turns an accepted socket into the byte stream.
 pub type Wrap = Arc<dyn Fn(TcpStream) -> Option<Box<dyn Wire>> + Send + Sync>;
 
 impl Receiver {
@@ -109,7 +109,7 @@ impl Receiver {
             .expect("no request came")
     }
 
-    /// All requests that have come and were not looked at.
+    /// All further requests so far.
     pub fn more(&self) -> Vec<Request> {
         self.requests.try_iter().collect()
     }

@@ -1,5 +1,4 @@
-//! Under systemd: what a real notification socket is told, and that the unit is one systemd
-//! accepts.
+//! Under systemd: the messages on a real notification socket, and a unit that systemd accepts.
 
 #![allow(
     clippy::unwrap_used,
@@ -78,7 +77,7 @@ fn ready_comes_in_the_first_datagram_and_a_drain_over_the_api_is_no_stop() {
 }
 
 #[test]
-fn a_stop_is_told_and_its_timeout_extended() {
+fn a_stop_is_notified_and_its_timeout_extended() {
     let manager = Manager::new();
     let script = "trap 'echo stopping' TERM; trap 'exit 0' USR1; echo ready; \
         while :; do sleep 1 & wait $!; done";
@@ -100,7 +99,7 @@ fn a_stop_is_told_and_its_timeout_extended() {
 }
 
 #[test]
-fn a_watchdog_is_fed() {
+fn the_systemd_watchdog_is_fed() {
     let manager = Manager::new();
     let wrapper = setup(&[], &["sh", "-c", DRAINS])
         .env("NOTIFY_SOCKET", manager.path())
@@ -113,7 +112,7 @@ fn a_watchdog_is_fed() {
 }
 
 #[test]
-fn a_manager_that_is_not_there_or_does_not_read_holds_up_nothing() {
+fn a_missing_or_blocked_service_manager_delays_nothing() {
     let gone = tempfile::tempdir().unwrap();
     let deaf = Manager::new();
     // Fill its queue, so that the next datagram would block.

@@ -106,7 +106,7 @@ fn an_address_that_cannot_be_used_starts_nothing() {
         &["in use"],
     );
     assert!(!Path::new(&mark).exists(), "a process was started");
-    // The one that was there before is untouched.
+    // The existing file is untouched.
     support::client::Client::connect(&address).get_state();
 }
 

@@ -1,5 +1,5 @@
-//! Deliveries in this process, on the real clock but at a quick pace: what is tried again and what
-//! is not.
+//! Deliveries in this process, on the real clock but at a quick pace: which failures are retried
+//! and which are final.
 
 use std::future::Future;
 use std::time::{Duration, Instant, SystemTime};
@@ -68,7 +68,7 @@ pub fn deliver(settings: DispatcherSettings, url: &str) -> Delivery {
 }
 
 #[test]
-fn unavailable_is_tried_again_with_the_same_id_until_it_is_taken() {
+fn a_503_is_retried_with_the_same_id_until_it_is_accepted() {
     let receiver = Receiver::start([
         status("503 Service Unavailable"),
         status("429 Too Many Requests"),
@@ -165,7 +165,7 @@ fn redirects_are_not_followed() {
 }
 
 #[test]
-fn resets_and_stalls_are_tried_again() {
+fn resets_and_stalls_are_retried() {
     let garbage = Answer::Says("SSH-2.0-OpenSSH_9.9\r\n\r\n".to_owned());
     let receiver = Receiver::start([Answer::Resets, Answer::Stalls, garbage, ok()]);
     let delivery = deliver(settings(), &receiver.url("/"));
@@ -252,7 +252,7 @@ fn an_endless_body_is_cut_and_its_status_counts() {
 #[test]
 fn a_body_that_never_comes_does_not_hold_a_delivery() {
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx".to_owned();
-    // Also if the attempt would have been over soon: what counts has come.
+    // Also if the attempt would time out soon: the status has arrived.
     for attempt in [QUICK.attempt, DEADLINE] {
         let receiver = Receiver::start([Answer::SaysAndStalls(head.clone())]);
         let settings = DispatcherSettings {
@@ -288,7 +288,7 @@ fn an_endless_head_is_cut_and_tried_again() {
 }
 
 #[test]
-fn endless_informational_answers_stop_neither_the_clock_nor_anybody_else() {
+fn endless_informational_answers_block_neither_timers_nor_other_clients() {
     let receiver = Receiver::start([Answer::EndlessHints, ok()]);
     let started = Instant::now();
     let delivery = deliver(settings(), &receiver.url("/"));

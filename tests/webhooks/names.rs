@@ -1,4 +1,4 @@
-//! Names: what they resolve to is judged when it is connected to, also when it changes in between.
+//! Names: the policy judges the resolved address at connect time, also if it changes in between.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -71,7 +71,7 @@ fn metadata(port: u16) -> SocketAddr {
 }
 
 #[test]
-fn a_name_that_turns_into_a_metadata_address_is_not_called() {
+fn a_name_that_resolves_to_a_metadata_address_is_denied() {
     let receiver = Receiver::start([status("503 Busy")]);
     let address = receiver.address;
     let resolver = Fickle::new(&[&[address], &[metadata(address.port())]]);
@@ -84,13 +84,13 @@ fn a_name_that_turns_into_a_metadata_address_is_not_called() {
         delivery.last_error.contains("169.254.169.254"),
         "{delivery:?}"
     );
-    // One lookup for each attempt: what was judged is what was called.
+    // One lookup for each attempt: the judged address is the connected address.
     assert_eq!(resolver.lookups.load(Ordering::SeqCst), 2);
     assert_eq!(receiver.more().len(), 1);
 }
 
 #[test]
-fn an_address_that_may_not_be_called_is_passed_over_for_one_that_may() {
+fn a_denied_address_is_skipped_for_an_allowed_one() {
     let receiver = Receiver::start([ok()]);
     let address = receiver.address;
     let resolver = Fickle::new(&[&[metadata(address.port()), address]]);
@@ -118,7 +118,7 @@ fn a_name_outside_the_allowed_networks_fails_for_good() {
 }
 
 #[test]
-fn a_name_that_is_not_known_yet_is_tried_again() {
+fn an_unresolved_name_is_retried() {
     let receiver = Receiver::start([ok()]);
     let resolver = Fickle::new(&[&[], &[receiver.address]]);
     let delivery = deliver_by(&resolver, Policy::default(), receiver.address.port());
@@ -132,7 +132,7 @@ fn a_name_that_is_not_known_yet_is_tried_again() {
     );
 }
 
-/// A defect in our own house.
+/// A panic in our own code.
 #[derive(Debug)]
 struct Panics;
 
@@ -143,7 +143,7 @@ impl Resolve for Panics {
 }
 
 #[test]
-fn a_delivery_that_panics_fails_and_takes_nothing_else_with_it() {
+fn a_panicking_delivery_fails_alone() {
     let settings = DispatcherSettings {
         resolver: Box::new(Panics),
         ..settings()

@@ -17,7 +17,7 @@ use crate::wrapper::{ended, with_webhook};
 const ENDS_EITHER_WAY: &str = "trap 'exit 3' QUIT; echo ready; read -r _";
 
 #[test]
-fn an_exit_that_meets_the_trigger_is_seen_once_and_told_once() {
+fn an_exit_concurrent_with_the_trigger_is_reported_once() {
     // How often the process ended by itself, by its code, and was asked nevertheless.
     let by_itself = AtomicUsize::new(0);
     sweep(240, |run| {
@@ -60,7 +60,7 @@ fn an_exit_that_meets_the_trigger_is_seen_once_and_told_once() {
             assert_eq!(body["exit_code"], gone.exit_code.unwrap());
             assert_eq!(body["requested"], gone.requested);
             assert_eq!(ended(&client).phase(), Phase::Delivered);
-            // Asked again it is not told again.
+            // A repeated request sends no second signal.
             let again = client.shut_down_with(request()).unwrap();
             assert_eq!((again.state(), again.webhooks.len()), (State::Gone, 1));
             assert_eq!(again.webhooks[0].attempts, 1);
@@ -76,7 +76,7 @@ fn an_exit_that_meets_the_trigger_is_seen_once_and_told_once() {
 }
 
 #[test]
-fn however_a_receiver_fails_a_stopped_wrapper_answers_and_leaves_in_time() {
+fn a_stopping_wrapper_answers_and_exits_in_time_however_a_receiver_fails() {
     for answer in [
         Some(Answer::Stalls),
         Some(Answer::Resets),

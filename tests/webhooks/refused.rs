@@ -1,4 +1,4 @@
-//! Webhooks that are not taken: nothing is signalled, and nothing that was given is repeated.
+//! Refused webhooks: no signal is sent, and no error repeats a secret.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::support::client::Client;
 use crate::support::{self, DRAINS, binary};
 use crate::wrapper::with_webhook;
 
-/// Asks, and looks that nothing came of it.
+/// Sends the request and asserts that it had no effect.
 fn refused(client: &Client, request: InitiateGracefulShutdownRequest) -> tonic::Status {
     let status = client.shut_down_with(request).unwrap_err();
     let process = client.get_state();
@@ -55,7 +55,7 @@ fn bad_webhooks_are_invalid_and_signal_nothing() {
 }
 
 #[test]
-fn addresses_that_may_not_be_called_are_denied_and_signal_nothing() {
+fn denied_addresses_are_refused_and_signal_nothing() {
     let wrapper = support::start_ready(&[], DRAINS);
     let client = Client::connect(&wrapper.address());
     for url in [
@@ -75,7 +75,7 @@ fn addresses_that_may_not_be_called_are_denied_and_signal_nothing() {
 }
 
 #[test]
-fn with_rules_only_what_they_allow_is_taken() {
+fn webhook_allow_accepts_only_listed_addresses() {
     let options = [
         "--webhook-allow",
         "hooks.example:8443",

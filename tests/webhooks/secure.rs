@@ -162,7 +162,7 @@ fn a_certificate_of_another_authority_is_refused() {
 }
 
 #[test]
-fn where_the_system_has_no_authorities_bundled_ones_are_used() {
+fn bundled_authorities_are_used_if_the_system_has_none() {
     let receiver = receiver(&authority(), "127.0.0.1", vec![ok()]);
     let url = format!("https://{}/", receiver.address);
     for (variables, expected) in [

@@ -1,4 +1,4 @@
-//! What keeps a wrapper that was told to stop, and for how long.
+//! The reasons for which a stopping wrapper stays, and for how long.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::support::{self, DEADLINE};
 use crate::wrapper::{draining, with_webhook};
 
 #[test]
-fn a_wrapper_told_to_stop_stays_until_its_webhook_is_delivered() {
+fn a_stopping_wrapper_stays_until_its_webhook_is_delivered() {
     let receiver = Receiver::start([status("503 Service Unavailable"), ok()]);
     let url = receiver.url("/");
     let mut wrapper = support::start_ready(&["--webhook", &url], support::DRAINS);
@@ -50,7 +50,7 @@ fn a_stalling_receiver_keeps_a_stopped_wrapper_no_longer_than_its_deadline() {
 }
 
 #[test]
-fn a_second_stop_signal_leaves_at_once_and_lists_what_was_not_delivered() {
+fn a_second_stop_signal_exits_at_once_and_lists_undelivered_webhooks() {
     let receiver = Receiver::start([Answer::Stalls]);
     let (mut wrapper, client) = draining(&[]);
     let process = client
@@ -83,7 +83,7 @@ fn a_second_stop_signal_leaves_at_once_and_lists_what_was_not_delivered() {
 }
 
 #[test]
-fn a_receiver_that_floods_the_wrapper_keeps_it_neither_from_answering_nor_from_leaving() {
+fn a_flooding_receiver_delays_neither_answers_nor_the_exit() {
     let receiver = Receiver::start([Answer::EndlessHints]);
     let url = receiver.url("/");
     let mut wrapper = support::start_ready(&["--webhook", &url], "echo ready; exit 4");

@@ -1,4 +1,4 @@
-//! Webhooks of a running wrapper, asked for by options and by requests.
+//! Webhooks of a running wrapper, requested by options and by calls.
 
 use nix::sys::signal::Signal;
 use process_wrapper::pb::process_wrapper::v1::webhook_delivery::Phase;
@@ -25,7 +25,7 @@ pub fn with_webhook(url: &str, headers: &[(&str, &str)]) -> InitiateGracefulShut
     }
 }
 
-/// Waits until the only webhook has come to an end.
+/// Waits until the only webhook has ended.
 pub fn ended(client: &Client) -> WebhookDelivery {
     let mut delivery = WebhookDelivery::default();
     eventually("the webhook ends", || {
@@ -46,7 +46,7 @@ fn gone(client: &Client) -> Process {
 }
 
 #[test]
-fn a_webhook_tells_how_the_process_ended() {
+fn a_webhook_reports_the_exit_status() {
     let receiver = Receiver::start([ok()]);
     let (mut wrapper, client) = draining(&[]);
     let request = with_webhook(&receiver.url("/s3cret?t=s3cret"), &[("X-Token", "s3cret")]);
@@ -187,7 +187,7 @@ fn a_request_after_the_exit_is_delivered_at_once_and_only_once() {
 }
 
 #[test]
-fn a_failed_webhook_is_armed_anew_with_the_same_id() {
+fn a_failed_webhook_is_rearmed_with_the_same_id() {
     let receiver = Receiver::start([status("404 Not Found"), ok()]);
     let (_wrapper, client) = draining(&[]);
     let request = with_webhook(&receiver.url("/"), &[("x-token", "old")]);
@@ -259,7 +259,7 @@ fn several_tools_register_their_own_urls_up_to_a_limit() {
 }
 
 #[test]
-fn the_result_of_the_command_after_the_exit_is_told_and_a_failing_one_holds_up_nothing() {
+fn the_webhook_reports_the_after_exit_result_and_a_failing_command_delays_nothing() {
     for (command, phase, code, signal) in [
         ("sh -c 'exit 9'", "ended", Some(9), None),
         ("/no/such/program", "failed_to_start", None, None),

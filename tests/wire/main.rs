@@ -1,5 +1,5 @@
-//! The server as a peer meets it that writes its own HTTP/2 frames: every rule of gRPC about
-//! requests and responses, one test each. The numbers are those of docs/grpc.md.
+//! The server against a peer that writes its own HTTP/2 frames: every rule of gRPC about requests
+//! and responses, one test each. The numbers are those of docs/grpc.md.
 
 #![allow(
     clippy::unwrap_used,

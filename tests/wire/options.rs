@@ -1,4 +1,4 @@
-//! What an operator may say about connections, seen from the other end of one.
+//! The connection options, seen from a peer.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::support::http2_peer::{Peer, until_gone};
 use crate::support::{self, DRAINS};
 
 #[test]
-fn a_connection_without_calls_goes_after_the_idle_timeout() {
+fn a_connection_without_calls_is_closed_after_the_idle_timeout() {
     let wrapper = support::start_ready(&["--idle-timeout", "1s"], DRAINS);
     let mut busy = Peer::connect(&wrapper);
     let waiting = busy.open();
@@ -28,7 +28,7 @@ fn a_connection_without_calls_goes_after_the_idle_timeout() {
 }
 
 #[test]
-fn a_connection_is_told_to_go_at_its_maximum_age_and_its_call_goes_on() {
+fn a_connection_gets_goaway_at_its_maximum_age_and_its_call_continues() {
     let wrapper = support::start_ready(&["--max-connection-age", "1s"], DRAINS);
     let mut peer = Peer::connect(&wrapper);
     let waiting = peer.open();
@@ -43,7 +43,7 @@ fn a_connection_is_told_to_go_at_its_maximum_age_and_its_call_goes_on() {
 }
 
 #[test]
-fn no_more_connections_are_taken_than_the_operator_allows() {
+fn max_connections_bounds_the_accepted_connections() {
     let wrapper = support::start_ready(&["--max-connections", "2"], DRAINS);
     let mut busy: Vec<_> = (0..2)
         .map(|_| {
@@ -57,7 +57,7 @@ fn no_more_connections_are_taken_than_the_operator_allows() {
         .collect();
     let mut third = Peer::silent(&wrapper.socket());
     assert_eq!(third.next(), None, "both others have calls");
-    // Without one it makes place.
+    // An idle one is evicted.
     assert!(busy[0].send(&reset(1, CANCEL)));
     support::eventually("there is a place again", || {
         let mut peer = Peer::silent(&wrapper.socket());

@@ -83,7 +83,7 @@ fn response_16_at_the_deadline_of_a_call_trailers_are_sent() {
 }
 
 #[test]
-fn response_17_a_reset_ends_a_call_and_leaves_its_connection_alone() {
+fn response_17_a_reset_ends_a_call_and_keeps_its_connection() {
     let (_wrapper, mut peer) = start();
     // Many more than may be open at once, so those that were reset have ended.
     for _ in 0..4 {
@@ -114,14 +114,14 @@ fn response_18_an_answer_before_the_half_close_is_followed_by_a_reset_without_er
 }
 
 #[test]
-fn response_19_a_drain_says_goodbye_twice_with_a_ping_between() {
+fn response_19_a_drain_sends_goaway_twice_with_a_ping_between() {
     let (mut wrapper, mut peer) = start();
     let waiting = peer.open();
     assert!(peer.send(&Head::of(GET_STATE).call(waiting, &until_gone())));
     let answer = peer.call(&Head::of(GET_STATE), &message(b""));
     assert_eq!(answer.code(), Some(0));
     wrapper.signal(Signal::SIGQUIT);
-    // Who waited for the end is answered although the wrapper leaves.
+    // A waiting call is answered although the wrapper exits.
     let answer = peer.answer(waiting);
     assert_eq!(answer.code(), Some(0));
     let first = peer.wait_for("GOAWAY", |frame| frame.kind == GOAWAY);
@@ -137,7 +137,7 @@ fn response_19_a_drain_says_goodbye_twice_with_a_ping_between() {
 }
 
 #[test]
-fn response_19_a_drain_does_not_wait_for_clients_that_have_nothing_to_wait_for() {
+fn response_19_a_drain_closes_idle_connections_at_once() {
     let (mut wrapper, mut peer) = start();
     let answer = peer.call(&Head::of(GET_STATE), &message(b""));
     assert_eq!(answer.code(), Some(0));

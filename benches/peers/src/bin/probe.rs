@@ -4,13 +4,13 @@
 //! - `probe child`: prints `ready`, then `quit NS` and `exit NS` on SIGQUIT.
 //! - `probe first-call HOST:PORT COMMAND…`: starts the command, retries until a call is answered,
 //!   prints the nanoseconds it took, and terminates the command.
-//! - `probe events HOST:PORT`: waits for `gone` on one connection, triggers on another, and receives
-//!   the webhook. Prints `triggered NS`, `answered NS`, `gone NS`, `webhook NS`.
+//! - `probe events HOST:PORT`: waits for `gone` on one connection, triggers on another, and
+//!   receives the webhook. Prints `triggered NS`, `answered NS`, `gone NS`, `webhook NS`.
 //! - `probe hold HOST:PORT N`: opens N idle connections, prints `held`, stays until its input ends.
 //! - `probe waiters HOST:PORT N`: opens N waiting calls, prints `waiting`, triggers when its input
 //!   has a line. Prints `triggered NS`, `last NS`.
-//! - `probe beside HOST:PORT N`: makes N calls, two milliseconds apart, and prints the nanoseconds of
-//!   each.
+//! - `probe beside HOST:PORT N`: makes N calls, two milliseconds apart, and prints the
+//!   nanoseconds of each.
 
 use std::io::{BufRead, Read, Write};
 use std::net::{TcpListener, TcpStream};

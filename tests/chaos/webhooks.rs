@@ -1,6 +1,6 @@
-//! The webhooks of a round: asked for at the start or by requests, and delivered whatever happens.
+//! The webhooks of a round: requested at the start or by calls, and delivered despite all faults.
 //!
-//! Owns their URLs and what must have come of them in the end.
+//! Owns their URLs and their required outcomes.
 
 use crate::round::{Round, World};
 use crate::{names, receiver};
@@ -11,14 +11,14 @@ const MOST: usize = 6;
 
 /// One URL.
 #[derive(Debug, Clone)]
-pub(crate) struct Owed {
+pub(crate) struct ExpectedWebhook {
     url: String,
     path: String,
-    /// Whether the wrapper has said that it has taken it.
+    /// Whether the wrapper has accepted it.
     pub(crate) accepted: bool,
 }
 
-impl Owed {
+impl ExpectedWebhook {
     pub(crate) fn any(rng: &mut fastrand::Rng, world: &World, mark: &str, number: usize) -> Self {
         let path = format!("/{mark}/{number}/{}", receiver::any_answers(rng));
         let host = match rng.u8(..3) {
@@ -41,38 +41,36 @@ impl Owed {
 }
 
 impl Round<'_> {
-    /// A webhook for a request: a new one, or one that the wrapper was asked for already. Its
-    /// place.
+    /// A webhook for a request, new or a repetition; its index.
     pub(super) fn any_webhook(&mut self) -> Option<usize> {
         if !cfg!(feature = "webhooks") || self.rng.bool() {
             return None;
         }
         let number = self.webhooks.len();
         if number < MOST {
-            let owed = Owed::any(&mut self.rng, self.world, &self.mark, number);
-            self.webhooks.push(owed);
+            let webhook = ExpectedWebhook::any(&mut self.rng, self.world, &self.mark, number);
+            self.webhooks.push(webhook);
             return Some(number);
         }
         Some(self.rng.usize(..number))
     }
 
-    /// The wrapper has left, and was not killed. How many deliveries there were, in how
-    /// many attempts.
+    /// Checks after an exit of the wrapper without a kill; returns the deliveries and attempts.
     pub(super) fn judge_webhooks(&self, code: i32, context: &str) -> (usize, usize) {
         let (mut delivered, mut all) = (0, 0);
-        for owed in &self.webhooks {
-            let attempts = self.world.receiver.attempts(&owed.path);
+        for webhook in &self.webhooks {
+            let attempts = self.world.receiver.attempts(&webhook.path);
             let taken = attempts.iter().filter(|attempt| attempt.taken).count();
             delivered += taken;
             all += attempts.len();
             // A second stop signal asks not to wait.
             assert!(
-                taken == 1 || taken == 0 && (self.stops > 1 || !owed.accepted),
-                "{owed:?} was taken {taken} times in {attempts:?}: {context}"
+                taken == 1 || taken == 0 && (self.stops > 1 || !webhook.accepted),
+                "{webhook:?} was taken {taken} times in {attempts:?}: {context}"
             );
             assert!(
                 attempts.iter().rev().skip(1).all(|attempt| !attempt.taken),
-                "{owed:?} was sent again after it was taken: {attempts:?}: {context}"
+                "{webhook:?} was sent again after it was taken: {attempts:?}: {context}"
             );
             for (number, attempt) in attempts.iter().enumerate() {
                 let body = &attempt.body;

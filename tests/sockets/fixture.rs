@@ -1,4 +1,4 @@
-//! What the socket tests share: a directory, listeners in it, and a talk over a connection.
+//! Shared by the socket tests: a directory, listeners in it, and an exchange over a connection.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,12 @@ use smol::future::FutureExt;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use tempfile::TempDir;
 
-/// A directory of one test's own, and the socket it is about.
-pub(crate) struct Place {
+/// A directory for one test, and its socket.
+pub(crate) struct Fixture {
     pub(crate) directory: TempDir,
 }
 
-impl Place {
+impl Fixture {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         Self { directory }
@@ -64,7 +64,7 @@ pub(crate) fn port_of(listener: &Listener) -> u16 {
     }
 }
 
-/// Nothing here takes long; what hangs fails.
+/// A deadline for each step: a hang fails.
 pub(crate) fn within<T>(future: impl Future<Output = T>) -> T {
     smol::block_on(future.or(async {
         smol::Timer::after(Duration::from_secs(20)).await;
