@@ -35,7 +35,7 @@ pub(super) fn explain(address: &Address, error: &Error) -> String {
         Some(process) => format!(
             "the connection was lost, and nothing listens there any more ({tried}); the process was last \
              seen {}; has the wrapper been stopped or killed?",
-            phrases::state(process.state)
+            process.state.as_str()
         ),
         None => format!(
             "nothing listens there ({tried}); is the wrapper running? start it with `process-wrapper run \

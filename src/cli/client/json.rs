@@ -96,7 +96,7 @@ pub(super) fn document(rows: &[Row], exit_code: u8) -> Result<String, serde_json
 fn process(process: &Process) -> ProcessForm<'_> {
     let (exit_code, exit_signal, core_dumped) = exit(process.exit);
     ProcessForm {
-        state: phrases::state(process.state),
+        state: process.state.as_str(),
         pid: process.pid,
         program: &process.program,
         started_at: time(process.started_at),

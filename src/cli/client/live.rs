@@ -110,7 +110,7 @@ fn say(
     now: SystemTime,
 ) -> String {
     let mut text = match board {
-        [LiveProgress::Waiting(process)] => phrases::state(process.state).to_owned(),
+        [LiveProgress::Waiting(process)] => process.state.as_str().to_owned(),
         [LiveProgress::Connecting] => "connecting".to_owned(),
         board => counts(board),
     };
@@ -130,8 +130,8 @@ fn counts(board: &[LiveProgress]) -> String {
     let failed = |p: &LiveProgress| matches!(p, LiveProgress::Ended(outcome) if *outcome != RowOutcome::Done);
     let rest = [
         (count(failed), "failed"),
-        (in_state(State::ShuttingDown), "shutting_down"),
-        (in_state(State::Running), "running"),
+        (in_state(State::ShuttingDown), State::ShuttingDown.as_str()),
+        (in_state(State::Running), State::Running.as_str()),
         (
             count(|p| matches!(p, LiveProgress::Connecting)),
             "connecting",

@@ -11,15 +11,6 @@ use crate::client::{
 use crate::human_duration::HumanDuration;
 use crate::log::escaped;
 
-/// The word of the wire contract for a state.
-pub(super) const fn state(state: State) -> &'static str {
-    match state {
-        State::Running => "running",
-        State::ShuttingDown => "shutting_down",
-        State::Gone => "gone",
-    }
-}
-
 /// The word of grpc.health.v1.
 pub(super) const fn health(health: Health) -> &'static str {
     match health {

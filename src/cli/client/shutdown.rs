@@ -35,7 +35,7 @@ pub(in crate::cli) fn shutdown(options: &ShutdownOptions) -> u8 {
             async move {
                 let result = if waits {
                     let asked = |process: &Process| live.saw(n, process);
-                    client.drain(&request, deadline, asked).await
+                    client.drain_by(&request, deadline, asked).await
                 } else {
                     client.shut_down_by(&request, deadline).await
                 };

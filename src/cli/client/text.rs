@@ -19,10 +19,7 @@ const GAP: &str = "  ";
 pub(super) fn line(row: &Row, now: SystemTime, color: bool) -> Option<String> {
     let (word, rest) = match &row.answer {
         RowAnswer::Nothing => return None,
-        RowAnswer::Process(process) => (
-            phrases::state(process.state),
-            phrases::sentence(process, now),
-        ),
+        RowAnswer::Process(process) => (process.state.as_str(), phrases::sentence(process, now)),
         RowAnswer::Health { service, health } => (phrases::health(*health), whose(service)),
     };
     Some(format!("{}: {rest}\n", Paint::of(row).apply(word, color)))
@@ -75,10 +72,9 @@ fn cells(row: &Row, now: SystemTime) -> [String; 5] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let (word, detail) = match &row.answer {
         RowAnswer::Nothing => (None, String::new()),
-        RowAnswer::Process(process) => (
-            Some(phrases::state(process.state)),
-            phrases::detail(process, now),
-        ),
+        RowAnswer::Process(process) => {
+            (Some(process.state.as_str()), phrases::detail(process, now))
+        }
         RowAnswer::Health { service, health } => (Some(phrases::health(*health)), whose(service)),
     };
     [
@@ -95,7 +91,7 @@ pub(super) fn summary(rows: &[Row]) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
     for row in rows {
         let word = match &row.answer {
-            RowAnswer::Process(process) if row.error.is_none() => phrases::state(process.state),
+            RowAnswer::Process(process) if row.error.is_none() => process.state.as_str(),
             RowAnswer::Health { health, .. } => phrases::health(*health),
             RowAnswer::Nothing | RowAnswer::Process(_) => row.outcome.word(),
         };

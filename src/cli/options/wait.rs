@@ -2,8 +2,6 @@
 //!
 //! Owns their names, help texts and validation. It never acts on them.
 
-use std::str::FromStr;
-
 use std::path::PathBuf;
 
 use argh::FromArgs;
@@ -50,8 +48,8 @@ pub(super) struct WaitArguments {
     address: Vec<Address>,
 
     /// the state to wait for: running, shutting_down or gone (default: gone)
-    #[argh(option, default = "Until(State::Gone)", arg_name = "state")]
-    until: Until,
+    #[argh(option, default = "State::Gone", arg_name = "state")]
+    until: State,
 
     /// how long to wait (default: as long as it takes)
     #[argh(option, arg_name = "duration")]
@@ -106,7 +104,7 @@ impl WaitArguments {
                     token: self.token_file,
                 },
             )?,
-            until: self.until.0,
+            until: self.until,
             waiting: Waiting::new(self.timeout, self.propagate_exit)?,
         })
     }
@@ -118,20 +116,4 @@ pub(in crate::cli) struct Wait {
     pub(in crate::cli) target: Target,
     pub(in crate::cli) until: State,
     pub(in crate::cli) waiting: Waiting,
-}
-
-#[derive(Debug)]
-struct Until(State);
-
-impl FromStr for Until {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "running" => Ok(Self(State::Running)),
-            "shutting_down" => Ok(Self(State::ShuttingDown)),
-            "gone" => Ok(Self(State::Gone)),
-            _ => Err("write running, shutting_down or gone"),
-        }
-    }
 }
