@@ -3,6 +3,7 @@
 //! Owns the only use of async-process. It never signals by number, so that a recycled process id is
 //! never hit, and it never decides when to signal.
 
+use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::future::Future;
 use std::io;
@@ -11,6 +12,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::ExitStatus;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
@@ -19,6 +22,7 @@ use crate::lifecycle::Exit;
 use crate::process::exec_stub::ExecStub;
 use crate::process::reactor;
 use crate::process::sentinel::Sentinel;
+use crate::process::unregistered;
 use crate::signal::Signal;
 
 /// What the process's environment is spared: what systemd meant for the wrapper itself. Named one by one,
@@ -40,6 +44,9 @@ const OWN_PREFIX: &[u8] = b"PROCESS_WRAPPER_";
 /// process is already running, when a failure would leave it behind. Twice as many, so that there is room.
 const DESCRIPTORS: usize = 4;
 
+/// Pause before the next attempt after an error that leaves the status to be waited for.
+const WAIT_RETRY: Duration = Duration::from_millis(100);
+
 /// A program with its arguments, bytes and all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
@@ -52,7 +59,8 @@ pub struct Program {
 /// The running main process.
 #[derive(Debug)]
 pub struct Child {
-    child: async_process::Child,
+    /// Shared with the future that waits, which calls `status` again after an error.
+    child: Rc<RefCell<async_process::Child>>,
     pidfd: OwnedFd,
     pid: i32,
 }
@@ -144,7 +152,9 @@ impl Child {
         for (name, value) in environment {
             command.env(name, value);
         }
-        Self::start(program, command.into(), |error| refusal(program, error))
+        Self::start(program, command.into(), None, |error| {
+            refusal(program, error)
+        })
     }
 
     /// The same, but the program begins only once the sentinel watches the process.
@@ -158,20 +168,24 @@ impl Child {
         let mut command = async_process::Command::from(command);
         command.stdin(stdin);
         // What the kernel refuses here is our own binary, so it says nothing about the program.
-        let mut child = Self::start(program, command, |error| {
-            match Errno::from_io_error(&error) {
-                Some(Errno::AGAIN | Errno::NOMEM) => shortage(program, error),
-                Some(_) => resources(program, error),
-                None => refusal(program, error),
-            }
-        })?;
+        let child =
+            Self::start(
+                program,
+                command,
+                Some(sentinel.pid()),
+                |error| match Errno::from_io_error(&error) {
+                    Some(Errno::AGAIN | Errno::NOMEM) => shortage(program, error),
+                    Some(_) => resources(program, error),
+                    None => refusal(program, error),
+                },
+            )?;
         if let Err(error) = sentinel.watch(child.pidfd()) {
             tracing::error!(%error, "the process will not be signalled if the wrapper dies");
         }
         match gate.open() {
             Ok(()) => Ok(child),
             Err(error) => {
-                discard(&mut child.child);
+                unregistered::kill_and_reap(child.pid);
                 Err(refusal(program, error))
             }
         }
@@ -180,15 +194,30 @@ impl Child {
     fn start(
         program: &Program,
         mut command: async_process::Command,
+        known: Option<i32>,
         refused: impl FnOnce(io::Error) -> SpawnError,
     ) -> Result<Self, SpawnError> {
         let held = reactor::hold(DESCRIPTORS).map_err(|source| shortage(program, source))?;
         drop(held);
-        let mut child = command.reap_on_drop(false).spawn().map_err(refused)?;
+        let began = Instant::now();
+        let child = match command.reap_on_drop(false).spawn() {
+            Ok(child) => child,
+            // The program may have run: the start is not to be tried again.
+            Err(error) if unregistered::discard(began, known) => {
+                return Err(resources(program, error));
+            }
+            Err(error) => return Err(refused(error)),
+        };
         match open_pidfd(&child) {
-            Ok((pid, pidfd)) => Ok(Self { child, pidfd, pid }),
+            Ok((pid, pidfd)) => Ok(Self {
+                child: Rc::new(RefCell::new(child)),
+                pidfd,
+                pid,
+            }),
             Err(source) => {
-                discard(&mut child);
+                if let Ok(pid) = i32::try_from(child.id()) {
+                    unregistered::kill_and_reap(pid);
+                }
                 Err(resources(program, source))
             }
         }
@@ -227,16 +256,37 @@ impl Child {
     /// # Errors
     /// ECHILD if somebody else has reaped it.
     pub fn try_exit(&mut self) -> io::Result<Option<Exit>> {
-        Ok(self.child.try_status()?.map(exit_of))
+        Ok(self.child.borrow_mut().try_status()?.map(exit_of))
     }
 
     /// Completes with the exit; reaps it. The future does not borrow the child.
     ///
+    /// Only ECHILD says that the status is lost. After any other error the process may be alive, so the
+    /// future logs the first one and tries again.
+    ///
     /// # Errors
-    /// ECHILD if somebody else has reaped it.
+    /// ECHILD if another wait has taken the status.
     pub fn exit(&mut self) -> impl Future<Output = io::Result<Exit>> + use<> {
-        let status = self.child.status();
-        async move { status.await.map(exit_of) }
+        let child = Rc::clone(&self.child);
+        let pid = self.pid;
+        async move {
+            let mut logged = false;
+            loop {
+                let status = child.borrow_mut().status();
+                match status.await {
+                    Ok(status) => return Ok(exit_of(status)),
+                    Err(error) if Errno::from_io_error(&error) == Some(Errno::CHILD) => {
+                        return Err(error);
+                    }
+                    Err(error) if !logged => {
+                        logged = true;
+                        tracing::error!(pid, %error, "waiting for the process failed and is tried again");
+                    }
+                    Err(_) => {}
+                }
+                smol::Timer::after(WAIT_RETRY).await;
+            }
+        }
     }
 }
 
@@ -245,16 +295,6 @@ impl Child {
 fn spare(command: &mut std::process::Command) {
     for (variable, _) in std::env::vars_os().filter(|(name, _)| is_for_us(name)) {
         command.env_remove(variable);
-    }
-}
-
-/// Kills and reaps a process of a start that has failed. It was not reaped yet, so the number is still its own.
-fn discard(child: &mut async_process::Child) {
-    if let Err(error) = child.kill() {
-        tracing::error!(%error, "the process could not be killed after a failed start");
-    }
-    if let Err(error) = smol::block_on(child.status()) {
-        tracing::error!(%error, "the process could not be reaped after a failed start");
     }
 }
 

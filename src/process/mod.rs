@@ -6,8 +6,10 @@
 pub mod child;
 pub mod exec_stub;
 mod fd_channel;
+pub mod pidfd;
 pub mod reactor;
 pub mod reaper;
 pub mod self_process;
 pub mod sentinel;
 pub mod signals;
+mod unregistered;

@@ -8,8 +8,11 @@
 //! every handler runs on the main thread.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use nix::sys::signal::SigSet;
+use signal_hook::consts;
 use smol::stream::StreamExt;
 
 use crate::signal::Signal;
@@ -70,6 +73,7 @@ impl Signals {
                 .iter()
                 .any(|s| s.number() == *signal as i32)
         });
+        survive_limits(ignored_at_start)?;
         Ok(Self {
             stop: async_signal::Signals::new(STOP)?,
             other: async_signal::Signals::new(other)?,
@@ -85,6 +89,19 @@ impl Signals {
             SignalQueue(self.children),
         )
     }
+}
+
+/// Catches the signals of resource limits, getrlimit(2): the kernel sends XFSZ for a log line beyond
+/// RLIMIT_FSIZE (the write then fails with EFBIG) and XCPU beyond the soft RLIMIT_CPU. Both would kill
+/// the wrapper and orphan the process. Exec makes a caught signal the default again.
+fn survive_limits(ignored_at_start: &[Signal]) -> io::Result<()> {
+    let seen = Arc::new(AtomicBool::new(false));
+    for number in [consts::SIGXFSZ, consts::SIGXCPU] {
+        if !ignored_at_start.iter().any(|s| s.number() == number) {
+            signal_hook::flag::register(number, Arc::clone(&seen))?;
+        }
+    }
+    Ok(())
 }
 
 /// One group of signals, in the order in which they came.
