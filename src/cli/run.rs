@@ -125,7 +125,7 @@ async fn supervise(
     ignored: &[crate::signal::Signal],
     executor: Rc<LocalExecutor<'static>>,
 ) -> Result<Exit, StartError> {
-    reactor::wait_here().await;
+    reactor::take_over_event_loop().await;
     drive_async_process(&executor).await;
     let signals = Signals::install(ignored).map_err(StartError::Signals)?;
     let webhooks = webhooks(options)?;
@@ -174,10 +174,10 @@ async fn supervise(
         })
         .unzip();
     let pages = monitoring.serve(&handle, &servers, &executor);
-    let reporting = match ServiceManager::of_this_process() {
+    let reporting = match ServiceManager::from_environment() {
         Some(manager) => {
-            let state = systemd::ready(manager, &handle, &MonotonicClock).await;
-            let report = systemd::report(manager, state, handle.clone(), MonotonicClock);
+            let announced = systemd::ready(manager, &handle, &MonotonicClock).await;
+            let report = systemd::report(manager, announced, handle.clone(), MonotonicClock);
             Some(executor.spawn(report))
         }
         None => None,

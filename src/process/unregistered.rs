@@ -1,7 +1,8 @@
 //! A process that was forked but never registered: async-process drops its handle without ending it
 //! when `pidfd_open(2)` or `epoll_ctl(2)` fails right after the fork.
 //!
-//! Owns finding, killing and reaping it. It never touches a process that another spawn has returned.
+//! Owns finding, killing and reaping it. It never touches a process that another spawn has
+//! returned.
 
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,8 @@ const TICKS: f64 = 100.0;
 
 /// Kills and reaps the process that a failed spawn has left behind; whether there was one.
 ///
-/// It is a child of ours that leads a process group in our session, started after `since` and is not
-/// `known`. Needs `/proc`; without it none is found.
+/// It is a child of ours that leads a process group in our session, started after `since` and is
+/// not `known`. Needs `/proc`; without it none is found.
 pub(super) fn discard(since: Instant, known: Option<i32>) -> bool {
     let Some(pid) = find(since, known) else {
         return false;
@@ -66,9 +67,10 @@ fn find(since: Instant, known: Option<i32>) -> Option<i32> {
         .map(|(pid, _)| pid)
 }
 
-/// When the process started, in ticks, if it is a child of `parent` that leads a group in `session`.
+/// When the process started, in ticks, if it is a child of `parent` that leads a group in
+/// `session`.
 fn start_of_leader(stat: &str, pid: i32, parent: i32, session: i32) -> Option<f64> {
-    // The name stands in parentheses and may hold anything, also parentheses.
+    // The name is in parentheses and may contain parentheses.
     let (_, fields) = stat.rsplit_once(')')?;
     let fields: Vec<_> = fields.split_ascii_whitespace().collect();
     let number = |index: usize| fields.get(index)?.parse::<i32>().ok();

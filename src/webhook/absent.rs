@@ -34,6 +34,14 @@ impl Dispatcher {
         match *webhook {}
     }
 
+    /// Whether this webhook would be taken.
+    ///
+    /// # Errors
+    /// None that exists.
+    pub fn check(&self, webhook: &WebhookRequest) -> Result<(), RegisterError> {
+        match *webhook {}
+    }
+
     /// Takes a webhook.
     ///
     /// # Errors

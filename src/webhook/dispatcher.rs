@@ -150,14 +150,22 @@ impl Dispatcher {
         delivery.is_some_and(|delivery| delivery.phase != DeliveryState::Failed)
     }
 
+    /// Whether [`Dispatcher::register`] would take this webhook.
+    ///
+    /// # Errors
+    /// [`RegisterError`].
+    pub fn check(&self, webhook: &WebhookRequest) -> Result<(), RegisterError> {
+        let shared = &self.shared;
+        shared.policy.check_host(&webhook.host(), webhook.port())?;
+        Ok(shared.registry.borrow().check(webhook)?)
+    }
+
     /// Takes a webhook; the same URL again keeps its place and its id.
     ///
     /// # Errors
     /// [`RegisterError`]; nothing has changed.
     pub fn register(&self, webhook: WebhookRequest) -> Result<Slot, RegisterError> {
-        self.shared
-            .policy
-            .check_host(&webhook.host(), webhook.port())?;
+        self.check(&webhook)?;
         let mut registry = self.shared.registry.borrow_mut();
         Ok(registry.register(webhook, new_id)?)
     }

@@ -1,5 +1,5 @@
-//! System calls that fail under the wrapper, injected with strace(1): the wrapper neither hangs nor leaves
-//! a process behind, and says what failed.
+//! System calls that fail under the wrapper, injected with strace(1): the wrapper neither hangs nor
+//! leaves a process behind, and reports what failed.
 
 #![allow(
     clippy::unwrap_used,

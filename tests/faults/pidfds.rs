@@ -27,11 +27,11 @@ fn refused_pidfds_end_the_start_before_anything_is_listened_on_or_spawned() {
     ] {
         let mut wrapper = injected(&[fault], &[], &["sh", "-c", "echo ran"]).start();
         assert_eq!(wrapper.code(), 1, "{fault}");
-        let said = wrapper.stderr.all();
+        let printed = wrapper.stderr.all();
         for word in ["pidfds", "seccomp", "this kernel is"] {
-            assert!(said.contains(word), "{fault}: {said}");
+            assert!(printed.contains(word), "{fault}: {printed}");
         }
-        assert!(!said.contains("listening"), "{fault}: {said}");
+        assert!(!printed.contains("listening"), "{fault}: {printed}");
         assert_eq!(wrapper.stdout.all(), "", "{fault}");
     }
 }
@@ -41,7 +41,8 @@ fn a_failure_after_the_fork_leaves_no_process_running() {
     if peers::find("strace").is_none() {
         return;
     }
-    // Occurrence 1 is the wrapper's probe, 2 that of async-process, 3 its registration, 4 the wrapper's own pidfd.
+    // Occurrence 1 is the wrapper's probe, 2 that of async-process, 3 its registration, 4 the
+    // wrapper's own pidfd.
     for (number, fault) in [
         "pidfd_open:error=ENFILE:when=3",
         "pidfd_open:error=ENOMEM:when=3",
@@ -54,8 +55,11 @@ fn a_failure_after_the_fork_leaves_no_process_running() {
             let length = format!("98765{number}{}", options.len());
             let mut wrapper = injected(&[fault], options, &["sleep", &length]).start();
             assert_eq!(wrapper.code(), 1, "{fault} {options:?}");
-            let said = wrapper.stderr.all();
-            assert!(said.contains("nothing is left running"), "{fault}: {said}");
+            let printed = wrapper.stderr.all();
+            assert!(
+                printed.contains("nothing is left running"),
+                "{fault}: {printed}"
+            );
             assert!(
                 !is_running(&format!("sleep\0{length}")),
                 "{fault} {options:?}"
@@ -87,8 +91,11 @@ fn a_failure_after_the_fork_does_not_run_the_after_exit_command_twice() {
         ];
         let mut wrapper = injected(&[fault], &options, &["true"]).start();
         assert_eq!(wrapper.code(), 0, "{fault}");
-        let said = wrapper.stderr.all();
-        assert!(said.contains("nothing is left running"), "{fault}: {said}");
+        let printed = wrapper.stderr.all();
+        assert!(
+            printed.contains("nothing is left running"),
+            "{fault}: {printed}"
+        );
         assert!(lines(&runs) <= 1, "{fault}: {} runs", lines(&runs));
     }
 }
