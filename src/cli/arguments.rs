@@ -34,7 +34,7 @@ pub(super) fn split(
             return Ok(Split { own, command });
         }
         let text = argument.into_string().map_err(InvalidArguments::NotUtf8)?;
-        // argh only parses `--option value`. Option names have no `=`, so the first one ends the name.
+        // argh only parses `--option value`. Option names have no `=`: the first one ends the name.
         match text.split_once('=') {
             Some((name, value)) if name.starts_with("--") => {
                 own.push(name.to_owned());

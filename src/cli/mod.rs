@@ -1,7 +1,7 @@
 //! The command line.
 //!
-//! Owns the way from arguments to a validated command. It never parses the arguments after the first
-//! `--`, which belong to the wrapped process.
+//! Owns the way from arguments to a validated command. It never parses the arguments after the
+//! first `--`, which belong to the wrapped process.
 
 mod arguments;
 mod client;
@@ -98,8 +98,8 @@ fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
 }
 
-/// Writes one line to stderr, outside the log. Ignores a closed stderr, where `eprintln!` would panic
-/// and change the exit code.
+/// Writes one line to stderr, outside the log. Ignores a closed stderr, where `eprintln!` would
+/// panic and change the exit code.
 fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "process-wrapper: {text}");
 }

@@ -62,7 +62,7 @@ impl Monitoring {
         })
     }
 
-    /// The observer of the gRPC servers. `None` without a listener, since no scraper reads the counts.
+    /// The observer of the gRPC servers. `None` without a listener, since no scraper would read it.
     pub(super) fn observer(&self) -> Option<Rc<dyn Observer>> {
         #[cfg(feature = "monitor")]
         if !self.listeners.is_empty() {

@@ -32,8 +32,8 @@ use crate::supervisor::{self, Handle, Wrapped};
 use crate::systemd::{self, socket::ServiceManager};
 use crate::webhook::Dispatcher;
 
-/// The limit for calls in flight once the wrapper exits. State watchers have their answer by then; a
-/// silent peer must not delay the exit.
+/// The limit for calls in flight once the wrapper exits. State watchers have their answer by then;
+/// a silent peer must not delay the exit.
 const DRAIN: Duration = Duration::from_secs(2);
 
 /// Why the wrapper cannot start.
@@ -182,8 +182,8 @@ async fn supervise(
         }
         None => None,
     };
-    // A task of its own, because the executor polls tasks in turn. This future is polled only between
-    // rounds, and busy tasks would starve the supervisor.
+    // A task of its own, because the executor polls tasks in turn. This future is polled only
+    // between rounds, and busy tasks would starve the supervisor.
     let supervised = handle.clone();
     let exit = executor
         .spawn(async move { supervisor::drive(&supervised, signals).await })

@@ -46,7 +46,7 @@ pub(super) fn warn_if_open(file: &Path) {
     if is_open_to_all(file) {
         tracing::warn!(
             file = %file.display(),
-            "every user of this machine can read this secret; chmod 600 the file"
+            "every user of this machine can read this secret; chmod 600 it"
         );
     }
 }

@@ -71,8 +71,8 @@ fn clients(target: &Target) -> Result<Vec<Client>, NoClient> {
     Ok(addresses.into_iter().map(client).collect())
 }
 
-/// Calls all wrappers in parallel, prints the answer and returns the exit code. `work` gets the index
-/// of its wrapper for `Live`.
+/// Calls all wrappers in parallel, prints the answer and returns the exit code. `work` gets the
+/// index of its wrapper for `Live`.
 fn call_all<W, F>(target: &Target, waiting: Option<Waiting>, work: W) -> u8
 where
     W: Fn(usize, Client, Live, Option<Instant>) -> F,
@@ -191,8 +191,9 @@ fn answer(rows: &[Row], output: Output, exit_code: u8) -> u8 {
     }
 }
 
-/// Raises the soft limit, which is often 1024: each wrapper takes up to two descriptors. Client commands
-/// start no process that would inherit it. On failure the calls report the missing descriptor.
+/// Raises the soft limit, which is often 1024: each wrapper takes up to two descriptors. Client
+/// commands start no process that would inherit it. On failure the calls report the missing
+/// descriptor.
 fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(

@@ -1,7 +1,8 @@
 //! The file of `shutdown --webhook-file`.
 //!
 //! Owns the limit of one webhook per file; `file_syntax` parses the format, which `run` shares. It
-//! never validates the URL: the wrapper does. Errors name a line without its text, a possible secret.
+//! never validates the URL: the wrapper does. Errors name a line without its text, a possible
+//! secret.
 
 use crate::client::Webhook;
 use crate::webhook::file_syntax::{self, MalformedHeader};

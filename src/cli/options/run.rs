@@ -20,7 +20,7 @@ use crate::signal::{Signal, UnknownSignal};
 #[cfg(feature = "webhooks")]
 use crate::webhook::{WebhookRequest, method::Method, policy::Rule, request::InvalidWebhook};
 
-/// Start COMMAND (default: gitlab-runner run), serve the control API, and keep serving after it is gone.
+/// Start COMMAND (default: gitlab-runner run) and serve the control API, also after its exit.
 #[derive(Debug, FromArgs)]
 #[argh(
     subcommand,

@@ -26,7 +26,7 @@ const DEFAULT_ADDRESS: Address = Address::Tcp {
     port: 7777,
 };
 
-/// Start gitlab-runner ARGS, as `gitlab-runner wrapper` does, and serve GitLab's and our control API.
+/// Start gitlab-runner ARGS like `gitlab-runner wrapper`; serve GitLab's and our control API.
 #[derive(Debug, FromArgs)]
 #[argh(
     subcommand,
