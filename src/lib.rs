@@ -68,6 +68,7 @@ pub mod reflection;
 mod signal;
 #[cfg(feature = "unstable-internals")]
 pub mod signal;
+mod timestamp;
 
 // L0 and L1: the gRPC layer. Its rules are pure, its server and client speak over any byte stream.
 #[cfg(not(feature = "unstable-internals"))]

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::grpc::rules::limits::{Limits, connections_for, descriptors_for, most_connections};
+use crate::grpc::rules::limits::{Limits, connections_for, descriptors_for, max_connections_for};
 
 /// A shorter limit closes a connection before its client has sent the first call.
 const MIN_DURATION: Duration = Duration::from_secs(1);
@@ -77,7 +77,7 @@ fn check_descriptors(
             listeners,
             needed,
             available,
-            max: most_connections(available, listeners),
+            max: max_connections_for(available, listeners),
         }),
         Some(_) | None => Ok(wanted),
     }

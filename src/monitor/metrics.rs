@@ -15,7 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::snapshot::{STATE_SET, Sample, Snapshot};
-use crate::grpc::server::observe::{Ended, Observer};
+use crate::grpc::server::{FinishedCall, Observer};
 
 /// Seconds; calls are answered in fractions of a millisecond, and waiting ones after hours.
 const BUCKETS: [f64; 12] = [
@@ -190,7 +190,7 @@ impl fmt::Debug for Metrics {
 }
 
 impl Observer for Metrics {
-    fn call_ended(&self, call: &Ended) {
+    fn call_finished(&self, call: &FinishedCall) {
         // A path that is no method's would let a caller make as many series as they like.
         let method = call.method.unwrap_or("unknown").trim_start_matches('/');
         self.calls

@@ -234,7 +234,7 @@ impl RunArguments {
         Run {
             listen: self.listen,
             http_listen: self.http_listen,
-            access: access::Options {
+            access: access::AccessOptions {
                 socket_mode: self.socket_mode,
                 socket_group: self.socket_group,
                 allowed: Callers {
@@ -297,7 +297,7 @@ pub(in crate::cli) struct Run {
     /// Empty: the default address.
     pub(in crate::cli) listen: Vec<Listen>,
     pub(in crate::cli) http_listen: Vec<Address>,
-    pub(in crate::cli) access: access::Options,
+    pub(in crate::cli) access: access::AccessOptions,
     pub(in crate::cli) connections: Connections,
     pub(in crate::cli) lifecycle: Config,
     pub(in crate::cli) on_wrapper_death: Option<Signal>,
