@@ -9,7 +9,7 @@ use crate::lifecycle::{Exit, State};
 use crate::pb::process_wrapper::v1 as pb;
 use crate::supervisor::RequestError;
 use crate::supervisor::{AfterExitFacts, Facts};
-use crate::webhook::delivery::{Delivery, DeliveryState, Obstacle};
+use crate::webhook::delivery::{Delivery, DeliveryState, RejectReason};
 
 /// A `google.protobuf.Duration` that must not be negative; unset is `None`.
 ///
@@ -114,7 +114,7 @@ fn after_exit(facts: &AfterExitFacts) -> pb::AfterExit {
 }
 
 fn delivery(delivery: &Delivery) -> pb::WebhookDelivery {
-    let phase = match delivery.phase {
+    let phase = match delivery.state {
         DeliveryState::Pending => pb::webhook_delivery::Phase::Pending,
         DeliveryState::Delivered => pb::webhook_delivery::Phase::Delivered,
         DeliveryState::Failed => pb::webhook_delivery::Phase::Failed,
@@ -133,9 +133,9 @@ fn delivery(delivery: &Delivery) -> pb::WebhookDelivery {
 pub(super) fn refused(error: &RequestError) -> Status {
     let (code, rest) = match error {
         RequestError::Signal(_) => (Code::Internal, "the request is kept and its deadlines hold"),
-        RequestError::Webhook(error) => match error.obstacle() {
-            Obstacle::Limit => (Code::ResourceExhausted, "nothing was signalled"),
-            Obstacle::Policy => (Code::PermissionDenied, "nothing was signalled"),
+        RequestError::Webhook(error) => match error.reject_reason() {
+            RejectReason::Limit => (Code::ResourceExhausted, "nothing was signalled"),
+            RejectReason::Policy => (Code::PermissionDenied, "nothing was signalled"),
         },
         RequestError::Leaving => (Code::Unavailable, "ask again without a webhook"),
     };

@@ -54,12 +54,12 @@ impl Deliveries {
             let Delivery {
                 id,
                 target,
-                phase,
+                state,
                 attempts,
                 last_error,
                 ..
             } = delivery;
-            match phase {
+            match state {
                 DeliveryState::Delivered => {}
                 DeliveryState::Pending | DeliveryState::Failed => {
                     tracing::warn!(id, target, attempts, last_error, "webhook not delivered");
@@ -73,7 +73,7 @@ impl Supervised {
     /// Takes a webhook, unless that would keep a wrapper that is leaving.
     pub(super) fn accept(&self, webhook: WebhookRequest) -> Result<Slot, RequestError> {
         let webhooks = &self.deliveries.webhooks;
-        if !self.lifecycle.accepts_webhooks() && !webhooks.knows(&webhook) {
+        if !self.lifecycle.accepts_webhooks() && !webhooks.is_pending_or_delivered(&webhook) {
             return Err(RequestError::Leaving);
         }
         Ok(webhooks.register(webhook)?)

@@ -109,7 +109,7 @@ fn arrives(facts: &Facts) {
     assert_eq!(after_exit, expected);
     assert_eq!(process.webhooks.len(), facts.webhooks.len());
     for (read, sent) in process.webhooks.iter().zip(&facts.webhooks) {
-        let phase = match sent.phase {
+        let phase = match sent.state {
             DeliveryState::Pending => WebhookPhase::Pending,
             DeliveryState::Delivered => WebhookPhase::Delivered,
             DeliveryState::Failed => WebhookPhase::Failed,
@@ -214,7 +214,7 @@ fn facts(cursor: &mut Cursor<'_>) -> Facts {
             .map(|_| Delivery {
                 id: cursor.text(),
                 target: cursor.text(),
-                phase: phases[usize::from(cursor.u8(..3))],
+                state: phases[usize::from(cursor.u8(..3))],
                 attempts: cursor.u32(),
                 next_attempt_at: maybe(cursor),
                 last_error: cursor.text(),
