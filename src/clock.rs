@@ -1,20 +1,20 @@
-//! Time as the drivers see it.
+//! The clock of the drivers.
 //!
-//! Owns the seam between them and the monotonic clock, so that tests and fuzzers run on virtual time.
-//! It never tells the time of day.
+//! Owns the abstraction over the monotonic clock, so that tests and fuzzers run on virtual time. It
+//! never reads the wall clock.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-/// A clock that does not jump, and sleeps on it.
+/// A monotonic clock and its timers.
 pub trait Clock: Clone + Unpin + 'static {
     /// The time now.
     fn now(&self) -> Instant;
 
-    /// Completes once `at` has come; at once if it has passed.
+    /// Completes at `at`, or at once if that has passed.
     fn sleep_until(&self, at: Instant) -> impl Future<Output = ()> + 'static;
 
-    /// Completes after `duration`; never if that is beyond the clock's range.
+    /// Completes after `duration`; never if the sum exceeds the clock's range.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static {
         let at = self.now().checked_add(duration);
         let clock = self.clone();

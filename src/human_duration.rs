@@ -1,16 +1,16 @@
 //! Durations as people write them: `300ms`, `30s`, `1h30m`.
 //!
-//! Owns how a duration on the command line is read and written. It never measures one.
+//! Owns the text form of durations on the command line. It never measures one.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A duration that is read from and written to text.
+/// A duration with a text form that parses back to the same value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HumanDuration(pub Duration);
 
-/// Why a text is not a duration.
+/// A text that is no duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a duration ({why}); write for example 300ms, 30s or 1h30m")]
 pub struct InvalidDuration {
@@ -35,9 +35,9 @@ impl FromStr for HumanDuration {
 
 impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // One word, so that what is printed can be given as an option again.
-        let words = humantime::format_duration(self.0).to_string();
-        f.write_str(&words.replace(' ', ""))
+        // Without spaces, so that the text can be passed as an option.
+        let text = humantime::format_duration(self.0).to_string();
+        f.write_str(&text.replace(' ', ""))
     }
 }
 
@@ -46,15 +46,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn a_printed_duration_parses_back() {
         for millis in [0, 1, 300, 30_000, 5_400_000, 86_400_000, 1_234_567_891] {
-            let span = HumanDuration(Duration::from_millis(millis));
-            assert_eq!(span.to_string().parse(), Ok(span), "{span}");
+            let duration = HumanDuration(Duration::from_millis(millis));
+            assert_eq!(duration.to_string().parse(), Ok(duration), "{duration}");
         }
     }
 
     #[test]
-    fn what_is_no_duration_is_refused_with_advice() {
+    fn an_invalid_duration_is_refused_with_advice() {
         for text in ["", "5", "-1s", "1x", "s", "one hour"] {
             let error = text.parse::<HumanDuration>().unwrap_err();
             assert!(error.to_string().contains("1h30m"), "{error}");

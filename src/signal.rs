@@ -1,7 +1,7 @@
 //! The standard signals of Linux, by name and number.
 //!
-//! Owns the [`Signal`] type and how it is written. It never sends, catches or blocks one.
-//! Real-time signals are left out: async-signal cannot take them, and nobody drains by them.
+//! Owns the [`Signal`] type and its text form. It never sends, catches or blocks one. Real-time
+//! signals are absent: async-signal cannot catch them, and no known program drains on one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,35 +10,37 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Signal(u8);
 
-/// Names by number, from 1; the numbers are those of x86, ARM and RISC-V.
+/// Names by number from 1, as on x86, ARM and RISC-V.
 const NAMES: [&str; 31] = [
     "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
     "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
     "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 ];
 
-/// What the wrapper forwards, by number: HUP, INT, QUIT, USR1, USR2, TERM, CONT, TSTP, TTIN, TTOU, WINCH. Left out
-/// are those that a program raises against itself or by its own doing (ABRT, ALRM, BUS, CHLD, FPE, ILL, IO,
-/// PIPE, PROF, SEGV, SYS, TRAP, URG, VTALRM, XCPU, XFSZ), those that cannot be caught (KILL, STOP), and those
-/// that async-signal does not know (PWR, STKFLT and the real-time signals).
+/// Numbers of the forwarded signals: HUP, INT, QUIT, USR1, USR2, TERM, CONT, TSTP, TTIN, TTOU,
+/// WINCH.
+///
+/// Not forwarded: signals that a program causes itself (ABRT, ALRM, BUS, CHLD, FPE, ILL, IO, PIPE,
+/// PROF, SEGV, SYS, TRAP, URG, VTALRM, XCPU, XFSZ), KILL and STOP, which cannot be caught, and PWR
+/// and STKFLT, which async-signal does not know.
 const FORWARDED: [u8; 11] = [1, 2, 3, 10, 12, 15, 18, 20, 21, 22, 28];
 
 impl Signal {
-    /// Hangup; by custom: read the configuration again.
+    /// Hangup, sent by a terminal that closes; by custom, administrators send it for a reload.
     pub const HUP: Self = Self(1);
-    /// Interrupt from the keyboard.
+    /// Interrupt, sent by the terminal on Ctrl-C.
     pub const INT: Self = Self(2);
-    /// Quit; for gitlab-runner: finish the running jobs, then exit.
+    /// Quit, sent by the terminal on Ctrl-\; gitlab-runner finishes its jobs and exits.
     pub const QUIT: Self = Self(3);
-    /// Kill; cannot be caught.
+    /// Kill, sent by the OOM killer and after a stop timeout; cannot be caught.
     pub const KILL: Self = Self(9);
-    /// Termination.
+    /// Termination, sent by systemd, Docker and Kubernetes to stop a service.
     pub const TERM: Self = Self(15);
-    /// A child has stopped or exited.
+    /// A child has stopped or exited, sent by the kernel.
     pub const CHLD: Self = Self(17);
-    /// Continue if stopped.
+    /// Continue if stopped, sent by a shell's `fg` and `bg`.
     pub const CONT: Self = Self(18);
-    /// Stop; cannot be caught.
+    /// Stop, sent by debuggers and administrators; cannot be caught.
     pub const STOP: Self = Self(19);
 
     /// The signal with this number, from 1 to 31.
@@ -62,17 +64,17 @@ impl Signal {
         (1..=31).map(Self)
     }
 
-    /// Those that the wrapper takes in order to forward them.
+    /// The signals that the wrapper catches and forwards.
     pub fn forwarded() -> impl Iterator<Item = Self> {
         FORWARDED.into_iter().map(Self)
     }
 
-    /// Whether the wrapper takes it in order to forward it.
+    /// Whether the wrapper catches and forwards it.
     pub fn is_forwarded(self) -> bool {
         FORWARDED.contains(&self.0)
     }
 
-    /// Whether whoever sends it to the wrapper wants the wrapper to leave: TERM, INT and QUIT.
+    /// Whether it asks the wrapper itself to exit: TERM, INT and QUIT.
     pub fn is_stop(self) -> bool {
         matches!(self, Self::TERM | Self::INT | Self::QUIT)
     }
@@ -84,7 +86,7 @@ impl fmt::Display for Signal {
     }
 }
 
-/// Why a text does not name a signal.
+/// A text that names no standard signal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "no standard signal is called {0:?}; write a name such as TERM or SIGTERM, or a number from 1 to 31"
@@ -97,7 +99,7 @@ impl FromStr for Signal {
     /// Accepts `TERM`, `SIGTERM`, `sigterm` and `15`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let unknown = || UnknownSignal(text.to_owned());
-        // Digits only: the integer parser would let a plus sign pass.
+        // The integer parser would accept a plus sign.
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             let number = text.parse().map_err(|_| unknown())?;
             return Self::from_number(number).ok_or_else(unknown);
@@ -115,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_signal_is_read_back_from_its_name_and_its_number() {
+    fn every_signal_parses_from_its_name_and_its_number() {
         for signal in Signal::all() {
             assert_eq!(signal.to_string().parse(), Ok(signal));
             assert_eq!(signal.name().to_lowercase().parse(), Ok(signal));
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_signal_is_refused_with_advice() {
+    fn an_unknown_name_is_refused_with_advice() {
         for text in ["", "0", "32", "+15", "-1", "TERMS", "SIG", "RTMIN", "300"] {
             let error = text.parse::<Signal>().unwrap_err();
             assert!(error.to_string().contains("SIGTERM"), "{error}");

@@ -1,18 +1,18 @@
-//! Work that may block, on a thread of its own.
+//! Blocking work on a thread of its own.
 //!
-//! Owns the start of the thread. It never waits for room: the pool of `blocking`, behind `smol::unblock`, asks again
-//! and again for its first thread where none can be started, and nothing else runs meanwhile.
+//! Owns the start of the thread. It never retries: `smol::unblock` spins while its first thread
+//! cannot be started, and no other task runs meanwhile.
 
 use std::io;
 
-/// Does the work elsewhere and completes with what came of it.
+/// Runs the work on a new thread and completes with its result.
 ///
 /// # Errors
-/// EAGAIN of `pthread_create(3)`: nothing has run. Or the work has panicked.
+/// EAGAIN of `pthread_create(3)`: the work has not run. Any other error: the work panicked.
 pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     let (sender, receiver) = smol::channel::bounded(1);
     std::thread::Builder::new().spawn(move || {
-        // Nobody may be waiting any more.
+        // The receiver may have been dropped.
         let _ = sender.try_send(work());
     })?;
     receiver.recv().await.map_err(io::Error::other)

@@ -22,6 +22,7 @@ use crate::grpc::server::Server;
 use crate::lifecycle::Exit;
 use crate::net::default_address::{self, Environment};
 use crate::process::child::{self, Child, SpawnError};
+use crate::process::pidfd::{self, PidfdError};
 use crate::process::reactor::{self, ReactorError};
 use crate::process::sentinel::{Sentinel, SentinelError};
 use crate::process::signals::{self, Signals};
@@ -52,6 +53,8 @@ enum StartError {
     #[error("signal handlers could not be installed: {0}")]
     Signals(std::io::Error),
     #[error(transparent)]
+    Pidfd(#[from] PidfdError),
+    #[error(transparent)]
     Reactor(#[from] ReactorError),
     #[error(transparent)]
     Sentinel(#[from] SentinelError),
@@ -70,6 +73,7 @@ impl StartError {
             Self::ListenerPolicy(_)
             | Self::Monitoring(_)
             | Self::Signals(_)
+            | Self::Pidfd(_)
             | Self::Reactor(_)
             | Self::Sentinel(_) => FAILED,
             Self::Spawn(error) => error.status(),
@@ -91,14 +95,16 @@ pub(super) fn run(options: &Run) -> u8 {
     self_process::forbid_dumps();
     reaper::become_subreaper();
     let executor = Rc::new(LocalExecutor::new());
-    let result = reactor::start(options.listen.len().max(1) + options.http_listen.len())
+    let addresses = options.listen.len().max(1) + options.http_listen.len();
+    let result = pidfd::probe()
+        .map_err(StartError::from)
+        .and_then(|()| Ok(reactor::start(addresses)?))
         .and_then(|()| {
             if is_resolved(options) {
                 reactor::probe_thread()?;
             }
             Ok(())
         })
-        .map_err(StartError::from)
         .and_then(|()| {
             reactor::run(
                 &executor,
@@ -119,7 +125,7 @@ async fn supervise(
     ignored: &[crate::signal::Signal],
     executor: Rc<LocalExecutor<'static>>,
 ) -> Result<Exit, StartError> {
-    reactor::wait_here().await;
+    reactor::take_over_event_loop().await;
     drive_async_process(&executor).await;
     let signals = Signals::install(ignored).map_err(StartError::Signals)?;
     let webhooks = webhooks(options)?;
@@ -169,10 +175,10 @@ async fn supervise(
         })
         .unzip();
     let pages = monitoring.serve(&handle, &servers, &executor);
-    let reporting = match ServiceManager::of_this_process() {
+    let reporting = match ServiceManager::from_environment() {
         Some(manager) => {
-            let told = systemd::ready(manager, &handle, &MonotonicClock).await;
-            let report = systemd::report(manager, told, handle.clone(), MonotonicClock);
+            let announced = systemd::ready(manager, &handle, &MonotonicClock).await;
+            let report = systemd::report(manager, announced, handle.clone(), MonotonicClock);
             Some(executor.spawn(report))
         }
         None => None,

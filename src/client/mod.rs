@@ -147,6 +147,7 @@ impl Client {
             }),
             force_after: shutdown.force_after.map(duration),
             kill_after: shutdown.kill_after.map(duration),
+            repeat_signal: false,
         };
         let answer: pb::InitiateGracefulShutdownResponse =
             self.calls.call(INITIATE, &request, deadline).await?;

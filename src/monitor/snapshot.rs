@@ -5,7 +5,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::lifecycle::{Exit, State};
-use crate::supervisor::Facts;
+use crate::supervisor::ProcessFacts;
 use crate::webhook::delivery::DeliveryState;
 
 /// One value of a gauge.
@@ -44,7 +44,7 @@ const DELIVERY_STATES: [(DeliveryState, &str); 3] = [
 
 impl Snapshot {
     /// The values for these facts.
-    pub(super) fn of(facts: &Facts) -> Self {
+    pub(super) fn of(facts: &ProcessFacts) -> Self {
         let unlabelled = |name, value| Sample {
             name,
             label: None,

@@ -1,8 +1,9 @@
-//! The main process: spawned, signalled through a pidfd, waited for.
+//! A child process: spawned, signalled through a pidfd, waited for.
 //!
-//! Owns the only use of async-process. It never signals by number, so that a recycled process id is
-//! never hit, and it never decides when to signal.
+//! Owns the only use of async-process. It never signals by number, so it never hits a recycled
+//! process id, and it never decides when to signal.
 
+use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::future::Future;
 use std::io;
@@ -11,6 +12,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::ExitStatus;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
@@ -19,10 +22,11 @@ use crate::lifecycle::Exit;
 use crate::process::exec_stub::ExecStub;
 use crate::process::reactor;
 use crate::process::sentinel::Sentinel;
+use crate::process::unregistered;
 use crate::signal::Signal;
 
-/// What the process's environment is spared: what systemd meant for the wrapper itself. Named one by one,
-/// because programs have variables of their own that begin alike (gitlab-runner's LISTEN_ADDRESS).
+/// Variables that systemd sets for the wrapper itself; the process does not inherit them. A prefix
+/// would not do: gitlab-runner's LISTEN_ADDRESS is its own.
 const SYSTEMD_VARIABLES: [&str; 7] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_PID",
@@ -33,103 +37,108 @@ const SYSTEMD_VARIABLES: [&str; 7] = [
     "LISTEN_PIDFDID",
 ];
 
-/// Our own variables all begin with this.
+/// Prefix of the wrapper's own variables.
 const OWN_PREFIX: &[u8] = b"PROCESS_WRAPPER_";
 
-/// Free descriptors that a spawn wants to see: async-process and we ourselves open one each after the
-/// process is already running, when a failure would leave it behind. Twice as many, so that there is room.
-const DESCRIPTORS: usize = 4;
+/// Descriptors that must be free before a spawn. async-process and [`Child`] open one each after
+/// the fork; the rest is a margin.
+const SPAWN_DESCRIPTORS: usize = 4;
 
-/// A program with its arguments, bytes and all.
+/// Pause before the next attempt after an error that leaves the status to be waited for.
+const WAIT_RETRY: Duration = Duration::from_millis(100);
+
+/// A program with its arguments, which may be any bytes but NUL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
-    /// What is run: a path, or a name that is looked up on PATH.
+    /// A path, or a name that is looked up on PATH.
     pub name: OsString,
-    /// Its arguments, passed on untouched.
+    /// Its arguments, passed on unchanged.
     pub arguments: Vec<OsString>,
 }
 
-/// The running main process.
+/// A running child process.
 #[derive(Debug)]
 pub struct Child {
-    child: async_process::Child,
+    /// Shared with the future that waits, which calls `status` again after an error.
+    child: Rc<RefCell<async_process::Child>>,
     pidfd: OwnedFd,
     pid: i32,
 }
 
-/// Why the process could not be started.
+/// A process could not be started; none is left running.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
-    /// There is no such program.
+    /// The program does not exist.
     #[error("{program:?} was not found; give a path, or a name that is on PATH")]
     NotFound {
-        /// The program as it was given.
+        /// The program as given.
         program: OsString,
     },
-    /// The program is there, but the kernel will not execute it.
+    /// The program exists, but the kernel does not execute it.
     #[error("{program:?} cannot be executed: {source}{hint}")]
     NotExecutable {
-        /// The program as it was given.
+        /// The program as given.
         program: OsString,
-        /// What the user can do.
+        /// Likely cause or remedy; starts with `; ` or is empty.
         hint: &'static str,
-        /// The kernel's word.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// The machine is short of something: processes, memory, descriptors. Nothing of the program has run.
+    /// Processes, memory or descriptors were short before the fork. No process was started.
     #[error("{program:?} could not be started: {source}; nothing was run")]
-    Shortage {
-        /// The program as it was given.
+    BeforeFork {
+        /// The program as given.
         program: OsString,
-        /// The kernel's word.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// The machine ran short of something once the program was there; it was killed.
+    /// A step after the fork failed; the process was killed and reaped.
     #[error("{program:?} could not be started: {source}; nothing is left running")]
-    Resources {
-        /// The program as it was given.
+    AfterFork {
+        /// The program as given.
         program: OsString,
-        /// The kernel's word.
+        /// The kernel's error.
         source: io::Error,
     },
 }
 
 impl SpawnError {
-    /// The exit status that shells use for it: 127, 126, or 1.
+    /// The exit status that a shell uses: 127, 126 or 1.
     pub fn status(&self) -> u8 {
         match self {
             Self::NotFound { .. } => 127,
             Self::NotExecutable { .. } => 126,
-            Self::Shortage { .. } | Self::Resources { .. } => 1,
+            Self::BeforeFork { .. } | Self::AfterFork { .. } => 1,
         }
     }
 
-    /// Whether it may be tried again later, with hope and without running anything twice.
-    pub fn is_passing(&self) -> bool {
+    /// Whether a retry may succeed and cannot run the program twice.
+    pub fn is_transient(&self) -> bool {
         match self {
-            Self::Shortage { .. } => true,
-            Self::NotFound { .. } | Self::NotExecutable { .. } | Self::Resources { .. } => false,
+            Self::BeforeFork { .. } => true,
+            Self::NotFound { .. } | Self::NotExecutable { .. } | Self::AfterFork { .. } => false,
         }
     }
 }
 
-/// Why a signal was not sent.
+/// The kernel refused a signal.
 #[derive(Debug, thiserror::Error)]
-#[error("{signal} could not be sent to the process: {source}")]
+#[error("sending {signal} to the process failed: {source}")]
 pub struct SignalError {
     signal: Signal,
     source: io::Error,
 }
 
-/// Keeps async-process from starting a thread of its own: whoever polls this future is its reaper.
-/// It must be polled once before the first spawn, and then for ever.
+/// The reaper of async-process, which starts a thread for it unless this future is polled first.
+///
+/// Poll it once before the first spawn, and from then on for ever.
 pub fn driver() -> impl Future<Output = std::convert::Infallible> + Send + 'static {
     async_process::driver()
 }
 
 impl Child {
-    /// Starts the program with our own standard streams, in a process group of its own, and with these
-    /// variables besides our environment.
+    /// Starts the program with our standard streams and our environment plus these variables, in a
+    /// process group of its own.
     ///
     /// # Errors
     /// See [`SpawnError`]; in no case is a process left running.
@@ -138,41 +147,48 @@ impl Child {
         environment: &[(&'static str, String)],
     ) -> Result<Self, SpawnError> {
         let mut command = std::process::Command::new(&program.name);
-        // posix_spawn is kept: no code of ours runs between fork and exec.
+        // std keeps posix_spawn here, so no code of ours runs between fork and exec.
         command.args(&program.arguments).process_group(0);
-        spare(&mut command);
+        remove_own_variables(&mut command);
         for (name, value) in environment {
             command.env(name, value);
         }
-        Self::start(program, command.into(), |error| refusal(program, error))
+        Self::start(program, command.into(), None, |error| {
+            exec_error(program, error)
+        })
     }
 
-    /// The same, but the program begins only once the sentinel watches the process.
+    /// The same, but the process executes the program only after the sentinel has received its
+    /// pidfd.
     ///
     /// # Errors
     /// See [`SpawnError`]; in no case is a process left running.
     pub fn spawn_watched(program: &Program, sentinel: &Sentinel) -> Result<Self, SpawnError> {
-        let (gate, mut command, stdin) = ExecStub::new(&program.name, &program.arguments)
-            .map_err(|source| shortage(program, source))?;
-        spare(&mut command);
+        let (stub, mut command, stdin) = ExecStub::new(&program.name, &program.arguments)
+            .map_err(|source| before_fork(program, source))?;
+        remove_own_variables(&mut command);
         let mut command = async_process::Command::from(command);
         command.stdin(stdin);
-        // What the kernel refuses here is our own binary, so it says nothing about the program.
-        let mut child = Self::start(program, command, |error| {
-            match Errno::from_io_error(&error) {
-                Some(Errno::AGAIN | Errno::NOMEM) => shortage(program, error),
-                Some(_) => resources(program, error),
-                None => refusal(program, error),
-            }
-        })?;
+        // A refusal here concerns our own binary, not the program.
+        let child =
+            Self::start(
+                program,
+                command,
+                Some(sentinel.pid()),
+                |error| match Errno::from_io_error(&error) {
+                    Some(Errno::AGAIN | Errno::NOMEM) => before_fork(program, error),
+                    Some(_) => after_fork(program, error),
+                    None => exec_error(program, error),
+                },
+            )?;
         if let Err(error) = sentinel.watch(child.pidfd()) {
             tracing::error!(%error, "the process will not be signalled if the wrapper dies");
         }
-        match gate.open() {
+        match stub.release() {
             Ok(()) => Ok(child),
             Err(error) => {
-                discard(&mut child.child);
-                Err(refusal(program, error))
+                unregistered::kill_and_reap(child.pid);
+                Err(exec_error(program, error))
             }
         }
     }
@@ -180,16 +196,32 @@ impl Child {
     fn start(
         program: &Program,
         mut command: async_process::Command,
+        known: Option<i32>,
         refused: impl FnOnce(io::Error) -> SpawnError,
     ) -> Result<Self, SpawnError> {
-        let held = reactor::hold(DESCRIPTORS).map_err(|source| shortage(program, source))?;
+        let held = reactor::open_descriptors(SPAWN_DESCRIPTORS)
+            .map_err(|source| before_fork(program, source))?;
         drop(held);
-        let mut child = command.reap_on_drop(false).spawn().map_err(refused)?;
+        let began = Instant::now();
+        let child = match command.reap_on_drop(false).spawn() {
+            Ok(child) => child,
+            // The program may have run: the start is not to be tried again.
+            Err(error) if unregistered::discard(began, known) => {
+                return Err(after_fork(program, error));
+            }
+            Err(error) => return Err(refused(error)),
+        };
         match open_pidfd(&child) {
-            Ok((pid, pidfd)) => Ok(Self { child, pidfd, pid }),
+            Ok((pid, pidfd)) => Ok(Self {
+                child: Rc::new(RefCell::new(child)),
+                pidfd,
+                pid,
+            }),
             Err(source) => {
-                discard(&mut child);
-                Err(resources(program, source))
+                if let Ok(pid) = i32::try_from(child.id()) {
+                    unregistered::kill_and_reap(pid);
+                }
+                Err(after_fork(program, source))
             }
         }
     }
@@ -199,16 +231,15 @@ impl Child {
         self.pid
     }
 
-    /// The process itself, however its number is used later.
+    /// Refers to this process even after the kernel has reused its id.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
     }
 
-    /// Sends a signal to the main process only. One that has exited meanwhile is no error: its exit
-    /// will be seen next.
+    /// Sends a signal to this process only. A process that has already exited is no error.
     ///
     /// # Errors
-    /// EPERM where the process has taken another user's identity; `pidfd_send_signal(2)`.
+    /// EPERM if the process runs as another user; `pidfd_send_signal(2)`.
     pub fn signal(&self, signal: Signal) -> Result<(), SignalError> {
         let error = |errno: Errno| SignalError {
             signal,
@@ -225,40 +256,51 @@ impl Child {
     /// The exit, if the process has already exited; reaps it.
     ///
     /// # Errors
-    /// ECHILD if somebody else has reaped it.
+    /// ECHILD if another wait has taken the status.
     pub fn try_exit(&mut self) -> io::Result<Option<Exit>> {
-        Ok(self.child.try_status()?.map(exit_of))
+        Ok(self.child.borrow_mut().try_status()?.map(exit_of))
     }
 
     /// Completes with the exit; reaps it. The future does not borrow the child.
     ///
+    /// Only ECHILD says that the status is lost. After any other error the process may be alive, so
+    /// the future logs the first one and tries again.
+    ///
     /// # Errors
-    /// ECHILD if somebody else has reaped it.
+    /// ECHILD if another wait has taken the status.
     pub fn exit(&mut self) -> impl Future<Output = io::Result<Exit>> + use<> {
-        let status = self.child.status();
-        async move { status.await.map(exit_of) }
+        let child = Rc::clone(&self.child);
+        let pid = self.pid;
+        async move {
+            let mut logged = false;
+            loop {
+                let status = child.borrow_mut().status();
+                match status.await {
+                    Ok(status) => return Ok(exit_of(status)),
+                    Err(error) if Errno::from_io_error(&error) == Some(Errno::CHILD) => {
+                        return Err(error);
+                    }
+                    Err(error) if !logged => {
+                        logged = true;
+                        tracing::error!(pid, %error, "waiting for the process failed and is tried again");
+                    }
+                    Err(_) => {}
+                }
+                smol::Timer::after(WAIT_RETRY).await;
+            }
+        }
     }
 }
 
-/// Takes what is meant for the wrapper out of the environment. Only where there is something: an untouched
-/// environment is passed on byte by byte.
-fn spare(command: &mut std::process::Command) {
-    for (variable, _) in std::env::vars_os().filter(|(name, _)| is_for_us(name)) {
+/// Removes the wrapper's variables. `env_remove` rebuilds the environment, so it is called only for
+/// variables that are set: an unmodified environment is passed on byte by byte.
+fn remove_own_variables(command: &mut std::process::Command) {
+    for (variable, _) in std::env::vars_os().filter(|(name, _)| is_own_variable(name)) {
         command.env_remove(variable);
     }
 }
 
-/// Kills and reaps a process of a start that has failed. It was not reaped yet, so the number is still its own.
-fn discard(child: &mut async_process::Child) {
-    if let Err(error) = child.kill() {
-        tracing::error!(%error, "the process could not be killed after a failed start");
-    }
-    if let Err(error) = smol::block_on(child.status()) {
-        tracing::error!(%error, "the process could not be reaped after a failed start");
-    }
-}
-
-fn is_for_us(variable: &OsStr) -> bool {
+fn is_own_variable(variable: &OsStr) -> bool {
     variable.as_bytes().starts_with(OWN_PREFIX)
         || SYSTEMD_VARIABLES.iter().any(|name| variable == *name)
 }
@@ -281,22 +323,22 @@ fn exit_of(status: ExitStatus) -> Exit {
     }
 }
 
-fn shortage(program: &Program, source: io::Error) -> SpawnError {
-    SpawnError::Shortage {
+fn before_fork(program: &Program, source: io::Error) -> SpawnError {
+    SpawnError::BeforeFork {
         program: program.name.clone(),
         source,
     }
 }
 
-fn resources(program: &Program, source: io::Error) -> SpawnError {
-    SpawnError::Resources {
+fn after_fork(program: &Program, source: io::Error) -> SpawnError {
+    SpawnError::AfterFork {
         program: program.name.clone(),
         source,
     }
 }
 
-/// What the kernel's refusal means to the user.
-fn refusal(program: &Program, source: io::Error) -> SpawnError {
+/// Classifies an error of fork or exec.
+fn exec_error(program: &Program, source: io::Error) -> SpawnError {
     let name = program.name.clone();
     let hint = match Errno::from_io_error(&source) {
         Some(Errno::NOENT) if !exists(&program.name) => {
@@ -309,18 +351,18 @@ fn refusal(program: &Program, source: io::Error) -> SpawnError {
             "; it is neither a program of this machine nor a script with a #! line"
         }
         Some(Errno::ACCESS) => "; it is a directory, or its mode forbids it (chmod +x)",
-        // There was no fork: no room for a process, or no memory for one.
-        Some(Errno::AGAIN | Errno::NOMEM) => return shortage(program, source),
-        // Descriptors are opened only after it.
+        // The fork failed: process limit or memory.
+        Some(Errno::AGAIN | Errno::NOMEM) => return before_fork(program, source),
+        // These arise only after the fork.
         Some(Errno::MFILE | Errno::NFILE | Errno::NOSPC | Errno::CHILD) => {
-            return resources(program, source);
+            return after_fork(program, source);
         }
         Some(_) => "",
         None => {
             if source.kind() == io::ErrorKind::InvalidInput {
                 "; a name or argument holds a NUL byte"
             } else {
-                return resources(program, source);
+                return after_fork(program, source);
             }
         }
     };
@@ -331,7 +373,7 @@ fn refusal(program: &Program, source: io::Error) -> SpawnError {
     }
 }
 
-/// Whether the name leads to a file, the way execvp(3) looks for it.
+/// Whether execvp(3) would find a file of this name.
 fn exists(name: &OsStr) -> bool {
     if name.as_bytes().contains(&b'/') {
         return Path::new(name).exists();

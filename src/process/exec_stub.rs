@@ -1,9 +1,9 @@
-//! The gate of `--on-wrapper-death`: the main process waits in it, as a process of our own binary, until its
-//! sentinel watches it, and only then executes the program.
+//! The exec stub of `--on-wrapper-death`: the main process starts as our own binary, waits until
+//! the sentinel watches it, and then executes the program.
 //!
-//! Owns both of its halves. Whatever moment the wrapper dies at, either the program has not begun, and never
-//! will, or the sentinel knows the process. It never chooses what is executed, and adds nothing to it: process
-//! id, streams, environment, arguments, mask and dispositions are those of a process that was spawned directly.
+//! Owns both halves. Whenever the wrapper dies, either the program never starts or the sentinel has
+//! the process's pidfd. The stub never chooses the program. Process id, streams, environment,
+//! arguments, mask and dispositions are those of a process spawned directly.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
@@ -18,10 +18,10 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::process::{fd_channel, signals};
 
-/// The first argument of a process in the gate; no command of ours has this name.
+/// First argument of a stub; no command has this name.
 pub const ARGUMENT: &str = "--exec-stub";
 
-/// Where programs are looked for if there is no PATH, as by execvp(3).
+/// The search path without PATH, as for execvp(3).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// The wrapper's half.
@@ -29,35 +29,34 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 pub(super) struct ExecStub(OwnedFd);
 
 impl ExecStub {
-    /// A gate, what starts a process in it that is to execute the program, and that process's standard input
-    /// until then.
+    /// The wrapper's half, the command that starts the stub for the program, and the stub's
+    /// standard input.
     ///
     /// # Errors
     /// EMFILE and ENFILE, `socketpair(2)`.
     pub(super) fn new(name: &OsStr, arguments: &[OsString]) -> io::Result<(Self, Command, Stdio)> {
-        let (line, other_end) = fd_channel::pair()?;
-        let mut command = fd_channel::helper(ARGUMENT);
+        let (channel, other_end) = fd_channel::pair()?;
+        let mut command = fd_channel::helper_command(ARGUMENT);
         command.arg(name).args(arguments);
-        Ok((Self(line), command, Stdio::from(other_end)))
+        Ok((Self(channel), command, Stdio::from(other_end)))
     }
 
-    /// Lets the process through, with our own standard input, and returns once it has executed the program. Should
-    /// somebody kill it before, that is its exit as any other.
+    /// Sends the stub our standard input and returns once it has executed the program or has died.
     ///
     /// # Errors
-    /// Those of `execve(2)`: then the process ends by itself.
-    pub(super) fn open(self) -> io::Result<()> {
-        match fd_channel::hand_over(&self.0, io::stdin().as_fd()) {
-            // It is dead already.
+    /// Those of `execve(2)`; the stub then exits by itself.
+    pub(super) fn release(self) -> io::Result<()> {
+        match fd_channel::send_fd(&self.0, io::stdin().as_fd()) {
+            // The stub has died.
             Ok(()) | Err(Errno::PIPE) => {}
             Err(errno) => return Err(errno.into()),
         }
-        let mut word = [0; size_of::<i32>()];
+        let mut errno = [0; size_of::<i32>()];
         loop {
-            match recv(&self.0, &mut word[..], RecvFlags::empty()) {
-                // The line was closed, by the exec as a rule.
+            match recv(&self.0, &mut errno[..], RecvFlags::empty()) {
+                // The exec closes the channel; so does a death.
                 Ok((_, 0)) | Err(Errno::CONNRESET) => return Ok(()),
-                Ok(_) => return Err(io::Error::from_raw_os_error(i32::from_ne_bytes(word))),
+                Ok(_) => return Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
@@ -65,30 +64,30 @@ impl ExecStub {
     }
 }
 
-/// The other half: waits for the word of the wrapper, and executes the program. All signals are blocked
-/// since main's first line; one that comes meanwhile meets the process right before the program begins.
+/// The stub's half: waits for its release and executes the program. Main has blocked all signals; a
+/// pending one is delivered right before the exec.
 ///
-/// Returns its exit code, if the program was not executed.
+/// Returns the exit code if the program was not executed.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
-    let Ok(line) = io::stdin().as_fd().try_clone_to_owned() else {
+    let Ok(channel) = io::stdin().as_fd().try_clone_to_owned() else {
         return 1;
     };
-    let errno = match fd_channel::receive(&line) {
+    let errno = match fd_channel::receive_fd(&channel) {
         Ok(Some(stdin)) => execute(&stdin, arguments),
-        // The wrapper has died: so nothing begins.
+        // The wrapper has died.
         Ok(None) => return 1,
         Err(errno) => errno,
     };
-    // Whoever would read it may have died.
+    // The wrapper may have died.
     let _ = send(
-        &line,
+        &channel,
         &errno.raw_os_error().to_ne_bytes(),
         SendFlags::NOSIGNAL,
     );
     1
 }
 
-/// Becomes the program; why it did not.
+/// Executes the program; returns only the error.
 fn execute(stdin: &OwnedFd, arguments: impl Iterator<Item = OsString>) -> Errno {
     let arguments: Result<Vec<CString>, _> = arguments
         .map(|argument| CString::new(argument.into_vec()))
@@ -103,10 +102,10 @@ fn execute(stdin: &OwnedFd, arguments: impl Iterator<Item = OsString>) -> Errno 
     if let Err(errno) = rustix::stdio::dup2_stdin(stdin) {
         return errno;
     }
-    // Rust's runtime ignores SIGPIPE, and that would outlive the exec. A handler does not: exec makes it the
-    // default, as it is for a process that was spawned directly.
-    let piped = Arc::new(AtomicBool::new(false));
-    if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGPIPE, piped) {
+    // Rust's runtime ignores SIGPIPE, and exec keeps an ignored signal ignored. It resets a handled
+    // one to the default, as in a process spawned directly.
+    let flag = Arc::new(AtomicBool::new(false));
+    if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGPIPE, flag) {
         return Errno::from_io_error(&error).unwrap_or(Errno::INVAL);
     }
     if let Err(error) = signals::unblock() {
@@ -119,7 +118,8 @@ fn execute(stdin: &OwnedFd, arguments: impl Iterator<Item = OsString>) -> Errno 
         let Ok(candidate) = CString::new(candidate.into_vec()) else {
             continue;
         };
-        // Not execvp(3): it hands scripts without a #! line to a shell, and posix_spawnp(3) does not.
+        // Not execvp(3): it hands scripts without a #! line to a shell, and posix_spawnp(3) does
+        // not.
         let Err(errno) = nix::unistd::execv(&candidate, arguments);
         last = Errno::from_raw_os_error(errno as i32);
         match last {
@@ -131,7 +131,7 @@ fn execute(stdin: &OwnedFd, arguments: impl Iterator<Item = OsString>) -> Errno 
     if denied { Errno::ACCESS } else { last }
 }
 
-/// The files that a program's name may mean, in the order in which posix_spawnp(3) tries them.
+/// The candidate files for a program, in the order of posix_spawnp(3).
 fn candidates(name: &OsStr, path: Option<&OsStr>) -> Vec<OsString> {
     if name.is_empty() {
         return Vec::new();
@@ -159,16 +159,16 @@ mod tests {
         assert_eq!(
             found("sh", Some("")),
             ["sh"],
-            "an empty one is the current directory"
+            "an empty entry is the current directory"
         );
         assert_eq!(found("sh", None), ["/bin/sh", "/usr/bin/sh"]);
         assert_eq!(found("", Some("/a")), [""; 0]);
     }
 
     #[test]
-    fn a_gate_whose_process_is_gone_is_open() {
-        let (gate, _command, stdin) = ExecStub::new(OsStr::new("true"), &[]).unwrap();
+    fn releasing_a_dead_stub_is_no_error() {
+        let (stub, _command, stdin) = ExecStub::new(OsStr::new("true"), &[]).unwrap();
         drop(stdin);
-        gate.open().unwrap();
+        stub.release().unwrap();
     }
 }

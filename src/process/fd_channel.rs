@@ -1,7 +1,8 @@
-//! The line between the wrapper and a helper process of its own binary: a socket pair that the kernel closes
-//! however either of them dies, and over which they hand each other one descriptor.
+//! A socket pair between the wrapper and a helper process of its own binary.
 //!
-//! Owns the socket, and how a helper is started. It never knows what the helper is for.
+//! Owns the socket, the passing of one descriptor over it (SCM_RIGHTS, `unix(7)`), and the command
+//! that starts a helper. It never knows the purpose of the helper. The kernel closes each end
+//! however its process dies.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -15,7 +16,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
-/// Both ends, closed on exec.
+/// Both ends, close-on-exec.
 ///
 /// # Errors
 /// EMFILE and ENFILE, `socketpair(2)`.
@@ -28,9 +29,9 @@ pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     )?)
 }
 
-/// Our own binary with this first argument, in a process group of its own. The link leads to it also where
-/// its file has been replaced or removed.
-pub(super) fn helper(argument: &str) -> Command {
+/// Our own binary with this first argument, in a process group of its own. The link works even if
+/// the file was replaced or removed.
+pub(super) fn helper_command(argument: &str) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command
         .arg0("process-wrapper")
@@ -39,18 +40,18 @@ pub(super) fn helper(argument: &str) -> Command {
     command
 }
 
-/// Hands a descriptor over. It is received also if the sender dies right after.
+/// Sends a descriptor. The peer receives it even if the sender dies right after.
 ///
 /// # Errors
-/// EPIPE if the other one has died; `sendmsg(2)`.
-pub(super) fn hand_over(line: impl AsFd, descriptor: BorrowedFd<'_>) -> Result<(), Errno> {
+/// EPIPE if the peer has died; `sendmsg(2)`.
+pub(super) fn send_fd(channel: impl AsFd, descriptor: BorrowedFd<'_>) -> Result<(), Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    let handed = [descriptor];
-    control.push(SendAncillaryMessage::ScmRights(&handed));
+    let descriptors = [descriptor];
+    control.push(SendAncillaryMessage::ScmRights(&descriptors));
     let byte = [io::IoSlice::new(b"d")];
     loop {
-        match sendmsg(&line, &byte, &mut control, SendFlags::NOSIGNAL) {
+        match sendmsg(&channel, &byte, &mut control, SendFlags::NOSIGNAL) {
             Ok(_) => return Ok(()),
             Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
@@ -58,17 +59,17 @@ pub(super) fn hand_over(line: impl AsFd, descriptor: BorrowedFd<'_>) -> Result<(
     }
 }
 
-/// The descriptor that the other one hands over, closed on exec; nothing if it dies before.
+/// The descriptor that the peer sends, close-on-exec; `None` if the peer dies first.
 ///
 /// # Errors
 /// EMFILE, `recvmsg(2)`.
-pub(super) fn receive(line: impl AsFd) -> Result<Option<OwnedFd>, Errno> {
+pub(super) fn receive_fd(channel: impl AsFd) -> Result<Option<OwnedFd>, Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
     loop {
         let mut buffer = [io::IoSliceMut::new(&mut byte)];
-        match recvmsg(&line, &mut buffer, &mut control, RecvFlags::CMSG_CLOEXEC) {
+        match recvmsg(&channel, &mut buffer, &mut control, RecvFlags::CMSG_CLOEXEC) {
             Ok(_) => break,
             Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
@@ -76,7 +77,7 @@ pub(super) fn receive(line: impl AsFd) -> Result<Option<OwnedFd>, Errno> {
     }
     Ok(control.drain().find_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        // Credentials are never sent, and the type is open to more.
+        // The peer sends no credentials, and the type is non-exhaustive.
         RecvAncillaryMessage::ScmCredentials(_) | _ => None,
     }))
 }
@@ -86,13 +87,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_descriptor_arrives_although_the_sender_is_gone_and_nothing_after_it() {
+    fn a_descriptor_arrives_after_the_sender_has_closed_its_end() {
         let (ours, theirs) = pair().unwrap();
-        let (handed, _) = pair().unwrap();
-        hand_over(&ours, handed.as_fd()).unwrap();
+        let (descriptor, _) = pair().unwrap();
+        send_fd(&ours, descriptor.as_fd()).unwrap();
         drop(ours);
-        assert!(receive(&theirs).unwrap().is_some());
-        assert!(receive(&theirs).unwrap().is_none());
-        assert_eq!(hand_over(&theirs, handed.as_fd()), Err(Errno::PIPE));
+        assert!(receive_fd(&theirs).unwrap().is_some());
+        assert!(receive_fd(&theirs).unwrap().is_none());
+        assert_eq!(send_fd(&theirs, descriptor.as_fd()), Err(Errno::PIPE));
     }
 }

@@ -1,8 +1,8 @@
-//! The event loop under everything asynchronous, and what the machine must have for it.
+//! The event loop (async-io's reactor) and the executor on top of it.
 //!
-//! Owns its start, which fails by a panic inside async-io where threads or descriptors are short: here it
-//! becomes an error; and for how long tasks may keep it waiting. It
-//! never knows what they do.
+//! Owns the start, where async-io panics if threads or descriptors are short and this module
+//! returns an error, and the time that tasks get between two polls for events. It never knows what
+//! tasks do.
 
 use std::any::Any;
 use std::ffi::c_ulong;
@@ -21,90 +21,91 @@ use smol::future::{or, yield_now};
 
 use crate::process::self_process;
 
-/// Why nothing asynchronous can run.
+/// The event loop could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum ReactorError {
-    /// There are too few descriptors.
+    /// Too few descriptors are free.
     #[error("too few descriptors are free ({0}); raise the limit on open files (ulimit -n)")]
     Descriptors(#[source] io::Error),
-    /// There is no room for a thread.
+    /// No thread could be started.
     #[error("no thread could be started ({0}); raise the limit on processes (ulimit -u)")]
     Thread(#[source] io::Error),
-    /// async-io gave up for another reason.
+    /// async-io panicked for another reason.
     #[error("the event loop could not be started: {0}")]
     Start(String),
 }
 
-/// What the wrapper opens until it serves on one address: the event loop, a descriptor for each signal and
-/// the queues, the sentinel, the listener with its lock, and the process. One that runs has fewer.
+/// Descriptors that a start with one address opens at most: the event loop, one per signal and
+/// queue, the sentinel, the listener with its lock, and the process.
 const DESCRIPTORS: usize = 36;
 
-/// A listener more, with its lock and its neighbour for the other family.
-const DESCRIPTORS_OF_AN_ADDRESS: usize = 4;
+/// Descriptors of one more address: a listener per family, and a lock.
+const DESCRIPTORS_PER_ADDRESS: usize = 4;
 
-/// How late async-io's own thread may look after the event loop, besides the pauses that it makes anyway.
-const SLACK: c_ulong = 10_000_000;
+/// Timer slack of async-io's own thread, in nanoseconds.
+const TIMER_SLACK: c_ulong = 10_000_000;
 
-/// How long tasks may go on before the event loop is asked what has come. To ask takes it five system calls, some 3
-/// microseconds, and a turn ends with the poll that exceeds it.
-const TURN: Duration = Duration::from_micros(200);
+/// Time that tasks may run before the event loop is polled. The poll costs five system calls, some
+/// 3 microseconds. A task that exceeds the budget ends the turn.
+const TURN_BUDGET: Duration = Duration::from_micros(200);
 
-/// Starts the event loop, before there is any process that could be left behind. That there is room for
-/// serving on so many addresses is found out now, because libraries panic where it is missing later.
+/// Starts the event loop and checks that descriptors for this many addresses are free, because
+/// libraries panic if they are short later. Call it before any process is spawned.
 ///
 /// # Errors
-/// EMFILE, ENFILE and EAGAIN of `eventfd(2)` and `pthread_create(3)`, in words.
+/// EMFILE, ENFILE and EAGAIN of `eventfd(2)` and `pthread_create(3)`.
 pub fn start(addresses: usize) -> Result<(), ReactorError> {
     let needed = addresses
-        .saturating_mul(DESCRIPTORS_OF_AN_ADDRESS)
+        .saturating_mul(DESCRIPTORS_PER_ADDRESS)
         .saturating_add(DESCRIPTORS);
-    // To open and close each of them costs more than the rest of the start.
+    // Opening and closing each of them would cost more than the rest of the start.
     if self_process::free_descriptors().is_none_or(|free| free < needed as u64) {
-        drop(hold(needed).map_err(ReactorError::Descriptors)?);
+        drop(open_descriptors(needed).map_err(ReactorError::Descriptors)?);
     }
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
     let started = with_slack(|| {
         panic::catch_unwind(|| {
-            // A timer is the first thing that needs the reactor and its thread. It is polled by hand: smol's
-            // block_on would panic once more while it is left by a panic.
+            // The first timer starts the reactor and its thread. Polled by hand: smol's block_on
+            // would panic again while unwinding.
             let timer = pin!(smol::Timer::after(Duration::from_secs(1)));
             let polled = timer.poll(&mut Context::from_waker(Waker::noop()));
             polled.is_pending()
         })
     });
-    // After a failure async-io's own thread may still be about to panic: it is to do so in silence.
+    // On failure async-io's thread may still panic; the silent hook stays for it.
     if let Err(cause) = started {
         probe_thread()?;
-        return Err(ReactorError::Start(words(cause.as_ref())));
+        return Err(ReactorError::Start(panic_message(cause.as_ref())));
     }
     panic::set_hook(hook);
     Ok(())
 }
 
-/// Lets this thread wait for events, to be called inside smol's `block_on`.
+/// Moves the event loop to this thread; call it inside smol's `block_on`.
 ///
-/// The first to wait is async-io's own thread, and whatever it met it would have to wake this one for. A
-/// timer ends its wait, and then it leaves the event loop to whoever is inside `block_on`.
-pub async fn wait_here() {
+/// async-io's own thread polls first and would wake this one for each event. A new timer ends its
+/// poll, and then it leaves the event loop to the thread inside `block_on`.
+pub async fn take_over_event_loop() {
     let timer = pin!(smol::Timer::after(Duration::from_secs(1)));
-    // Dropped at once: that it was set is what ends the wait.
+    // Setting the timer is enough, so it is dropped at once.
     let _ = smol::future::poll_once(timer).await;
 }
 
-/// Runs `future` to its end, and the tasks of `executor` as long as that takes, on this thread.
+/// Runs `future` on this thread until it completes, and the tasks of `executor` meanwhile.
 ///
-/// While tasks are always ready, the event loop has its turn after 200 microseconds all the same: a few connections at
-/// full speed wake each other for ever, and the executor's own `run` would look elsewhere only once in 200 polls.
-/// Everybody else's bytes, signals and timers would wait for that, and a poll can take 100 microseconds.
+/// Even if tasks are always ready, the event loop is polled every 200 microseconds. A few
+/// connections at full speed wake each other for ever, and the executor's own `run` polls for
+/// events only once in 200 task polls of up to 100 microseconds each. Signals, timers and other
+/// connections would wait so long.
 pub fn run<T>(executor: &LocalExecutor<'static>, future: impl Future<Output = T>) -> T {
     let tasks = async {
         loop {
-            // May wait for long, in the event loop; what follows it is work.
+            // Waits in the event loop; the time after it counts as work.
             executor.tick().await;
             let began = Instant::now();
             while executor.try_tick() {
-                if began.elapsed() >= TURN {
+                if began.elapsed() >= TURN_BUDGET {
                     yield_now().await;
                     break;
                 }
@@ -114,26 +115,26 @@ pub fn run<T>(executor: &LocalExecutor<'static>, future: impl Future<Output = T>
     smol::block_on(or(future, tasks))
 }
 
-/// Starts a thread with a timer slack, which it inherits, prctl(2). While this thread works for a
-/// moment, async-io's would take the event loop over after 50 microseconds, and hand all that comes to this
-/// one; with the slack it is hardly ever so fast.
+/// Runs `start` with a large timer slack, which a thread started inside inherits,
+/// PR_SET_TIMERSLACK(2const). Otherwise async-io's thread takes the event loop over whenever this
+/// thread is busy for 50 microseconds.
 fn with_slack<T>(start: impl FnOnce() -> T) -> T {
     let before = prctl::get_timerslack()
         .ok()
         .and_then(|slack| c_ulong::try_from(slack).ok());
-    // Without it, everything works as well and costs a little more.
-    let _ = prctl::set_timerslack(SLACK);
+    // A failure only costs some wake-ups.
+    let _ = prctl::set_timerslack(TIMER_SLACK);
     let started = start();
-    // Zero is the thread's own default.
+    // Zero selects the default.
     let _ = prctl::set_timerslack(before.unwrap_or_default());
     started
 }
 
-/// Shows that one more thread can be started, and leaves its place to it. To be asked before blocking work
-/// that the start depends on: it would wait for ever for a thread that cannot start.
+/// Checks that one more thread can be started. The pool of `blocking` waits for ever if none can,
+/// so the start calls this before work that it runs there.
 ///
 /// # Errors
-/// EAGAIN of `pthread_create(3)`, in words.
+/// EAGAIN of `pthread_create(3)`.
 pub fn probe_thread() -> Result<(), ReactorError> {
     let probe = std::thread::Builder::new().spawn(|| {});
     match probe.map(std::thread::JoinHandle::join) {
@@ -142,17 +143,17 @@ pub fn probe_thread() -> Result<(), ReactorError> {
     }
 }
 
-/// Descriptors that are held for a moment, to show that so many can be had.
+/// Opens this many descriptors, to prove that they are free.
 ///
 /// # Errors
 /// EMFILE and ENFILE, `eventfd(2)`.
-pub fn hold(count: usize) -> io::Result<Vec<OwnedFd>> {
+pub fn open_descriptors(count: usize) -> io::Result<Vec<OwnedFd>> {
     (0..count)
         .map(|_| Ok(eventfd(0, EventfdFlags::CLOEXEC)?))
         .collect()
 }
 
-fn words(cause: &(dyn Any + Send)) -> String {
+fn panic_message(cause: &(dyn Any + Send)) -> String {
     cause
         .downcast_ref::<String>()
         .map(String::as_str)
@@ -171,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tasks_that_are_always_ready_leave_turns_to_the_event_loop() {
+    fn busy_tasks_do_not_starve_the_event_loop() {
         const POLLS: u32 = 400;
         let executor = LocalExecutor::new();
         let polls = Rc::new(Cell::new(0));
@@ -180,23 +181,23 @@ mod tests {
             let busy = async move {
                 loop {
                     let began = Instant::now();
-                    while began.elapsed() < TURN / 2 {}
+                    while began.elapsed() < TURN_BUDGET / 2 {}
                     polls.set(polls.get() + 1);
                     yield_now().await;
                 }
             };
             executor.spawn(busy).detach();
         }
-        // Whatever is beside the tasks is polled once for each look at the event loop.
-        let mut looks = 0;
+        // The future beside the tasks is polled once per poll of the event loop.
+        let mut turns = 0;
         let watching = poll_fn(|_| {
-            looks += 1;
+            turns += 1;
             match polls.get() < POLLS {
                 true => Poll::Pending,
                 false => Poll::Ready(()),
             }
         });
         run(&executor, watching);
-        assert!(looks > POLLS / 10, "{looks} looks in {POLLS} polls");
+        assert!(turns > POLLS / 10, "{turns} turns in {POLLS} polls");
     }
 }

@@ -1,7 +1,8 @@
-//! Orphans: processes that were handed to us when their parent died.
+//! The reaper of orphans: descendants whose parent died and that the kernel reparented to the
+//! wrapper.
 //!
-//! Owns reaping them. It never takes a status away from async-process: it looks at who has exited before
-//! it takes, and stops at a process that is ours.
+//! Owns reaping them. It never takes a status from async-process: it peeks at the next zombie
+//! (WNOWAIT) and stops at a process that the wrapper spawned.
 
 use std::path::Path;
 
@@ -9,20 +10,22 @@ use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 
-/// How many orphans are reaped at once: whoever makes them faster must not keep the wrapper from its work.
+/// Maximum orphans per call: a fork bomb must not starve the other tasks.
 const BATCH: u64 = 256;
 
-/// What one call of [`reap_orphans`] did.
+/// Result of [`reap_orphans`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reaped {
-    /// How many orphans it reaped.
+    /// Number of reaped orphans.
     pub count: u64,
-    /// Whether it stopped before it had seen them all, so that it is to be called again.
+    /// Whether the batch was full, so that the caller should call again.
     pub more: bool,
 }
 
-/// Reaps the orphans that have exited, up to the first exited process of `ours`. To be called on SIGCHLD,
-/// and again once one of ours has been waited for: until then it hides those behind it.
+/// Reaps exited orphans up to the first exited process of `ours`.
+///
+/// Call it on SIGCHLD, and again once a process of `ours` has been waited for: until then its
+/// zombie hides the zombies behind it, `waitid(2)`.
 pub fn reap_orphans(ours: &[i32]) -> Reaped {
     let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     let mut count = 0;
@@ -32,8 +35,8 @@ pub fn reap_orphans(ours: &[i32]) -> Reaped {
                 Some(pid) if !ours.contains(&pid.as_raw()) => u64::from(reap(pid)),
                 Some(_) | None => 0,
             },
-            // Killed by a real-time signal: nix has no name for it and does not say whom it met.
-            Err(Errno::EINVAL) => reap_by_name(Path::new("/proc"), ours),
+            // Killed by a real-time signal: nix cannot represent it and drops the pid.
+            Err(Errno::EINVAL) => reap_from_proc(Path::new("/proc"), ours),
             Err(Errno::EINTR) => continue,
             Err(_) => 0,
         };
@@ -45,12 +48,12 @@ pub fn reap_orphans(ours: &[i32]) -> Reaped {
     Reaped { count, more: true }
 }
 
-/// Reaps one zombie; whether it was there.
+/// Reaps one zombie; whether it existed.
 fn reap(pid: Pid) -> bool {
     loop {
         return match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::StillAlive) => false,
-            // A status that nix cannot name is an error here, but it was taken.
+            // nix cannot represent the status, but the wait has taken it.
             Ok(_) | Err(Errno::EINVAL) => true,
             Err(Errno::EINTR) => continue,
             Err(_) => false,
@@ -58,10 +61,10 @@ fn reap(pid: Pid) -> bool {
     }
 }
 
-/// Reaps all zombies that are children of ours but not in `ours`, as proc_pid_stat(5) lists them. Slow
-/// where there are many processes, but needed only for those who were killed in an unusual way. A `/proc`
-/// of another pid namespace does no harm: waitpid(2) takes nobody but our children.
-fn reap_by_name(proc: &Path, ours: &[i32]) -> u64 {
+/// Reaps all our zombies that are not in `ours`, found through proc_pid_stat(5). Slow with many
+/// processes, but needed only after a death by a real-time signal. A `/proc` of another pid
+/// namespace does no harm: waitpid(2) takes only our children.
+fn reap_from_proc(proc: &Path, ours: &[i32]) -> u64 {
     let Ok(entries) = std::fs::read_dir(proc) else {
         return 0;
     };
@@ -79,7 +82,7 @@ fn reap_by_name(proc: &Path, ours: &[i32]) -> u64 {
 }
 
 fn is_zombie_of(parent: u32, stat: &str) -> bool {
-    // The name stands in parentheses and may hold anything, also parentheses.
+    // The name is in parentheses and may contain parentheses.
     let Some((_, fields)) = stat.rsplit_once(')') else {
         return false;
     };
@@ -87,7 +90,7 @@ fn is_zombie_of(parent: u32, stat: &str) -> bool {
     fields.next() == Some("Z") && fields.next().and_then(|ppid| ppid.parse().ok()) == Some(parent)
 }
 
-/// Makes orphans of our descendants come to us. As PID 1 they do anyway.
+/// Makes the kernel reparent orphaned descendants to us, which it does for PID 1 anyway.
 pub fn become_subreaper() {
     let own = rustix::process::getpid();
     if own.is_init() {
@@ -103,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn zombies_are_told_by_state_and_parent_whatever_their_name() {
+    fn a_zombie_is_recognised_by_state_and_parent_whatever_its_name() {
         assert!(is_zombie_of(7, "12 (sh) Z 7 12 12 0"));
         assert!(is_zombie_of(7, "12 (a) S 1 (b) Z 7 12"));
         assert!(!is_zombie_of(7, "12 (sh) S 7 12 12 0"));

@@ -1,9 +1,9 @@
-//! The sentinel of `--on-wrapper-death`: a small process of our own binary that signals the wrapped
-//! process if the wrapper dies without having seen its end.
+//! The sentinel of `--on-wrapper-death`: a process of our own binary that signals the wrapped
+//! process if the wrapper dies first.
 //!
-//! Owns both of its halves and the socket between them, the lifeline: the wrapper's end is closed by the
-//! kernel however the wrapper dies. It never decides anything for a living wrapper, and it holds nothing
-//! of the wrapped process: no stream, no group, only a pidfd, so that no other process is ever signalled.
+//! Owns both halves and the lifeline, a socket whose wrapper end the kernel closes however the
+//! wrapper dies. The sentinel never acts while the wrapper lives. Of the wrapped process it holds
+//! only a pidfd, so it never signals another process and keeps no stream open.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,13 +16,13 @@ use rustix::process::pidfd_send_signal;
 use crate::process::fd_channel;
 use crate::signal::Signal;
 
-/// The first argument of a sentinel; no command of ours has this name.
+/// First argument of a sentinel; no command has this name.
 pub const ARGUMENT: &str = "--sentinel";
 
-/// Why there is no sentinel.
+/// The sentinel could not be started.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the sentinel of --on-wrapper-death could not be started: {0}; it needs /proc and one process more"
+    "--on-wrapper-death: the sentinel could not be started: {0}; it needs /proc and one more process"
 )]
 pub struct SentinelError(#[from] io::Error);
 
@@ -34,8 +34,8 @@ pub struct Sentinel {
 }
 
 impl Sentinel {
-    /// Starts a sentinel, before there is a process to watch over. As PID 1 there is none: when it dies,
-    /// the kernel kills everything in its pid namespace, pid_namespaces(7).
+    /// Starts a sentinel, before the process to watch is spawned. `None` as PID 1: when PID 1 dies,
+    /// the kernel kills its pid namespace, pid_namespaces(7).
     ///
     /// # Errors
     /// See [`SentinelError`].
@@ -47,9 +47,9 @@ impl Sentinel {
             return Ok(None);
         }
         let (lifeline, other_end) = fd_channel::pair()?;
-        // The lifeline takes the place of all three streams: a sentinel that held one would keep a pipe open for
-        // its reader.
-        let process = fd_channel::helper(ARGUMENT)
+        // All three streams are the lifeline: an inherited one would keep a pipe open for its
+        // reader.
+        let process = fd_channel::helper_command(ARGUMENT)
             .arg(signal.name())
             .env_clear()
             .stdin(Stdio::from(other_end.try_clone()?))
@@ -59,12 +59,12 @@ impl Sentinel {
         Ok(Some(Self { process, lifeline }))
     }
 
-    /// Hands the process to it.
+    /// Sends it the pidfd of the process to watch.
     ///
     /// # Errors
     /// EPIPE if the sentinel has died; `sendmsg(2)`.
     pub fn watch(&self, pidfd: BorrowedFd<'_>) -> io::Result<()> {
-        Ok(fd_channel::hand_over(&self.lifeline, pidfd)?)
+        Ok(fd_channel::send_fd(&self.lifeline, pidfd)?)
     }
 
     /// Its process id.
@@ -75,34 +75,34 @@ impl Sentinel {
     /// Its exit, if it has exited; reaps it.
     ///
     /// # Errors
-    /// ECHILD if somebody else has reaped it.
+    /// ECHILD if another wait has taken the status.
     pub fn try_exit(&mut self) -> io::Result<Option<ExitStatus>> {
         self.process.try_wait()
     }
 }
 
-/// The sentinel's half: waits for the end of the process or of the wrapper. All signals are blocked since
-/// main's first line, and stay so: what a terminal or a script sends to us would end the watch.
+/// The sentinel's half: waits until the process or the wrapper ends. Main has blocked all signals,
+/// and they stay blocked: a signal of a terminal or a script must not end the watch.
 ///
-/// Returns its exit code.
+/// Returns the exit code.
 pub fn run(signal: Option<Signal>) -> u8 {
-    // So that it keeps no file system busy and is told from the wrapper in a list of processes.
+    // The first keeps no file system busy; the second tells it apart from the wrapper in ps(1).
     let _ = std::env::set_current_dir("/");
     let _ = nix::sys::prctl::set_name(c"pw-sentinel");
     let stdin = io::stdin();
     match signal
         .ok_or(Errno::INVAL)
-        .and_then(|signal| keep_watch(stdin.as_fd(), signal))
+        .and_then(|signal| watch_until_exit(stdin.as_fd(), signal))
     {
         Ok(()) => 0,
-        // There is nobody left to tell.
+        // No stream is left to report to.
         Err(_) => 1,
     }
 }
 
-fn keep_watch(lifeline: BorrowedFd<'_>, signal: Signal) -> Result<(), Errno> {
-    let Some(pidfd) = fd_channel::receive(lifeline)? else {
-        // The wrapper left without having started anything.
+fn watch_until_exit(lifeline: BorrowedFd<'_>, signal: Signal) -> Result<(), Errno> {
+    let Some(pidfd) = fd_channel::receive_fd(lifeline)? else {
+        // The wrapper ended before it started a process.
         return Ok(());
     };
     let mut watched = [
@@ -114,7 +114,7 @@ fn keep_watch(lifeline: BorrowedFd<'_>, signal: Signal) -> Result<(), Errno> {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
         }
-        // A pidfd becomes readable at the exit, pidfd_open(2): then there is nothing left to do.
+        // A pidfd becomes readable when the process exits, pidfd_open(2).
         if !watched[0].revents().is_empty() {
             return Ok(());
         }
@@ -122,7 +122,7 @@ fn keep_watch(lifeline: BorrowedFd<'_>, signal: Signal) -> Result<(), Errno> {
             break;
         }
     }
-    // A stopped process would not see the signal until somebody continues it.
+    // A stopped process receives the signal only once it continues.
     for signal in [signal, Signal::CONT] {
         let number =
             rustix::process::Signal::from_named_raw(signal.number()).ok_or(Errno::INVAL)?;

@@ -4,7 +4,7 @@
 
 use crate::grpc::rules::status::Status;
 use crate::grpc::server::router::{Context, Router};
-use crate::lifecycle::{Deadlines, State};
+use crate::lifecycle::{DrainRequest, State};
 use crate::pb::process_wrapper::v1::{
     GetStateRequest, GetStateResponse, InitiateGracefulShutdownRequest,
     InitiateGracefulShutdownResponse,
@@ -21,8 +21,7 @@ const GET_STATE: &str = "/process_wrapper.v1.ProcessWrapper/GetState";
 pub(super) fn add(router: &mut Router, handle: &Handle) {
     let handle_ = handle.clone();
     router.unary(INITIATE, move |context, request| {
-        let result = initiate_graceful_shutdown(&handle_, &context, &request);
-        async move { result }
+        initiate_graceful_shutdown(handle_.clone(), context, request)
     });
     let handle = handle.clone();
     router.unary(GET_STATE, move |context, request| {
@@ -30,16 +29,19 @@ pub(super) fn add(router: &mut Router, handle: &Handle) {
     });
 }
 
-fn initiate_graceful_shutdown(
-    handle: &Handle,
-    context: &Context,
-    request: &InitiateGracefulShutdownRequest,
+async fn initiate_graceful_shutdown(
+    handle: Handle,
+    context: Context,
+    request: InitiateGracefulShutdownRequest,
 ) -> Result<InitiateGracefulShutdownResponse, Status> {
-    let result = validate(request).and_then(|(deadlines, webhook)| {
-        let done = handle.graceful_shutdown(deadlines, webhook);
-        done.map_err(|error| convert::refused(&error))
-    });
-    audit::called(context, &result);
+    let result = match validate(&request) {
+        Ok((request, webhook)) => {
+            let done = handle.shut_down(request, webhook).await;
+            done.map_err(|error| convert::refused(&error))
+        }
+        Err(status) => Err(status),
+    };
+    audit::called(&context, &result);
     Ok(InitiateGracefulShutdownResponse {
         process: Some(convert::process(&result?)),
     })
@@ -48,17 +50,18 @@ fn initiate_graceful_shutdown(
 /// Everything about the request is checked before anything happens.
 fn validate(
     request: &InitiateGracefulShutdownRequest,
-) -> Result<(Deadlines, Option<WebhookRequest>), Status> {
-    let deadlines = Deadlines {
+) -> Result<(DrainRequest, Option<WebhookRequest>), Status> {
+    let drain = DrainRequest {
         force_after: convert::duration("force_after", request.force_after.as_ref())?,
         kill_after: convert::duration("kill_after", request.kill_after.as_ref())?,
+        repeat_signal: request.repeat_signal,
     };
     let wanted = request.webhook.as_ref().map(|webhook| {
         let headers = &webhook.headers;
         let headers = headers.iter().map(|(name, value)| (&**name, &**value));
         webhook::wanted(&webhook.url, &webhook.method, Method::Post, headers)
     });
-    Ok((deadlines, wanted.transpose()?))
+    Ok((drain, wanted.transpose()?))
 }
 
 async fn get_state(
@@ -68,7 +71,7 @@ async fn get_state(
 ) -> Result<GetStateResponse, Status> {
     let state = convert::wanted_state(request.wait_until)?;
     tracing::debug!(peer = %context.peer, method = GET_STATE, wait_until = request.wait_until, "state read");
-    // The headers are not needed any more, and it may be days.
+    // The call may wait for days, and needs no headers for it.
     drop(context);
     let facts = handle.wait_until(state.unwrap_or(State::Running)).await;
     Ok(GetStateResponse {

@@ -1,14 +1,13 @@
-//! Between messages and the supervisor's types.
+//! Conversion between messages and the supervisor's types.
 //!
-//! Owns what a field means. It never reads a clock and never calls anybody.
+//! Owns the meaning of each field. It never reads a clock and makes no call.
 
 use std::time::{Duration, SystemTime};
 
 use crate::grpc::rules::status::{Code, Status};
-use crate::lifecycle::{Exit, State};
+use crate::lifecycle::{Exit, Outcome, SignalCause, State};
 use crate::pb::process_wrapper::v1 as pb;
-use crate::supervisor::RequestError;
-use crate::supervisor::{AfterExitFacts, Facts};
+use crate::supervisor::{AfterExitFacts, ProcessFacts, RequestError, SentSignal};
 use crate::webhook::delivery::{Delivery, DeliveryState, RejectReason};
 
 /// A `google.protobuf.Duration` that must not be negative; unset is `None`.
@@ -40,7 +39,7 @@ pub fn duration(
     }
 }
 
-/// What `wait_until` asks for; `None` is an answer now.
+/// The state that `wait_until` names; `None` is an answer now.
 ///
 /// # Errors
 ///
@@ -59,7 +58,7 @@ pub fn wanted_state(number: i32) -> Result<Option<State>, Status> {
 }
 
 /// The message for the facts.
-pub fn process(facts: &Facts) -> pb::Process {
+pub fn process(facts: &ProcessFacts) -> pb::Process {
     let state = match facts.state {
         State::Running => pb::State::Running,
         State::ShuttingDown => pb::State::ShuttingDown,
@@ -88,6 +87,32 @@ pub fn process(facts: &Facts) -> pb::Process {
         kill_at: facts.kill_at.map(timestamp),
         after_exit: facts.after_exit.as_ref().map(after_exit),
         webhooks: facts.webhooks.iter().map(delivery).collect(),
+        outcome: facts.outcome.map(outcome).unwrap_or_default().into(),
+        signals: facts.signals.iter().map(sent_signal).collect(),
+    }
+}
+
+fn outcome(outcome: Outcome) -> pb::process::Outcome {
+    match outcome {
+        Outcome::Drained => pb::process::Outcome::Drained,
+        Outcome::Failed => pb::process::Outcome::Failed,
+        Outcome::Aborted => pb::process::Outcome::Aborted,
+        Outcome::Killed => pb::process::Outcome::Killed,
+        Outcome::Unasked => pb::process::Outcome::Unasked,
+    }
+}
+
+fn sent_signal(sent: &SentSignal) -> pb::SentSignal {
+    let cause = match sent.cause {
+        SignalCause::Request => pb::sent_signal::Cause::Request,
+        SignalCause::Deadline => pb::sent_signal::Cause::Deadline,
+        SignalCause::Forwarded => pb::sent_signal::Cause::Forwarded,
+    };
+    pb::SentSignal {
+        number: sent.signal.number(),
+        name: sent.signal.to_string(),
+        sent_at: Some(timestamp(sent.sent_at)),
+        cause: cause.into(),
     }
 }
 
@@ -129,10 +154,13 @@ fn delivery(delivery: &Delivery) -> pb::WebhookDelivery {
     }
 }
 
-/// The status for a request that was not, or not wholly, carried out.
+/// The status for a request that was not carried out.
 pub(super) fn refused(error: &RequestError) -> Status {
     let (code, rest) = match error {
-        RequestError::Signal(_) => (Code::Internal, "the request is kept and its deadlines hold"),
+        RequestError::Signal(_) => (
+            Code::Internal,
+            "nothing remains of this request; the next one tries again",
+        ),
         RequestError::Webhook(error) => match error.reject_reason() {
             RejectReason::Limit => (Code::ResourceExhausted, "nothing was signalled"),
             RejectReason::Policy => (Code::PermissionDenied, "nothing was signalled"),

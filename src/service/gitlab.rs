@@ -1,16 +1,15 @@
 //! `gitlab_com.gitlab_runner.runner_wrapper.ProcessWrapper`, the contract of GitLab's own wrapper.
 //!
-//! Owns the translation between its messages and the supervisor's facts. It never signals and keeps no
-//! state of its own: whatever is asked here is seen through the control API as well.
+//! Owns the translation between its messages and the supervisor's facts. It never signals and keeps
+//! no state of its own: the control API shows every request that comes in here.
 
 use crate::gitlab::failure_reason;
-use crate::grpc::rules::status::{Code, Status};
+use crate::grpc::rules::status::Status;
 use crate::grpc::server::router::{Context, Router};
-use crate::lifecycle::{Deadlines, State};
+use crate::lifecycle::{DrainRequest, State};
 use crate::pb::gitlab_com::gitlab_runner::runner_wrapper as pb;
-use crate::process::child::SignalError;
 use crate::service::{audit, convert, webhook};
-use crate::supervisor::{Facts, Handle};
+use crate::supervisor::{Handle, ProcessFacts, RequestError};
 use crate::webhook::WebhookRequest;
 use crate::webhook::method::Method;
 
@@ -37,29 +36,30 @@ pub(super) fn add(router: &mut Router, handle: &Handle) {
     );
     let handle_ = handle.clone();
     router.unary(GRACEFUL, move |context, request| {
-        let result = init_graceful_shutdown(&handle_, &context, &request);
-        async move { result }
+        init_graceful_shutdown(handle_.clone(), context, request)
     });
     let handle = handle.clone();
     router.unary(
         FORCEFUL,
         move |context, _request: pb::InitForcefulShutdownRequest| {
-            let result = init_forceful_shutdown(&handle, &context);
-            async move { result }
+            init_forceful_shutdown(handle.clone(), context)
         },
     );
 }
 
-fn init_graceful_shutdown(
-    handle: &Handle,
-    context: &Context,
-    request: &pb::InitGracefulShutdownRequest,
+async fn init_graceful_shutdown(
+    handle: Handle,
+    context: Context,
+    request: pb::InitGracefulShutdownRequest,
 ) -> Result<pb::InitGracefulShutdownResponse, Status> {
-    let result = callback(request).and_then(|callback| {
-        let done = handle.graceful_shutdown(Deadlines::default(), callback);
-        done.map_err(|error| convert::refused(&error))
-    });
-    audit::called(context, &result);
+    let result = match callback(&request) {
+        Ok(callback) => {
+            let done = handle.shut_down(DrainRequest::default(), callback).await;
+            done.map_err(|error| convert::refused(&error))
+        }
+        Err(status) => Err(status),
+    };
+    audit::called(&context, &result);
     let facts = result?;
     Ok(pb::InitGracefulShutdownResponse {
         status: status(facts.state).into(),
@@ -67,14 +67,13 @@ fn init_graceful_shutdown(
     })
 }
 
-fn init_forceful_shutdown(
-    handle: &Handle,
-    context: &Context,
+async fn init_forceful_shutdown(
+    handle: Handle,
+    context: Context,
 ) -> Result<pb::InitForcefulShutdownResponse, Status> {
-    let result = handle
-        .forceful_shutdown()
-        .map_err(|error| not_signalled(&error));
-    audit::called(context, &result);
+    let result = handle.abort().await;
+    let result = result.map_err(|error: RequestError| convert::refused(&error));
+    audit::called(&context, &result);
     let facts = result?;
     Ok(pb::InitForcefulShutdownResponse {
         status: status(facts.state).into(),
@@ -82,8 +81,8 @@ fn init_forceful_shutdown(
     })
 }
 
-/// A callback without a URL is none, and one without a method is a GET, as the clients of this contract
-/// mean it.
+/// As the clients of this contract mean it, a callback without a URL is none, and one without a
+/// method is a GET.
 fn callback(request: &pb::InitGracefulShutdownRequest) -> Result<Option<WebhookRequest>, Status> {
     match &request.shutdown_callback {
         Some(callback) if !callback.url.is_empty() => {
@@ -95,13 +94,6 @@ fn callback(request: &pb::InitGracefulShutdownRequest) -> Result<Option<WebhookR
     }
 }
 
-fn not_signalled(error: &SignalError) -> Status {
-    Status::new(
-        Code::Internal,
-        format!("{error}; the request is kept and its deadlines hold"),
-    )
-}
-
 fn status(state: State) -> pb::Status {
     match state {
         State::Running => pb::Status::Running,
@@ -110,6 +102,6 @@ fn status(state: State) -> pb::Status {
     }
 }
 
-fn reason(facts: &Facts) -> String {
+fn reason(facts: &ProcessFacts) -> String {
     facts.exit.map(failure_reason).unwrap_or_default()
 }

@@ -1,34 +1,21 @@
-//! The deliveries of webhooks: taken, begun when they are due, and given up when the wrapper leaves.
+//! The deliveries of webhooks: accepted, begun when they are due, and given up when the wrapper
+//! leaves.
 //!
-//! Owns their tasks and what they tell of the process. It never decides when one is due: `lifecycle` does.
+//! Owns their tasks and the facts that they report. It never decides when one is due: `lifecycle`
+//! does.
 
 use smol::Task;
 
 use crate::clock::MonotonicClock;
 use crate::lifecycle::{Input, Slot};
-use crate::process::child::SignalError;
 use crate::process::self_process;
-use crate::supervisor::facts::{AfterExitFacts, Facts};
-use crate::supervisor::{Handle, Supervised};
+use crate::supervisor::facts::{AfterExitFacts, ProcessFacts};
+use crate::supervisor::{Handle, RequestError, Supervised};
 use crate::webhook::delivery::{Delivery, DeliveryState};
 use crate::webhook::exit_report::{AfterExitReport, ExitReport};
 use crate::webhook::{Dispatcher, RegisterError, WebhookRequest};
 
-/// Why a request was not, or not wholly, carried out.
-#[derive(Debug, thiserror::Error)]
-pub enum RequestError {
-    /// The kernel refused the signal.
-    #[error(transparent)]
-    Signal(#[from] SignalError),
-    /// The webhook was not taken.
-    #[error(transparent)]
-    Webhook(#[from] RegisterError),
-    /// There is no time left for another webhook.
-    #[error("the wrapper was told to stop and only waits for its last deliveries")]
-    Leaving,
-}
-
-/// The registered webhooks, and those that are under way.
+/// The registered webhooks, and the tasks of the deliveries under way.
 #[derive(Debug)]
 pub(super) struct Deliveries {
     webhooks: Dispatcher,
@@ -47,7 +34,24 @@ impl Deliveries {
         self.webhooks.deliveries()
     }
 
-    /// Ends what is under way, and lists what was not delivered.
+    /// Whether a request with this webhook can be accepted; `accepts_new` is whether there is time
+    /// for one that is not known yet.
+    pub(super) fn check(
+        &self,
+        webhook: &WebhookRequest,
+        accepts_new: bool,
+    ) -> Result<(), RequestError> {
+        if !accepts_new && !self.webhooks.is_pending_or_delivered(webhook) {
+            return Err(RequestError::Leaving);
+        }
+        Ok(self.webhooks.check(webhook)?)
+    }
+
+    pub(super) fn register(&self, webhook: WebhookRequest) -> Result<Slot, RegisterError> {
+        self.webhooks.register(webhook)
+    }
+
+    /// Ends the deliveries under way, and lists the webhooks that were not delivered.
     pub(super) fn abandon(&mut self) {
         self.tasks.clear();
         for delivery in self.webhooks.deliveries() {
@@ -69,17 +73,6 @@ impl Deliveries {
     }
 }
 
-impl Supervised {
-    /// Takes a webhook, unless that would keep a wrapper that is leaving.
-    pub(super) fn accept(&self, webhook: WebhookRequest) -> Result<Slot, RequestError> {
-        let webhooks = &self.deliveries.webhooks;
-        if !self.lifecycle.accepts_webhooks() && !webhooks.is_pending_or_delivered(&webhook) {
-            return Err(RequestError::Leaving);
-        }
-        Ok(webhooks.register(webhook)?)
-    }
-}
-
 impl Handle {
     /// Begins a delivery.
     pub(super) fn deliver(&self, supervised: &mut Supervised, slot: Slot) {
@@ -95,15 +88,15 @@ impl Handle {
             let delivered = delivery.await;
             handle.apply_or_log(Input::WebhookEnded { slot, delivered });
         };
-        let task = self.shared.executor.spawn(delivering);
+        let task = self.core.executor.spawn(delivering);
         let tasks = &mut supervised.deliveries.tasks;
         tasks.retain(|task| !task.is_finished());
         tasks.push(task);
     }
 }
 
-/// What is told of a process that has gone; of one that has not, nothing.
-fn gone(facts: &Facts) -> Option<ExitReport> {
+/// The report on a process that is gone; `None` while it is alive.
+fn gone(facts: &ProcessFacts) -> Option<ExitReport> {
     Some(ExitReport {
         program: facts.program.clone(),
         pid: facts.pid,

@@ -1,6 +1,6 @@
-//! The loop that waits for whatever happens next.
+//! The loop that waits for the next event.
 //!
-//! Owns the order in which things that happen at once are taken: the exit first. It never decides what
+//! Owns the order in which simultaneous events are taken: the exit first. It never decides what
 //! they mean.
 
 use smol::future::{self, FutureExt};
@@ -11,7 +11,7 @@ use crate::process::signals::Signals;
 use crate::signal::Signal;
 use crate::supervisor::Handle;
 
-/// What can happen to the driver.
+/// An event that the loop waits for.
 enum Occurrence {
     Exited(std::io::Result<Exit>),
     Signal(Signal),
@@ -24,16 +24,16 @@ enum Occurrence {
 ///
 /// Returns how the process ended.
 pub async fn drive(handle: &Handle, signals: Signals) -> Exit {
-    // Never given back: the handlers are there for as long as the wrapper, and to take a dozen down one by one
-    // would only keep it from leaving.
+    // Leaked: the handlers live as long as the wrapper, and removing a dozen of them would only
+    // delay its exit.
     let (stop, other, children) = Box::leak(Box::new(signals.split()));
-    let mut exited = Some(Box::pin(handle.shared.supervised.borrow_mut().child.exit()));
+    let mut exited = Some(Box::pin(handle.core.supervised.borrow_mut().child.exit()));
     let mut more_orphans = false;
     loop {
         if let Some(exit) = handle.leaving() {
             return exit;
         }
-        let changed = handle.shared.changed.listen();
+        let changed = handle.core.changed.listen();
         let timeout = handle.next_timeout();
         let event = async {
             match &mut exited {
@@ -65,7 +65,7 @@ pub async fn drive(handle: &Handle, signals: Signals) -> Exit {
             Occurrence::Exited(result) => {
                 exited = None;
                 let exit = result.unwrap_or_else(|error| {
-                    // Only a foreign wait can have taken it. Gone it is, and a stale `running` would be worse.
+                    // Another thread of this process reaped it. A stale `running` would be worse.
                     tracing::error!(%error, "the exit status of the process is lost");
                     Exit::Code(u8::MAX)
                 });
@@ -74,20 +74,20 @@ pub async fn drive(handle: &Handle, signals: Signals) -> Exit {
             }
             Occurrence::Signal(signal) => {
                 if signal.is_stop() {
-                    tracing::info!(%signal, "received");
+                    tracing::info!("received {signal}");
                 } else {
-                    tracing::debug!(%signal, "received");
+                    tracing::debug!("received {signal}");
                 }
                 handle.observe_exit();
                 handle.apply_or_log(Input::Signal(signal));
             }
             Occurrence::TimePassed => handle.apply_or_log(Input::TimePassed),
-            // Also whenever one of ours has been waited for: until then it hides the orphans behind it.
+            // Also after a child of ours was reaped: until then it hides the orphans behind it.
             Occurrence::ChildrenChanged | Occurrence::Changed => {
                 more_orphans = handle.reap();
             }
         }
-        // A flood of signals must not keep the other tasks from running.
+        // A flood of signals must not starve the other tasks.
         future::yield_now().await;
     }
 }

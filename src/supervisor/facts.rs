@@ -1,15 +1,16 @@
-//! What is known of the wrapped process.
+//! The facts about the wrapped process.
 //!
-//! Owns the snapshot that everyone reads. It never changes anything; the supervisor writes it.
+//! Owns the snapshot that all surfaces read. It never changes anything; the supervisor writes it.
 
 use std::time::SystemTime;
 
-use crate::lifecycle::{Exit, State};
+use crate::lifecycle::{Exit, Outcome, SignalCause, State};
+use crate::signal::Signal;
 use crate::webhook::delivery::Delivery;
 
-/// A snapshot. Times are of the wall clock, taken when the thing happened.
+/// A snapshot. Times are of the wall clock, taken at the event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
+pub struct ProcessFacts {
     /// How far the process has come.
     pub state: State,
     /// The process id; after the exit it may belong to another process.
@@ -26,7 +27,13 @@ pub struct Facts {
     pub exit: Option<Exit>,
     /// Whether the exit was asked for.
     pub requested: bool,
-    /// When TERM will be sent.
+    /// How the shutdown went, once the process has ended.
+    pub outcome: Option<Outcome>,
+    /// The last [`MAX_SIGNALS`] signals of a stage that were sent, oldest first.
+    pub signals: Vec<SentSignal>,
+    /// How many signals the kernel has refused to send to the process.
+    pub signals_refused: u64,
+    /// When the abort stage begins by itself.
     pub force_at: Option<SystemTime>,
     /// When KILL will be sent.
     pub kill_at: Option<SystemTime>,
@@ -36,17 +43,33 @@ pub struct Facts {
     pub webhooks: Vec<Delivery>,
 }
 
+/// How many sent signals are kept. A shutdown has three; a caller that repeats one for ever fills
+/// no memory.
+pub const MAX_SIGNALS: usize = 16;
+
+/// A signal of the drain, abort or kill stage that the process got from the wrapper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SentSignal {
+    /// The signal.
+    pub signal: Signal,
+    /// When it was sent.
+    pub sent_at: SystemTime,
+    /// Why.
+    pub cause: SignalCause,
+}
+
 /// How the command that runs after the exit stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AfterExitFacts {
-    /// The process is not gone yet; or the machine is short of something, and it is tried again.
+    /// The process is not gone yet; or the machine lacks a resource to start it, and the wrapper
+    /// tries again.
     Pending,
     /// It runs.
     Running,
-    /// It ended by itself or by a signal of somebody else.
+    /// It ended by itself or by a signal that the wrapper did not send.
     Ended(Exit),
-    /// There is no such program, or the machine is short of something.
+    /// There is no such program, or the machine lacks a resource.
     FailedToStart(String),
-    /// It was ended because it ran out of time.
+    /// The wrapper ended it because it ran out of time.
     TimedOut(Exit),
 }

@@ -1,18 +1,20 @@
-//! What happens once in the life of the process, and who waits for it.
+//! The milestones in the life of the process, and the calls that wait for them.
 //!
-//! Owns the calls that wait, of which there can be ten thousand: each is woken by what it waits for and by nothing
-//! else, so that a request that changes nothing costs them nothing. It never knows how far the process has come.
+//! Owns the waiting calls, of which there can be ten thousand: each is woken by its milestone only,
+//! so that a request that changes nothing costs them nothing. It never knows how far the process
+//! has come.
 
 use event_listener::{Event, EventListener};
 
 use crate::lifecycle::State;
 
-/// How many are woken together: about as many as a few connections have, so that their answers are written while
-/// what belongs to them is in the processor's cache, and before the next ones make theirs. On 2 cores the last of
-/// ten thousand was answered after 44 ms with this, 57 ms with all of them at once, and 53 ms with 16.
+/// How many waiting calls are woken together: about as many as a few connections have, so that
+/// their answers are written while their data is in the processor's cache. On 2 cores the last of
+/// ten thousand was answered after 44 ms with this, 57 ms with all of them together, and 53 ms with
+/// 16.
 const AT_ONCE: usize = 256;
 
-/// What happens once; the order is that in which it happens, and none is left out for good.
+/// An event that happens once, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Milestone {
     /// The process was asked to stop, or has exited.
@@ -26,7 +28,7 @@ pub enum Milestone {
 impl Milestone {
     const ALL: [Self; 3] = [Self::ShuttingDown, Self::Gone, Self::Leaving];
 
-    /// What is reached with `state`; a process runs from the start.
+    /// The milestone that is reached with `state`; a process runs from the start.
     pub(super) const fn of(state: State) -> Option<Self> {
         match state {
             State::Running => None,
@@ -35,14 +37,14 @@ impl Milestone {
         }
     }
 
-    /// What comes after `passed`.
+    /// The milestone after `passed`.
     pub(super) fn after(passed: Option<Self>) -> Option<Self> {
         let mut all = Self::ALL.into_iter();
         all.find(|next| Some(*next) > passed)
     }
 }
 
-/// Those who wait.
+/// The waiting calls.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     shutting_down: Event,
@@ -51,13 +53,13 @@ pub(super) struct Waiters {
 }
 
 impl Waiters {
-    /// Completes when the milestone has been reached, for somebody who knows that it has not been yet.
+    /// Completes when the milestone is reached. The caller has checked that it is not reached yet.
     pub(super) fn listen(&self, milestone: Milestone) -> EventListener {
         self.event(milestone).listen()
     }
 
-    /// Wakes some of those who wait for `reached` or for what comes before it; whether there are more.
-    /// It is to be called again when these have had their turn.
+    /// Wakes some of the calls that wait for `reached` or an earlier milestone; returns whether
+    /// there are more. The caller calls it again when these have had their turn.
     pub(super) fn wake_some(&self, reached: Milestone) -> bool {
         let passed = Milestone::ALL.into_iter().filter(|one| *one <= reached);
         for event in passed.map(|milestone| self.event(milestone)) {
@@ -85,7 +87,7 @@ mod tests {
 
     use super::*;
 
-    /// How many of `listeners` are woken, and are gone from now on.
+    /// Removes the listeners that are woken, and returns how many.
     fn woken(listeners: &mut Vec<EventListener>) -> usize {
         let before = listeners.len();
         listeners.retain_mut(|listener| block_on(poll_once(listener)).is_none());
@@ -93,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_woken_by_what_comes_before_that_for_which_he_waits() {
+    fn a_call_is_not_woken_by_an_earlier_milestone() {
         let waiters = Waiters::default();
         let mut listeners = vec![
             waiters.listen(Milestone::Gone),
@@ -108,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn many_are_woken_some_at_a_time_until_all_have_been() {
+    fn many_calls_are_woken_in_batches_until_all_are() {
         let waiters = Waiters::default();
         let mut listeners: Vec<_> = [Milestone::Gone, Milestone::ShuttingDown]
             .into_iter()
@@ -123,7 +125,7 @@ mod tests {
                 break;
             }
         }
-        // The last of those who wait for the earlier one come with the first of the others.
+        // The last calls of the earlier milestone come with the first of the later one.
         assert_eq!(rounds, [AT_ONCE, AT_ONCE, 1 + AT_ONCE, AT_ONCE, 1]);
         assert!(listeners.is_empty());
     }

@@ -1,6 +1,6 @@
-//! Keeps a service manager informed, where there is one: sd_notify(3).
+//! Notifies a service manager, if there is one: sd_notify(3).
 //!
-//! Owns the task that watches the supervisor and tells. It never changes the course of anything.
+//! Owns the task that watches the supervisor. It never changes any state.
 
 pub mod socket;
 pub mod state;
@@ -12,38 +12,43 @@ use smol::future::{self, FutureExt};
 use crate::clock::Clock;
 use crate::supervisor::Handle;
 use socket::ServiceManager;
-use state::{Notifier, NotifyState, Situation, TICK};
+use state::{Notifier, NotifyState, ServiceStatus, TICK};
 
-/// How long the first word may take: a manager that hangs must not hold up the start.
-const FIRST: Duration = Duration::from_secs(1);
+/// Limit for READY=1: a manager that hangs must not delay the start.
+const READY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What the manager knows.
+/// The state after the first notification.
 #[derive(Debug)]
-pub struct Told {
-    teller: Notifier,
-    situation: Situation,
+pub struct Announced {
+    notifier: Notifier,
+    status: ServiceStatus,
 }
 
-/// Tells that the process has been started.
-pub async fn ready<C: Clock>(manager: ServiceManager, handle: &Handle, clock: &C) -> Told {
-    let mut teller = Notifier::default();
-    let situation = situation(handle);
-    let words = teller.words(&situation);
-    manager.tell(words).or(clock.sleep(FIRST)).await;
-    Told { teller, situation }
+/// Sends READY=1.
+pub async fn ready<C: Clock>(manager: ServiceManager, handle: &Handle, clock: &C) -> Announced {
+    let mut notifier = Notifier::default();
+    let status = status(handle);
+    let states = notifier.due(&status);
+    manager.notify(states).or(clock.sleep(READY_TIMEOUT)).await;
+    Announced { notifier, status }
 }
 
-/// Tells what happens from then on, for as long as the task lives.
-pub async fn report<C: Clock>(manager: ServiceManager, told: Told, handle: Handle, clock: C) {
-    // From what was told, not from what is: something may have happened since.
-    let Told {
-        mut teller,
-        situation: mut last,
-    } = told;
+/// Notifies each change from then on; never completes.
+pub async fn report<C: Clock>(
+    manager: ServiceManager,
+    announced: Announced,
+    handle: Handle,
+    clock: C,
+) {
+    // The state may have changed since the first notification, so compare with that one.
+    let Announced {
+        mut notifier,
+        status: mut last,
+    } = announced;
     loop {
         let changed = async {
             handle
-                .when(|handle| differs(&situation(handle), &last).then_some(()))
+                .when(|handle| differs(&status(handle), &last).then_some(()))
                 .await;
             None
         };
@@ -62,32 +67,33 @@ pub async fn report<C: Clock>(manager: ServiceManager, told: Told, handle: Handl
             Some(NotifyState::Watchdog)
         };
         let due = changed.or(alive).or(again).await;
-        last = situation(&handle);
-        let mut words = teller.words(&last);
-        words.extend(due);
-        if manager.watchdog_interval().is_some() && !words.contains(&NotifyState::Watchdog) {
-            // Each datagram starts the interval anew, so each is a sign of life.
-            words.push(NotifyState::Watchdog);
+        last = status(&handle);
+        let mut states = notifier.due(&last);
+        states.extend(due);
+        if manager.watchdog_interval().is_some() && !states.contains(&NotifyState::Watchdog) {
+            // Each datagram restarts the interval, so each must carry WATCHDOG=1.
+            states.push(NotifyState::Watchdog);
         }
-        if !words.is_empty() {
-            manager.tell(words).await;
+        if !states.is_empty() {
+            manager.notify(states).await;
         }
     }
 }
 
-/// Whether something has happened, time aside.
-fn differs(now: &Situation, before: &Situation) -> bool {
+/// Whether anything but time has changed.
+fn differs(now: &ServiceStatus, before: &ServiceStatus) -> bool {
     (now.state, now.told_to_stop) != (before.state, before.told_to_stop)
 }
 
-fn situation(handle: &Handle) -> Situation {
+fn status(handle: &Handle) -> ServiceStatus {
     let facts = handle.facts();
     let since = facts.shutdown_requested_at;
-    Situation {
+    ServiceStatus {
         state: facts.state,
         exit: facts.exit,
-        // The wall clock may have been put back meanwhile.
-        asked_for: since.map(|since| SystemTime::now().duration_since(since).unwrap_or_default()),
+        // The wall clock may have been set back.
+        shutdown_elapsed: since
+            .map(|since| SystemTime::now().duration_since(since).unwrap_or_default()),
         told_to_stop: handle.is_told_to_stop(),
     }
 }

@@ -1,36 +1,36 @@
 //! The service manager's notification socket.
 //!
-//! Owns the only use of sd-notify. It never decides what is told.
+//! Owns the only use of sd-notify. It never decides what is sent.
 
 use std::time::Duration;
 
 use crate::systemd::state::NotifyState;
 
-/// A service manager that wants to hear from us.
+/// A service manager that listens for notifications.
 #[derive(Debug, Clone, Copy)]
 pub struct ServiceManager {
     watchdog: Option<Duration>,
 }
 
 impl ServiceManager {
-    /// The one that NOTIFY_SOCKET names, if there is one; WATCHDOG_USEC says whether it keeps a watchdog.
-    pub fn of_this_process() -> Option<Self> {
+    /// The manager of NOTIFY_SOCKET, with the watchdog of WATCHDOG_USEC.
+    pub fn from_environment() -> Option<Self> {
         std::env::var_os("NOTIFY_SOCKET")?;
         Some(Self {
             watchdog: sd_notify::watchdog_enabled(),
         })
     }
 
-    /// How often WATCHDOG=1 is due: half the time after which systemd acts, as sd_watchdog_enabled(3) advises.
+    /// Interval of WATCHDOG=1: half the watchdog timeout, as sd_watchdog_enabled(3) advises.
     pub fn watchdog_interval(&self) -> Option<Duration> {
         self.watchdog.map(|limit| limit / 2)
     }
 
-    /// Sends the words in one datagram. A manager that does not listen must not stop us: the send blocks on
-    /// a thread of its own, and a failure is logged.
-    pub async fn tell(&self, words: Vec<NotifyState>) {
+    /// Sends the assignments in one datagram. The send may block, so it runs on a thread of its
+    /// own. A failure is logged.
+    pub async fn notify(&self, assignments: Vec<NotifyState>) {
         let sent = crate::thread::run(move || {
-            let states: Vec<_> = words.iter().map(datagram).collect();
+            let states: Vec<_> = assignments.iter().map(datagram).collect();
             sd_notify::notify(&states)
         });
         if let Err(error) = sent.await.and_then(|sent| sent) {

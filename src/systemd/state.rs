@@ -1,6 +1,6 @@
-//! What a service manager is told, and when.
+//! The notifications for a service manager, and when they are due.
 //!
-//! Owns the order of the words of sd_notify(3). It never sends one and reads no clock.
+//! Owns the order of sd_notify(3) assignments. It never sends one and reads no clock.
 
 use std::time::Duration;
 
@@ -10,38 +10,39 @@ use crate::lifecycle::{Exit, State};
 /// One assignment of sd_notify(3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotifyState {
-    /// The process has been started and the control API stands.
+    /// READY=1: the process is started and the control API listens.
     Ready,
-    /// One line for people.
+    /// STATUS=: one line for people.
     Status(String),
-    /// The wrapper itself is on its way out. systemd then starts to count its stop timeout.
+    /// STOPPING=1: the wrapper itself stops. systemd then arms its stop timeout.
     Stopping,
-    /// Count the stop timeout anew from here, in this length.
+    /// EXTEND_TIMEOUT_USEC=: restarts the stop timeout with this length.
     ExtendTimeout(Duration),
-    /// We are alive.
+    /// WATCHDOG=1.
     Watchdog,
 }
 
-/// How often what is under way is told again, and how long each time is good for: long enough to miss one.
+/// Interval at which a shutdown is notified again. Each extension outlasts two intervals, so one
+/// may be missed.
 pub const TICK: Duration = Duration::from_secs(30);
 const EXTENSION: Duration = Duration::from_secs(90);
 
-/// What there is to tell.
+/// The facts that the notifications come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Situation {
-    /// How far the process has come.
+pub struct ServiceStatus {
+    /// The state of the process.
     pub state: State,
-    /// How it ended, once it has.
+    /// Its exit, once it is gone.
     pub exit: Option<Exit>,
-    /// Since when it has been asked to stop.
-    pub asked_for: Option<Duration>,
-    /// Whether the wrapper itself was told to stop. A drain asked for over the API is no stop: systemd would
+    /// Time since the shutdown request.
+    pub shutdown_elapsed: Option<Duration>,
+    /// Whether the wrapper itself was told to stop. A drain over the API is no stop: systemd would
     /// arm its timeout and kill the jobs.
     pub told_to_stop: bool,
 }
 
-impl Situation {
-    /// Whether it is to be told again after [`TICK`] although nothing happened.
+impl ServiceStatus {
+    /// Whether it is notified again after [`TICK`] without a change.
     pub fn is_under_way(&self) -> bool {
         self.told_to_stop || self.state == State::ShuttingDown
     }
@@ -50,7 +51,8 @@ impl Situation {
         match (self.state, self.exit) {
             (State::Running, _) => "running".to_owned(),
             (State::ShuttingDown, _) => {
-                let elapsed = Duration::from_secs(self.asked_for.unwrap_or_default().as_secs());
+                let elapsed =
+                    Duration::from_secs(self.shutdown_elapsed.unwrap_or_default().as_secs());
                 format!("shutting down for {}", HumanDuration(elapsed))
             }
             (State::Gone, Some(exit)) => format!("gone: the process {exit}"),
@@ -59,7 +61,7 @@ impl Situation {
     }
 }
 
-/// What has been told so far.
+/// Remembers the notifications sent so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notifier {
     status: Option<String>,
@@ -67,26 +69,26 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// The words for a situation: what has not been told yet, and what has to be told again. READY comes in
-    /// the first datagram, STOPPING once, and only when the wrapper itself stops.
-    pub fn words(&mut self, situation: &Situation) -> Vec<NotifyState> {
-        let mut words = Vec::new();
+    /// The assignments that are due. READY is in the first datagram. STOPPING is sent once, and
+    /// only when the wrapper itself stops.
+    pub fn due(&mut self, snapshot: &ServiceStatus) -> Vec<NotifyState> {
+        let mut states = Vec::new();
         if self.status.is_none() {
-            words.push(NotifyState::Ready);
+            states.push(NotifyState::Ready);
         }
-        let status = situation.status();
+        let status = snapshot.status();
         if self.status.as_ref() != Some(&status) {
-            words.push(NotifyState::Status(status.clone()));
+            states.push(NotifyState::Status(status.clone()));
             self.status = Some(status);
         }
-        if situation.told_to_stop {
+        if snapshot.told_to_stop {
             if !self.stopping {
-                words.push(NotifyState::Stopping);
+                states.push(NotifyState::Stopping);
                 self.stopping = true;
             }
-            words.push(NotifyState::ExtendTimeout(EXTENSION));
+            states.push(NotifyState::ExtendTimeout(EXTENSION));
         }
-        words
+        states
     }
 }
 
@@ -94,17 +96,17 @@ impl Notifier {
 mod tests {
     use super::*;
 
-    const RUNNING: Situation = Situation {
+    const RUNNING: ServiceStatus = ServiceStatus {
         state: State::Running,
         exit: None,
-        asked_for: None,
+        shutdown_elapsed: None,
         told_to_stop: false,
     };
 
-    fn draining(seconds: u64, told_to_stop: bool) -> Situation {
-        Situation {
+    fn draining(seconds: u64, told_to_stop: bool) -> ServiceStatus {
+        ServiceStatus {
             state: State::ShuttingDown,
-            asked_for: Some(Duration::from_secs(seconds)),
+            shutdown_elapsed: Some(Duration::from_secs(seconds)),
             told_to_stop,
             ..RUNNING
         }
@@ -116,42 +118,42 @@ mod tests {
 
     #[test]
     fn ready_comes_first_and_once() {
-        let mut teller = Notifier::default();
+        let mut notifier = Notifier::default();
         assert_eq!(
-            teller.words(&RUNNING),
+            notifier.due(&RUNNING),
             [NotifyState::Ready, status("running")]
         );
-        assert_eq!(teller.words(&RUNNING), []);
+        assert_eq!(notifier.due(&RUNNING), []);
     }
 
     #[test]
     fn a_drain_over_the_api_is_not_a_stop() {
-        let mut teller = Notifier::default();
-        teller.words(&RUNNING);
+        let mut notifier = Notifier::default();
+        notifier.due(&RUNNING);
         assert_eq!(
-            teller.words(&draining(0, false)),
+            notifier.due(&draining(0, false)),
             [status("shutting down for 0s")]
         );
-        let later = teller.words(&draining(3_700, false));
+        let later = notifier.due(&draining(3_700, false));
         assert_eq!(later, [status("shutting down for 1h1m40s")]);
-        let gone = Situation {
+        let gone = ServiceStatus {
             state: State::Gone,
             exit: Some(Exit::Code(3)),
             ..draining(4_000, false)
         };
         assert_eq!(
-            teller.words(&gone),
+            notifier.due(&gone),
             [status("gone: the process exited with code 3")]
         );
         assert!(!gone.is_under_way());
     }
 
     #[test]
-    fn a_stop_is_told_once_and_its_timeout_extended_each_time() {
-        let mut teller = Notifier::default();
-        teller.words(&RUNNING);
+    fn a_stop_is_notified_once_and_extends_the_timeout_each_time() {
+        let mut notifier = Notifier::default();
+        notifier.due(&RUNNING);
         let extension = NotifyState::ExtendTimeout(EXTENSION);
-        let first = teller.words(&draining(0, true));
+        let first = notifier.due(&draining(0, true));
         assert_eq!(
             first,
             [
@@ -160,7 +162,7 @@ mod tests {
                 extension.clone()
             ]
         );
-        let again = teller.words(&draining(30, true));
+        let again = notifier.due(&draining(30, true));
         assert_eq!(again, [status("shutting down for 30s"), extension]);
         assert!(draining(30, true).is_under_way());
     }

@@ -38,6 +38,14 @@ impl Dispatcher {
     ///
     /// # Errors
     /// None.
+    pub fn check(&self, webhook: &WebhookRequest) -> Result<(), RegisterError> {
+        match *webhook {}
+    }
+
+    /// Unreachable.
+    ///
+    /// # Errors
+    /// None.
     pub fn register(&self, webhook: WebhookRequest) -> Result<Slot, RegisterError> {
         match webhook {}
     }

@@ -153,14 +153,22 @@ impl Dispatcher {
         delivery.is_some_and(|delivery| delivery.state != DeliveryState::Failed)
     }
 
+    /// Whether [`Dispatcher::register`] would register this webhook.
+    ///
+    /// # Errors
+    /// [`RegisterError`].
+    pub fn check(&self, webhook: &WebhookRequest) -> Result<(), RegisterError> {
+        let shared = &self.shared;
+        shared.policy.check_host(&webhook.host(), webhook.port())?;
+        Ok(shared.registry.borrow().check(webhook)?)
+    }
+
     /// Registers a webhook. A registered URL keeps its slot and its id.
     ///
     /// # Errors
     /// [`RegisterError`]; the registry is unchanged.
     pub fn register(&self, webhook: WebhookRequest) -> Result<Slot, RegisterError> {
-        self.shared
-            .policy
-            .check_host(&webhook.host(), webhook.port())?;
+        self.check(&webhook)?;
         let mut registry = self.shared.registry.borrow_mut();
         Ok(registry.register(webhook, new_id)?)
     }

@@ -39,6 +39,18 @@ impl Registry {
             .find_map(|(entry, slot)| (entry.webhook.url() == webhook.url()).then_some(slot))
     }
 
+    /// Whether there is room for this webhook.
+    pub(super) fn check(&self, webhook: &WebhookRequest) -> Result<(), TooMany> {
+        match self.find(webhook).or_else(|| self.free()) {
+            Some(_) => Ok(()),
+            None => Err(TooMany),
+        }
+    }
+
+    fn free(&self) -> Option<Slot> {
+        Slot::all().nth(self.entries.len())
+    }
+
     /// Registers a webhook, or replaces method and headers of the one with its URL unless that is delivered
     /// already. `id` is asked for a new id if one is needed.
     pub(super) fn register(
@@ -54,7 +66,7 @@ impl Registry {
             }
             return Ok(slot);
         }
-        let slot = Slot::all().nth(self.entries.len()).ok_or(TooMany)?;
+        let slot = self.free().ok_or(TooMany)?;
         let delivery = Delivery {
             id: id(),
             target: webhook.target(),

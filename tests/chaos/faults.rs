@@ -102,6 +102,7 @@ impl Round<'_> {
             webhook,
             force_after,
             kill_after,
+            repeat_signal: false,
         };
         self.sent.insert(Signal::SIGQUIT as i32);
         let patience = Duration::from_millis(self.rng.u64(1..1000));

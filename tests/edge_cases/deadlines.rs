@@ -99,7 +99,7 @@ fn without_deadlines_nothing_is_ever_killed() {
     let waited = client.wait_until(State::Gone, Some(Duration::from_millis(500)));
     waited.unwrap_err();
     let log = wrapper.stderr.text();
-    assert_eq!(log.matches("signalled").count(), 1, "{log}");
+    assert_eq!(log.matches("sent SIG").count(), 1, "{log}");
 }
 
 #[test]

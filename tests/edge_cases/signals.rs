@@ -14,7 +14,7 @@ const COUNTS: &str = "trap 'echo quit' QUIT; trap 'echo term' TERM; trap 'echo i
 
 /// How often the log says that the process was signalled with this.
 fn sent(log: &str, signal: Signal) -> usize {
-    let signal = format!("signalled signal={signal} ");
+    let signal = format!("sent {signal} to the process");
     log.matches(&signal).count()
 }
 
@@ -31,20 +31,20 @@ fn a_trigger_and_term_at_once_send_one_quit_at_most_and_one_term() {
         client.shut_down();
         term.join().unwrap();
         client.shut_down();
-        wrapper.stderr.wait_for("signalled signal=SIGTERM");
-        wrapper.stderr.wait_for("received signal=SIGTERM");
+        wrapper.stderr.wait_for("sent SIGTERM to the process");
+        wrapper.stderr.wait_for("received SIGTERM");
         drop(client);
         wrapper.signal(Signal::SIGUSR2);
         assert_eq!(wrapper.code(), 0);
         let log = wrapper.stderr.all();
         assert!(sent(&log, Signal::SIGQUIT) <= 1, "{log}");
         // One is forwarded; ours is added only if it was due before that.
-        let own = usize::from(log.contains("signalled signal=SIGTERM") && !options.is_empty());
+        let own = usize::from(log.contains("sent SIGTERM to the process") && !options.is_empty());
         assert!(
             (1..=1 + own).contains(&sent(&log, Signal::SIGTERM)),
             "{log}"
         );
-        if let Some(forwarded) = log.find("received signal=SIGTERM") {
+        if let Some(forwarded) = log.find("received SIGTERM") {
             assert_eq!(sent(&log[forwarded..], Signal::SIGTERM), 1, "{log}");
         }
     });

@@ -193,6 +193,6 @@ fn hup_ignored_at_the_start_is_neither_forwarded_nor_deadly() {
     wrapper.signal(Signal::SIGTERM);
     assert_eq!(wrapper.code(), 128 + 15);
     let log = wrapper.stderr.all();
-    assert!(log.contains("signalled signal=SIGUSR1"), "{log}");
+    assert!(log.contains("sent SIGUSR1 to the process"), "{log}");
     assert!(!log.contains("SIGHUP"), "{log}");
 }

@@ -1,55 +1,56 @@
-//! What is told of a process: to clients, to the service manager, in GitLab's words.
+//! The reports about a process: to clients, to the service manager, in GitLab's terms.
 
 use std::time::{Duration, SystemTime};
 
 use process_wrapper::client::{AfterExitPhase, Process, WebhookPhase};
 use process_wrapper::gitlab::failure_reason;
-use process_wrapper::lifecycle::{Exit, State};
+use process_wrapper::lifecycle::{Exit, Outcome, SignalCause, State};
 use process_wrapper::pb::process_wrapper::v1 as pb;
 use process_wrapper::service::convert;
-use process_wrapper::supervisor::{AfterExitFacts, Facts};
-use process_wrapper::systemd::state::{Notifier, NotifyState, Situation};
+use process_wrapper::signal::Signal;
+use process_wrapper::supervisor::{AfterExitFacts, ProcessFacts, SentSignal};
+use process_wrapper::systemd::state::{Notifier, NotifyState, ServiceStatus};
 use process_wrapper::webhook::delivery::{Delivery, DeliveryState};
 use prost::Message;
 
 use super::cursor::Cursor;
 
 /// Facts arrive at a client as they were; a message from anybody is read or refused; and a service
-/// manager is told that we are ready first, once, and that we stop once.
+/// manager receives READY first and once, and STOPPING at most once.
 pub fn run(data: &[u8]) {
     if let Ok(message) = pb::Process::decode(data) {
         foreign(message);
     }
     let mut cursor = Cursor::new(data);
-    let mut teller = Notifier::default();
-    let (mut readies, mut stops, mut told) = (0, 0, None);
+    let mut notifier = Notifier::default();
+    let (mut readies, mut stops, mut last) = (0, 0, None);
     for number in 0..=cursor.u8(..4) {
         let facts = facts(&mut cursor);
         arrives(&facts);
-        let situation = Situation {
+        let snapshot = ServiceStatus {
             state: facts.state,
             exit: facts.exit,
-            asked_for: cursor
+            shutdown_elapsed: cursor
                 .bool()
                 .then(|| Duration::from_millis(cursor.u32().into())),
             told_to_stop: cursor.bool(),
         };
-        let words = teller.words(&situation);
-        assert_eq!(words.first() == Some(&NotifyState::Ready), number == 0);
-        readies += words
+        let states = notifier.due(&snapshot);
+        assert_eq!(states.first() == Some(&NotifyState::Ready), number == 0);
+        readies += states
             .iter()
-            .filter(|word| **word == NotifyState::Ready)
+            .filter(|state| **state == NotifyState::Ready)
             .count();
-        stops += words
+        stops += states
             .iter()
-            .filter(|word| **word == NotifyState::Stopping)
+            .filter(|state| **state == NotifyState::Stopping)
             .count();
-        let extends = words
+        let extends = states
             .iter()
-            .any(|word| matches!(word, NotifyState::ExtendTimeout(_)));
-        assert_eq!(extends, situation.told_to_stop);
-        assert!(!extends || situation.is_under_way());
-        let status = words.into_iter().find_map(|word| match word {
+            .any(|state| matches!(state, NotifyState::ExtendTimeout(_)));
+        assert_eq!(extends, snapshot.told_to_stop);
+        assert!(!extends || snapshot.is_under_way());
+        let status = states.into_iter().find_map(|state| match state {
             NotifyState::Status(status) => Some(status),
             NotifyState::Ready
             | NotifyState::Stopping
@@ -57,17 +58,31 @@ pub fn run(data: &[u8]) {
             | NotifyState::Watchdog => None,
         });
         if let Some(status) = status {
-            assert!(!status.contains('\n') && told.as_ref() != Some(&status));
-            told = Some(status);
+            assert!(!status.contains('\n') && last.as_ref() != Some(&status));
+            last = Some(status);
         }
     }
     assert_eq!(readies, 1);
     assert!(stops <= 1);
 }
 
-fn arrives(facts: &Facts) {
+fn arrives(facts: &ProcessFacts) {
     let message = convert::process(facts);
     let message = pb::Process::decode(&*message.encode_to_vec()).unwrap();
+    let outcome = facts.outcome.map_or("unknown", Outcome::as_str);
+    assert_eq!(message.outcome().as_str_name(), outcome);
+    assert_eq!(message.signals.len(), facts.signals.len());
+    for (read, sent) in message.signals.iter().zip(&facts.signals) {
+        assert_eq!(read.name.parse(), Ok(sent.signal));
+        assert_eq!(Signal::from_number(read.number), Some(sent.signal));
+        assert_eq!(read.sent_at, Some(sent.sent_at.into()));
+        let cause = match sent.cause {
+            SignalCause::Request => pb::sent_signal::Cause::Request,
+            SignalCause::Deadline => pb::sent_signal::Cause::Deadline,
+            SignalCause::Forwarded => pb::sent_signal::Cause::Forwarded,
+        };
+        assert_eq!(read.cause(), cause);
+    }
     let process = Process::try_from(Some(message)).unwrap();
     assert_eq!(
         (
@@ -130,7 +145,7 @@ fn arrives(facts: &Facts) {
     );
 }
 
-/// Facts from a peer that claims to be a wrapper.
+/// ProcessFacts from a peer that claims to be a wrapper.
 fn foreign(message: pb::Process) {
     let known = (1..=3).contains(&message.state);
     match Process::try_from(Some(message.clone())) {
@@ -155,11 +170,11 @@ fn exit(cursor: &mut Cursor<'_>) -> Exit {
             core_dumped: cursor.bool(),
         },
     };
-    let (words, go, status) = (exit.to_string(), failure_reason(exit), exit.status());
+    let (text, go, status) = (exit.to_string(), failure_reason(exit), exit.status());
     match exit {
         Exit::Code(code) => {
             assert_eq!(status, code);
-            assert!(words.ends_with(&format!(" {code}")));
+            assert!(text.ends_with(&format!(" {code}")));
             assert!(if code == 0 {
                 go.is_empty()
             } else {
@@ -171,15 +186,15 @@ fn exit(cursor: &mut Cursor<'_>) -> Exit {
             core_dumped,
         } => {
             assert_eq!(status, 128 + number);
-            assert!(words.starts_with("ended by ") && go.starts_with("signal: "));
-            assert_eq!(words.ends_with(" (core dumped)"), core_dumped);
+            assert!(text.starts_with("ended by ") && go.starts_with("signal: "));
+            assert_eq!(text.ends_with(" (core dumped)"), core_dumped);
             assert_eq!(go.ends_with(" (core dumped)"), core_dumped);
         }
     }
     exit
 }
 
-fn facts(cursor: &mut Cursor<'_>) -> Facts {
+fn facts(cursor: &mut Cursor<'_>) -> ProcessFacts {
     let time = |cursor: &mut Cursor<'_>| {
         // Times that a Timestamp can say.
         let seconds = Duration::from_secs(cursor.u64(..200_000_000_000));
@@ -191,7 +206,20 @@ fn facts(cursor: &mut Cursor<'_>) -> Facts {
         DeliveryState::Delivered,
         DeliveryState::Failed,
     ];
-    Facts {
+    let outcomes = [
+        None,
+        Some(Outcome::Drained),
+        Some(Outcome::Failed),
+        Some(Outcome::Aborted),
+        Some(Outcome::Killed),
+        Some(Outcome::Unasked),
+    ];
+    let causes = [
+        SignalCause::Request,
+        SignalCause::Deadline,
+        SignalCause::Forwarded,
+    ];
+    ProcessFacts {
         state: [State::Running, State::ShuttingDown, State::Gone][usize::from(cursor.u8(..3))],
         pid: cursor.u32().cast_signed(),
         program: cursor.text(),
@@ -200,6 +228,15 @@ fn facts(cursor: &mut Cursor<'_>) -> Facts {
         exited_at: maybe(cursor),
         exit: cursor.bool().then(|| exit(cursor)),
         requested: cursor.bool(),
+        outcome: outcomes[usize::from(cursor.u8(..6))],
+        signals: (0..cursor.u8(..3))
+            .map(|_| SentSignal {
+                signal: Signal::from_number(cursor.u8(1..32).into()).unwrap(),
+                sent_at: time(cursor),
+                cause: causes[usize::from(cursor.u8(..3))],
+            })
+            .collect(),
+        signals_refused: cursor.u64(..9),
         force_at: maybe(cursor),
         kill_at: maybe(cursor),
         after_exit: match cursor.u8(..6) {

@@ -1,8 +1,8 @@
-//! The state machine: any list of what can happen, against the model that the unit tests use.
+//! The state machine: any list of inputs, against the model that the unit tests use.
 
 use process_wrapper::lifecycle::{
-    Action, AfterExit, Config, Deadlines, Exit, ExitWhenGone, Input, Lifecycle, Rewrite, Rewrites,
-    Slot, State,
+    Action, AfterExitLimits, Config, DrainRequest, Exit, ExitWhenGone, Input, Lifecycle, Outcome,
+    Rewrite, Rewrites, SignalCause, Slot, Spacing, State,
 };
 use process_wrapper::signal::Signal;
 
@@ -32,14 +32,4 @@ fn rewrites(rules: &str) -> Rewrites {
         .split_whitespace()
         .map(|rule| rule.parse::<Rewrite>().unwrap())
         .collect()
-}
-
-fn deadlines(
-    force_after: Option<std::time::Duration>,
-    kill_after: Option<std::time::Duration>,
-) -> Deadlines {
-    Deadlines {
-        force_after,
-        kill_after,
-    }
 }

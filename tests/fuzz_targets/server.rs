@@ -10,7 +10,7 @@ use process_wrapper::clock::Clock;
 use process_wrapper::grpc::client::{CallOptions, Channel, handshake};
 use process_wrapper::grpc::server::call_policy::{CallPolicy, CallRefusal, PendingCall};
 use process_wrapper::grpc::{Code, Limits, Router, Server, Status};
-use process_wrapper::lifecycle::{Config, Deadlines, ExitWhenGone, Rewrites, State};
+use process_wrapper::lifecycle::{Config, DrainRequest, State};
 use process_wrapper::net::peer::Peer;
 use process_wrapper::pb::process_wrapper::v1::{GetStateRequest, GetStateResponse};
 use process_wrapper::process::child::{Child, Program};
@@ -224,11 +224,7 @@ fn start() -> Handle {
     let config = Config {
         // A shell that starts a fuzzer in the background makes it ignore QUIT.
         graceful_signal: Signal::KILL,
-        force_after: None,
-        kill_after: None,
-        exit_when_gone: ExitWhenGone::Never,
-        rewrites: Rewrites::default(),
-        after_exit: None,
+        ..Config::default()
     };
     let child = Child::spawn(&program, &[]).unwrap();
     let executor = Rc::new(smol::LocalExecutor::new());
@@ -250,9 +246,7 @@ fn retire(handle: &Handle) {
     SUPERVISED.take();
     // Each of these looks for the exit first, and so reaps it.
     while handle.state() != State::Gone {
-        handle
-            .graceful_shutdown(Deadlines::default(), None)
-            .unwrap();
+        smol::block_on(handle.shut_down(DrainRequest::default(), None)).unwrap();
         std::thread::yield_now();
     }
 }

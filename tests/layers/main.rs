@@ -73,7 +73,7 @@ const HOMES: &[(&str, &str)] = &[
     // The same crate by its other name.
     ("smol::process", "src/process/child.rs"),
     ("async_signal", "src/process/signals.rs"),
-    ("signal_hook", "src/process/exec_stub.rs"),
+    ("signal_hook", "src/process/"),
     ("h2", "src/grpc/"),
     ("subtle", "src/access/token.rs"),
     ("webpki", "src/net/tls/"),

@@ -164,6 +164,7 @@ fn negative_deadlines_are_refused_and_signal_nothing() {
             force_after,
             kill_after,
             webhook: None,
+            repeat_signal: false,
         };
         let status = client.shut_down_with(request).unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{status}");
@@ -190,6 +191,7 @@ fn deadlines_of_a_request_force_and_kill_a_child_that_does_not_drain() {
             nanos: 0,
         }),
         webhook: None,
+        repeat_signal: false,
     };
     let process = client.shut_down_with(request).unwrap();
     assert!(process.force_at.is_some());

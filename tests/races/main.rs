@@ -20,13 +20,13 @@ use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use process_wrapper::lifecycle::{self, Config, Deadlines, ExitWhenGone, Rewrites};
+use process_wrapper::lifecycle::{self, Config, DrainRequest};
 use process_wrapper::pb::process_wrapper::v1::{
     GetStateRequest, GetStateResponse, InitiateGracefulShutdownRequest,
     InitiateGracefulShutdownResponse, State,
 };
 use process_wrapper::process::child::{Child, Program};
-use process_wrapper::supervisor::{Facts, Handle, Wrapped};
+use process_wrapper::supervisor::{Handle, ProcessFacts, Wrapped};
 use process_wrapper::webhook::Dispatcher;
 use support::client::{Client, GET_STATE, SHUTDOWN, unary};
 use support::{DRAINS, eventually, setup, start_ready, sweep};
@@ -184,11 +184,7 @@ fn undriven(graceful_signal: process_wrapper::signal::Signal) -> (Handle, i32) {
     let pid = child.pid();
     let config = Config {
         graceful_signal,
-        force_after: None,
-        kill_after: None,
-        exit_when_gone: ExitWhenGone::Never,
-        rewrites: Rewrites::default(),
-        after_exit: None,
+        ..Config::default()
     };
     let wrapped = Wrapped {
         child,
@@ -211,11 +207,11 @@ fn kill_unseen(pid: i32) {
 #[test]
 fn a_request_after_an_unreaped_exit_is_not_its_cause() {
     let graceful = |handle: &Handle| {
-        let asked = handle.graceful_shutdown(Deadlines::default(), None);
+        let asked = smol::block_on(handle.shut_down(DrainRequest::default(), None));
         asked.unwrap()
     };
-    let forceful = |handle: &Handle| handle.forceful_shutdown().unwrap();
-    let ways: [&dyn Fn(&Handle) -> Facts; 2] = [&graceful, &forceful];
+    let forceful = |handle: &Handle| smol::block_on(handle.abort()).unwrap();
+    let ways: [&dyn Fn(&Handle) -> ProcessFacts; 2] = [&graceful, &forceful];
     for ask in ways {
         let (handle, pid) = undriven(process_wrapper::signal::Signal::QUIT);
         kill_unseen(pid);
@@ -262,11 +258,12 @@ fn a_request_wakes_no_call_that_waits_for_another_state() {
     );
 
     let ask = |seconds| {
-        let deadlines = Deadlines {
+        let request = DrainRequest {
             kill_after: Some(Duration::from_secs(seconds)),
-            ..Deadlines::default()
+            ..DrainRequest::default()
         };
-        handle.graceful_shutdown(deadlines, None).unwrap().state
+        let asked = smol::block_on(handle.shut_down(request, None));
+        asked.unwrap().state
     };
     assert_eq!(ask(900), lifecycle::State::ShuttingDown);
     assert_eq!(count(), [0, 1]);

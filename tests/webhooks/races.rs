@@ -103,7 +103,7 @@ fn a_stopping_wrapper_answers_and_exits_in_time_however_a_receiver_fails() {
         });
         let stopped = Instant::now();
         wrapper.signal(Signal::SIGTERM);
-        wrapper.stderr.wait_for("received signal=SIGTERM");
+        wrapper.stderr.wait_for("received SIGTERM");
         // It answers for as long as it stays.
         let asked = Instant::now();
         let process = client.get_state();

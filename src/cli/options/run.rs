@@ -13,7 +13,7 @@ use crate::access::{self, Callers, Group, Listen, SocketMode, TlsOptions, TlsVer
 use crate::address::Address;
 use crate::cli::connections::Connections;
 use crate::human_duration::HumanDuration;
-use crate::lifecycle::{AfterExit, Config, ExitWhenGone, Rewrite};
+use crate::lifecycle::{AfterExitLimits, Config, ExitWhenGone, Rewrite, Spacing};
 use crate::log;
 use crate::process::child::Program;
 use crate::signal::{Signal, UnknownSignal};
@@ -261,11 +261,14 @@ impl RunArguments {
             },
             lifecycle: Config {
                 graceful_signal: self.graceful_signal,
+                forceful_signal: Some(Signal::TERM),
+                ready_within: None,
+                spacing: Spacing::default(),
                 force_after: self.force_after.map(|span| span.0),
                 kill_after: self.kill_after.map(|span| span.0),
                 exit_when_gone: self.exit_when_gone.0,
                 rewrites: self.rewrite_signal.into_iter().collect(),
-                after_exit: self.after_exit.as_ref().map(|_| AfterExit {
+                after_exit: self.after_exit.as_ref().map(|_| AfterExitLimits {
                     timeout: self.after_exit_timeout.0,
                     grace: AFTER_EXIT_GRACE,
                 }),

@@ -1,37 +1,54 @@
 //! A second machine, made of history alone, that predicts what the first one does.
 //!
-//! Owns a list of what happened, each with its time, and derives every answer from the whole list anew,
-//! by the words of the semantics. It never shares code with the machine it checks, and it never forgets.
-//! The fuzzer runs this file too, on its own choices: everything it names comes through `super`.
+//! Owns a list of events, each with its time, and derives every answer from the whole list anew, by
+//! the words of the semantics. It never shares code with the machine it checks, and it never
+//! forgets. The fuzzer runs this file too, on its own choices: everything it names comes through
+//! `super`.
 
 // By its path, because the fuzzer includes this file by its own.
 #[path = "model/choices.rs"]
 mod choices;
+#[path = "model/history.rs"]
+mod history;
 #[path = "model/promises.rs"]
 mod promises;
 
 use std::time::Duration;
 
-use super::{
-    Action, Config, Deadlines, Exit, ExitWhenGone, Input, Lifecycle, Rng, Signal, Slot, State,
-};
+use super::{Action, Config, DrainRequest, Exit, Input, Lifecycle, Rng, Signal, SignalCause, Slot};
 use choices::{config, input, pick};
 use promises::keeps_its_promises;
 
 /// How many webhooks there are.
 const WEBHOOKS: usize = 3;
 
-/// One thing that happened.
+/// The stages in their order, and the meanings of signals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Drain,
+    Abort,
+    Kill,
+}
+
+/// One event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fact {
-    /// Somebody asked for a drain while the process lived.
-    Requested(Deadlines),
-    /// Somebody asked for TERM while the process lived.
+    /// A caller asked for a drain while the process lived.
+    Requested(DrainRequest),
+    /// A caller asked for the abort stage while the process lived.
     Forced,
     /// The wrapper received a stop signal and did not ignore it.
     Stopped,
-    /// A signal went to the process, from whomever.
-    Sent(Signal),
+    /// The wrapper received a signal that belongs to a stage while the process lived.
+    Meant,
+    /// The process became ready.
+    Ready,
+    /// This stage began.
+    Began(Rank),
+    /// A signal with this meaning went to the process.
+    Sent(Rank),
+    /// The kernel refused one.
+    Refused(Rank),
     Exited(Exit),
     /// The command after the exit was started.
     Started,
@@ -51,24 +68,40 @@ enum Fact {
 struct Model {
     config: Config,
     facts: Vec<(Duration, Fact)>,
+    /// Whether the kernel refuses signals of a stage in this step.
+    refuses: bool,
 }
 
 impl Model {
+    /// One step. If the kernel refuses the signal of a request, it has not happened.
     fn step(&mut self, now: Duration, input: &Input) -> Vec<Action> {
+        let before = self.facts.len();
+        let actions = self.happens(now, input);
+        let is_request = matches!(input, Input::DrainRequest(_) | Input::AbortRequest);
+        let refused = self.facts[before..]
+            .iter()
+            .any(|(_, fact)| matches!(fact, Fact::Refused(_)));
+        if is_request && refused {
+            self.facts.truncate(before);
+        }
+        actions
+    }
+
+    fn happens(&mut self, now: Duration, input: &Input) -> Vec<Action> {
         let mut actions = Vec::new();
+        let alive = self.exited().is_none();
         match *input {
             Input::Signal(received) => {
                 let Some(signal) = self.config.rewrites.apply(received) else {
                     return actions;
                 };
-                let alive = self.exited().is_none();
                 if received.is_stop() {
-                    // Whoever says it twice does not want to wait.
+                    // The second stop signal does not wait.
                     if let Some(exit) = self.exited()
-                        && (self.owes() || self.delivers())
+                        && (self.runs_command() || self.delivers())
                         && self.happened(|fact| fact == Fact::Stopped)
                     {
-                        if self.owes()
+                        if self.runs_command()
                             && !self.happened(|fact| fact == Fact::SentAfterwards(Signal::KILL))
                         {
                             self.send_afterwards(now, Signal::KILL, &mut actions);
@@ -80,23 +113,40 @@ impl Model {
                     self.facts.push((now, Fact::Stopped));
                 }
                 if alive {
-                    self.send(now, signal, received.is_stop(), &mut actions);
+                    self.forward(now, signal, received, &mut actions);
                 }
             }
-            Input::GracefulRequest(deadlines) if self.exited().is_none() => {
-                self.facts.push((now, Fact::Requested(deadlines)));
-                let graceful = self.config.graceful_signal;
-                if !self.is_ending() && self.first_sent(&[graceful]).is_none() {
-                    self.send(now, graceful, true, &mut actions);
-                }
+            Input::DrainRequest(request) if alive => {
+                self.facts.push((now, Fact::Requested(request)));
+                self.requested(now, request, &mut actions);
             }
-            Input::ForcefulRequest if self.exited().is_none() => {
+            Input::AbortRequest if alive => {
                 self.facts.push((now, Fact::Forced));
-                if !self.is_ending() {
-                    self.send(now, Signal::TERM, true, &mut actions);
+                match self.stage() {
+                    Rank::Drain => self.force(now, SignalCause::Request, &mut actions),
+                    Rank::Abort if self.may_send_again(now, Rank::Abort) => {
+                        self.send_forceful(now, SignalCause::Request, &mut actions);
+                    }
+                    Rank::Kill if self.last_sent(Rank::Kill).is_none() => {
+                        self.send(
+                            now,
+                            Rank::Kill,
+                            Signal::KILL,
+                            SignalCause::Request,
+                            &mut actions,
+                        );
+                    }
+                    Rank::Abort | Rank::Kill => {}
                 }
             }
-            Input::Exited(exit) if self.exited().is_none() => {
+            Input::Ready if alive => {
+                let waited = self.waiting_cause();
+                self.facts.push((now, Fact::Ready));
+                if let Some(cause) = waited {
+                    self.send_graceful(now, cause, &mut actions);
+                }
+            }
+            Input::Exited(exit) if alive => {
                 self.facts.push((now, Fact::Exited(exit)));
                 if self.config.after_exit.is_some() {
                     self.facts.push((now, Fact::Started));
@@ -107,25 +157,38 @@ impl Model {
             Input::WebhookEnded { slot, delivered } if self.under_way(slot) => {
                 self.facts.push((now, Fact::Closed(slot, delivered)));
             }
-            Input::AfterExitEnded if self.owes() => self.facts.push((now, Fact::Ended)),
+            Input::AfterExitEnded if self.runs_command() => self.facts.push((now, Fact::Ended)),
             Input::TimePassed => {
-                if self.force_at().is_some_and(|at| at <= now) {
-                    self.send(now, Signal::TERM, true, &mut actions);
+                let due = |at: Option<Duration>| at.is_some_and(|at| at <= now);
+                if due(self.force_at()) {
+                    self.force(now, SignalCause::Deadline, &mut actions);
                 }
-                if self.kill_at().is_some_and(|at| at <= now) {
-                    self.send(now, Signal::KILL, true, &mut actions);
+                if actions.is_empty() && due(self.kill_at()) {
+                    self.send(
+                        now,
+                        Rank::Kill,
+                        Signal::KILL,
+                        SignalCause::Deadline,
+                        &mut actions,
+                    );
                 }
-                if self.end_at().is_some_and(|at| at <= now) {
+                if let Some(cause) = self.waiting_cause()
+                    && due(self.config.ready_within)
+                {
+                    self.send_graceful(now, cause, &mut actions);
+                }
+                if due(self.end_at()) {
                     self.send_afterwards(now, Signal::TERM, &mut actions);
                     self.send_afterwards(now, Signal::CONT, &mut actions);
                 }
-                if self.kill_afterwards_at().is_some_and(|at| at <= now) {
+                if due(self.kill_afterwards_at()) {
                     self.send_afterwards(now, Signal::KILL, &mut actions);
                 }
             }
-            // Nobody is left to ask, it exits once, and nothing else runs.
-            Input::GracefulRequest(_)
-            | Input::ForcefulRequest
+            // The process is gone, and nothing else runs.
+            Input::DrainRequest(_)
+            | Input::AbortRequest
+            | Input::Ready
             | Input::Exited(_)
             | Input::AfterExitEnded
             | Input::WebhookEnded { .. } => {}
@@ -137,7 +200,7 @@ impl Model {
             }
         }
         if let Some(exit) = self.exited()
-            && !self.owes()
+            && !self.runs_command()
             && !self.delivers()
             && self.may_leave()
             && !self.left()
@@ -148,226 +211,98 @@ impl Model {
         actions
     }
 
-    fn send(&mut self, now: Duration, signal: Signal, asks: bool, actions: &mut Vec<Action>) {
-        self.facts.push((now, Fact::Sent(signal)));
-        actions.push(Action::SignalProcess(signal));
-        // A stopped process has to be continued to see what it is asked; KILL needs no help.
-        let asks =
-            asks || [Signal::TERM, Signal::INT, self.config.graceful_signal].contains(&signal);
-        if asks && signal != Signal::KILL {
-            actions.push(Action::SignalProcess(Signal::CONT));
+    fn forward(
+        &mut self,
+        now: Duration,
+        signal: Signal,
+        received: Signal,
+        actions: &mut Vec<Action>,
+    ) {
+        let is_stop = signal.is_stop() || received.is_stop();
+        let rank = if signal == Signal::KILL {
+            Rank::Kill
+        } else if signal == self.config.graceful_signal {
+            Rank::Drain
+        } else if is_stop || Some(signal) == self.config.forceful_signal {
+            Rank::Abort
+        } else {
+            return actions.push(Action::ForwardSignal(signal));
+        };
+        self.facts.push((now, Fact::Meant));
+        let has_it = self.stage() > Rank::Drain || self.last_sent(Rank::Drain).is_some();
+        if rank > Rank::Drain || !has_it && self.waiting_cause().is_none() {
+            self.send(now, rank, signal, SignalCause::Forwarded, actions);
+        }
+    }
+
+    fn requested(&mut self, now: Duration, request: DrainRequest, actions: &mut Vec<Action>) {
+        let cause = SignalCause::Request;
+        if self.force_at().is_some_and(|at| at <= now) {
+            return self.force(now, cause, actions);
+        }
+        let stage = self.stage();
+        let again = request.repeat_signal && self.may_send_again(now, stage);
+        if self.waiting_cause().is_some() || self.last_sent(stage).is_some() && !again {
+            return;
+        }
+        match stage {
+            Rank::Drain => self.send_graceful(now, cause, actions),
+            Rank::Abort => self.send_forceful(now, cause, actions),
+            Rank::Kill => self.send(now, Rank::Kill, Signal::KILL, cause, actions),
+        }
+    }
+
+    /// The abort stage begins, with its signal if it has one.
+    fn force(&mut self, now: Duration, cause: SignalCause, actions: &mut Vec<Action>) {
+        if self.config.forceful_signal.is_none() {
+            self.facts.push((now, Fact::Began(Rank::Abort)));
+        }
+        self.send_forceful(now, cause, actions);
+    }
+
+    fn send_forceful(&mut self, now: Duration, cause: SignalCause, actions: &mut Vec<Action>) {
+        match self.config.forceful_signal {
+            Some(Signal::KILL) => self.send(now, Rank::Kill, Signal::KILL, cause, actions),
+            Some(signal) => self.send(now, Rank::Abort, signal, cause, actions),
+            None => {}
+        }
+    }
+
+    fn send_graceful(&mut self, now: Duration, cause: SignalCause, actions: &mut Vec<Action>) {
+        let signal = self.config.graceful_signal;
+        let kills = signal == Signal::KILL;
+        let rank = if kills { Rank::Kill } else { Rank::Drain };
+        self.send(now, rank, signal, cause, actions);
+    }
+
+    /// A signal goes to the process, unless the kernel refuses it; its stage begins in any case.
+    fn send(
+        &mut self,
+        now: Duration,
+        rank: Rank,
+        signal: Signal,
+        cause: SignalCause,
+        actions: &mut Vec<Action>,
+    ) {
+        if rank > self.stage() {
+            self.facts.push((now, Fact::Began(rank)));
+        }
+        let went = if self.refuses {
+            Fact::Refused(rank)
+        } else {
+            Fact::Sent(rank)
+        };
+        self.facts.push((now, went));
+        actions.push(Action::SendStageSignal { signal, cause });
+        // A stopped process has to be continued to see the signal; KILL needs no help.
+        if signal != Signal::KILL {
+            actions.push(Action::ContinueProcess);
         }
     }
 
     fn send_afterwards(&mut self, now: Duration, signal: Signal, actions: &mut Vec<Action>) {
         self.facts.push((now, Fact::SentAfterwards(signal)));
         actions.push(Action::SignalAfterExit(signal));
-    }
-
-    fn when(&self, what: Fact) -> Option<Duration> {
-        let found = self.facts.iter().find(|(_, fact)| *fact == what);
-        found.map(|(at, _)| *at)
-    }
-
-    /// The command after the exit was started and has not ended.
-    fn owes(&self) -> bool {
-        self.when(Fact::Started).is_some() && self.when(Fact::Ended).is_none() && !self.left()
-    }
-
-    fn left(&self) -> bool {
-        self.happened(|fact| fact == Fact::Left)
-    }
-
-    /// How often something happened to a webhook.
-    fn count(&self, what: impl Fn(Fact) -> bool) -> usize {
-        self.facts.iter().filter(|(_, fact)| what(*fact)).count()
-    }
-
-    /// A delivery was begun and has not ended.
-    fn under_way(&self, slot: Slot) -> bool {
-        let begun = self.count(|fact| fact == Fact::Begun(slot));
-        let closed = self.count(|fact| matches!(fact, Fact::Closed(closed, _) if closed == slot));
-        begun > closed && !self.left()
-    }
-
-    fn delivers(&self) -> bool {
-        Slot::all().any(|slot| self.under_way(slot))
-    }
-
-    /// A webhook was accepted since its last delivery ended, never delivered, and its time has come.
-    fn is_due(&self, slot: Slot) -> bool {
-        let since = self.facts.iter().rposition(|(_, fact)| {
-            *fact == Fact::Begun(slot) || matches!(fact, Fact::Closed(closed, _) if *closed == slot)
-        });
-        let news = self.facts.get(since.map_or(0, |index| index + 1)..);
-        let accepted =
-            news.is_some_and(|news| news.iter().any(|(_, fact)| *fact == Fact::Accepted(slot)));
-        let delivered = self.happened(|fact| fact == Fact::Closed(slot, true));
-        let closed = !self.under_way(slot) && !delivered;
-        accepted && closed && self.exited().is_some() && !self.owes() && !self.left()
-    }
-
-    fn accepts_webhooks(&self) -> bool {
-        let stopped = self.happened(|fact| fact == Fact::Stopped);
-        !(self.left() || stopped && self.delivers())
-    }
-
-    /// When the command is told to end.
-    fn end_at(&self) -> Option<Duration> {
-        let term = self.when(Fact::SentAfterwards(Signal::TERM));
-        let limits = self
-            .config
-            .after_exit
-            .filter(|_| self.owes() && term.is_none())?;
-        self.when(Fact::Started)?.checked_add(limits.timeout)
-    }
-
-    /// When the command is killed.
-    fn kill_afterwards_at(&self) -> Option<Duration> {
-        let kill = self.when(Fact::SentAfterwards(Signal::KILL));
-        let limits = self
-            .config
-            .after_exit
-            .filter(|_| self.owes() && kill.is_none())?;
-        let term = self.when(Fact::SentAfterwards(Signal::TERM))?;
-        term.checked_add(limits.grace)
-    }
-
-    fn happened(&self, what: impl Fn(Fact) -> bool) -> bool {
-        self.facts.iter().any(|(_, fact)| what(*fact))
-    }
-
-    fn first_sent(&self, signals: &[Signal]) -> Option<Duration> {
-        self.facts.iter().find_map(|(at, fact)| match fact {
-            Fact::Sent(signal) if signals.contains(signal) => Some(*at),
-            Fact::Requested(_)
-            | Fact::Forced
-            | Fact::Stopped
-            | Fact::Sent(_)
-            | Fact::Exited(_)
-            | Fact::Started
-            | Fact::SentAfterwards(_)
-            | Fact::Ended
-            | Fact::Accepted(_)
-            | Fact::Begun(_)
-            | Fact::Closed(..)
-            | Fact::Left => None,
-        })
-    }
-
-    fn exited(&self) -> Option<Exit> {
-        self.facts.iter().find_map(|(_, fact)| match fact {
-            Fact::Exited(exit) => Some(*exit),
-            Fact::Requested(_)
-            | Fact::Forced
-            | Fact::Stopped
-            | Fact::Sent(_)
-            | Fact::Started
-            | Fact::SentAfterwards(_)
-            | Fact::Ended
-            | Fact::Accepted(_)
-            | Fact::Begun(_)
-            | Fact::Closed(..)
-            | Fact::Left => None,
-        })
-    }
-
-    /// TERM or INT is on its way, or nothing more can be sent at all.
-    fn is_ending(&self) -> bool {
-        self.first_sent(&[Signal::TERM, Signal::INT, Signal::KILL])
-            .is_some()
-    }
-
-    /// When somebody first asked the living process to stop.
-    fn asked_at(&self) -> Option<Duration> {
-        let asking = [
-            self.config.graceful_signal,
-            Signal::TERM,
-            Signal::INT,
-            Signal::KILL,
-        ];
-        self.facts
-            .iter()
-            .take_while(|(_, fact)| !matches!(fact, Fact::Exited(_)))
-            .find(|(_, fact)| match fact {
-                Fact::Requested(_) | Fact::Forced | Fact::Stopped => true,
-                Fact::Sent(signal) => asking.contains(signal),
-                Fact::Exited(_)
-                | Fact::Started
-                | Fact::SentAfterwards(_)
-                | Fact::Ended
-                | Fact::Accepted(_)
-                | Fact::Begun(_)
-                | Fact::Closed(..)
-                | Fact::Left => false,
-            })
-            .map(|(at, _)| *at)
-    }
-
-    fn state(&self) -> State {
-        if self.exited().is_some() {
-            State::Gone
-        } else if self.asked_at().is_some() {
-            State::ShuttingDown
-        } else {
-            State::Running
-        }
-    }
-
-    fn requests(&self) -> impl Iterator<Item = (Duration, Deadlines)> {
-        self.facts.iter().filter_map(|(at, fact)| match fact {
-            Fact::Requested(deadlines) => Some((*at, *deadlines)),
-            Fact::Forced
-            | Fact::Stopped
-            | Fact::Sent(_)
-            | Fact::Exited(_)
-            | Fact::Started
-            | Fact::SentAfterwards(_)
-            | Fact::Ended
-            | Fact::Accepted(_)
-            | Fact::Begun(_)
-            | Fact::Closed(..)
-            | Fact::Left => None,
-        })
-    }
-
-    /// The earliest of the option, counted from when it was first asked, and every request.
-    fn force_at(&self) -> Option<Duration> {
-        if self.is_ending() || self.exited().is_some() {
-            return None;
-        }
-        let option = self.asked_at().zip(self.config.force_after);
-        let requests = self
-            .requests()
-            .filter_map(|(at, deadlines)| Some((at, deadlines.force_after?)));
-        option
-            .into_iter()
-            .chain(requests)
-            .filter_map(|(at, after)| at.checked_add(after))
-            .min()
-    }
-
-    /// The shortest of the option and every request, counted from the first TERM or INT.
-    fn kill_at(&self) -> Option<Duration> {
-        if self.first_sent(&[Signal::KILL]).is_some() || self.exited().is_some() {
-            return None;
-        }
-        let since = self.first_sent(&[Signal::TERM, Signal::INT])?;
-        let after = self
-            .requests()
-            .filter_map(|(_, deadlines)| deadlines.kill_after)
-            .chain(self.config.kill_after)
-            .min()?;
-        since.checked_add(after)
-    }
-
-    fn may_leave(&self) -> bool {
-        let by_itself = match self.config.exit_when_gone {
-            ExitWhenGone::Never => false,
-            ExitWhenGone::Unrequested => self.asked_at().is_none(),
-            ExitWhenGone::Always => true,
-        };
-        by_itself || self.happened(|fact| fact == Fact::Stopped)
     }
 }
 
@@ -379,6 +314,7 @@ pub(super) fn compare(rng: &mut Rng, origin: &str) -> usize {
     let mut model = Model {
         config,
         facts: Vec::new(),
+        refuses: false,
     };
     let mut now = Duration::from_millis(rng.u64(..5));
     let mut count = 0;
@@ -390,39 +326,44 @@ pub(super) fn compare(rng: &mut Rng, origin: &str) -> usize {
             (5.., _) => now.saturating_add(Duration::from_millis(rng.u64(..10))),
         };
         let input = input(rng);
+        model.refuses = rng.u8(..6) == 0;
         let expected = model.step(now, &input);
         let before = machine.clone();
-        let actions = machine.handle(now, input.clone());
-        count += actions.len();
-        keeps_its_promises(&before, &machine, &actions);
+        let step = machine.handle(now, input.clone());
+        if model.refuses {
+            machine.refused(&step);
+        }
+        count += step.actions.len();
+        keeps_its_promises(&before, &machine, &step.actions);
         let got = (
             machine.state(),
             machine.requested(),
-            machine.exit(),
+            (machine.exit(), machine.outcome()),
             machine.force_at(),
             machine.kill_at(),
             machine.next_timeout(),
             machine.accepts_webhooks(),
+            machine.wants_ready(),
         );
-        let wanted = (
-            model.state(),
-            model.asked_at().is_some(),
-            model.exited(),
+        let timeouts = [
             model.force_at(),
             model.kill_at(),
-            [
-                model.force_at(),
-                model.kill_at(),
-                model.end_at(),
-                model.kill_afterwards_at(),
-            ]
-            .into_iter()
-            .flatten()
-            .min(),
+            model.waiting_cause().and(model.config.ready_within),
+            model.end_at(),
+            model.kill_afterwards_at(),
+        ];
+        let wanted = (
+            model.state(),
+            model.asked().is_some(),
+            (model.exited(), model.outcome()),
+            model.force_at(),
+            model.kill_at(),
+            timeouts.into_iter().flatten().min(),
             model.accepts_webhooks(),
+            model.wants_ready(),
         );
         assert_eq!(
-            (actions, got),
+            (step.actions, got),
             (expected, wanted),
             "{origin}, {input:?} at {now:?}, {model:#?}"
         );

@@ -4,14 +4,19 @@
 
 mod deadlines;
 mod leaving;
-mod owed;
+mod outcomes;
+mod post_exit;
+mod ready;
+mod refusals;
+mod repeats;
 mod requests;
 mod signals;
+mod spacing;
 mod webhooks;
 
 use std::time::Duration;
 
-use super::super::{Action, Config, Exit, Input, Lifecycle, Slot};
+use super::super::{Action, Config, DrainRequest, Exit, Input, Lifecycle, SignalCause, Slot};
 use crate::signal::Signal;
 
 /// A machine, and a clock that each line of a story can move.
@@ -29,7 +34,7 @@ impl Story {
     }
 
     fn with_defaults() -> Self {
-        Self::of(super::defaults())
+        Self::of(Config::default())
     }
 
     /// Moves the clock without telling the machine.
@@ -38,15 +43,32 @@ impl Story {
         self
     }
 
+    /// The same in milliseconds.
+    fn at_ms(&mut self, millis: u64) -> &mut Self {
+        self.now = Duration::from_millis(millis);
+        self
+    }
+
     fn input(&mut self, input: Input) -> Vec<Action> {
-        self.machine.handle(self.now, input)
+        self.machine.handle(self.now, input).actions
+    }
+
+    /// The kernel refuses the signal that this input sends.
+    fn is_refused(&mut self, input: Input) {
+        let step = self.machine.handle(self.now, input);
+        let first = step.actions.first();
+        assert!(
+            matches!(first, Some(Action::SendStageSignal { .. })),
+            "{step:?}"
+        );
+        self.machine.refused(&step);
     }
 
     fn receives(&mut self, name: &str) -> Vec<Action> {
         self.input(Input::Signal(super::signal(name)))
     }
 
-    /// A graceful request without deadlines of its own.
+    /// A request to drain without deadlines of its own.
     fn is_asked(&mut self) -> Vec<Action> {
         self.is_asked_within(None, None)
     }
@@ -57,14 +79,22 @@ impl Story {
         kill_after: Option<u64>,
     ) -> Vec<Action> {
         let secs = |count: Option<u64>| count.map(super::secs);
-        self.input(Input::GracefulRequest(super::deadlines(
+        self.input(Input::DrainRequest(super::request(
             secs(force_after),
             secs(kill_after),
         )))
     }
 
+    fn is_asked_again(&mut self) -> Vec<Action> {
+        self.input(Input::DrainRequest(DrainRequest {
+            repeat_signal: true,
+            ..DrainRequest::default()
+        }))
+    }
+
+    /// A request to abort.
     fn is_forced(&mut self) -> Vec<Action> {
-        self.input(Input::ForcefulRequest)
+        self.input(Input::AbortRequest)
     }
 
     fn exits(&mut self) -> Vec<Action> {
@@ -90,12 +120,34 @@ impl Story {
     }
 }
 
-/// The actions that send these signals in this order.
-fn sends(names: &str) -> Vec<Action> {
-    names
-        .split_whitespace()
-        .map(|name| Action::SignalProcess(super::signal(name)))
-        .collect()
+/// The actions that send the signal of a stage.
+fn sends(name: &str, cause: SignalCause) -> Vec<Action> {
+    let signal = super::signal(name);
+    let mut actions = vec![Action::SendStageSignal { signal, cause }];
+    if signal != Signal::KILL {
+        actions.push(Action::ContinueProcess);
+    }
+    actions
+}
+
+/// A request sends it.
+fn requests(name: &str) -> Vec<Action> {
+    sends(name, SignalCause::Request)
+}
+
+/// A deadline sends it.
+fn escalates(name: &str) -> Vec<Action> {
+    sends(name, SignalCause::Deadline)
+}
+
+/// A received signal is forwarded and belongs to a stage.
+fn forwards(name: &str) -> Vec<Action> {
+    sends(name, SignalCause::Forwarded)
+}
+
+/// A received signal is forwarded and means nothing to the wrapper.
+fn passes_on(name: &str) -> Vec<Action> {
+    vec![Action::ForwardSignal(super::signal(name))]
 }
 
 fn slot(nth: usize) -> Slot {
@@ -117,7 +169,7 @@ fn nothing() -> Vec<Action> {
 
 /// The defaults with one change.
 fn but(change: impl FnOnce(&mut Config)) -> Config {
-    let mut config = super::defaults();
+    let mut config = Config::default();
     change(&mut config);
     config
 }

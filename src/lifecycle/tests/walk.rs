@@ -1,9 +1,11 @@
-//! Walks every reachable state with every input, breadth first, and asserts the invariants at each step.
+//! Walks every reachable state with every input, breadth first, and asserts the invariants at each
+//! step.
 //!
-//! Owns the walk: which configurations, inputs and instants there are, and which states were seen. It
-//! never says what must hold; that is `invariants`. There is no limit to its depth: it goes on until no step
-//! leads to a state that was not seen, so every order of inputs of any length is in it. Time is cut into seconds from 0 to [`HORIZON`], with
-//! one instant beyond all others, [`Duration::MAX`], so that arithmetic at the clock's end is walked too.
+//! Owns the walk: which configurations, inputs and instants there are, and which states were seen.
+//! It never says what must hold; that is `invariants`. There is no limit to its depth: it goes on
+//! until no step leads to a state that was not seen, so every order of inputs of any length is in
+//! it. Time is cut into seconds from 0 to [`HORIZON`], with one instant beyond all others,
+//! [`Duration::MAX`], so that arithmetic at the clock's end is walked too.
 
 mod history;
 mod invariants;
@@ -70,9 +72,10 @@ fn turns() -> Vec<(ExitWhenGone, Option<AfterExit>)> {
     turns
 }
 
-/// Every pair of a graceful signal and a rewrite rule, with every pair of deadlines. What happens after
-/// the exit does not depend on these, so that its options take turns over them instead of multiplying
-/// them; each of their values still meets every graceful signal, every rule and every deadline.
+/// Every pair of a graceful signal and a rewrite rule, with every pair of deadlines. What happens
+/// after the exit does not depend on these, so that its options take turns over them instead of
+/// multiplying them; each of their values still meets every graceful signal, every rule and every
+/// deadline.
 fn configs() -> Vec<Config> {
     let mut configs = Vec::new();
     let turns = turns();
@@ -238,7 +241,8 @@ fn every_reachable_state_and_input_keeps_the_invariants() {
             })
     });
     assert_eq!(configs.len(), 4 * 7 * 9);
-    // When this was written: 250 859 states, the furthest 9 steps from the start, and 7 938 276 steps.
+    // When this was written: 250 859 states, the furthest 9 steps from the start, and 7 938 276
+    // steps.
     assert!(
         walked.states > 100_000 && walked.steps > 3_000_000 && walked.depth >= 9,
         "{walked:?}"

@@ -1,11 +1,13 @@
-//! What random numbers choose: configurations and inputs that collide often.
+//! Random configurations and inputs that collide often.
 //!
 //! Owns the odds. It never says what must come of a choice.
 
 use std::time::Duration;
 
-use super::super::{AfterExit, Config, Exit, ExitWhenGone, Input, Rng, Signal, Slot};
-use super::super::{deadlines, rewrites, signal};
+use super::super::{
+    AfterExitLimits, Config, DrainRequest, Exit, ExitWhenGone, Input, Rng, Signal, Slot, Spacing,
+};
+use super::super::{rewrites, signal};
 use super::WEBHOOKS;
 
 pub(super) fn pick<T: Copy>(rng: &mut Rng, choices: &[T]) -> T {
@@ -41,8 +43,16 @@ pub(super) fn config(rng: &mut Rng) -> Config {
     let rules: String = (0..rng.usize(..4)).map(|_| rule(rng)).collect();
     Config {
         graceful_signal: signal(pick(rng, &["QUIT", "QUIT", "TERM", "INT", "USR1", "KILL"])),
+        forceful_signal: pick(rng, &["TERM", "TERM", "INT", "USR1", "QUIT", "KILL", ""])
+            .parse()
+            .ok(),
         force_after: duration(rng),
         kill_after: duration(rng),
+        ready_within: duration(rng),
+        spacing: Spacing {
+            forceful: Duration::from_millis(rng.u64(..9)),
+            repeat: Duration::from_millis(rng.u64(..9)),
+        },
         exit_when_gone: pick(
             rng,
             &[
@@ -52,7 +62,7 @@ pub(super) fn config(rng: &mut Rng) -> Config {
             ],
         ),
         rewrites: rewrites(&rules),
-        after_exit: rng.bool().then(|| AfterExit {
+        after_exit: rng.bool().then(|| AfterExitLimits {
             timeout: duration(rng).unwrap_or(Duration::from_millis(9)),
             grace: duration(rng).unwrap_or(Duration::from_millis(9)),
         }),
@@ -61,14 +71,19 @@ pub(super) fn config(rng: &mut Rng) -> Config {
 
 pub(super) fn input(rng: &mut Rng) -> Input {
     let slot = Slot::all().nth(rng.usize(..WEBHOOKS)).unwrap();
-    match rng.u8(..25) {
+    match rng.u8(..27) {
         20..22 => Input::WebhookAccepted(slot),
-        22.. => Input::WebhookEnded {
+        22..25 => Input::WebhookEnded {
             slot,
             delivered: rng.u8(..4) == 0,
         },
-        0..5 => Input::GracefulRequest(deadlines(duration(rng), duration(rng))),
-        5..7 => Input::ForcefulRequest,
+        25.. => Input::Ready,
+        0..5 => Input::DrainRequest(DrainRequest {
+            force_after: duration(rng),
+            kill_after: duration(rng),
+            repeat_signal: rng.bool(),
+        }),
+        5..7 => Input::AbortRequest,
         7..12 => Input::Signal(any_signal(rng)),
         12 => Input::AfterExitEnded,
         13 => Input::Exited(match rng.bool() {

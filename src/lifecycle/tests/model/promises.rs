@@ -1,4 +1,4 @@
-//! What is wrong whatever happened before.
+//! What is wrong after any history.
 //!
 //! Owns assertions about a single step. It keeps no history.
 
@@ -16,10 +16,12 @@ pub(super) fn keeps_its_promises(before: &Lifecycle, after: &Lifecycle, actions:
     );
     for action in actions {
         match action {
-            Action::SignalProcess(_) => assert!(
-                after.exit().is_none(),
-                "no signal is sent after the exit: {before:?}"
-            ),
+            Action::SendStageSignal { .. } | Action::ContinueProcess | Action::ForwardSignal(_) => {
+                assert!(
+                    after.exit().is_none(),
+                    "no signal is sent after the exit: {before:?}"
+                );
+            }
             Action::Leave(exit) => assert_eq!(
                 Some(*exit),
                 after.exit(),
@@ -31,12 +33,16 @@ pub(super) fn keeps_its_promises(before: &Lifecycle, after: &Lifecycle, actions:
             ),
         }
     }
-    for (before, after) in [
-        (before.force_at(), after.force_at()),
-        (before.kill_at(), after.kill_at()),
-    ] {
-        if let (Some(before), Some(after)) = (before, after) {
-            assert!(after <= before, "a deadline is never extended");
-        }
+    let stage_signals = actions
+        .iter()
+        .skip(1)
+        .filter(|action| matches!(action, Action::SendStageSignal { .. }));
+    assert_eq!(
+        stage_signals.count(),
+        0,
+        "a step has one signal of a stage at most, and it is the first action: {before:?}"
+    );
+    if let (Some(before), Some(after)) = (before.kill_at(), after.kill_at()) {
+        assert!(after <= before, "a deadline is never extended");
     }
 }

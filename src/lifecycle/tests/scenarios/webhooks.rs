@@ -1,6 +1,6 @@
 //! Webhooks: when each is due, and how deliveries keep the wrapper.
 
-use super::super::super::{Action, AfterExit, ExitWhenGone, State};
+use super::super::super::{Action, AfterExitLimits, ExitWhenGone, State};
 use super::super::secs;
 use super::{Story, but, delivers, leaves, nothing};
 use crate::signal::Signal;
@@ -8,7 +8,7 @@ use crate::signal::Signal;
 fn story(exit_when_gone: ExitWhenGone, after_exit: bool) -> Story {
     Story::of(but(|config| {
         config.exit_when_gone = exit_when_gone;
-        config.after_exit = after_exit.then_some(AfterExit {
+        config.after_exit = after_exit.then_some(AfterExitLimits {
             timeout: secs(10),
             grace: secs(2),
         });

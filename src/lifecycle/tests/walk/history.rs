@@ -1,7 +1,8 @@
 //! What has happened so far, kept beside the machine while it is walked.
 //!
-//! Owns facts only: which signals went to the process, when and by whom, and what was asked for. It never
-//! looks into the machine: it learns from inputs and from the actions that the driver would perform.
+//! Owns facts only: which signals went to the process, when and by whom, and what was asked for. It
+//! never looks into the machine: it learns from inputs and from the actions that the driver would
+//! perform.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -144,7 +145,8 @@ impl History {
         self.forget();
     }
 
-    /// Drops what no later assertion asks about: with it the walk would visit the same states again.
+    /// Drops what no later assertion asks about: with it the walk would visit the same states
+    /// again.
     fn forget(&mut self) {
         if self.is_ending() {
             self.force_at = None;

@@ -1,9 +1,9 @@
 //! What must hold of every single step of the machine, each in words beside its assertion.
 //!
-//! Owns the invariants; those of the time after the exit are in `owed` and `webhooks`. It never predicts a
-//! whole step, which is what `model` does.
+//! Owns the invariants; those of the time after the exit are in `owed` and `webhooks`. It never
+//! predicts a whole step, which is what `model` does.
 
-mod owed;
+mod post_exit;
 mod webhooks;
 
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! What must hold of webhooks: each is delivered once, after the exit, and keeps the wrapper meanwhile.
+//! What must hold of webhooks: each is delivered once, after the exit, and keeps the wrapper
+//! meanwhile.
 //!
 //! Owns these invariants. It never looks at signals.
 

@@ -1,7 +1,7 @@
 //! The command that runs once the process is gone: started, signalled, and its result kept.
 //!
-//! Owns its environment, the words for how it went, and the patience where the machine is too short of something
-//! to start it. It never decides when it runs or how long it may: `lifecycle` does.
+//! Owns its environment, its log lines, and the retries where the machine lacks the resources to
+//! start it. It never decides when the command runs or for how long: `lifecycle` does.
 
 use std::future::Future;
 use std::io;
@@ -11,34 +11,34 @@ use crate::clock::{Clock, MonotonicClock};
 use crate::lifecycle::{Exit, Input};
 use crate::process::child::{Child, Program, SignalError};
 use crate::signal::Signal;
-use crate::supervisor::facts::{AfterExitFacts, Facts};
+use crate::supervisor::facts::{AfterExitFacts, ProcessFacts};
 use crate::supervisor::{Handle, Supervised};
 
-/// How long after a start for which the machine had too little it is tried again.
-const AGAIN: Duration = Duration::from_millis(100);
+/// From a start that failed for lack of resources to the next attempt.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
 
-/// The command, and the process that it has become.
+/// The command, and its process while that runs.
 #[derive(Debug)]
-pub(super) struct AfterExit {
+pub(super) struct PostExitCommand {
     program: Program,
     child: Option<Child>,
-    /// Whether it was told to end because its time was over.
+    /// Whether it got TERM because its time was over.
     timed_out: bool,
-    /// Why the last start has failed that is to be tried again, if one has.
+    /// Why the last start failed, if the wrapper tries again.
     postponed: Option<String>,
 }
 
-/// How a start went.
-enum Start<F> {
+/// How an attempt to start it went.
+enum CommandStart<F> {
     /// It runs, and this completes with its exit.
     Running(F),
-    /// The machine is short of something: nothing was run, and it is to be tried again.
+    /// The machine lacks a resource: nothing was run, and the wrapper tries again.
     Postponed,
-    /// There is none, or it will not run.
+    /// There is no command, or it cannot run.
     Failed,
 }
 
-impl AfterExit {
+impl PostExitCommand {
     pub(super) fn new(program: Program) -> Self {
         Self {
             program,
@@ -48,13 +48,13 @@ impl AfterExit {
         }
     }
 
-    /// Starts it. `Err` says how it failed, or nothing if the machine is short of something: then nothing was
-    /// run, and it is to be tried again.
+    /// Starts it. `Err(None)` means that the machine lacks a resource: nothing was run, and the
+    /// wrapper tries again.
     fn start(
         &mut self,
-        facts: &Facts,
+        facts: &ProcessFacts,
     ) -> Result<impl Future<Output = io::Result<Exit>> + use<>, Option<AfterExitFacts>> {
-        // Nobody would end what starts after its time.
+        // Its deadlines have passed, so nothing would end it.
         if self.timed_out {
             let why = self.postponed.take().unwrap_or_default();
             tracing::error!(error = %why, "the command after the exit could not be started in time");
@@ -68,8 +68,8 @@ impl AfterExit {
                 self.child = Some(child);
                 Ok(exit)
             }
-            Err(error) if error.is_passing() => {
-                // Once: it may take many tries.
+            Err(error) if error.is_transient() => {
+                // Only once: there may be many attempts.
                 if self.postponed.is_none() {
                     tracing::warn!(%error, "the command after the exit is tried again");
                 }
@@ -83,8 +83,8 @@ impl AfterExit {
         }
     }
 
-    /// Sends it a signal. One that has ended meanwhile is no error; one that has not started yet will not
-    /// be tried for much longer.
+    /// Sends it a signal; one that has ended meanwhile is no error. TERM also ends the attempts to
+    /// start it.
     pub(super) fn signal(&mut self, signal: Signal) -> Result<(), SignalError> {
         self.timed_out |= signal == Signal::TERM;
         let Some(child) = &self.child else {
@@ -104,7 +104,7 @@ impl AfterExit {
         self.child.as_ref().map(Child::pid)
     }
 
-    /// Takes its exit.
+    /// Records its exit.
     pub(super) fn ended(&mut self, result: io::Result<Exit>) -> AfterExitFacts {
         self.child = None;
         match result {
@@ -129,65 +129,65 @@ impl AfterExit {
 }
 
 impl Supervised {
-    /// Starts the command, if there is one, and keeps how that went.
-    fn start_after_exit(&mut self) -> Start<impl Future<Output = io::Result<Exit>> + use<>> {
+    /// Starts the command, if there is one, and records how that went.
+    fn start_after_exit(&mut self) -> CommandStart<impl Future<Output = io::Result<Exit>> + use<>> {
         let Some(after_exit) = &mut self.after_exit else {
-            return Start::Failed;
+            return CommandStart::Failed;
         };
         match after_exit.start(&self.facts) {
             Ok(exit) => {
                 self.facts.after_exit = Some(AfterExitFacts::Running);
-                Start::Running(exit)
+                CommandStart::Running(exit)
             }
-            Err(None) => Start::Postponed,
+            Err(None) => CommandStart::Postponed,
             Err(Some(failed)) => {
                 self.facts.after_exit = Some(failed);
-                Start::Failed
+                CommandStart::Failed
             }
         }
     }
 }
 
 impl Handle {
-    /// Starts the command that runs after the exit; it is started before this returns, so that it can be
-    /// signalled, unless the machine is short of something. Answers with what is to be told to the
-    /// lifecycle if it has ended already.
+    /// Starts the command that runs after the exit, before this returns, so that it can be
+    /// signalled. Where the machine lacks a resource, a task tries again. Returns the input for the
+    /// lifecycle if the command has ended already.
     pub(super) fn run_after_exit(&self, supervised: &mut Supervised) -> Option<Input> {
         let handle = self.clone();
-        let executor = &self.shared.executor;
+        let executor = &self.core.executor;
         match supervised.start_after_exit() {
-            Start::Running(exit) => {
+            CommandStart::Running(exit) => {
                 let waiting = async move { handle.after_exit_ended(exit.await) };
                 executor.spawn(waiting).detach();
                 None
             }
-            Start::Postponed => {
+            CommandStart::Postponed => {
                 let trying = async move { handle.run_after_exit_later().await };
                 executor.spawn(trying).detach();
                 None
             }
-            Start::Failed => Some(Input::AfterExitEnded),
+            CommandStart::Failed => Some(Input::AfterExitEnded),
         }
     }
 
-    /// Tries to start it until it runs, or fails for good, or its time is over.
+    /// Tries to start it until it runs, cannot run, or its time is over.
     async fn run_after_exit_later(&self) {
         loop {
-            MonotonicClock.sleep(AGAIN).await;
-            let started = self.shared.supervised.borrow_mut().start_after_exit();
+            MonotonicClock.sleep(RETRY_AFTER).await;
+            let started = self.core.supervised.borrow_mut().start_after_exit();
             match started {
-                Start::Running(exit) => {
-                    self.shared.changed.notify(usize::MAX);
+                CommandStart::Running(exit) => {
+                    self.core.changed.notify(usize::MAX);
                     return self.after_exit_ended(exit.await);
                 }
-                Start::Postponed => {}
-                Start::Failed => return self.apply_or_log(Input::AfterExitEnded),
+                CommandStart::Postponed => {}
+                CommandStart::Failed => return self.apply_or_log(Input::AfterExitEnded),
             }
         }
     }
 
     fn after_exit_ended(&self, result: io::Result<Exit>) {
-        let mut supervised = self.shared.supervised.borrow_mut();
+        let mut supervised = self.core.supervised.borrow_mut();
         if let Some(after_exit) = &mut supervised.after_exit {
             supervised.facts.after_exit = Some(after_exit.ended(result));
         }
@@ -196,8 +196,8 @@ impl Handle {
     }
 }
 
-/// What the command is told. A variable that does not apply is left out.
-fn environment(facts: &Facts) -> Vec<(&'static str, String)> {
+/// The variables that tell the command about the exit. One that does not apply is left out.
+fn environment(facts: &ProcessFacts) -> Vec<(&'static str, String)> {
     let time = |time: SystemTime| humantime::format_rfc3339_millis(time).to_string();
     let (code, signal) = match facts.exit {
         Some(Exit::Code(code)) => (Some(code), None),
@@ -232,15 +232,15 @@ fn environment(facts: &Facts) -> Vec<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lifecycle::State;
+    use crate::lifecycle::{Outcome, State};
 
     #[test]
-    fn it_is_not_started_after_its_time_however_much_there_is_by_then() {
+    fn a_command_is_not_started_after_its_time() {
         let program = Program {
             name: "true".into(),
             arguments: Vec::new(),
         };
-        let facts = Facts {
+        let facts = ProcessFacts {
             state: State::Gone,
             pid: 1,
             program: "sh".into(),
@@ -249,12 +249,15 @@ mod tests {
             exited_at: None,
             exit: Some(Exit::Code(0)),
             requested: false,
+            outcome: Some(Outcome::Unasked),
+            signals: Vec::new(),
+            signals_refused: 0,
             force_at: None,
             kill_at: None,
             after_exit: Some(AfterExitFacts::Pending),
             webhooks: Vec::new(),
         };
-        let mut command = AfterExit::new(program);
+        let mut command = PostExitCommand::new(program);
         command.postponed = Some("no room".into());
         command.signal(Signal::TERM).unwrap();
         let failed = command.start(&facts).err();

@@ -1,0 +1,28 @@
+//! The result of one step of the state machine.
+//!
+//! Owns the way back if the kernel refuses the signal. It never takes a step.
+
+use crate::lifecycle::Action;
+use crate::lifecycle::phase::Phase;
+
+/// What one input leads to.
+#[derive(Debug)]
+pub struct Transition {
+    /// What the driver does, in this order.
+    pub actions: Vec<Action>,
+    /// Where the machine stands if the kernel refuses the signal of the stage.
+    pub(super) if_refused: Option<Phase>,
+}
+
+impl Transition {
+    pub(super) fn of(actions: Vec<Action>) -> Self {
+        Self {
+            actions,
+            if_refused: None,
+        }
+    }
+
+    pub(super) fn nothing() -> Self {
+        Self::of(Vec::new())
+    }
+}

@@ -1,0 +1,127 @@
+//! Requests to drain or abort the process.
+//!
+//! Owns their order of checks, signal and webhook, and how long they are held. It never validates a
+//! message.
+
+use smol::channel;
+use smol::future::FutureExt;
+
+use crate::clock::{Clock, MonotonicClock};
+use crate::lifecycle::{DrainRequest, Input};
+use crate::process::child::SignalError;
+use crate::supervisor::{Handle, Milestone, ProcessFacts};
+use crate::webhook::{RegisterError, WebhookRequest};
+
+/// Why a request was not carried out. Nothing remains of it.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// The kernel refused the signal.
+    #[error(transparent)]
+    Signal(#[from] SignalError),
+    /// The webhook was not accepted.
+    #[error(transparent)]
+    Webhook(#[from] RegisterError),
+    /// There is no time left for another webhook.
+    #[error("the wrapper was told to stop and only waits for its last deliveries")]
+    Leaving,
+}
+
+impl Handle {
+    /// Asks the process to drain. Idempotent, unless the request repeats a signal. A request for
+    /// the abort stage right after the graceful signal is held until the forceful signal may be
+    /// sent, see [`Spacing`](crate::lifecycle::Spacing); a caller that leaves meanwhile does not
+    /// take the request back.
+    ///
+    /// # Errors
+    /// The webhook was not accepted, or the kernel refused the signal; nothing has changed.
+    pub async fn shut_down(
+        &self,
+        request: DrainRequest,
+        webhook: Option<WebhookRequest>,
+    ) -> Result<ProcessFacts, RequestError> {
+        if let Some(webhook) = &webhook {
+            self.check(webhook)?;
+        }
+        let input = Input::DrainRequest(request);
+        self.when_due(input, move |handle, input| {
+            handle.shut_down_now(input, webhook)
+        })
+        .await
+    }
+
+    /// Asks the process to abort: the forceful signal is sent, or sent again if the last is old
+    /// enough. Held as [`Handle::shut_down`].
+    ///
+    /// # Errors
+    /// The kernel refused the signal; nothing has changed.
+    pub async fn abort(&self) -> Result<ProcessFacts, RequestError> {
+        self.when_due(Input::AbortRequest, |handle, input| {
+            handle.shut_down_now(input, None)
+        })
+        .await
+    }
+
+    /// The process handles signals from now on.
+    pub fn report_ready(&self) {
+        self.observe_exit();
+        self.apply_or_log(Input::Ready);
+    }
+
+    fn shut_down_now(
+        &self,
+        input: Input,
+        webhook: Option<WebhookRequest>,
+    ) -> Result<ProcessFacts, RequestError> {
+        self.observe_exit();
+        if let Some(webhook) = &webhook {
+            self.check(webhook)?;
+        }
+        self.apply(input)?;
+        if let Some(webhook) = webhook {
+            // There is one thread: no other request can come between the check and this.
+            let slot = self.core.supervised.borrow().deliveries.register(webhook)?;
+            self.apply(Input::WebhookAccepted(slot))?;
+        }
+        Ok(self.facts())
+    }
+
+    fn check(&self, webhook: &WebhookRequest) -> Result<(), RequestError> {
+        let supervised = self.core.supervised.borrow();
+        let accepts = supervised.lifecycle.accepts_webhooks();
+        supervised.deliveries.check(webhook, accepts)
+    }
+
+    /// Carries a request out now or, in a task of its own, once the lifecycle no longer holds it.
+    async fn when_due(
+        &self,
+        input: Input,
+        carry_out: impl FnOnce(&Self, Input) -> Result<ProcessFacts, RequestError> + 'static,
+    ) -> Result<ProcessFacts, RequestError> {
+        if self.held_until(&input).is_none() {
+            return carry_out(self, input);
+        }
+        let (sender, receiver) = channel::bounded(1);
+        let handle = self.clone();
+        let held = async move {
+            while let Some(until) = handle.held_until(&input) {
+                let exit = handle.reach(Milestone::Gone);
+                MonotonicClock.sleep_until(until).or(exit).await;
+            }
+            // A caller that has left gets no answer.
+            let _unread = sender.try_send(carry_out(&handle, input));
+        };
+        self.core.executor.spawn(held).detach();
+        match receiver.recv().await {
+            Ok(result) => result,
+            // The executor drops tasks only when the wrapper has left.
+            Err(channel::RecvError) => Err(RequestError::Leaving),
+        }
+    }
+
+    fn held_until(&self, input: &Input) -> Option<std::time::Instant> {
+        let supervised = self.core.supervised.borrow();
+        let now = supervised.epoch.elapsed();
+        let until = supervised.lifecycle.held_until(now, input)?;
+        supervised.instant(until)
+    }
+}
