@@ -17,6 +17,7 @@ pub mod lifecycle;
 pub mod pb;
 pub mod reflection;
 pub mod signal;
+mod timestamp;
 
 // L0 and L1: the gRPC layer. Its rules are pure, its server and client speak over any byte stream.
 pub mod grpc;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::grpc::rules::limits::{Limits, connections_for, descriptors_for, most_connections};
+use crate::grpc::rules::limits::{Limits, connections_for, descriptors_for, max_connections_for};
 
 /// A connection that goes sooner than this would go before its client has said what it wants.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -77,7 +77,7 @@ fn enough(
             listeners,
             needed,
             there,
-            most: most_connections(there, listeners),
+            most: max_connections_for(there, listeners),
         }),
         Some(_) | None => Ok(wanted),
     }

@@ -8,12 +8,13 @@ use std::rc::Rc;
 use smol::LocalExecutor;
 
 use crate::access::{
-    Contradiction, Exposure, Group, Lack, Listen, Options, Own, Protection, exposure, gid_of,
+    AccessOptions, Exposure, Group, Listen, MissingProtection, OptionConflict, OwnIds, Protection,
+    exposure, gid_of,
 };
 use crate::address::{Address, Host};
 use crate::cli::secrets;
 use crate::clock::MonotonicClock;
-use crate::net::directory::{self, Replaceable};
+use crate::net::directory::{self, UnsafeDirectory};
 use crate::net::listen::{self, BindError, Listener, SocketOptions};
 use crate::net::reload::ReloadError;
 use crate::service::{ListenerPolicy, ListenerRules};
@@ -25,7 +26,7 @@ const GROUP_FILE: &str = "/etc/group";
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ListenerError {
     #[error(transparent)]
-    Contradiction(#[from] Contradiction),
+    OptionConflict(#[from] OptionConflict),
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]
@@ -35,13 +36,13 @@ pub(super) enum ListenerError {
     #[error("{listen} is refused: {why}; or accept it {how}")]
     Exposed {
         listen: Listen,
-        why: Lack,
+        why: MissingProtection,
         how: &'static str,
     },
     #[error("{listen} is refused: {why}; use another one, or accept it {how}")]
     Directory {
         listen: Listen,
-        why: Replaceable,
+        why: UnsafeDirectory,
         how: &'static str,
     },
 }
@@ -51,7 +52,7 @@ impl ListenerError {
     pub(super) fn is_usage(&self) -> bool {
         match self {
             Self::Bind(error) => error.is_usage(),
-            Self::Contradiction(_)
+            Self::OptionConflict(_)
             | Self::ReloadError(_)
             | Self::Group { .. }
             | Self::Exposed { .. }
@@ -67,11 +68,11 @@ pub(super) type PolicedListener = (Listener, Rc<ListenerPolicy<MonotonicClock>>)
 /// what the command line calls that.
 pub(super) async fn open(
     listens: &[Listen],
-    options: &Options,
+    options: &AccessOptions,
     how: &'static str,
     executor: &LocalExecutor<'static>,
 ) -> Result<Vec<PolicedListener>, ListenerError> {
-    let own = Own {
+    let own = OwnIds {
         uid: rustix::process::geteuid().as_raw(),
         gid: rustix::process::getegid().as_raw(),
     };
@@ -131,17 +132,17 @@ fn number_of(group: &Group) -> Result<u32, ListenerError> {
 /// Refuses a socket file that others could replace by their own.
 fn check_place(
     listen: &Listen,
-    options: &Options,
-    own: Own,
+    options: &AccessOptions,
+    own: OwnIds,
     how: &'static str,
 ) -> Result<(), ListenerError> {
     let Address::Unix(path) = &listen.address else {
         return Ok(());
     };
-    if let Some((directory, mode)) = directory::of(path) {
+    if let Some((directory, mode)) = directory::parent_mode(path) {
         options.check_directory(&directory, mode, own)?;
     }
-    match directory::replaceable(path, own.uid) {
+    match directory::find_unsafe(path, own.uid) {
         // `bind` says it better.
         Err(_) | Ok(None) => Ok(()),
         Ok(Some(why)) if options.insecure => {
@@ -159,7 +160,7 @@ fn check_place(
 fn judge(
     listen: &Listen,
     address: &Address,
-    options: &Options,
+    options: &AccessOptions,
     how: &'static str,
 ) -> Result<Exposure, ListenerError> {
     let protection = Protection {
@@ -176,23 +177,23 @@ fn judge(
             host: Host::Localhost | Host::Name(_),
             ..
         }
-        | Address::Unix(_) => Exposure::PolicedListener,
+        | Address::Unix(_) => Exposure::Guarded,
     };
     match judged {
-        Exposure::Beyond(why) if !options.insecure => Err(ListenerError::Exposed {
+        Exposure::Network(why) if !options.insecure => Err(ListenerError::Exposed {
             listen: listen.clone(),
             why,
             how,
         }),
-        Exposure::PolicedListener | Exposure::EveryLocalUser | Exposure::Beyond(_) => Ok(judged),
+        Exposure::Guarded | Exposure::LocalUsers | Exposure::Network(_) => Ok(judged),
     }
 }
 
 /// Says what was not refused. That local users can call is said once.
 fn warn(address: &Address, judged: Exposure, warned: &mut bool) {
     match judged {
-        Exposure::PolicedListener => {}
-        Exposure::EveryLocalUser => {
+        Exposure::Guarded => {}
+        Exposure::LocalUsers => {
             if !std::mem::replace(warned, true) {
                 tracing::warn!(
                     %address,
@@ -200,7 +201,7 @@ fn warn(address: &Address, judged: Exposure, warned: &mut bool) {
                 );
             }
         }
-        Exposure::Beyond(why) => {
+        Exposure::Network(why) => {
             tracing::warn!(%address, %why, "insecure: strangers can call here")
         }
     }

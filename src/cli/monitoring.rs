@@ -8,8 +8,7 @@ use smol::LocalExecutor;
 
 use crate::address::Address;
 use crate::clock::MonotonicClock;
-use crate::grpc::server::Server;
-use crate::grpc::server::observe::Observer;
+use crate::grpc::server::{Observer, Server};
 use crate::net::listen::{self, BindError, Listener, SocketOptions};
 use crate::supervisor::Handle;
 

@@ -10,7 +10,7 @@ use smol::LocalExecutor;
 
 use crate::access::{TlsOptions, Tokens};
 use crate::clock::MonotonicClock;
-use crate::net::reload::{ReloadError, Reloadable, is_open_to_all};
+use crate::net::reload::{ReloadError, Reloadable, is_world_readable};
 use crate::net::tls::ServerTls;
 
 /// The tokens in a file, now and whenever it changes.
@@ -43,7 +43,7 @@ pub(super) fn tls(
 
 /// Says so if everybody may read what should be secret.
 pub(super) fn warn_if_open(file: &Path) {
-    if is_open_to_all(file) {
+    if is_world_readable(file) {
         tracing::warn!(
             file = %file.display(),
             "every user of this machine can read this secret; chmod 600 it"

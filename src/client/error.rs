@@ -109,9 +109,9 @@ impl Trouble {
         match self {
             Self::Identity(_)
             | Self::Tls(
-                TlsError::Protocol
+                TlsError::NoHttp2
                 | TlsError::Plaintext
-                | TlsError::Name(_)
+                | TlsError::NotAllowed(_)
                 | TlsError::ServerName(_),
             ) => true,
             // Not trusted or not understood, and not merely cut off.

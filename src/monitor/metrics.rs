@@ -15,7 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::snapshot::{STATE_SET, Sample, Snapshot};
-use crate::grpc::server::observe::{Ended, Observer};
+use crate::grpc::server::{FinishedCall, Observer};
 
 /// Histogram buckets in seconds: most calls take less than a millisecond, a waiting one takes hours.
 const BUCKETS: [f64; 12] = [
@@ -189,7 +189,7 @@ impl fmt::Debug for Metrics {
 }
 
 impl Observer for Metrics {
-    fn call_ended(&self, call: &Ended) {
+    fn call_finished(&self, call: &FinishedCall) {
         // An unknown path is one series: its text is the caller's choice.
         let method = call.method.unwrap_or("unknown").trim_start_matches('/');
         self.calls

@@ -2,12 +2,11 @@
 //!
 //! Owns its fields. It never decides when it is sent.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use serde::Serialize;
 
 use super::exit_report::{AfterExitReport, ExitReport};
 use crate::lifecycle::Exit;
+use crate::timestamp::rfc3339;
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -67,9 +66,11 @@ impl ExitReport {
             program: &self.program,
             pid: self.pid,
             hostname: &self.hostname,
-            started_at: time(self.started_at),
-            shutdown_requested_at: self.shutdown_requested_at.map(time),
-            exited_at: time(self.exited_at),
+            started_at: rfc3339(self.started_at).to_string(),
+            shutdown_requested_at: self
+                .shutdown_requested_at
+                .map(|time| rfc3339(time).to_string()),
+            exited_at: rfc3339(self.exited_at).to_string(),
             exit_code,
             exit_signal,
             core_dumped,
@@ -92,17 +93,10 @@ fn parts(exit: Exit) -> (Option<u8>, Option<u8>, bool) {
     }
 }
 
-/// The last second of the year 9999, beyond which RFC 3339 has no digits.
-const LAST: Duration = Duration::from_secs(253_402_300_799);
-
-/// RFC 3339 in UTC, to the millisecond. A clock that is out of its range says the nearest time in it.
-fn time(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    humantime::format_rfc3339_millis(UNIX_EPOCH + since.min(LAST)).to_string()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::*;
 
     fn report() -> ExitReport {
@@ -176,14 +170,5 @@ mod tests {
             ..report()
         };
         assert_eq!(parse(&ended)["after_exit"]["exit_code"], 1);
-    }
-
-    #[test]
-    fn a_clock_out_of_range_gives_the_nearest_time() {
-        assert_eq!(
-            time(UNIX_EPOCH - Duration::from_secs(9)),
-            "1970-01-01T00:00:00.000Z"
-        );
-        assert_eq!(time(UNIX_EPOCH + LAST * 2), "9999-12-31T23:59:59.000Z");
     }
 }

@@ -54,8 +54,8 @@ fn nothing_listens(trouble: &Trouble) -> bool {
     };
     match trouble {
         Trouble::Connect(ConnectError::Unix { source, .. }) => says_so(source),
-        Trouble::Connect(ConnectError::Tcp { tried, .. }) => {
-            !tried.0.is_empty() && tried.0.iter().all(|(_, error)| says_so(error))
+        Trouble::Connect(ConnectError::Tcp { attempts, .. }) => {
+            !attempts.0.is_empty() && attempts.0.iter().all(|(_, error)| says_so(error))
         }
         Trouble::Connect(ConnectError::Busy { .. } | ConnectError::Resolve { .. })
         | Trouble::Identity(_)

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::phrases;
 use super::row::{Row, RowAnswer};
 use crate::client::{AfterExit, AfterExitPhase, Exit, Process, WebhookDelivery, WebhookPhase};
-use crate::log::rfc3339;
+use crate::timestamp::rfc3339;
 
 #[derive(Serialize)]
 struct Document<'a> {

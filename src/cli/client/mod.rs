@@ -179,7 +179,7 @@ fn answer(rows: &[Row], output: Output, exit_code: u8) -> u8 {
     let written = terminal::write_stdout(&text);
     for row in rows.iter().filter(|_| !is_table) {
         if let Some(error) = &row.error {
-            complain(&crate::log::plain(&format!("{}: {error}", row.address)));
+            complain(&crate::log::escaped(&format!("{}: {error}", row.address)));
         }
     }
     match written {

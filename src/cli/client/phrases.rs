@@ -9,7 +9,7 @@ use crate::client::{
     AfterExit, AfterExitPhase, Health, Process, State, WebhookDelivery, WebhookPhase,
 };
 use crate::human_duration::HumanDuration;
-use crate::log::plain;
+use crate::log::escaped;
 
 /// The word of the wire contract for a state.
 pub(super) const fn state(state: State) -> &'static str {
@@ -33,7 +33,7 @@ pub(super) const fn health(health: Health) -> &'static str {
 pub(super) fn sentence(process: &Process, now: SystemTime) -> String {
     format!(
         "{} (pid {}) {}",
-        plain(&process.program),
+        escaped(&process.program),
         process.pid,
         detail(process, now)
     )
@@ -87,7 +87,7 @@ fn after(command: &AfterExit) -> String {
         AfterExitPhase::Running => "running",
         AfterExitPhase::TimedOut => "ran out of time",
         AfterExitPhase::FailedToStart => {
-            return format!("could not be started: {}", plain(&command.error));
+            return format!("could not be started: {}", escaped(&command.error));
         }
         AfterExitPhase::Ended => {
             return match command.exit {
@@ -105,13 +105,13 @@ fn webhook(delivery: &WebhookDelivery) -> String {
         WebhookPhase::Delivered => "delivered",
         WebhookPhase::Failed => "failed",
     };
-    let mut text = format!("webhook to {} {phase}", plain(&delivery.target));
+    let mut text = format!("webhook to {} {phase}", escaped(&delivery.target));
     if delivery.phase != WebhookPhase::Delivered && !delivery.last_error.is_empty() {
         let _ = write!(
             text,
             " (attempts: {}, last error: {})",
             delivery.attempts,
-            plain(&delivery.last_error)
+            escaped(&delivery.last_error)
         );
     }
     text

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::phrases;
 use super::row::{Row, RowAnswer, RowOutcome};
 use crate::client::State;
-use crate::log::plain;
+use crate::log::escaped;
 
 const HEADER: [&str; 5] = ["ADDRESS", "STATE", "PID", "PROGRAM", "DETAIL"];
 
@@ -66,7 +66,7 @@ fn whose(service: &str) -> String {
     if service.is_empty() {
         "the wrapper".to_owned()
     } else {
-        plain(service)
+        escaped(service)
     }
 }
 
@@ -82,11 +82,11 @@ fn cells(row: &Row, now: SystemTime) -> [String; 5] {
         RowAnswer::Health { service, health } => (Some(phrases::health(*health)), whose(service)),
     };
     [
-        plain(&row.address),
+        escaped(&row.address),
         or_dash(word.map(str::to_owned)),
         or_dash(process.map(|process| process.pid.to_string())),
-        or_dash(process.map(|process| plain(&process.program))),
-        row.error.as_deref().map_or(detail, plain),
+        or_dash(process.map(|process| escaped(&process.program))),
+        row.error.as_deref().map_or(detail, escaped),
     ]
 }
 

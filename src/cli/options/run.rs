@@ -236,7 +236,7 @@ impl RunArguments {
         Run {
             listen: self.listen,
             http_listen: self.http_listen,
-            access: access::Options {
+            access: access::AccessOptions {
                 socket_mode: self.socket_mode,
                 socket_group: self.socket_group,
                 allowed: Callers {
@@ -301,7 +301,7 @@ pub(in crate::cli) struct Run {
     /// Where to serve the monitoring pages.
     pub(in crate::cli) http_listen: Vec<Address>,
     /// Who may call there.
-    pub(in crate::cli) access: access::Options,
+    pub(in crate::cli) access: access::AccessOptions,
     /// How many, and for how long.
     pub(in crate::cli) connections: Connections,
     pub(in crate::cli) lifecycle: Config,
