@@ -60,7 +60,7 @@ pub(super) fn open(options: &WebhookOptions) -> Result<Dispatcher, WebhookError>
     let roots = match &options.ca_file {
         Some(path) => Roots::from_pem(text("--webhook-ca-file", path)?.as_bytes())
             .map_err(|why| WebhookError::Authorities(path.clone(), why))?,
-        None => Roots::of_the_system(),
+        None => Roots::system(),
     };
     if options.deadline.is_zero() {
         return Err(WebhookError::Deadline);
