@@ -128,8 +128,8 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// The status of the call, if it is not `OK`. A failure without a status of the server gets one as
-    /// the documents of gRPC say: `UNAVAILABLE` for a lost connection, for example.
+    /// The status of the call, if it is not `OK`. A failure without a status gets one as the
+    /// documents of gRPC say: `UNAVAILABLE` for a lost connection, for example.
     pub async fn unary<Req, Resp>(
         &self,
         path: &str,
@@ -154,8 +154,8 @@ impl Channel {
         or(sending, responses.receive_only()).await
     }
 
-    /// Starts a call that takes and answers with any number of messages. Dropping both halves before
-    /// its end cancels it.
+    /// Starts a call that takes and answers with any number of messages. Dropping both halves
+    /// cancels it.
     ///
     /// # Errors
     ///
@@ -214,7 +214,7 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Sends a message. Completes when h2 has taken it, which waits for a server that does not read.
+    /// Sends a message. Completes when h2 has taken it, which waits for a slow server.
     ///
     /// # Errors
     ///

@@ -9,8 +9,8 @@ use h2::{Ping, PingPong};
 pub struct Pings(pub(super) PingPong);
 
 impl Pings {
-    /// Sends a PING and waits for its acknowledgement. Dropping the future before its end spoils the
-    /// next call.
+    /// Sends a PING and waits for its acknowledgement. Dropping the future before its end breaks
+    /// the next call.
     ///
     /// # Errors
     ///

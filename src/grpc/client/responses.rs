@@ -43,11 +43,12 @@ impl Responses {
         }
     }
 
-    /// The next message; `None` once the call has ended with `OK`. Dropping the future loses nothing.
+    /// The next message; `None` once the call has ended with `OK`. Dropping the future loses
+    /// nothing.
     ///
     /// # Errors
     ///
-    /// The status of the call, if it is not `OK`; the same at each later call. `INTERNAL` for bytes
+    /// The status of the call, if it is not `OK`; also at each later call. `INTERNAL` for bytes
     /// that are not a message, `RESOURCE_EXHAUSTED` for a message over
     /// [`Limits::max_message`](crate::grpc::Limits).
     pub async fn receive<M: Message + Default>(&mut self) -> Result<Option<M>, Status> {
@@ -122,8 +123,8 @@ impl Responses {
         &self.headers
     }
 
-    /// The trailers, once `receive` has returned the end of the call; in a Trailers-Only answer, the
-    /// headers.
+    /// The trailers, once `receive` has returned the end of the call. In a Trailers-Only answer
+    /// they are the headers.
     #[must_use]
     pub const fn trailers(&self) -> &HeaderMap {
         &self.trailers

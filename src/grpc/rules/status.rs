@@ -1,7 +1,7 @@
 //! Status codes and how a status travels in trailers.
 //!
-//! Owns `grpc-status` and `grpc-message`, and the mappings from HTTP statuses and HTTP/2 error codes.
-//! It never sends anything.
+//! Owns `grpc-status` and `grpc-message`, and the mappings from HTTP statuses and HTTP/2 error
+//! codes. It never sends anything.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
@@ -115,7 +115,7 @@ impl Code {
         }
     }
 
-    /// The code of a `grpc-status`; `Unknown` for any other value, as the status code document says.
+    /// The code of a `grpc-status`; else `Unknown`, as the status code document says.
     #[must_use]
     pub fn from_digits(value: &[u8]) -> Self {
         Self::ALL
@@ -245,8 +245,8 @@ pub fn encode_message(message: &str) -> String {
     encoded
 }
 
-/// Undoes [`encode_message`]. A malformed escape stays as it is: the protocol forbids to lose a
-/// status because of its message.
+/// Undoes [`encode_message`]. A malformed escape stays as it is: a status must survive
+/// its message.
 #[must_use]
 pub fn decode_message(value: &[u8]) -> String {
     percent_decode(value).decode_utf8_lossy().into_owned()

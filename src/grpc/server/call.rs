@@ -1,7 +1,7 @@
 //! One call on the server, from its headers to its trailers.
 //!
-//! Owns the end of a call: by its handler, its deadline, its client, or a panic. At the end it drops
-//! the handler and sends the status, unless the client is gone. It never outlives the stream.
+//! Owns the end of a call: by its handler, its deadline, its client, or a panic. Then it drops the
+//! handler and sends the status, unless the client is gone. It never outlives the stream.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};

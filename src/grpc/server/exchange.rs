@@ -26,8 +26,9 @@ use crate::grpc::server::memory::CallMemory;
 
 /// The messages and the metadata of a call.
 ///
-/// Only the handler's future may use it: h2 wakes one task for each half of a stream, so an exchange
-/// in another task would wait forever. Every method fails with `CANCELLED` once the call has ended.
+/// Only the handler's future may use it: h2 wakes one task for each half of a stream, so an
+/// exchange in another task would wait forever. Every method fails with `CANCELLED` once the call
+/// has ended.
 #[derive(Debug)]
 pub struct Exchange {
     stream: SharedStream,
@@ -46,8 +47,8 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// `RESOURCE_EXHAUSTED` for a message over [`Limits::max_message`](super::Limits), `INTERNAL` for
-    /// bytes that are not a message, `CANCELLED` if the stream ended. The handler returns it.
+    /// `RESOURCE_EXHAUSTED` for a message over [`Limits::max_message`](super::Limits), `INTERNAL`
+    /// for bytes that are not a message, `CANCELLED` if the stream ended. The handler returns it.
     pub async fn receive<M: Message + Default>(&mut self) -> Result<Option<M>, Status> {
         match poll_fn(|cx| self.stream.poll_message(cx)).await? {
             None => Ok(None),
@@ -87,8 +88,8 @@ impl Exchange {
             .await
     }
 
-    /// [`send`](Self::send) for a message whose size the peer determines: only its encoded form stays
-    /// in memory, where the budget counts it.
+    /// [`send`](Self::send) for a message whose size the peer determines: it keeps only the encoded
+    /// form, which the memory budget counts.
     ///
     /// # Errors
     ///
@@ -269,8 +270,8 @@ impl SharedStream {
         }
     }
 
-    /// Ends the call; an error before any answer is Trailers-Only. It drops both halves, so if the
-    /// client has not half-closed, h2 resets the stream with `NO_ERROR` after the trailers (RFC 9113,
+    /// Ends the call; an error before any answer is Trailers-Only. It drops both halves, so h2
+    /// resets a stream that is not half-closed with `NO_ERROR` after the trailers (RFC 9113,
     /// section 8.1).
     pub(super) fn end(&self, status: &Status) {
         let Some(mut open) = self.0.borrow_mut().take() else {

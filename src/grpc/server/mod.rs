@@ -112,7 +112,7 @@ impl<C: Clock> Server<C> {
     pub fn admit(&self) -> Option<AdmittedConnection<C>> {
         let shared = &self.shared;
         let beyond = (shared.connections.len() + 1).saturating_sub(shared.limits.max_connections);
-        // Evicted connections need a moment to close; a burst of new ones is not admitted meanwhile.
+        // Evicted connections need a moment to close, so the size of a burst is limited.
         if beyond > MAX_EVICTING || (beyond > 0 && !shared.connections.evict_idle()) {
             self.connection_refused();
             return None;
@@ -166,8 +166,8 @@ impl<C: Clock> Server<C> {
         self.shared.memory.used()
     }
 
-    /// Drains all connections, including later ones: they take no new calls, and those in flight may
-    /// end within `timeout`. Then the calls are terminated, and after [`Limits::close_timeout`] the
+    /// Drains all connections, including later ones. They take no new calls, and calls in flight
+    /// may end within `timeout`. Then calls are terminated, and after [`Limits::close_timeout`]
     /// connections are dropped. Completes when none is left, or at that time. Of several drains the
     /// earliest deadline counts.
     pub async fn drain(&self, timeout: Duration) {
@@ -204,9 +204,9 @@ pub struct AdmittedConnection<C: Clock> {
 }
 
 impl<C: Clock> AdmittedConnection<C> {
-    /// Runs `work` before [`serve`](Self::serve), a TLS handshake for instance. `None` if the
-    /// handshake timeout passes, the server drains or evicts the connection, or `work` panics, which
-    /// is logged.
+    /// Runs `work` before [`serve`](Self::serve), such as a TLS handshake. `None` if the handshake
+    /// timeout passes, the server drains or evicts the connection, or `work` panics, which is
+    /// logged.
     pub async fn prepare<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         let timers = &mut self.timers;
         let mut work = pin!(AssertUnwindSafe(work).catch_unwind());

@@ -24,8 +24,8 @@ pub struct Context {
     pub peer: Rc<Peer>,
     /// The method, as `/package.Service/Method`.
     pub method: &'static str,
-    /// The headers of the request, including those of the protocol. The memory budget stops to count
-    /// them with the first message, so a handler drops them before it waits for longer.
+    /// The headers of the request, including those of the protocol. The memory budget counts them
+    /// up to the first message, so a handler that waits drops them first.
     pub metadata: HeaderMap,
     /// The deadline of the call. The server drops the handler then.
     pub deadline: Option<Instant>,

@@ -2,8 +2,8 @@
 //!
 //! grpc-python and the other clients over gRPC's C core send the percent-encoded path of a socket
 //! file as `:authority`, and h2 refuses the request before we see it. This filter, below h2 on unix
-//! listeners, replaces each byte that h2 would refuse with a dash. Lengths stay, so frames and HPACK
-//! tables keep their sizes.
+//! listeners, replaces each byte that h2 would refuse with a dash. It keeps all lengths, so frames
+//! and HPACK tables keep their sizes.
 //!
 //! Owns the payload of HEADERS and CONTINUATION frames (RFC 9113, sections 6.2 and 6.10). It never
 //! changes another field, never buffers, and never refuses a connection: malformed bytes pass, for
