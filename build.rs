@@ -1,7 +1,6 @@
-//! Compiles the protocol definitions, and asks the linker for a smaller release binary where it can
-//! make one.
+//! Compiles the protocol definitions, and finds linker arguments for a smaller release binary.
 //!
-//! `protox` parses the definitions, so no `protoc` is needed to build.
+//! `protox` parses the definitions, so the build needs no `protoc`.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -23,56 +22,54 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-env-changed=RUSTFLAGS");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     if env::var("PROFILE").is_ok_and(|profile| profile == "release") {
-        for argument in smaller(&out)? {
+        for argument in size_arguments(&out)? {
             println!("cargo:rustc-link-arg-bins={argument}");
         }
     }
-    // Reflection serves exactly what the messages were generated from.
+    // Reflection serves the descriptors from which the messages are generated.
     std::fs::write(
         out.join("descriptors.bin"),
         prost::Message::encode_to_vec(&descriptors),
     )?;
     prost_build::Config::new()
         .include_file("protocol.rs")
-        // The same messages under another name: one set of types does for both.
+        // The same messages under another name share one set of types.
         .extern_path(
             ".grpc.reflection.v1alpha",
             "crate::pb::grpc::reflection::v1",
         )
-        // Descriptors are handed out again and again.
+        // `Bytes`, because each answer shares the descriptors.
         .bytes([".grpc.reflection.v1.FileDescriptorResponse"])
         .compile_fds(descriptors)?;
     Ok(())
 }
 
-/// What makes the binary smaller and works here: with this linker, this C library, these flags.
-fn smaller(out: &Path) -> std::io::Result<Vec<&'static str>> {
-    // lld, which is Rust's default on x86_64 from 1.90 on, keeps one of functions that are the
-    // same.
-    let mut wanted = vec!["-Wl,--icf=all"];
-    // A static binary relocates itself; a dynamic one would then need a C library from 2022 on
-    // (glibc 2.36) wherever it is run.
+/// The arguments that work here: with this linker, this C library, and these flags.
+fn size_arguments(out: &Path) -> std::io::Result<Vec<&'static str>> {
+    // lld, Rust's default on x86_64 since 1.90, merges identical functions.
+    let mut arguments = vec!["-Wl,--icf=all"];
+    // A static binary relocates itself. A dynamic one would need glibc 2.36 of 2022 or later at run
+    // time.
     if is_static() {
-        wanted.push("-Wl,-z,pack-relative-relocs");
+        arguments.push("-Wl,-z,pack-relative-relocs");
     }
     let probe = out.join("probe.rs");
     std::fs::write(&probe, "fn main() { println!(\"it runs\"); }\n")?;
-    wanted.retain(|argument| runs(&probe, argument));
-    Ok(wanted)
+    arguments.retain(|argument| runs(&probe, argument));
+    Ok(arguments)
 }
 
-/// Whether the C library is linked statically. Where that is the default, as with musl, Cargo does
-/// not say so.
+/// Whether the C library is linked statically. Cargo does not report it where it is the default, as
+/// with musl.
 fn is_static() -> bool {
     let variable = |name| env::var(name).unwrap_or_default();
-    let asked = variable("CARGO_CFG_TARGET_FEATURE");
-    let refused = variable("CARGO_ENCODED_RUSTFLAGS").contains("-crt-static");
-    asked.split(',').any(|feature| feature == "crt-static")
-        || (variable("CARGO_CFG_TARGET_ENV") == "musl" && !refused)
+    let features = variable("CARGO_CFG_TARGET_FEATURE");
+    let disabled = variable("CARGO_ENCODED_RUSTFLAGS").contains("-crt-static");
+    features.split(',').any(|feature| feature == "crt-static")
+        || (variable("CARGO_CFG_TARGET_ENV") == "musl" && !disabled)
 }
 
-/// Whether a program that is linked with `argument` can be linked, and runs. Never in a cross
-/// build.
+/// Whether a program links with `argument` and runs. Never in a cross build.
 fn runs(probe: &Path, argument: &str) -> bool {
     let variable = |name| env::var(name).unwrap_or_default();
     let program = probe.with_extension("bin");

@@ -7,33 +7,23 @@
 use std::error::Error;
 use std::time::Duration;
 
-use process_wrapper::client::{Client, Shutdown, State};
+use process_wrapper::client::{Client, Shutdown};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).ok_or("usage: drain ADDRESS")?;
     // The wrapper may still be starting: the client retries the connection for a minute.
     let client = Client::new(address.parse()?).connect_timeout(Duration::from_secs(60));
-
+    let request = Shutdown {
+        // Jobs may take an hour. Without a deadline the wrapper kills nothing.
+        force_after: Some(Duration::from_secs(3600)),
+        kill_after: Some(Duration::from_secs(60)),
+        webhook: None,
+    };
     // Any executor works, because the client spawns no task.
-    smol::block_on(async {
-        let request = Shutdown {
-            // Jobs may take an hour. Without a deadline the wrapper kills nothing.
-            force_after: Some(Duration::from_secs(3600)),
-            kill_after: Some(Duration::from_secs(60)),
-            webhook: None,
-        };
-        let mut process = client.shut_down(&request).await?;
-
-        // Each step is one call, which the wrapper answers at the next state.
-        let mut watch = client.watch().after(process.clone());
-        while process.state != State::Gone {
-            println!("pid {}: {:?}", process.pid, process.state);
-            process = watch.next().await?;
-        }
-        match process.exit {
-            Some(exit) => println!("pid {}: {exit}", process.pid),
-            None => println!("pid {}: gone", process.pid),
-        }
-        Ok(())
-    })
+    let process = smol::block_on(client.drain(&request, None))?;
+    match process.exit {
+        Some(exit) => println!("pid {}: {exit}", process.pid),
+        None => println!("pid {}: {}", process.pid, process.state),
+    }
+    Ok(())
 }

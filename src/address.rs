@@ -1,14 +1,14 @@
 //! Addresses of the control API: `unix:///run/control.sock`, `tcp://localhost:7777`.
 //!
-//! Owns how an address is read and written. It never resolves a name and never touches the file
-//! system, so whether an address can be used is only known once `net` has tried it.
+//! Owns the parsing and printing of addresses. It resolves no name and touches no file: only `net`
+//! finds out whether an address is usable.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// The longest socket path in bytes: `sun_path` holds 108 with the closing NUL, `unix(7)`.
+/// Maximum length of a socket path in bytes: `sun_path` holds 108 with the final NUL, `unix(7)`.
 pub const MAX_SOCKET_PATH: usize = 107;
 
 /// Where the control API listens, or where a client finds it.
@@ -26,7 +26,7 @@ pub enum Address {
 }
 
 impl Address {
-    /// Whether other machines might reach it. A name may lead anywhere, so it counts as reachable.
+    /// Whether other machines might reach it. A name may resolve to any address, so it counts.
     pub fn is_beyond_loopback(&self) -> bool {
         match self {
             Self::Unix(_)
@@ -50,7 +50,7 @@ impl Address {
 pub enum Host {
     /// An IP address.
     Ip(IpAddr),
-    /// `localhost`, which is never resolved: 127.0.0.1, and `::1` where the machine has it.
+    /// `localhost`, which is never resolved: 127.0.0.1, and `::1` if the machine has it.
     Localhost,
     /// A name for the resolver.
     Name(String),
@@ -65,13 +65,13 @@ pub struct InvalidAddress {
 }
 
 impl InvalidAddress {
-    /// What is wrong with the text.
+    /// The fault of the text.
     pub fn why(&self) -> &AddressFault {
         &self.why
     }
 }
 
-/// What is wrong with an address.
+/// The fault of an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressFault {
     /// It starts with neither `unix:` nor `tcp://`.
@@ -84,7 +84,7 @@ pub enum AddressFault {
     #[error("the path is empty; write unix:///run/control.sock")]
     EmptyPath,
     /// `unix://host/path`.
-    #[error("{0:?} stands where a host would; write unix:///PATH with three slashes")]
+    #[error("{0:?} is in the place of a host; write unix:///PATH with three slashes")]
     Authority(String),
     /// The path ends in a slash, a dot or two dots.
     #[error("the path names a directory; add the name of the socket file")]
@@ -92,7 +92,7 @@ pub enum AddressFault {
     /// The path holds a NUL byte.
     #[error("the path holds a NUL byte, which no path can")]
     Nul,
-    /// The path does not fit into a socket address.
+    /// The path exceeds [`MAX_SOCKET_PATH`].
     #[error("the path has {0} bytes, but a socket path has at most {MAX_SOCKET_PATH}")]
     TooLong(usize),
     /// `unix:@name`.
@@ -111,7 +111,7 @@ pub enum AddressFault {
     #[error("{0:?} in brackets is not an IPv6 address")]
     Ipv6(String),
     /// `[fe80::1%eth0]`.
-    #[error("zone ids are not supported; leave {0:?} out")]
+    #[error("zone ids are not supported; remove {0:?}")]
     Zone(String),
     /// No port.
     #[error("the port is missing; write tcp://HOST:PORT, for example tcp://localhost:7777")]
@@ -200,7 +200,7 @@ fn port(text: &str) -> Result<u16, AddressFault> {
     if text.is_empty() {
         return Err(AddressFault::NoPort);
     }
-    // Digits only: the integer parser would let a plus sign pass.
+    // The integer parser accepts a plus sign.
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(AddressFault::Port(text.to_owned()));
     }
@@ -236,7 +236,7 @@ fn is_host_name(text: &str) -> bool {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
-    // `127.1`, `256.0.0.1` and `0x7f.1` would reach the resolver as old ways to write an address.
+    // The resolver would read `127.1`, `256.0.0.1` and `0x7f.1` as legacy notations of an address.
     let last = labels.rsplit('.').next().unwrap_or(labels);
     let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
         || last
@@ -247,7 +247,7 @@ fn is_host_name(text: &str) -> bool {
 }
 
 impl fmt::Display for Address {
-    /// Writes the address so that it can be read back.
+    /// Prints the address in a form that parses back.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) if path.is_absolute() => write!(f, "unix://{}", path.display()),
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_a_socket_path_is_read() {
+    fn every_form_of_a_socket_path_parses() {
         for (text, path) in [
             ("unix:///run/a.sock", "/run/a.sock"),
             ("unix:/run/a.sock", "/run/a.sock"),
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_told_apart() {
+    fn hosts_are_classified() {
         let ip = |text: &str| Host::Ip(text.parse().unwrap());
         for (text, host, port) in [
             ("tcp://127.0.0.1:80", ip("127.0.0.1"), 80),
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn a_printed_address_parses_back() {
         for text in [
             "unix:///run/a.sock",
             "unix:////a",
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_would_surprise_the_resolver_is_refused() {
+    fn a_legacy_or_invalid_host_is_refused() {
         assert_eq!(fault("tcp://:80"), AddressFault::EmptyHost);
         for host in [
             "*",
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scheme_is_needed_and_the_advice_shows_one() {
+    fn a_missing_scheme_is_refused_with_an_example() {
         for text in [
             "",
             "localhost:80",

@@ -1,11 +1,11 @@
 //! The generated messages of the wire contracts.
 //!
-//! Owns the modules that `build.rs` generates and the descriptors they came from. It never decides
-//! what a message means; that is done where the message is received.
+//! Owns the modules that `build.rs` generates, and their descriptors. It never interprets a
+//! message.
 
 #![allow(missing_docs, clippy::all)]
 
 include!(concat!(env!("OUT_DIR"), "/protocol.rs"));
 
-/// The serialized `google.protobuf.FileDescriptorSet` of every contract we serve, imports included.
+/// The serialized `google.protobuf.FileDescriptorSet` of every contract and its imports.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

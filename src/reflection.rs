@@ -1,7 +1,6 @@
-//! The index over our own contracts: which file defines a name, and which files that file imports.
+//! An index of our contracts: the file that defines a name, and the files that it imports.
 //!
-//! Owns the lookup over descriptors. It never serves anybody, and its answers are as large as the contracts,
-//! whatever it is asked.
+//! Owns the lookup in descriptors. It never makes an answer that is larger than the contracts.
 
 mod descriptor;
 
@@ -14,7 +13,7 @@ use self::descriptor::{
     DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet,
 };
 
-/// All files of a descriptor set and every name that they define.
+/// The files of a descriptor set, by name and by each symbol that they define.
 #[derive(Debug, Default)]
 pub struct Index {
     files: Vec<File>,
@@ -25,16 +24,16 @@ pub struct Index {
 #[derive(Debug)]
 struct File {
     encoded: Bytes,
-    /// The files that it imports, and those that they import; each once.
+    /// The transitive imports, each once.
     imports: Vec<usize>,
 }
 
 impl Index {
-    /// Reads a serialized `google.protobuf.FileDescriptorSet`.
+    /// Indexes a serialized `google.protobuf.FileDescriptorSet`.
     ///
     /// # Errors
     ///
-    /// The bytes are none.
+    /// The bytes are not a descriptor set.
     pub fn new(descriptors: &[u8]) -> Result<Self, DecodeError> {
         let encoded = FileDescriptorSet::decode(descriptors)?.file;
         let files = encoded.iter().cloned().map(FileDescriptorProto::decode);
@@ -55,13 +54,13 @@ impl Index {
         Ok(index)
     }
 
-    /// The serialized file of this name, then those that it imports.
+    /// The serialized file of this name, then its imports.
     #[must_use]
     pub fn file(&self, name: &str) -> Option<Vec<Bytes>> {
         self.with_imports(*self.by_name.get(name)?)
     }
 
-    /// The serialized file that defines the symbol of this full name, then those that it imports.
+    /// The serialized file that defines the symbol of this full name, then its imports.
     #[must_use]
     pub fn file_of_symbol(&self, name: &str) -> Option<Vec<Bytes>> {
         self.with_imports(*self.by_symbol.get(name)?)
@@ -109,7 +108,7 @@ impl Index {
     }
 
     fn add_enum(&mut self, at: usize, scope: &str, item: &EnumDescriptorProto) {
-        // The values of an enum stand beside it and not below it, as in C++.
+        // The values of an enum are in the enum's own scope, as in C++.
         for value in &item.value {
             self.add(at, join(scope, &value.name));
         }
@@ -128,7 +127,7 @@ fn join(scope: &str, name: &str) -> String {
     format!("{scope}.{name}")
 }
 
-/// What a file imports, at any depth, each once.
+/// The transitive imports of a file, each once.
 fn imports(
     file: &FileDescriptorProto,
     files: &[FileDescriptorProto],
@@ -141,9 +140,9 @@ fn imports(
             .collect()
     };
     let mut found = find(file);
-    let mut looked_at = 0;
-    while let Some(at) = found.get(looked_at).copied() {
-        looked_at += 1;
+    let mut visited = 0;
+    while let Some(at) = found.get(visited).copied() {
+        visited += 1;
         for next in files.get(at).map(find).unwrap_or_default() {
             if !found.contains(&next) {
                 found.push(next);
@@ -266,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_contracts_can_be_read() {
+    fn our_contracts_are_indexed() {
         let index = Index::new(crate::pb::DESCRIPTORS).unwrap();
         assert_eq!(
             names(index.file_of_symbol("process_wrapper.v1.State")),

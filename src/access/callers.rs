@@ -1,18 +1,18 @@
 //! Who may connect to a socket file.
 //!
-//! Owns the comparison of a peer's credentials with those that are allowed. The file's mode has been
-//! passed by then: this is the second door, and it does not open by an accident with a mode.
+//! Owns the comparison of a peer's credentials with the allowed ids. The kernel has checked the
+//! file's mode before: this check still holds if the mode is too open by accident.
 
-/// The user and group that the kernel shows for those whom our user namespace does not map
-/// (`user_namespaces(7)`): it stands for many, so it is never an identity.
+/// The id that the kernel shows for users and groups outside our user namespace
+/// (`user_namespaces(7)`). Many users share it, so it is never an identity.
 pub const UNMAPPED: u32 = 65534;
 
-/// Who may connect.
+/// The ids that may connect.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Callers {
-    /// Users.
+    /// User ids.
     pub uids: Vec<u32>,
-    /// Primary groups.
+    /// Primary group ids.
     pub gids: Vec<u32>,
 }
 
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_is_known_by_its_user_or_its_primary_group() {
+    fn a_peer_is_admitted_by_its_user_or_primary_group() {
         let callers = Callers {
             uids: vec![0, 1000],
             gids: vec![50],
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn the_unmapped_user_is_nobody_whoever_was_allowed() {
+    fn the_unmapped_user_is_never_admitted() {
         let callers = Callers {
             uids: vec![0, UNMAPPED],
             gids: vec![0, UNMAPPED],

@@ -1,64 +1,68 @@
-//! How open a TCP port is.
+//! Who can reach a TCP port.
 //!
-//! Owns the judgement, which looks at the address and at what guards it. It never decides what follows:
-//! `run` refuses what [`Exposure::Beyond`] is unless it was told otherwise, and others may only warn.
+//! Owns the judgement by address and protection, not the consequence: `run` refuses
+//! [`Exposure::Network`] unless `--insecure` allows it.
 
 use std::net::IpAddr;
 
 use super::role::Role;
 
-/// What guards a port.
+/// The protection of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Protection {
-    /// Connections are encrypted, and the server proves who it is.
+    /// Connections are encrypted, and the server shows a certificate.
     pub tls: bool,
-    /// Callers prove who they are by a certificate.
+    /// Callers show a certificate.
     pub client_certificates: bool,
-    /// Callers prove that they know a token.
+    /// Callers present a token.
     pub token: bool,
 }
 
-/// Who can call on a port.
+/// Who can call on a port without authorization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exposure {
-    /// Those who are meant to.
-    PolicedListener,
-    /// Every user of this machine, with whatever runs in its network namespace.
-    EveryLocalUser,
-    /// Whoever reaches this machine.
-    Beyond(Lack),
+    /// Authorized callers only, or it serves health alone.
+    Guarded,
+    /// Every user and process in this network namespace.
+    LocalUsers,
+    /// Every host that reaches this one.
+    Network(MissingProtection),
 }
 
-/// What a port lacks that can be reached from other machines.
+/// The protection that a port lacks though other machines can reach it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Lack {
-    /// It is not encrypted.
+pub enum MissingProtection {
+    /// Connections are not encrypted.
     #[error(
         "calls and tokens would cross the network in plaintext; use --tls-cert and --tls-key, a unix \
          socket or a loopback address"
     )]
     Encryption,
-    /// It is encrypted, and lets everybody in.
-    #[error("everybody who reaches it could call; use --tls-client-ca or --token-file")]
-    Callers,
+    /// Callers need no certificate and no token.
+    #[error("every host that reaches it could call; use --tls-client-ca or --token-file")]
+    Authentication,
 }
 
-/// Judges a port on this address. `health` listeners are open on purpose.
+/// Judges a port on this address. Health listeners are open on purpose.
 #[must_use]
 pub fn exposure(ip: IpAddr, role: Role, protection: Protection) -> Exposure {
-    let identified = protection.token || (protection.tls && protection.client_certificates);
+    let authenticates = protection.token || (protection.tls && protection.client_certificates);
     match role {
-        Role::Health => Exposure::PolicedListener,
+        Role::Health => Exposure::Guarded,
         Role::Read | Role::Control if ip.to_canonical().is_loopback() => {
-            if identified {
-                Exposure::PolicedListener
+            if authenticates {
+                Exposure::Guarded
             } else {
-                Exposure::EveryLocalUser
+                Exposure::LocalUsers
             }
         }
-        Role::Read | Role::Control if !protection.tls => Exposure::Beyond(Lack::Encryption),
-        Role::Read | Role::Control if !identified => Exposure::Beyond(Lack::Callers),
-        Role::Read | Role::Control => Exposure::PolicedListener,
+        Role::Read | Role::Control if !protection.tls => {
+            Exposure::Network(MissingProtection::Encryption)
+        }
+        Role::Read | Role::Control if !authenticates => {
+            Exposure::Network(MissingProtection::Authentication)
+        }
+        Role::Read | Role::Control => Exposure::Guarded,
     }
 }
 
@@ -66,7 +70,7 @@ pub fn exposure(ip: IpAddr, role: Role, protection: Protection) -> Exposure {
 mod tests {
     use super::*;
 
-    fn guard(tls: bool, client_certificates: bool, token: bool) -> Protection {
+    fn protection(tls: bool, client_certificates: bool, token: bool) -> Protection {
         Protection {
             tls,
             client_certificates,
@@ -75,45 +79,53 @@ mod tests {
     }
 
     #[test]
-    fn what_is_open_depends_on_the_address_and_its_guard() {
-        let bare = guard(false, false, false);
-        let token = guard(false, false, true);
-        let tls = guard(true, false, false);
-        for (guard, loopback, beyond) in [
+    fn exposure_depends_on_address_and_protection() {
+        let bare = protection(false, false, false);
+        let token = protection(false, false, true);
+        let tls = protection(true, false, false);
+        for (protection, loopback, network) in [
             (
                 bare,
-                Exposure::EveryLocalUser,
-                Exposure::Beyond(Lack::Encryption),
+                Exposure::LocalUsers,
+                Exposure::Network(MissingProtection::Encryption),
             ),
             (
                 token,
-                Exposure::PolicedListener,
-                Exposure::Beyond(Lack::Encryption),
+                Exposure::Guarded,
+                Exposure::Network(MissingProtection::Encryption),
             ),
             (
                 tls,
-                Exposure::EveryLocalUser,
-                Exposure::Beyond(Lack::Callers),
+                Exposure::LocalUsers,
+                Exposure::Network(MissingProtection::Authentication),
             ),
             (
-                guard(true, true, false),
-                Exposure::PolicedListener,
-                Exposure::PolicedListener,
+                protection(true, true, false),
+                Exposure::Guarded,
+                Exposure::Guarded,
             ),
             (
-                guard(true, false, true),
-                Exposure::PolicedListener,
-                Exposure::PolicedListener,
+                protection(true, false, true),
+                Exposure::Guarded,
+                Exposure::Guarded,
             ),
         ] {
             for role in [Role::Control, Role::Read] {
                 for ip in ["127.0.0.1", "127.8.0.1", "::1", "::ffff:127.0.0.1"] {
                     let ip = ip.parse().unwrap();
-                    assert_eq!(exposure(ip, role, guard), loopback, "{ip} {guard:?}");
+                    assert_eq!(
+                        exposure(ip, role, protection),
+                        loopback,
+                        "{ip} {protection:?}"
+                    );
                 }
                 for ip in ["0.0.0.0", "::", "10.0.0.1", "::ffff:10.0.0.1", "fe80::1"] {
                     let ip = ip.parse().unwrap();
-                    assert_eq!(exposure(ip, role, guard), beyond, "{ip} {guard:?}");
+                    assert_eq!(
+                        exposure(ip, role, protection),
+                        network,
+                        "{ip} {protection:?}"
+                    );
                 }
             }
         }
@@ -124,7 +136,7 @@ mod tests {
         let bare = Protection::default();
         for ip in ["127.0.0.1", "0.0.0.0", "::"] {
             let judged = exposure(ip.parse().unwrap(), Role::Health, bare);
-            assert_eq!(judged, Exposure::PolicedListener);
+            assert_eq!(judged, Exposure::Guarded);
         }
     }
 }

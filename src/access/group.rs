@@ -1,16 +1,16 @@
 //! Groups by name or number.
 //!
-//! Owns how a group is written on the command line and how `/etc/group` is read, `group(5)`. It never
-//! opens that file. Groups that other services know (LDAP) are written by their number.
+//! Owns the parsing of a group on the command line and of the text of `/etc/group`, `group(5)`. It
+//! opens no file. Groups of other name services (LDAP) must be written as numbers.
 
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-/// A group as somebody wrote it.
+/// A group as the command line names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Group {
-    /// Its number.
+    /// Its id.
     Number(u32),
     /// Its name.
     Name(String),
@@ -19,7 +19,7 @@ pub enum Group {
 impl FromStr for Group {
     type Err = Infallible;
 
-    /// What is a number is one, as with `chgrp`.
+    /// A text that is a number is an id, as with `chgrp`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(match text.parse() {
             Ok(number) => Self::Number(number),
@@ -37,7 +37,7 @@ impl fmt::Display for Group {
     }
 }
 
-/// The number of a group in the text of `/etc/group`.
+/// The id of a group in the text of `/etc/group`.
 #[must_use]
 pub fn gid_of(name: &str, group_file: &str) -> Option<u32> {
     group_file.lines().find_map(|line| {
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_a_number() {
+    fn a_number_is_an_id() {
         assert_eq!("998".parse(), Ok(Group::Number(998)));
         assert_eq!("ops".parse(), Ok(Group::Name("ops".to_owned())));
     }

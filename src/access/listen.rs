@@ -1,6 +1,6 @@
-//! What `--listen` says: `[control|read|health=]ADDRESS`.
+//! The value of `--listen`: `[control|read|health=]ADDRESS`.
 //!
-//! Owns how it is read and written. It never decides whether the address may be served.
+//! Owns its parsing and printing. It never decides whether the address may be served.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,28 +8,28 @@ use std::str::FromStr;
 use super::role::{InvalidRole, Role};
 use crate::address::{Address, InvalidAddress};
 
-/// An address to serve on, and what may be called there.
+/// An address to listen on, and the role of the listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listen {
-    /// What may be called.
+    /// Which methods it serves.
     pub role: Role,
-    /// Where.
+    /// Where it listens.
     pub address: Address,
 }
 
-/// Why a text is not what `--listen` takes.
+/// Why a text is no value of `--listen`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidListen {
-    /// What stands before the equals sign.
+    /// The text before the equals sign is no role.
     #[error(transparent)]
     Role(#[from] InvalidRole),
-    /// The address.
+    /// The rest is no address.
     #[error(transparent)]
     Address(#[from] InvalidAddress),
 }
 
 impl Listen {
-    /// Everything may be called there.
+    /// A listener that serves every method.
     #[must_use]
     pub const fn control(address: Address) -> Self {
         let role = Role::Control;
@@ -42,7 +42,7 @@ impl FromStr for Listen {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once('=') {
-            // An equals sign behind a colon belongs to the address: a path may hold one.
+            // After a colon the equals sign is part of a path.
             Some((role, address)) if !role.contains(':') => Ok(Self {
                 role: role.parse()?,
                 address: address.parse()?,
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_role_is_control_unless_it_is_said() {
+    fn the_role_defaults_to_control() {
         for (text, role) in [
             ("unix:///run/a.sock", Role::Control),
             ("control=unix:///run/a.sock", Role::Control),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_of_the_part_that_is_wrong() {
+    fn an_error_names_the_invalid_part() {
         let error = |text: &str| text.parse::<Listen>().unwrap_err().to_string();
         assert!(error("admin=unix:/a").contains("control, read or health"));
         assert!(error("read=").contains("unix:///"));

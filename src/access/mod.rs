@@ -1,7 +1,7 @@
-//! Who may call, and what: the decisions.
+//! Authorization: which callers may call which methods.
 //!
-//! Owns the roles of listeners and every rule about callers that needs no I/O. It never opens, reads or
-//! asks anything: `net` finds out who calls, `service` asks here and acts.
+//! Owns the roles of listeners and the rules about callers. It performs no I/O: `net` identifies
+//! the peer, `service` asks these rules and acts.
 
 mod callers;
 mod exposure;
@@ -14,12 +14,13 @@ pub mod throttle;
 mod token;
 
 pub use callers::{Callers, UNMAPPED};
-pub use exposure::{Exposure, Lack, Protection, exposure};
+pub use exposure::{Exposure, MissingProtection, Protection, exposure};
 pub use group::{Group, gid_of};
 pub use listen::{InvalidListen, Listen};
 pub use options::{
-    Contradiction, InvalidMode, InvalidVersion, Options, Own, SocketMode, TlsOptions, TlsVersion,
+    AccessOptions, InvalidMode, InvalidVersion, OptionConflict, OwnIds, SocketMode, TlsOptions,
+    TlsVersion,
 };
 pub use role::{InvalidRole, Role};
-pub use socket_path::{PathRisk, link_risk, path_risk};
+pub use socket_path::{PathRisk, link_risk, path_risk, private_risk};
 pub use token::{InvalidTokens, Tokens};

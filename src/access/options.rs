@@ -1,7 +1,7 @@
-//! What the command line says about callers, and whether it can be meant.
+//! The options about callers, and the conflicts between them.
 //!
-//! Owns the contradictions: an option that has no effect where it stands would leave somebody believing
-//! in a guard, or in a way in, that is not there.
+//! Owns the conflicts: an option without effect would make an operator rely on a protection, or on
+//! an access, that does not exist.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::listen::Listen;
 use super::role::Role;
 use crate::address::Address;
 
-/// The permission bits of a socket file: who may write may connect.
+/// The permission bits of a socket file: connecting takes write permission, `unix(7)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SocketMode(pub u32);
 
@@ -26,7 +26,7 @@ impl FromStr for SocketMode {
     type Err = InvalidMode;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // The integer parser would let a plus sign pass.
+        // The integer parser accepts a plus sign.
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         match u32::from_str_radix(text, 8) {
             Ok(mode) if digits && mode <= 0o777 => Ok(Self(mode)),
@@ -41,7 +41,7 @@ impl fmt::Display for SocketMode {
     }
 }
 
-/// The oldest TLS that is spoken.
+/// The minimum version of TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsVersion {
     /// RFC 5246.
@@ -52,7 +52,7 @@ pub enum TlsVersion {
 
 /// Why a text is not a version of TLS.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a version of TLS that can be spoken; write 1.3 or 1.2")]
+#[error("{0:?} is not a supported version of TLS; write 1.3 or 1.2")]
 pub struct InvalidVersion(String);
 
 impl FromStr for TlsVersion {
@@ -67,67 +67,64 @@ impl FromStr for TlsVersion {
     }
 }
 
-/// What the command line says about TLS.
+/// The options of TLS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TlsOptions {
-    /// Our certificate and its chain, PEM. With it TLS is spoken.
+    /// Our certificate and its chain, PEM. It turns TLS on.
     pub certificate: Option<PathBuf>,
     /// Its private key, PEM.
     pub key: Option<PathBuf>,
-    /// Who signs the certificates of callers, PEM. With it they need one.
+    /// The authorities of callers' certificates, PEM. It makes a certificate mandatory.
     pub client_ca: Option<PathBuf>,
-    /// The names of callers, one of which a certificate must hold; empty: any will do.
+    /// A caller's certificate must hold one of these names; empty: any name.
     pub allow_sans: Vec<String>,
     /// 1.3 if unset.
     pub min_version: Option<TlsVersion>,
 }
 
-/// What the command line says about callers.
+/// The options about callers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct AccessOptions {
     /// `--socket-mode`; 0600 if unset.
     pub socket_mode: Option<SocketMode>,
     /// `--socket-group`.
     pub socket_group: Option<Group>,
     /// `--allow-uid` and `--allow-gid`.
     pub allowed: Callers,
-    /// `--token-file`: one token in each line.
+    /// `--token-file`: one token per line.
     pub token_file: Option<PathBuf>,
-    /// `--token-tcp-only`: callers on socket files need none.
+    /// `--token-tcp-only`: callers on socket files need no token.
     pub token_tcp_only: bool,
     /// The options of TLS.
     pub tls: TlsOptions,
-    /// Serve even where everybody can call.
+    /// `--insecure`: serve even where every host can call.
     pub insecure: bool,
 }
 
 /// The wrapper's own effective ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Own {
+pub struct OwnIds {
     /// User.
     pub uid: u32,
-    /// Group: that of its socket files unless another is asked for.
+    /// Group, and the group of socket files without `--socket-group`.
     pub gid: u32,
 }
 
-/// Why options cannot be meant as they stand.
+/// A conflict between options, or between options and listeners.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Contradiction {
-    /// The option is about socket files, and there are none.
-    #[error("{0} is for unix sockets, but no --listen is one")]
+pub enum OptionConflict {
+    /// The option is about socket files, but no listener has one.
+    #[error("{0} applies to unix sockets, but no --listen has one")]
     NoSocket(&'static str),
-    /// 65534 was to be allowed.
-    #[error(
-        "{0} {UNMAPPED} would let in everybody whom the user namespace does not map; allow \
-             them by another way"
-    )]
+    /// The option allows the unmapped id 65534.
+    #[error("{0} {UNMAPPED} would admit every user outside the user namespace; allow other ids")]
     Unmapped(&'static str),
-    /// The mode keeps out whom the option lets in.
+    /// The socket's mode denies access to an allowed id.
     #[error(
-        "{option} {id} is pointless: a socket of mode {mode} cannot be opened by them; use \
-         --socket-mode 0660 with --socket-group, or 0666"
+        "{option} {id} has no effect: the socket's mode {mode} denies access; use --socket-mode \
+         0660 with --socket-group, or 0666"
     )]
-    Unreachable {
+    SocketUnreachable {
         /// The option.
         option: &'static str,
         /// Its value.
@@ -135,12 +132,12 @@ pub enum Contradiction {
         /// The mode in force.
         mode: SocketMode,
     },
-    /// The directory keeps out whom the option lets in.
+    /// The directory's mode denies access to an allowed id.
     #[error(
-        "{option} {id} is pointless: only our own user may enter the directory {directory:?} of the \
-         socket; listen in another with --listen"
+        "{option} {id} has no effect: only the wrapper's user may enter the socket's directory \
+         {directory:?}; choose another directory with --listen"
     )]
-    Unenterable {
+    DirectoryUnreachable {
         /// The option.
         option: &'static str,
         /// Its value.
@@ -148,29 +145,31 @@ pub enum Contradiction {
         /// The directory.
         directory: PathBuf,
     },
-    /// We are the unmapped user ourselves.
+    /// The wrapper runs as the unmapped user.
     #[error(
-        "the wrapper runs as user {UNMAPPED}, which cannot be told from unmapped users, so that \
-         nobody could call over a unix socket; run it as another user, or use --allow-uid"
+        "the wrapper runs as user {UNMAPPED}, the id of every unmapped user, so no caller would be \
+         admitted on a unix socket; run it as another user, or use --allow-uid"
     )]
-    NobodyMayCall,
-    /// The option does nothing without another.
-    #[error("{option} does nothing without {needs}")]
-    Alone {
+    OwnUserUnmapped,
+    /// The option has no effect without another.
+    #[error("{option} has no effect without {needs}")]
+    Requires {
         /// The option.
         option: &'static str,
-        /// What it needs.
+        /// The option that it requires.
         needs: &'static str,
     },
-    /// There is no listener that asks for a token.
-    #[error("--token-file has no listener to guard{0}")]
+    /// No listener requires a token.
+    #[error("--token-file applies to no listener{0}")]
     NoListenerForToken(&'static str),
-    /// There is no listener that speaks TLS.
-    #[error("--tls-cert is for tcp listeners with the role control or read, but there is none")]
+    /// No listener speaks TLS.
+    #[error(
+        "--tls-cert applies to tcp listeners with the role control or read, but no --listen is one"
+    )]
     NoListenerForTls,
 }
 
-impl Options {
+impl AccessOptions {
     /// The mode of socket files.
     #[must_use]
     pub fn mode(&self) -> SocketMode {
@@ -198,9 +197,9 @@ impl Options {
         self.tls.certificate.is_some() && is_tcp && listen.role > Role::Health
     }
 
-    /// Who may connect to socket files.
+    /// The ids that may connect to socket files.
     #[must_use]
-    pub fn callers(&self, own: Own) -> Callers {
+    pub fn callers(&self, own: OwnIds) -> Callers {
         let mut callers = self.allowed.clone();
         callers.uids.push(own.uid);
         callers
@@ -210,13 +209,14 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// The first [`Contradiction`]. `socket_group` is the number of [`Options::socket_group`].
+    /// The first [`OptionConflict`]. `socket_group` is the number of
+    /// [`AccessOptions::socket_group`].
     pub fn check(
         &self,
         listens: &[Listen],
-        own: Own,
+        own: OwnIds,
         socket_group: Option<u32>,
-    ) -> Result<(), Contradiction> {
+    ) -> Result<(), OptionConflict> {
         let has_socket = listens
             .iter()
             .any(|listen| matches!(listen.address, Address::Unix(_)));
@@ -228,41 +228,41 @@ impl Options {
         ];
         for (option, is_given) in given {
             if is_given && !has_socket {
-                return Err(Contradiction::NoSocket(option));
+                return Err(OptionConflict::NoSocket(option));
             }
         }
-        self.check_allowed(own, socket_group.unwrap_or(own.gid))?;
-        let nobody = self.allowed.uids.is_empty() && self.allowed.gids.is_empty();
-        if has_socket && nobody && own.uid == UNMAPPED {
-            return Err(Contradiction::NobodyMayCall);
+        self.check_allowed_ids(own, socket_group.unwrap_or(own.gid))?;
+        let none_allowed = self.allowed.uids.is_empty() && self.allowed.gids.is_empty();
+        if has_socket && none_allowed && own.uid == UNMAPPED {
+            return Err(OptionConflict::OwnUserUnmapped);
         }
-        self.check_company()?;
+        self.check_dependencies()?;
         let token_needed = listens.iter().any(|listen| self.needs_token(listen));
         if self.token_file.is_some() && !token_needed {
             let why = if self.token_tcp_only {
-                ": --token-tcp-only leaves unix sockets out, and no tcp listener is for control or read"
+                ": --token-tcp-only exempts unix sockets, and no tcp listener has the role control or read"
             } else {
-                ": health listeners ask for none"
+                ": health listeners require none"
             };
-            return Err(Contradiction::NoListenerForToken(why));
+            return Err(OptionConflict::NoListenerForToken(why));
         }
         if self.tls.certificate.is_some() && !listens.iter().any(|listen| self.needs_tls(listen)) {
-            return Err(Contradiction::NoListenerForTls);
+            return Err(OptionConflict::NoListenerForTls);
         }
         Ok(())
     }
 
-    /// Checks those who are allowed against the mode of the directory that a socket is in.
+    /// Checks the allowed ids against the mode of a socket's directory.
     ///
     /// # Errors
     ///
-    /// [`Contradiction::Unenterable`].
+    /// [`OptionConflict::DirectoryUnreachable`].
     pub fn check_directory(
         &self,
         directory: &Path,
         mode: u32,
-        own: Own,
-    ) -> Result<(), Contradiction> {
+        own: OwnIds,
+    ) -> Result<(), OptionConflict> {
         if mode & 0o011 != 0 {
             return Ok(());
         }
@@ -275,7 +275,7 @@ impl Options {
         let gid = self.allowed.gids.first().map(|gid| ("--allow-gid", *gid));
         match uid.or(gid) {
             None => Ok(()),
-            Some((option, id)) => Err(Contradiction::Unenterable {
+            Some((option, id)) => Err(OptionConflict::DirectoryUnreachable {
                 option,
                 id,
                 directory: directory.to_owned(),
@@ -283,72 +283,59 @@ impl Options {
         }
     }
 
-    /// Options that do nothing without another.
-    fn check_company(&self) -> Result<(), Contradiction> {
+    /// Refuses an option that requires another.
+    fn check_dependencies(&self) -> Result<(), OptionConflict> {
         let tls = &self.tls;
-        let certificate = tls.certificate.is_some();
-        for (option, given, needs, there) in [
-            (
-                "--token-tcp-only",
-                self.token_tcp_only,
-                "--token-file",
-                self.token_file.is_some(),
-            ),
-            ("--tls-cert", certificate, "--tls-key", tls.key.is_some()),
-            ("--tls-key", tls.key.is_some(), "--tls-cert", certificate),
-            (
-                "--tls-client-ca",
-                tls.client_ca.is_some(),
-                "--tls-cert",
-                certificate,
-            ),
+        let (certificate, key) = (tls.certificate.is_some(), tls.key.is_some());
+        let (client_ca, sans) = (tls.client_ca.is_some(), !tls.allow_sans.is_empty());
+        let (tcp_only, token_file) = (self.token_tcp_only, self.token_file.is_some());
+        for (option, is_given, needs, is_met) in [
+            ("--token-tcp-only", tcp_only, "--token-file", token_file),
+            ("--tls-cert", certificate, "--tls-key", key),
+            ("--tls-key", key, "--tls-cert", certificate),
+            ("--tls-client-ca", client_ca, "--tls-cert", certificate),
             (
                 "--tls-min-version",
                 tls.min_version.is_some(),
                 "--tls-cert",
                 certificate,
             ),
-            (
-                "--allow-san",
-                !tls.allow_sans.is_empty(),
-                "--tls-client-ca",
-                tls.client_ca.is_some(),
-            ),
+            ("--allow-san", sans, "--tls-client-ca", client_ca),
         ] {
-            if given && !there {
-                return Err(Contradiction::Alone { option, needs });
+            if is_given && !is_met {
+                return Err(OptionConflict::Requires { option, needs });
             }
         }
         Ok(())
     }
 
-    fn check_allowed(&self, own: Own, socket_group: u32) -> Result<(), Contradiction> {
+    fn check_allowed_ids(&self, own: OwnIds, socket_group: u32) -> Result<(), OptionConflict> {
         let mode = self.mode();
-        // Whether somebody else's membership gets him through is not ours to know: the bit is enough.
+        // Group memberships of other users are unknown here, so the group's bit is enough.
         let for_others = mode.0 & 0o022 != 0;
         for &id in &self.allowed.uids {
             let option = "--allow-uid";
             if id == UNMAPPED {
-                return Err(Contradiction::Unmapped(option));
+                return Err(OptionConflict::Unmapped(option));
             }
-            // Root opens every file.
+            // Root passes every permission check.
             if id != own.uid && id != 0 && !for_others {
-                return Err(Contradiction::Unreachable { option, id, mode });
+                return Err(OptionConflict::SocketUnreachable { option, id, mode });
             }
         }
         for &id in &self.allowed.gids {
             let option = "--allow-gid";
             if id == UNMAPPED {
-                return Err(Contradiction::Unmapped(option));
+                return Err(OptionConflict::Unmapped(option));
             }
-            // The file's own group is judged by the group's bits, whatever others may.
+            // For the file's group the kernel checks the group's bit alone.
             let reachable = if id == socket_group {
                 mode.0 & 0o020 != 0
             } else {
                 for_others
             };
             if !reachable {
-                return Err(Contradiction::Unreachable { option, id, mode });
+                return Err(OptionConflict::SocketUnreachable { option, id, mode });
             }
         }
         Ok(())

@@ -1,18 +1,20 @@
-//! What may be called on a listener.
+//! The role of a listener.
 //!
-//! Owns the order of the roles. It never knows a method: the table of methods is in `service`.
+//! Owns the order of the roles. The table of methods and the roles that they require is in
+//! `service`.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What may be called on a listener, and what a method asks of one. A greater role holds the lesser.
+/// The role that a listener has and that a method requires. A greater role includes the lesser
+/// ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Health only. It is open to everybody, so that a kubelet can probe it.
+    /// Health only. It needs no authorization, so that a kubelet can probe it.
     Health,
-    /// Health, and whatever changes nothing.
+    /// Health and the methods that change nothing.
     Read,
-    /// Everything.
+    /// Every method.
     Control,
 }
 
@@ -22,10 +24,10 @@ pub enum Role {
 pub struct InvalidRole(String);
 
 impl Role {
-    /// Whether a method that asks for `wanted` may be called here.
+    /// Whether a listener of this role serves a method that requires `required`.
     #[must_use]
-    pub fn permits(self, wanted: Self) -> bool {
-        self >= wanted
+    pub fn permits(self, required: Self) -> bool {
+        self >= required
     }
 }
 
@@ -57,17 +59,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_role_permits_itself_and_what_is_less() {
+    fn a_role_permits_itself_and_lesser_roles() {
         let roles = [Role::Health, Role::Read, Role::Control];
-        for (has, role) in roles.iter().enumerate() {
-            for (wants, wanted) in roles.iter().enumerate() {
-                assert_eq!(role.permits(*wanted), has >= wants, "{role} {wanted}");
+        for (own, role) in roles.iter().enumerate() {
+            for (other, required) in roles.iter().enumerate() {
+                assert_eq!(role.permits(*required), own >= other, "{role} {required}");
             }
         }
     }
 
     #[test]
-    fn roles_are_read_as_they_are_written() {
+    fn roles_parse_as_they_print() {
         for role in [Role::Health, Role::Read, Role::Control] {
             assert_eq!(role.to_string().parse(), Ok(role));
         }

@@ -1,48 +1,48 @@
 //! Bearer tokens, RFC 6750.
 //!
-//! Owns how they are written, in a file and in a call, and their comparison in constant time. It never
-//! shows one.
+//! Owns their syntax, in a file and in a header, and their comparison in constant time. It never
+//! prints one.
 
 use std::fmt;
 
 use subtle::{Choice, ConstantTimeEq};
 
-/// What a token has at least: shorter ones could be guessed.
-const SHORTEST: usize = 16;
-/// What a token has at most: all are compared at this length, so that time says nothing about theirs.
-const LONGEST: usize = 512;
-/// Enough for a rotation that overlaps.
-const MOST: usize = 16;
+/// Minimum length in characters: shorter tokens could be guessed.
+const MIN_LENGTH: usize = 16;
+/// Maximum length: all are compared at this length, so that timing does not tell theirs.
+const MAX_LENGTH: usize = 512;
+/// Maximum number of tokens, enough for an overlapping rotation.
+const MAX_TOKENS: usize = 16;
 
-/// The tokens that are good for a call.
+/// The tokens that authorize a call.
 #[derive(Clone)]
 pub struct Tokens(Vec<Padded>);
 
 #[derive(Clone)]
 struct Padded {
-    bytes: [u8; LONGEST],
+    bytes: [u8; MAX_LENGTH],
     length: u64,
 }
 
-/// Why a file holds no tokens. Never says one.
+/// Why a file is no list of tokens. It never shows one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTokens {
-    /// There is none.
-    #[error("it holds no token; write one in each line")]
+    /// The file has none.
+    #[error("it holds no token; write one per line")]
     Empty,
-    /// There are more than anybody needs.
-    #[error("it holds more than {MOST} tokens")]
+    /// The file has more than [`MAX_TOKENS`].
+    #[error("it holds more than {MAX_TOKENS} tokens")]
     TooMany,
-    /// The token in this line is too short or too long.
-    #[error("the token in line {0} must have {SHORTEST} to {LONGEST} characters")]
+    /// The token in this line has a length outside the limits.
+    #[error("the token in line {0} must have {MIN_LENGTH} to {MAX_LENGTH} characters")]
     Length(usize),
-    /// The token in this line holds something else.
+    /// The token in this line has a character outside RFC 6750's set.
     #[error("the token in line {0} may hold letters, digits and -._~+/ only, and = at its end")]
     Character(usize),
 }
 
 impl Tokens {
-    /// Reads the text of a file: one token in each line, and empty lines.
+    /// Parses the text of a file: one token per line; empty lines are skipped.
     ///
     /// # Errors
     ///
@@ -57,34 +57,34 @@ impl Tokens {
             if !is_token(token) {
                 return Err(InvalidTokens::Character(index + 1));
             }
-            let padded = Padded::of(token).filter(|_| token.len() >= SHORTEST);
+            let padded = Padded::of(token).filter(|_| token.len() >= MIN_LENGTH);
             tokens.push(padded.ok_or(InvalidTokens::Length(index + 1))?);
         }
         match tokens.len() {
             0 => Err(InvalidTokens::Empty),
-            1..=MOST => Ok(Self(tokens)),
+            1..=MAX_TOKENS => Ok(Self(tokens)),
             _ => Err(InvalidTokens::TooMany),
         }
     }
 
-    /// Whether the value of an `authorization` header holds one of the tokens. It takes as long for
-    /// each of them, and for none.
+    /// Whether the value of an `authorization` header holds one of the tokens. The time is the same
+    /// for each token and for none.
     #[must_use]
     pub fn admit(&self, authorization: &[u8]) -> bool {
-        let given = bearer(authorization).and_then(Padded::of);
-        // A header that is none costs the same as a wrong one.
-        let none = Padded {
-            bytes: [0; LONGEST],
+        let presented = bearer(authorization).and_then(Padded::of);
+        // An invalid header takes the time of a wrong token.
+        let empty = Padded {
+            bytes: [0; MAX_LENGTH],
             length: 0,
         };
-        let given = given.as_ref().unwrap_or(&none);
+        let presented = presented.as_ref().unwrap_or(&empty);
         let found = self.0.iter().fold(Choice::from(0), |found, token| {
-            found | (token.length.ct_eq(&given.length) & token.bytes.ct_eq(&given.bytes))
+            found | (token.length.ct_eq(&presented.length) & token.bytes.ct_eq(&presented.bytes))
         });
         found.into()
     }
 
-    /// What a caller writes into `authorization`: the first token of the file.
+    /// The value of a caller's `authorization` header: the first token of the file.
     #[must_use]
     pub fn authorization(&self) -> Option<String> {
         let first = self.0.first()?;
@@ -96,7 +96,7 @@ impl Tokens {
 
 impl Padded {
     fn of(token: &[u8]) -> Option<Self> {
-        let mut bytes = [0; LONGEST];
+        let mut bytes = [0; MAX_LENGTH];
         bytes.get_mut(..token.len())?.copy_from_slice(token);
         let length = token.len() as u64;
         Some(Self { bytes, length })
@@ -121,7 +121,7 @@ fn is_token(text: &[u8]) -> bool {
     })
 }
 
-/// The token in `Bearer TOKEN`; the scheme's letters may be of either case, RFC 9110 section 11.1.
+/// The token in `Bearer TOKEN`; the scheme is case-insensitive, RFC 9110 section 11.1.
 fn bearer(authorization: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = authorization.split_at_checked(7)?;
     scheme
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn each_token_of_the_file_is_good() {
+    fn each_token_of_the_file_authorizes() {
         for value in [
             format!("Bearer {ONE}"),
             format!("bearer {TWO}"),
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_good() {
+    fn no_other_header_authorizes() {
         for value in [
             String::new(),
             "Bearer".to_owned(),
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_meant_is_refused_by_its_line() {
+    fn an_invalid_file_is_refused_with_its_line() {
         let long = "a".repeat(513);
         let many = format!("{ONE}\n").repeat(17);
         for (text, error) in [
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_read_or_sent_is_survived() {
+    fn random_files_and_headers_never_panic() {
         let tokens = tokens();
         let mut random = fastrand::Rng::with_seed(8);
         for _ in 0..20_000 {
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_never_shown() {
+    fn debug_output_shows_no_token() {
         assert_eq!(format!("{:?}", tokens()), "2 tokens");
     }
 }

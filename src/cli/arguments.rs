@@ -1,22 +1,24 @@
-//! The raw arguments: split at the first `--`, and `--opt=value` made into two words.
+//! The raw arguments: splits them at the first `--`, and `--option=value` into two words.
 //!
-//! Owns what happens before argh sees anything. It never looks behind the first `--`.
+//! Owns the steps before argh. It never reads the arguments after the first `--`.
 
 use std::ffi::OsString;
 
 /// The arguments of the wrapper, and those of the wrapped process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Split {
-    /// Before the first `--`: ours.
+    /// Before the first `--`: for the wrapper.
     pub(super) own: Vec<String>,
-    /// Behind the first `--`: the command, untouched. `None` without a `--`.
+    /// After the first `--`: the command, unchanged. `None` without a `--`.
     pub(super) command: Option<Vec<OsString>>,
 }
 
 /// Why the arguments cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum InvalidArguments {
-    #[error("the argument {0:?} is not UTF-8; arguments of the wrapped command go behind `--`")]
+    #[error(
+        "the argument {0:?} is not UTF-8; write the arguments of the wrapped command after `--`"
+    )]
     NotUtf8(OsString),
 }
 
@@ -32,8 +34,7 @@ pub(super) fn split(
             return Ok(Split { own, command });
         }
         let text = argument.into_string().map_err(InvalidArguments::NotUtf8)?;
-        // argh knows `--opt value` only. Our options are words of letters and dashes, so that the first
-        // equals sign ends the name.
+        // argh only parses `--option value`. Option names have no `=`: the first one ends the name.
         match text.split_once('=') {
             Some((name, value)) if name.starts_with("--") => {
                 own.push(name.to_owned());
@@ -56,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_the_first_double_dash_is_left_alone() {
+    fn arguments_after_the_first_double_dash_are_unchanged() {
         let mut arguments = words("run --listen=unix:/a=b -- sh -- --x=y");
         arguments.push(OsString::from_vec(vec![0xff, 0xfe]));
         let split = split(arguments).unwrap();
@@ -67,13 +68,13 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_is_left_out_differs_from_an_empty_one() {
+    fn a_missing_command_differs_from_an_empty_one() {
         assert_eq!(split(words("run")).unwrap().command, None);
         assert_eq!(split(words("run --")).unwrap().command, Some(vec![]));
     }
 
     #[test]
-    fn own_arguments_that_are_not_utf8_are_refused() {
+    fn arguments_before_the_double_dash_must_be_utf8() {
         assert!(split([OsString::from_vec(vec![b'-', 0xff])]).is_err());
     }
 }

@@ -1,48 +1,47 @@
-//! What the operator says about connections, turned into the limits of the server.
+//! Turns the connection options into the limits of the server.
 //!
-//! Owns their validation, that against the descriptors of this process included. It never enforces one.
+//! Owns their validation, also against the descriptor limit. It never enforces a limit.
 
 use std::time::Duration;
 
-use crate::grpc::rules::limits::{Limits, connections_for, descriptors_for, most_connections};
+use crate::grpc::rules::limits::{Limits, connections_for, descriptors_for, max_connections_for};
 
-/// A connection that goes sooner than this would go before its client has said what it wants.
-const SHORTEST: Duration = Duration::from_secs(1);
+/// A shorter limit closes a connection before its client has sent the first call.
+const MIN_DURATION: Duration = Duration::from_secs(1);
 
-/// The options, as they were given.
+/// The options as given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Connections {
     /// `--max-connections`.
-    pub(super) most: Option<usize>,
+    pub(super) max_connections: Option<usize>,
     /// `--idle-timeout`.
     pub(super) idle_timeout: Option<Duration>,
     /// `--max-connection-age`.
     pub(super) max_age: Option<Duration>,
 }
 
-/// Why the options cannot be kept.
+/// Why the options are refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ConnectionsError {
-    #[error("--max-connections must be at least 1; a wrapper that nobody can call is of no use")]
+    #[error("--max-connections must be at least 1; write for example 100")]
     None,
     #[error(
-        "--max-connections {wanted} on {listeners} listener(s) takes {needed} descriptors and there are \
-         {there}: raise the limit (ulimit -n, LimitNOFILE=), or ask for at most {most}"
+        "--max-connections {wanted} on {listeners} listener(s) needs {needed} descriptors, but \
+         {available} are available; raise the limit (ulimit -n, LimitNOFILE=), or set at most {max}"
     )]
     Descriptors {
         wanted: usize,
         listeners: usize,
         needed: u64,
-        there: u64,
-        most: usize,
+        available: u64,
+        max: usize,
     },
     #[error("{option} must be at least 1s; write for example {option} 10m")]
     Short { option: &'static str },
 }
 
 impl Connections {
-    /// The limits of each of so many listeners, with so many descriptors for all of them (None: as many as
-    /// they like).
+    /// The limits of each listener. All `listeners` share `descriptors`; `None` is unlimited.
     pub(super) fn limits(
         &self,
         descriptors: Option<u64>,
@@ -50,45 +49,46 @@ impl Connections {
     ) -> Result<Limits, ConnectionsError> {
         let defaults = Limits::default();
         Ok(Limits {
-            max_connections: match self.most {
+            max_connections: match self.max_connections {
                 None => connections_for(descriptors, listeners),
                 Some(0) => return Err(ConnectionsError::None),
-                Some(wanted) => enough(wanted, descriptors, listeners)?,
+                Some(wanted) => check_descriptors(wanted, descriptors, listeners)?,
             },
-            idle_timeout: long(self.idle_timeout, "--idle-timeout")?
+            idle_timeout: check_duration(self.idle_timeout, "--idle-timeout")?
                 .unwrap_or(defaults.idle_timeout),
-            max_age: long(self.max_age, "--max-connection-age")?.unwrap_or(defaults.max_age),
+            max_age: check_duration(self.max_age, "--max-connection-age")?
+                .unwrap_or(defaults.max_age),
             shared_memory: defaults.shared_memory / listeners.max(1),
             ..defaults
         })
     }
 }
 
-/// As many connections as were asked for, if they fit.
-fn enough(
+/// Returns `wanted` if the descriptors suffice.
+fn check_descriptors(
     wanted: usize,
     descriptors: Option<u64>,
     listeners: usize,
 ) -> Result<usize, ConnectionsError> {
     let needed = descriptors_for(wanted, listeners);
     match descriptors {
-        Some(there) if there < needed => Err(ConnectionsError::Descriptors {
+        Some(available) if available < needed => Err(ConnectionsError::Descriptors {
             wanted,
             listeners,
             needed,
-            there,
-            most: most_connections(there, listeners),
+            available,
+            max: max_connections_for(available, listeners),
         }),
         Some(_) | None => Ok(wanted),
     }
 }
 
-fn long(
+fn check_duration(
     time: Option<Duration>,
     option: &'static str,
 ) -> Result<Option<Duration>, ConnectionsError> {
     match time {
-        Some(time) if time < SHORTEST => Err(ConnectionsError::Short { option }),
+        Some(time) if time < MIN_DURATION => Err(ConnectionsError::Short { option }),
         other => Ok(other),
     }
 }
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_options_the_limits_follow_the_descriptors() {
+    fn default_limits_follow_the_descriptors() {
         let limits = Connections::default().limits(Some(1024), 2).unwrap();
         let expected = Limits {
             max_connections: connections_for(Some(1024), 2),
@@ -109,9 +109,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_for_is_what_there_is() {
+    fn options_override_the_defaults() {
         let options = Connections {
-            most: Some(5000),
+            max_connections: Some(5000),
             idle_timeout: Some(Duration::from_secs(1)),
             max_age: Some(Duration::from_secs(60)),
         };
@@ -123,27 +123,27 @@ mod tests {
     }
 
     #[test]
-    fn more_connections_than_descriptors_are_refused_with_the_number_that_fits() {
+    fn more_connections_than_descriptors_are_refused_with_the_maximum() {
         for listeners in 1..5 {
-            let wanted = |most| Connections {
-                most: Some(most),
+            let wanted = |max| Connections {
+                max_connections: Some(max),
                 ..Connections::default()
             };
             let error = wanted(1000).limits(Some(1000), listeners).unwrap_err();
-            let ConnectionsError::Descriptors { most, there, .. } = error else {
+            let ConnectionsError::Descriptors { max, available, .. } = error else {
                 panic!("{error}");
             };
-            assert_eq!(there, 1000);
-            let fits = wanted(most).limits(Some(1000), listeners).unwrap();
-            assert_eq!(fits.max_connections, most);
-            assert!(wanted(most + 1).limits(Some(1000), listeners).is_err());
+            assert_eq!(available, 1000);
+            let fits = wanted(max).limits(Some(1000), listeners).unwrap();
+            assert_eq!(fits.max_connections, max);
+            assert!(wanted(max + 1).limits(Some(1000), listeners).is_err());
         }
     }
 
     #[test]
-    fn nothing_and_no_time_are_refused() {
+    fn zero_connections_and_short_durations_are_refused() {
         let none = Connections {
-            most: Some(0),
+            max_connections: Some(0),
             ..Connections::default()
         };
         assert_eq!(none.limits(None, 1), Err(ConnectionsError::None));

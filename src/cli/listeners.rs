@@ -1,57 +1,58 @@
-//! From `--listen` and the options about callers to listeners with their doors.
+//! Opens the listeners of `--listen`, each with its policy.
 //!
-//! Owns the order: what contradicts itself is refused before anything is bound, and what would be open
-//! to everybody before anybody is let in. The judgements are in `access`.
+//! Owns the order of checks: contradictions before any bind, exposure before any accept. The rules
+//! are in `access`. It never accepts a connection.
 
 use std::rc::Rc;
 
 use smol::LocalExecutor;
 
 use crate::access::{
-    Contradiction, Exposure, Group, Lack, Listen, Options, Own, Protection, exposure, gid_of,
+    AccessOptions, Exposure, Group, Listen, MissingProtection, OptionConflict, OwnIds, Protection,
+    exposure, gid_of,
 };
 use crate::address::{Address, Host};
 use crate::cli::secrets;
 use crate::clock::MonotonicClock;
-use crate::net::directory::{self, Replaceable};
+use crate::net::directory::{self, UnsafeDirectory};
 use crate::net::listen::{self, BindError, Listener, SocketOptions};
 use crate::net::reload::ReloadError;
 use crate::service::{ListenerPolicy, ListenerRules};
 
-/// Where groups are looked up, `group(5)`.
+/// `group(5)`.
 const GROUP_FILE: &str = "/etc/group";
 
-/// Why there are no listeners.
+/// Why the listeners cannot open.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ListenerError {
     #[error(transparent)]
-    Contradiction(#[from] Contradiction),
+    OptionConflict(#[from] OptionConflict),
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]
     ReloadError(#[from] ReloadError),
     #[error("--socket-group {name:?} is not in {GROUP_FILE}{why}; write its number")]
     Group { name: String, why: String },
-    #[error("{listen} is refused: {why}; or accept it {how}")]
+    #[error("{listen} is refused: {why}; or accept it {accept}")]
     Exposed {
         listen: Listen,
-        why: Lack,
-        how: &'static str,
+        why: MissingProtection,
+        accept: &'static str,
     },
-    #[error("{listen} is refused: {why}; use another one, or accept it {how}")]
+    #[error("{listen} is refused: {why}; use another one, or accept it {accept}")]
     Directory {
         listen: Listen,
-        why: Replaceable,
-        how: &'static str,
+        why: UnsafeDirectory,
+        accept: &'static str,
     },
 }
 
 impl ListenerError {
-    /// Whether the same command would fail again.
+    /// Whether the command line causes the error.
     pub(super) fn is_usage(&self) -> bool {
         match self {
             Self::Bind(error) => error.is_usage(),
-            Self::Contradiction(_)
+            Self::OptionConflict(_)
             | Self::ReloadError(_)
             | Self::Group { .. }
             | Self::Exposed { .. }
@@ -60,22 +61,22 @@ impl ListenerError {
     }
 }
 
-/// A listener and what is asked of those who come to it.
+/// A listener and its policy.
 pub(super) type PolicedListener = (Listener, Rc<ListenerPolicy<MonotonicClock>>);
 
-/// Listens on all of them. Where `options` say `insecure`, what others could reach is a warning; `how` is
-/// what the command line calls that.
+/// Opens every listener. With `options.insecure` an exposed one warns instead of failing; `accept`
+/// names the way to that in the error.
 pub(super) async fn open(
     listens: &[Listen],
-    options: &Options,
-    how: &'static str,
+    options: &AccessOptions,
+    accept: &'static str,
     executor: &LocalExecutor<'static>,
 ) -> Result<Vec<PolicedListener>, ListenerError> {
-    let own = Own {
+    let own = OwnIds {
         uid: rustix::process::geteuid().as_raw(),
         gid: rustix::process::getegid().as_raw(),
     };
-    let group = options.socket_group.as_ref().map(number_of).transpose()?;
+    let group = options.socket_group.as_ref().map(group_id).transpose()?;
     options.check(listens, own, group)?;
     let socket_options = SocketOptions {
         mode: options.mode().0,
@@ -87,17 +88,17 @@ pub(super) async fn open(
         .map(|file| secrets::tokens(file, executor))
         .transpose()?;
     let tls = secrets::tls(&options.tls, executor)?;
-    let mut guarded = Vec::new();
+    let mut policed = Vec::new();
     let mut warned = false;
     for listen in listens {
-        check_place(listen, options, own, how)?;
-        // Before it is bound, if the address says it all; a name says it once it has been resolved.
-        judge(listen, &listen.address, options, how)?;
+        check_directory(listen, options, own, accept)?;
+        // An IP address is checked before the bind, a name once it is resolved.
+        check_exposure(listen, &listen.address, options, accept)?;
         for listener in listen::bind(&listen.address, &socket_options).await? {
             let address = listener.local_address();
-            let judged = judge(listen, &address, options, how)?;
+            let exposure = check_exposure(listen, &address, options, accept)?;
             tracing::info!(role = %listen.role, %address, "listening");
-            warn(&address, judged, &mut warned);
+            warn(&address, exposure, &mut warned);
             let rules = ListenerRules {
                 role: listen.role,
                 listener: address.to_string(),
@@ -105,94 +106,99 @@ pub(super) async fn open(
                 tokens: tokens.clone().filter(|_| options.needs_token(listen)),
                 tls: tls.clone().filter(|_| options.needs_tls(listen)),
             };
-            guarded.push((
+            policed.push((
                 listener,
                 Rc::new(ListenerPolicy::new(rules, MonotonicClock)),
             ));
         }
     }
-    Ok(guarded)
+    Ok(policed)
 }
 
-fn number_of(group: &Group) -> Result<u32, ListenerError> {
+fn group_id(group: &Group) -> Result<u32, ListenerError> {
     match group {
         Group::Number(number) => Ok(*number),
         Group::Name(name) => {
-            let unknown = |why: String| ListenerError::Group {
+            let group_error = |why: String| ListenerError::Group {
                 name: name.clone(),
                 why,
             };
-            let file = std::fs::read(GROUP_FILE).map_err(|error| unknown(format!(": {error}")))?;
-            gid_of(name, &String::from_utf8_lossy(&file)).ok_or_else(|| unknown(String::new()))
+            let file =
+                std::fs::read(GROUP_FILE).map_err(|error| group_error(format!(": {error}")))?;
+            gid_of(name, &String::from_utf8_lossy(&file)).ok_or_else(|| group_error(String::new()))
         }
     }
 }
 
-/// Refuses a socket file that others could replace by their own.
-fn check_place(
+/// Refuses a socket file that other users could replace.
+fn check_directory(
     listen: &Listen,
-    options: &Options,
-    own: Own,
-    how: &'static str,
+    options: &AccessOptions,
+    own: OwnIds,
+    accept: &'static str,
 ) -> Result<(), ListenerError> {
     let Address::Unix(path) = &listen.address else {
         return Ok(());
     };
-    if let Some((directory, mode)) = directory::of(path) {
+    if let Some((directory, mode)) = directory::parent_mode(path) {
         options.check_directory(&directory, mode, own)?;
     }
-    match directory::replaceable(path, own.uid) {
-        // `bind` says it better.
+    match directory::find_unsafe(path, own.uid) {
+        // `bind` reports the same error with more context.
         Err(_) | Ok(None) => Ok(()),
         Ok(Some(why)) if options.insecure => {
-            tracing::warn!(%why, "insecure: another socket could be put in the place of ours");
+            tracing::warn!(%why, "insecure: other users can replace the socket");
             Ok(())
         }
         Ok(Some(why)) => {
             let listen = listen.clone();
-            Err(ListenerError::Directory { listen, why, how })
+            Err(ListenerError::Directory {
+                listen,
+                why,
+                accept,
+            })
         }
     }
 }
 
-/// Refuses a port that strangers could call on, unless that was accepted.
-fn judge(
+/// Refuses a port that strangers could call, unless `--insecure` accepts it.
+fn check_exposure(
     listen: &Listen,
     address: &Address,
-    options: &Options,
-    how: &'static str,
+    options: &AccessOptions,
+    accept: &'static str,
 ) -> Result<Exposure, ListenerError> {
     let protection = Protection {
         tls: options.needs_tls(listen),
         client_certificates: options.tls.client_ca.is_some(),
         token: options.needs_token(listen),
     };
-    let judged = match address {
+    let exposure = match address {
         Address::Tcp {
             host: Host::Ip(ip), ..
         } => exposure(*ip, listen.role, protection),
-        // Judged when they have been resolved.
+        // A name is checked once it is resolved.
         Address::Tcp {
             host: Host::Localhost | Host::Name(_),
             ..
         }
-        | Address::Unix(_) => Exposure::PolicedListener,
+        | Address::Unix(_) => Exposure::Guarded,
     };
-    match judged {
-        Exposure::Beyond(why) if !options.insecure => Err(ListenerError::Exposed {
+    match exposure {
+        Exposure::Network(why) if !options.insecure => Err(ListenerError::Exposed {
             listen: listen.clone(),
             why,
-            how,
+            accept,
         }),
-        Exposure::PolicedListener | Exposure::EveryLocalUser | Exposure::Beyond(_) => Ok(judged),
+        Exposure::Guarded | Exposure::LocalUsers | Exposure::Network(_) => Ok(exposure),
     }
 }
 
-/// Says what was not refused. That local users can call is said once.
-fn warn(address: &Address, judged: Exposure, warned: &mut bool) {
-    match judged {
-        Exposure::PolicedListener => {}
-        Exposure::EveryLocalUser => {
+/// Logs an accepted exposure; that of local users once per process.
+fn warn(address: &Address, exposure: Exposure, warned: &mut bool) {
+    match exposure {
+        Exposure::Guarded => {}
+        Exposure::LocalUsers => {
             if !std::mem::replace(warned, true) {
                 tracing::warn!(
                     %address,
@@ -200,7 +206,7 @@ fn warn(address: &Address, judged: Exposure, warned: &mut bool) {
                 );
             }
         }
-        Exposure::Beyond(why) => {
+        Exposure::Network(why) => {
             tracing::warn!(%address, %why, "insecure: strangers can call here")
         }
     }

@@ -1,7 +1,7 @@
 //! The command line.
 //!
-//! Owns how arguments become validated commands. It never parses what follows the first `--`: that belongs
-//! to the wrapped process, bytes and all.
+//! Owns the way from arguments to a validated command. It never parses the arguments after the
+//! first `--`, which belong to the wrapped process.
 
 mod arguments;
 mod client;
@@ -19,10 +19,10 @@ use std::io::Write;
 
 use crate::process::{exec_stub, sentinel};
 
-/// What the command line asked for, done; the code to exit with.
+/// Runs the command line and returns the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let mut arguments = arguments.into_iter().peekable();
-    // What we start ourselves: helpers of `--on-wrapper-death`, which no user calls.
+    // Internal commands: the wrapper starts the helpers of `--on-wrapper-death` with them.
     if arguments
         .next_if(|first| *first == sentinel::ARGUMENT)
         .is_some()
@@ -41,7 +41,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     match parse(arguments) {
         Ok(options::Command::Run(options)) => run::run(&options),
         Ok(options::Command::Status(target)) => client::status(&target),
-        Ok(options::Command::ShutdownOptions(options)) => client::shutdown(&options),
+        Ok(options::Command::Shutdown(options)) => client::shutdown(&options),
         Ok(options::Command::Wait(options)) => client::wait(&options),
         Ok(options::Command::Probe(options)) => client::probe(&options),
         Err(options::ParseRefusal::Help(text)) => {
@@ -52,18 +52,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
-/// What becomes of a command line, without carrying it out: for whoever checks the parser.
+/// The result of [`check`], for tests of the parser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckedArguments {
-    /// It would be carried out; what was understood, in no stable form.
+    /// A valid command, as Debug output without a stable format.
     Command(String),
-    /// This text would be printed, and nothing else done.
+    /// `--help` or `--version`: the text to print.
     Help(String),
-    /// It would be refused with this text, before anything is started.
+    /// Invalid: the error message.
     Usage(String),
 }
 
-/// Reads a command line and does nothing: no I/O, no environment.
+/// Parses a command line. Performs no I/O and reads no environment variables.
 pub fn check(arguments: impl IntoIterator<Item = OsString>) -> CheckedArguments {
     match parse(arguments) {
         Ok(command) => CheckedArguments::Command(format!("{command:?}")),
@@ -80,7 +80,7 @@ fn parse(
     options::parse(split)
 }
 
-/// Says what is wrong with the command line.
+/// Prints a usage error and returns its exit code.
 fn usage(text: &str) -> u8 {
     let text = text.trim_end().trim_end_matches('.');
     complain(&format!("{text}; see process-wrapper --help"));
@@ -90,16 +90,16 @@ fn usage(text: &str) -> u8 {
 /// The exit code for a wrong command line or address.
 const USAGE: u8 = 2;
 
-/// The exit code for whatever else fails on our side.
+/// The exit code for every other failure of the wrapper.
 const FAILED: u8 = 1;
 
-/// A reader who has gone (`| head`) has read what it wanted.
+/// Ignores a closed stdout, as after `| head`.
 fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
 }
 
-/// One line on stderr, before the log stands. Where nobody reads it the exit code still tells: `eprintln!`
-/// would panic, and its own code take the place of ours.
+/// Writes one line to stderr, outside the log. Ignores a closed stderr, where `eprintln!` would
+/// panic and change the exit code.
 fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "process-wrapper: {text}");
 }

@@ -1,6 +1,6 @@
-//! `--http-listen`: the monitoring pages, where they were asked for and built in.
+//! `--http-listen`: the HTTP listeners for metrics and probes.
 //!
-//! Owns the wiring of `monitor` into the start. It never decides what is shown.
+//! Owns the wiring of `monitor` into the start. It never decides the content of a page.
 
 use std::rc::Rc;
 
@@ -8,25 +8,23 @@ use smol::LocalExecutor;
 
 use crate::address::Address;
 use crate::clock::MonotonicClock;
-use crate::grpc::server::Server;
-use crate::grpc::server::observe::Observer;
+use crate::grpc::server::{Observer, Server};
 use crate::net::listen::{self, BindError, Listener, SocketOptions};
 use crate::supervisor::Handle;
 
-/// Why there are no pages.
+/// Why `--http-listen` fails.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum MonitoringError {
-    /// An address cannot be used.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The code is not there.
+    /// The build lacks the feature `monitor`.
     #[cfg(not(feature = "monitor"))]
-    #[error("this build has no --http-listen; leave it out, or build with the feature `monitor`")]
+    #[error("this build has no --http-listen; omit it, or build with the feature `monitor`")]
     NotBuiltIn,
 }
 
 impl MonitoringError {
-    /// Whether the caller can put it right on the command line.
+    /// Whether the command line causes the error.
     pub(super) fn is_usage(&self) -> bool {
         match self {
             Self::Bind(error) => error.is_usage(),
@@ -36,7 +34,7 @@ impl MonitoringError {
     }
 }
 
-/// The pages' listeners, which stand before the process is started.
+/// The HTTP listeners; they open before the process starts.
 pub(super) struct Monitoring {
     listeners: Vec<Listener>,
     #[cfg(feature = "monitor")]
@@ -44,7 +42,6 @@ pub(super) struct Monitoring {
 }
 
 impl Monitoring {
-    /// Opens the listeners; none if nobody asked.
     pub(super) async fn open(addresses: &[Address]) -> Result<Self, MonitoringError> {
         #[cfg(not(feature = "monitor"))]
         if !addresses.is_empty() {
@@ -64,7 +61,7 @@ impl Monitoring {
         })
     }
 
-    /// Whoever is to be told what happens on the server. Nothing is counted that nobody can read.
+    /// The observer of the gRPC servers. `None` without a listener, since no scraper would read it.
     pub(super) fn observer(&self) -> Option<Rc<dyn Observer>> {
         #[cfg(feature = "monitor")]
         if !self.listeners.is_empty() {
@@ -73,7 +70,7 @@ impl Monitoring {
         None
     }
 
-    /// How many descriptors the pages' connections may take at most.
+    /// The maximum of descriptors for HTTP connections.
     pub(super) fn descriptors(&self) -> u64 {
         #[cfg(feature = "monitor")]
         let each: u64 = crate::monitor::MAX_CONNECTIONS as u64;
@@ -82,10 +79,13 @@ impl Monitoring {
         each.saturating_mul(self.listeners.len() as u64)
     }
 
-    /// Serves the pages for as long as the returned tasks live.
+    /// Serves until the returned tasks are dropped.
     #[cfg_attr(
         not(feature = "monitor"),
-        expect(unused_variables, reason = "there are no listeners in such a build")
+        expect(
+            unused_variables,
+            reason = "a build without `monitor` has no listeners"
+        )
     )]
     pub(super) fn serve(
         self,

@@ -1,6 +1,6 @@
-//! `process-wrapper run`: everything put together, in the one order that loses nothing.
+//! `process-wrapper run`: starts the parts of the wrapper and stops them in order.
 //!
-//! Owns the order of start and end. It never decides about the process: the supervisor does.
+//! Owns the order of start and stop. It never decides about the process: the supervisor does.
 
 use std::future::Future;
 use std::pin::pin;
@@ -32,11 +32,11 @@ use crate::supervisor::{self, Handle, Wrapped};
 use crate::systemd::{self, socket::ServiceManager};
 use crate::webhook::Dispatcher;
 
-/// How long calls in flight may take to end once the wrapper leaves. Those who wait for a state have
-/// been answered by then; the rest is bounded, because a stop must not hang on a silent peer.
+/// The limit for calls in flight once the wrapper exits. State watchers have their answer by then;
+/// a silent peer must not delay the exit.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// Why the wrapper did not come to supervise anything.
+/// Why the wrapper cannot start.
 #[derive(Debug, thiserror::Error)]
 enum StartError {
     #[error(transparent)]
@@ -81,9 +81,9 @@ impl StartError {
     }
 }
 
-/// Runs the process to its end, and the wrapper to its own. Signals must be blocked already.
+/// Runs the wrapper and returns its exit code. The caller has blocked all signals.
 pub(super) fn run(options: &Run) -> u8 {
-    // Before our memory is closed to others, which closes part of /proc/self to us.
+    // Must precede `forbid_dumps`, which makes part of /proc/self unreadable for this process.
     let ignored = self_process::ignored_at_start();
     if let Err(error) = crate::log::init(options.log_format, options.log_level) {
         complain(&error.to_string());
@@ -100,7 +100,7 @@ pub(super) fn run(options: &Run) -> u8 {
         .map_err(StartError::from)
         .and_then(|()| Ok(reactor::start(addresses)?))
         .and_then(|()| {
-            if is_resolved(options) {
+            if needs_resolver(options) {
                 reactor::probe_thread()?;
             }
             Ok(())
@@ -129,11 +129,11 @@ async fn supervise(
     drive_async_process(&executor).await;
     let signals = Signals::install(ignored).map_err(StartError::Signals)?;
     let webhooks = webhooks(options)?;
-    // What cannot be on one listener cannot be on several.
+    // Fails before any bind if one listener alone exceeds the descriptors.
     options
         .connections
         .limits(self_process::descriptor_limit(), 1)?;
-    // Listeners stand before the process starts, so that a bad address leaves none behind.
+    // Listeners open before the process starts, so that a bad address leaves no process behind.
     let listeners = bind(options, &executor).await?;
     let monitoring = Monitoring::open(&options.http_listen).await?;
     let descriptors =
@@ -161,16 +161,15 @@ async fn supervise(
         "started"
     );
     let handle = Handle::new(options.lifecycle.clone(), wrapped, Rc::clone(&executor));
-    // Each listener has places of its own: whoever takes up all of one that strangers reach keeps nobody
-    // out of the others.
+    // Each listener has its own connection table, so that a flood on one does not block the others.
     let (servers, accepting): (Vec<_>, Vec<_>) = listeners
         .into_iter()
-        .map(|(listener, door)| {
+        .map(|(listener, policy)| {
             let router = service::router(&handle);
             let (runs_on, observer) = (Rc::clone(&executor), monitoring.observer());
             let server = Server::new(router, limits, MonotonicClock, runs_on, observer);
             let (serve, spawner) = (server.clone(), Rc::clone(&executor));
-            let accept = service::accept(listener, door, serve, spawner, MonotonicClock);
+            let accept = service::accept(listener, policy, serve, spawner, MonotonicClock);
             (server, executor.spawn(accept))
         })
         .unzip();
@@ -183,13 +182,14 @@ async fn supervise(
         }
         None => None,
     };
-    // A task like the others, which has its turn after each of them: this future has one with the event loop's
-    // only, while others are always ready.
-    let driven = handle.clone();
-    let driving = executor.spawn(async move { supervisor::drive(&driven, signals).await });
-    let exit = driving.await;
+    // A task of its own, because the executor polls tasks in turn. This future is polled only
+    // between rounds, and busy tasks would starve the supervisor.
+    let supervised = handle.clone();
+    let exit = executor
+        .spawn(async move { supervisor::drive(&supervised, signals).await })
+        .await;
     drop(reporting);
-    // Nobody new from here on: the sockets go first, then those who are still connected.
+    // The listeners close first, then the open connections drain.
     for task in accepting.into_iter().chain(pages) {
         task.cancel().await;
     }
@@ -214,8 +214,8 @@ fn webhooks(_options: &Run) -> Result<Dispatcher, StartError> {
     Ok(Dispatcher::default())
 }
 
-/// Whether an address holds a name for the resolver, which is asked on a thread of its own.
-fn is_resolved(options: &Run) -> bool {
+/// Whether an address has a host name. The resolver needs a thread.
+fn needs_resolver(options: &Run) -> bool {
     let listens = options.listen.iter().map(|listen| &listen.address);
     listens.chain(&options.http_listen).any(|address| {
         matches!(
@@ -228,7 +228,7 @@ fn is_resolved(options: &Run) -> bool {
     })
 }
 
-/// Makes this executor the reaper of async-process before there is anything to reap.
+/// Makes this executor the reaper of async-process before any child exists.
 async fn drive_async_process(executor: &LocalExecutor<'static>) {
     let mut driver = Box::pin(child::driver());
     let polled = future::poll_once(pin!(poll_in_place(&mut driver))).await;
@@ -240,7 +240,7 @@ fn poll_in_place<F: Future + Unpin>(future: &mut F) -> impl Future<Output = F::O
     future
 }
 
-/// The listeners that were asked for, or the one that is there when nobody says.
+/// Opens the listeners of `--listen`, or that of the default address.
 async fn bind(
     options: &Run,
     executor: &LocalExecutor<'static>,

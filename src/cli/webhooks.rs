@@ -1,7 +1,7 @@
-//! From the options about webhooks to the desk that takes them.
+//! Creates the webhook dispatcher from the command line.
 //!
-//! Owns reading the files that they name, before anything is started. Its errors name options, files and
-//! lines, never what is in them.
+//! Owns reading the webhook files before the process starts. Its errors name options, files and
+//! lines, and never show file contents.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::webhook::roots::{Roots, RootsError};
 use crate::webhook::signature::{InvalidSecret, Secrets};
 use crate::webhook::{Dispatcher, DispatcherSettings, RegisterError, file};
 
-/// Why webhooks cannot be set up.
+/// Why the webhook options are refused.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WebhookError {
     #[error("--webhook: {0}")]
@@ -31,13 +31,12 @@ pub(super) enum WebhookError {
     Secret(PathBuf, InvalidSecret),
     #[error("--webhook-ca-file {0:?}: {1}")]
     Authorities(PathBuf, RootsError),
-    #[error("--webhook-deadline is 0: no webhook could be delivered; write for example 10m")]
+    #[error("--webhook-deadline must be longer than 0; write for example 10m")]
     Deadline,
     #[error("--webhook or --webhook-file: {0}")]
     Register(#[from] RegisterError),
 }
 
-/// Opens the desk.
 pub(super) fn open(options: &WebhookOptions) -> Result<Dispatcher, WebhookError> {
     let mut initial = options
         .urls
@@ -61,7 +60,7 @@ pub(super) fn open(options: &WebhookOptions) -> Result<Dispatcher, WebhookError>
     let roots = match &options.ca_file {
         Some(path) => Roots::from_pem(text("--webhook-ca-file", path)?.as_bytes())
             .map_err(|why| WebhookError::Authorities(path.clone(), why))?,
-        None => Roots::of_the_system(),
+        None => Roots::system(),
     };
     if options.deadline.is_zero() {
         return Err(WebhookError::Deadline);

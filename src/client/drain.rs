@@ -1,53 +1,76 @@
-//! A drain from the request to the end of the process.
+//! A drain from the request to the exit of the process.
 //!
-//! Owns the order of the two calls: the wait stands before the request is sent. It never decides how long either
-//! is tried.
+//! Owns the order of the two calls: the wait is in flight before the request is sent. It never decides
+//! how long either is retried.
 
 use std::pin::pin;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use smol::future::{self, or};
 
 use super::{Client, Error, Process, Shutdown, State};
 
 impl Client {
-    /// Asks for the shutdown and waits until the process is gone. `asked` sees what the request was answered with.
+    /// Requests the graceful shutdown and waits until the process is gone, at most `timeout`.
     ///
-    /// An end that comes at once may take the wrapper with it (`--exit-when-gone always`), and a wait that began
-    /// after the answer would find nobody. So it stands before the request is sent.
+    /// Prefer it to [`shut_down`](Self::shut_down) followed by [`wait_until`](Self::wait_until): a
+    /// wrapper with `--exit-when-gone always` may exit between the two calls, and the exit status
+    /// is lost. Here the wait is in flight before the request is sent.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use process_wrapper::client::{Client, Error, Shutdown};
+    /// # async fn example(client: Client) -> Result<(), Error> {
+    /// let hour = Duration::from_secs(3600);
+    /// let gone = client.drain(&Shutdown::default(), Some(hour)).await?;
+    /// println!("{:?}", gone.exit);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
     /// Those of [`shut_down`](Self::shut_down) and [`wait_until`](Self::wait_until).
-    pub(crate) async fn drain(
+    pub async fn drain(
+        &self,
+        shutdown: &Shutdown,
+        timeout: Option<Duration>,
+    ) -> Result<Process, Error> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self.drain_by(shutdown, deadline, |_| {}).await
+    }
+
+    /// [`drain`](Self::drain) with a point in time as its limit. `on_answer` receives the answer to
+    /// the request.
+    pub(crate) async fn drain_by(
         &self,
         shutdown: &Shutdown,
         deadline: Option<Instant>,
-        asked: impl FnOnce(&Process),
+        on_answer: impl FnOnce(&Process),
     ) -> Result<Process, Error> {
         let before = self.watch().until(deadline).next().await?;
         let watch = self.watch().until(deadline);
-        let (stands, stood) = smol::channel::bounded::<()>(1);
-        // A second connection that stands says nothing new.
+        let (connected, wait_connected) = smol::channel::bounded::<()>(1);
+        // A full channel means that a later connection reports again.
         let mut end = pin!(watch.end(&before, || {
-            let _ = stands.try_send(());
+            let _ = connected.try_send(());
         }));
         let mut ended = None;
         let process = {
-            let noticed = async {
+            let wait = async {
                 ended = Some(end.as_mut().await);
-                stands.close();
-                // Whether the request was taken counts all the same.
+                connected.close();
+                // The request still needs its answer.
                 future::pending().await
             };
-            let asked = async {
-                // Closed is as good: then there is nothing to wait for any more.
-                let _ = stood.recv().await;
+            let request = async {
+                // A closed channel means that the wait has already ended.
+                let _ = wait_connected.recv().await;
                 self.shut_down_by(shutdown, deadline).await
             };
-            or(noticed, asked).await?
+            or(wait, request).await?
         };
-        asked(&process);
+        on_answer(&process);
         if process.state == State::Gone {
             return Ok(process);
         }

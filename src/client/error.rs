@@ -17,6 +17,7 @@ use crate::net::tls::TlsError;
 
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// No connection came about, or the one that was lost could not be made again, in the time that was
     /// given for it.
@@ -64,6 +65,7 @@ pub enum Error {
 
 /// What came of one attempt to call.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Trouble {
     /// There is no connection.
     #[error(transparent)]
@@ -109,9 +111,9 @@ impl Trouble {
         match self {
             Self::Identity(_)
             | Self::Tls(
-                TlsError::Protocol
+                TlsError::NoHttp2
                 | TlsError::Plaintext
-                | TlsError::Name(_)
+                | TlsError::NotAllowed(_)
                 | TlsError::ServerName(_),
             ) => true,
             // Not trusted or not understood, and not merely cut off.
@@ -205,11 +207,10 @@ fn short(duration: &Duration) -> HumanDuration {
     HumanDuration(Duration::from_millis(tenths.saturating_mul(100)))
 }
 
-fn describe_last(last: Option<&Process>) -> &'static str {
+fn describe_last(last: Option<&Process>) -> String {
     match last.map(|process| process.state) {
-        Some(State::Running) => "; the process is still running",
-        Some(State::ShuttingDown) => "; the process is still shutting_down",
-        Some(State::Gone) => "; the process is gone",
-        None => "",
+        Some(State::Gone) => "; the process is gone".to_owned(),
+        Some(state) => format!("; the process is still {state}"),
+        None => String::new(),
     }
 }

@@ -14,6 +14,7 @@ const CHECK: &str = "/grpc.health.v1.Health/Check";
 
 /// Whether something serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Health {
     /// It serves.
     Serving,

@@ -12,7 +12,7 @@ use crate::access::Tokens;
 use crate::address::{Address, Host};
 use crate::net::reload::{ReloadError, contents};
 use crate::net::stream::Stream;
-use crate::net::tls::{ClientTls, Files, TlsError};
+use crate::net::tls::{ClientTls, TlsError, TlsFiles};
 
 /// What a client shows, and whom it trusts. By default nothing, and whoever answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Identity {
     }
 
     fn read(&self) -> Result<Shown, ReloadError> {
-        let tls = ClientTls::read(&Files {
+        let tls = ClientTls::read(&TlsFiles {
             certificate: self.certificate.clone(),
             key: self.key.clone(),
             authorities: self.authorities.clone(),

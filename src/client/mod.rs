@@ -6,16 +6,14 @@
 //!
 //! ```no_run
 //! use std::time::Duration;
-//! use process_wrapper::client::{Client, Shutdown, State};
+//! use process_wrapper::client::{Client, Shutdown};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let client = Client::new("unix:///run/process-wrapper/control.sock".parse()?);
-//! smol::block_on(async {
-//!     client.shut_down(&Shutdown::default()).await?;
-//!     let gone = client.wait_until(State::Gone, Some(Duration::from_secs(3600))).await?;
-//!     println!("{:?}", gone.exit);
-//!     Ok(())
-//! })
+//! let hour = Duration::from_secs(3600);
+//! let gone = smol::block_on(client.drain(&Shutdown::default(), Some(hour)))?;
+//! println!("{:?}", gone.exit);
+//! # Ok(())
 //! # }
 //! ```
 
@@ -40,7 +38,7 @@ pub use self::process::{
 pub use self::watch::Watch;
 pub use crate::address::Address;
 pub use crate::grpc::rules::status::{Code, Status};
-pub use crate::lifecycle::{Exit, State};
+pub use crate::lifecycle::{Exit, State, UnknownState};
 
 use self::calls::{Calls, KeepAlive};
 use crate::pb::process_wrapper::v1 as pb;
@@ -197,5 +195,6 @@ mod tests {
         is_send(&client.state());
         is_send(&client.shut_down(&Shutdown::default()));
         is_send(&client.wait_until(State::Gone, None));
+        is_send(&client.drain(&Shutdown::default(), None));
     }
 }

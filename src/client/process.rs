@@ -9,6 +9,7 @@ use crate::pb::process_wrapper::v1 as pb;
 
 /// What a wrapper says about its process. Times are those of the wrapper's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Process {
     /// How far it has come.
     pub state: State,
@@ -38,6 +39,7 @@ pub struct Process {
 
 /// How the command that runs after the exit stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AfterExit {
     /// How far it has come.
     pub phase: AfterExitPhase,
@@ -49,6 +51,7 @@ pub struct AfterExit {
 
 /// How far the command that runs after the exit has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AfterExitPhase {
     /// The process is not gone yet.
     Pending,
@@ -64,6 +67,7 @@ pub enum AfterExitPhase {
 
 /// How the delivery of one webhook stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WebhookDelivery {
     /// The `webhook-id` header of every attempt.
     pub id: String,
@@ -81,6 +85,7 @@ pub struct WebhookDelivery {
 
 /// How far the delivery of a webhook has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WebhookPhase {
     /// It waits for the exit, or for its next attempt.
     Pending,

@@ -1,21 +1,21 @@
-//! Durations as Go writes them: `3h`, `1m30s`, `1.5h`, `1h0m0s`.
+//! Durations in Go's notation: `3h`, `1m30s`, `1.5h`, `1h0m0s`.
 //!
-//! Owns how `--process-termination-timeout` is read. It never measures anything. Our own options are read
-//! by `span`, whose grammar knows days and no fractions.
+//! Owns the parser of `--process-termination-timeout`. It never parses other options: `human_duration`
+//! does, whose grammar has days and no fractions.
 
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A duration that was read from Go's notation.
+/// A duration in Go's notation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GoDuration(pub Duration);
 
-/// Why a text is not such a duration.
+/// Not a duration in Go's notation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a duration ({why}); write for example 300ms, 1m30s or 3h")]
+#[error("{text:?} is not a duration ({fault}); write for example 300ms, 1m30s or 3h")]
 pub struct InvalidGoDuration {
     text: String,
-    why: DurationFault,
+    fault: DurationFault,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,13 +28,13 @@ enum DurationFault {
     NoNumber,
     #[error("a unit is missing")]
     NoUnit,
-    #[error("{0:?} is no unit")]
+    #[error("{0:?} is not a unit")]
     Unit(String),
     #[error("it is too long")]
     TooLong,
 }
 
-/// Units in nanoseconds. The micro sign and the Greek letter look alike; Go takes both.
+/// Units in nanoseconds. Go accepts both the micro sign and the Greek letter mu.
 const UNITS: [(&str, u64); 8] = [
     ("ns", 1),
     ("us", 1_000),
@@ -46,20 +46,20 @@ const UNITS: [(&str, u64); 8] = [
     ("h", 3_600_000_000_000),
 ];
 
-/// What Go can hold: 63 bits of nanoseconds, a little more than 292 years.
-const MAX: u128 = i64::MAX as u128;
+/// The maximum of Go's `time.Duration`: 63 bits of nanoseconds, some 292 years.
+const MAX_NANOS: u128 = i64::MAX as u128;
 
 impl FromStr for GoDuration {
     type Err = InvalidGoDuration;
 
-    /// Accepts what `time.ParseDuration` of Go accepts, less the negative: a sum of decimal numbers with
-    /// units, a leading plus sign, and a bare `0`. What is finer than a nanosecond is cut off.
+    /// Accepts the grammar of Go's `time.ParseDuration` except negative durations: decimal numbers with
+    /// units, a leading plus sign, and a bare `0`. Fractions of a nanosecond are cut off.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         nanoseconds(text)
             .map(|nanos| Self(Duration::from_nanos(nanos)))
-            .map_err(|why| InvalidGoDuration {
+            .map_err(|fault| InvalidGoDuration {
                 text: text.to_owned(),
-                why,
+                fault,
             })
     }
 }
@@ -79,7 +79,7 @@ fn nanoseconds(text: &str) -> Result<u64, DurationFault> {
     while !rest.is_empty() {
         let (value, after) = term(rest)?;
         total = total.saturating_add(value);
-        if total > MAX {
+        if total > MAX_NANOS {
             return Err(DurationFault::TooLong);
         }
         rest = after;
@@ -90,7 +90,7 @@ fn nanoseconds(text: &str) -> Result<u64, DurationFault> {
     u64::try_from(total).map_err(|_| DurationFault::TooLong)
 }
 
-/// One number with its unit in nanoseconds, and what follows it.
+/// Parses one number with its unit: nanoseconds, and the rest of the text.
 fn term(text: &str) -> Result<(u128, &str), DurationFault> {
     let (whole, rest) = digits(text);
     let (fraction, rest) = match rest.strip_prefix('.') {
@@ -103,21 +103,21 @@ fn term(text: &str) -> Result<(u128, &str), DurationFault> {
     let end = rest
         .find(|c: char| c == '.' || c.is_ascii_digit())
         .unwrap_or(rest.len());
-    let (name, rest) = rest.split_at(end);
-    if name.is_empty() {
+    let (unit_name, rest) = rest.split_at(end);
+    if unit_name.is_empty() {
         return Err(DurationFault::NoUnit);
     }
     let (_, unit) = UNITS
         .into_iter()
-        .find(|(unit, _)| *unit == name)
-        .ok_or_else(|| DurationFault::Unit(name.to_owned()))?;
+        .find(|(unit, _)| *unit == unit_name)
+        .ok_or_else(|| DurationFault::Unit(unit_name.to_owned()))?;
     let unit = u128::from(unit);
     let whole: u128 = if whole.is_empty() {
         0
     } else {
         whole.parse().map_err(|_| DurationFault::TooLong)?
     };
-    // A nanosecond is the 3.6·10¹²th part of the greatest unit: digits beyond the 18th cannot count.
+    // An hour has 3.6·10¹² ns, so digits beyond the 18th are below a nanosecond.
     let fraction = &fraction[..fraction.len().min(18)];
     let part = if fraction.is_empty() {
         0
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_go_accepts_is_accepted() {
+    fn durations_of_go_are_accepted() {
         for (text, nanos) in [
             ("0", 0),
             ("+0", 0),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_go_refuses_is_refused_with_advice() {
+    fn texts_that_go_refuses_are_refused_with_an_example() {
         for text in [
             "",
             "+",
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_negative_duration_is_refused_by_that_name() {
+    fn a_negative_duration_is_reported_as_negative() {
         let error = "-10s".parse::<GoDuration>().unwrap_err();
         assert!(error.to_string().contains("negative"), "{error}");
     }

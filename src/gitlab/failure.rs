@@ -1,11 +1,11 @@
-//! The end of a process in Go's words.
+//! An exit as Go's `os/exec` describes it.
 //!
-//! Owns the wording of `failureReason`. It never decides whether an exit was a failure in any other sense.
+//! Owns the text of `failureReason`. It never decides the outcome of an exit.
 
 use crate::lifecycle::Exit;
 
-/// What Go's `syscall.Signal` calls the signals of Linux, by number from 1.
-const WORDS: [&str; 31] = [
+/// The names of Go's `syscall.Signal` on Linux, by number from 1.
+const SIGNAL_NAMES: [&str; 31] = [
     "hangup",
     "interrupt",
     "quit",
@@ -39,8 +39,8 @@ const WORDS: [&str; 31] = [
     "bad system call",
 ];
 
-/// What Go's `os/exec` says of a process that ended so: nothing after a clean exit, else `exit status 3`,
-/// `signal: killed` or `signal: quit (core dumped)`.
+/// The text of Go's `ProcessState::String`: `exit status 3`, `signal: killed` or
+/// `signal: quit (core dumped)`. Empty for exit code 0.
 pub fn failure_reason(exit: Exit) -> String {
     match exit {
         Exit::Code(0) => String::new(),
@@ -51,9 +51,9 @@ pub fn failure_reason(exit: Exit) -> String {
         } => {
             let index = usize::from(number).checked_sub(1);
             let core = if core_dumped { " (core dumped)" } else { "" };
-            match index.and_then(|index| WORDS.get(index)) {
-                Some(word) => format!("signal: {word}{core}"),
-                // Real-time signals have no words in Go either.
+            match index.and_then(|index| SIGNAL_NAMES.get(index)) {
+                Some(name) => format!("signal: {name}{core}"),
+                // Go has no names for real-time signals either.
                 None => format!("signal: signal {number}{core}"),
             }
         }
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clean_exit_has_no_reason_and_every_other_has_one() {
+    fn only_exit_code_0_has_no_reason() {
         assert_eq!(failure_reason(Exit::Code(0)), "");
         for code in 1..=u8::MAX {
             assert_eq!(
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn signals_have_the_words_of_go() {
+    fn signals_have_the_names_of_go() {
         assert_eq!(killed_by(3, true), "signal: quit (core dumped)");
         assert_eq!(killed_by(9, false), "signal: killed");
         assert_eq!(killed_by(15, false), "signal: terminated");

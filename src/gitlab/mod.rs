@@ -1,7 +1,6 @@
-//! How GitLab's own wrapper, a Go program, writes things: durations on its command line, reasons in its
-//! answers.
+//! Notations of GitLab's own wrapper, a Go program: durations in options, failure reasons in responses.
 //!
-//! Owns these two notations and nothing else. It never serves and never starts anything.
+//! Owns these two notations. It never serves a call and never starts a process.
 
 mod duration;
 mod failure;

@@ -1,8 +1,8 @@
 //! The receiving half of a stream.
 //!
-//! Owns the way from DATA frames to whole messages, and gives the flow-control window back as soon as
-//! bytes have been taken over. It never takes more than it is asked for: what nobody reads stays in the
-//! window, and a peer can fill that only once. It must be polled from one task only.
+//! Owns the way from DATA frames to messages, and returns the flow-control window for bytes as it
+//! takes them over. It never takes more than its caller asks for: unread bytes stay in the window,
+//! which a peer can fill once. It must be polled from one task only.
 
 use std::task::{Context, Poll, ready};
 
@@ -12,10 +12,10 @@ use http::HeaderMap;
 
 use crate::grpc::rules::message::{Decoder, FramingError};
 
-/// Why no message came.
+/// Why there is no message.
 #[derive(Debug)]
 pub(crate) enum ReceiveError {
-    /// What came is no message.
+    /// The bytes are not a message.
     Framing(FramingError),
     /// The stream or its connection ended.
     Stream(h2::Error),
@@ -26,7 +26,7 @@ pub(crate) enum ReceiveError {
 pub(crate) struct Incoming {
     stream: RecvStream,
     decoder: Decoder,
-    /// What is left of a chunk after the message at its front.
+    /// The bytes after the last message.
     chunk: Bytes,
 }
 
@@ -57,7 +57,7 @@ impl Incoming {
                 }
                 Some(Err(error)) => return Poll::Ready(Err(ReceiveError::Stream(error))),
                 Some(Ok(chunk)) => {
-                    // It can only fail for a stream that has ended, and then the next read says so.
+                    // It fails only for a stream that has ended; the next read reports that.
                     let _ = self.stream.flow_control().release_capacity(chunk.len());
                     self.chunk = chunk;
                 }
@@ -65,9 +65,9 @@ impl Incoming {
         }
     }
 
-    /// Bytes that have come and were not handed on.
-    pub(crate) fn held(&self) -> usize {
-        self.decoder.held().saturating_add(self.chunk.len())
+    /// Received bytes that no message was made of yet.
+    pub(crate) fn buffered(&self) -> usize {
+        self.decoder.buffered().saturating_add(self.chunk.len())
     }
 
     /// The trailers; only after `poll_message` has returned `None`.

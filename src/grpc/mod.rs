@@ -1,8 +1,8 @@
 //! gRPC over HTTP/2: the rules of the protocol, a server and a client.
 //!
 //! Owns the protocol from the byte stream up to decoded messages. It never opens a socket, never
-//! decides what a message means, and never compresses. `rules` is pure; `server` and `client` drive
-//! h2. Sources: gRPC's PROTOCOL-HTTP2 and status code documents, RFC 9113.
+//! interprets a message, and never compresses. `rules` is pure; `server` and `client` drive h2.
+//! Sources: gRPC's PROTOCOL-HTTP2 and status code documents, RFC 9113.
 
 pub mod client;
 mod incoming;

@@ -54,6 +54,7 @@ mod queries;
 mod rewrite;
 mod send;
 mod stage;
+mod state;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -66,6 +67,7 @@ pub use config::{AfterExitLimits, Config, ExitWhenGone, Spacing};
 pub use exit::Exit;
 pub use outcome::Outcome;
 pub use rewrite::{InvalidRewrite, Rewrite, Rewrites};
+pub use state::UnknownState;
 pub use step::{Action, DrainRequest, Input, SignalCause};
 pub use transition::Transition;
 pub use webhooks::{MAX_WEBHOOKS, Slot};

@@ -1,21 +1,22 @@
-//! Which characters may stand in a line as they are, and what the others become.
+//! Escaping and truncation of text in log lines.
 //!
-//! Field values come from clients. Raw, a newline would forge a line, an escape sequence would
-//! drive the reader's terminal, and a bidirectional override would reorder what is shown.
+//! Owns which characters a line may hold. Field values come from clients: a raw newline would forge
+//! a line, an escape sequence would drive the reader's terminal, and a bidirectional override would
+//! reorder the text.
 
 use std::fmt::{self, Write};
 
-/// Stands where text was left out.
-pub(super) const CUT: &str = "...[cut]";
+/// Marks truncated text.
+pub(super) const TRUNCATED: &str = "...[cut]";
 
-/// Whether `c` shows as itself and nothing more: no control, line separator or invisible character.
+/// Whether `c` prints as itself: no control, line separator or invisible character.
 fn is_printable(c: char) -> bool {
-    // `escape_debug` knows Unicode's tables; quotes and backslash it escapes for Rust's sake.
+    // `escape_debug` knows Unicode's tables; it also escapes quotes and the backslash, for Rust.
     matches!(c, '\'' | '"' | '\\') || c.escape_debug().len() == 1
 }
 
-/// Writes `text` with what is not printable escaped, for words that stand on their own.
-pub(super) fn write_plain(out: &mut dyn Write, text: &str) -> fmt::Result {
+/// Writes `text` with unprintable characters escaped.
+pub(super) fn write_escaped(out: &mut dyn Write, text: &str) -> fmt::Result {
     for c in text.chars() {
         if is_printable(c) {
             out.write_char(c)?;
@@ -26,15 +27,15 @@ pub(super) fn write_plain(out: &mut dyn Write, text: &str) -> fmt::Result {
     Ok(())
 }
 
-/// `text` with what is not printable escaped.
-pub(crate) fn plain(text: &str) -> String {
+/// Returns `text` with unprintable characters escaped.
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::new();
-    // A string takes everything.
-    let _ = write_plain(&mut out, text);
+    // Writing to a string never fails.
+    let _ = write_escaped(&mut out, text);
     out
 }
 
-/// Writes `text` as the value of a `name=value` pair: bare if that is unambiguous, else quoted.
+/// Writes `text` as the value of a `name=value` pair: bare if unambiguous, else quoted.
 pub(super) fn write_value(out: &mut dyn Write, text: &str) -> fmt::Result {
     let is_bare = |c: char| {
         is_printable(c) && !c.is_whitespace() && !matches!(c, '\'' | '"' | '\\' | '=' | '{' | '}')
@@ -46,14 +47,14 @@ pub(super) fn write_value(out: &mut dyn Write, text: &str) -> fmt::Result {
     for c in text.chars() {
         match c {
             '"' | '\\' => write!(out, "\\{c}")?,
-            c => write_plain(out, c.encode_utf8(&mut [0; 4]))?,
+            c => write_escaped(out, c.encode_utf8(&mut [0; 4]))?,
         }
     }
     out.write_char('"')
 }
 
-/// Writes JSON text again with what is not printable as `\uXXXX`. In valid JSON on one line such
-/// characters occur only inside strings, so the meaning stays.
+/// Copies JSON text with unprintable characters as `\uXXXX`. In valid JSON on one line they occur
+/// only inside strings, so the meaning stays.
 pub(super) fn write_json(out: &mut dyn Write, json: &str) -> fmt::Result {
     for c in json.chars() {
         if is_printable(c) {
@@ -67,8 +68,8 @@ pub(super) fn write_json(out: &mut dyn Write, json: &str) -> fmt::Result {
     Ok(())
 }
 
-/// The longest start of `text` of at most `max` bytes that ends at a character's end.
-fn start(text: &str, max: usize) -> &str {
+/// The longest prefix of `text` of at most `max` bytes that ends on a character boundary.
+fn prefix(text: &str, max: usize) -> &str {
     let mut end = max.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -76,49 +77,53 @@ fn start(text: &str, max: usize) -> &str {
     &text[..end]
 }
 
-/// Shortens `text` to at most `max` bytes, [`CUT`] at its end included.
-pub(super) fn shorten(text: &mut String, max: usize) {
+/// Truncates `text` to at most `max` bytes, [`TRUNCATED`] included.
+pub(super) fn truncate(text: &mut String, max: usize) {
     if text.len() > max {
-        text.truncate(start(text, max.saturating_sub(CUT.len())).len());
-        text.push_str(CUT);
+        text.truncate(prefix(text, max.saturating_sub(TRUNCATED.len())).len());
+        text.push_str(TRUNCATED);
     }
 }
 
-/// Keeps the first `max` bytes of what is written to it, so that no value can cost much memory.
-pub(super) struct Bounded {
+/// A string that keeps the first `max` bytes written to it, so that no value costs much memory.
+pub(super) struct BoundedString {
     text: String,
     max: usize,
-    is_cut: bool,
+    is_truncated: bool,
 }
 
-impl Bounded {
+impl BoundedString {
     pub(super) fn new(max: usize) -> Self {
         Self {
             text: String::new(),
             max,
-            is_cut: false,
+            is_truncated: false,
         }
     }
 
-    /// What was kept, with [`CUT`] after it if that is not all.
+    /// The kept text, followed by [`TRUNCATED`] if there was more.
     pub(super) fn finish(mut self) -> String {
-        if self.is_cut {
-            self.text.push_str(CUT);
+        if self.is_truncated {
+            self.text.push_str(TRUNCATED);
         }
         self.text
     }
 }
 
-impl Write for Bounded {
-    /// Fails once it is full, so that the rest is not even formatted.
+impl Write for BoundedString {
+    /// Fails once full, so that the rest is not formatted.
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if self.is_cut {
+        if self.is_truncated {
             return Err(fmt::Error);
         }
-        let kept = start(text, self.max.saturating_sub(self.text.len()));
+        let kept = prefix(text, self.max.saturating_sub(self.text.len()));
         self.text.push_str(kept);
-        self.is_cut = kept.len() < text.len();
-        if self.is_cut { Err(fmt::Error) } else { Ok(()) }
+        self.is_truncated = kept.len() < text.len();
+        if self.is_truncated {
+            Err(fmt::Error)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -147,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_print_is_escaped() {
+    fn unprintable_characters_are_escaped() {
         assert_eq!(value("a\nb\r\x1b[31m"), r#""a\nb\r\u{1b}[31m""#);
         assert_eq!(
             value("\u{9b}\u{202e}\u{2028}\u{7f}"),
@@ -156,20 +161,23 @@ mod tests {
     }
 
     #[test]
-    fn shortening_keeps_to_the_limit_and_to_whole_characters() {
-        for max in CUT.len()..30 {
+    fn truncation_keeps_the_limit_and_whole_characters() {
+        for max in TRUNCATED.len()..30 {
             let mut text = "ü".repeat(20);
-            shorten(&mut text, max);
-            assert!(text.len() <= max && text.ends_with(CUT), "{max}: {text}");
+            truncate(&mut text, max);
+            assert!(
+                text.len() <= max && text.ends_with(TRUNCATED),
+                "{max}: {text}"
+            );
         }
         let mut text = "short".to_owned();
-        shorten(&mut text, 5);
+        truncate(&mut text, 5);
         assert_eq!(text, "short");
     }
 
     #[test]
-    fn a_bounded_text_keeps_only_its_start() {
-        let mut bounded = Bounded::new(5);
+    fn a_bounded_string_keeps_its_prefix() {
+        let mut bounded = BoundedString::new(5);
         bounded.write_str("abc").unwrap();
         bounded.write_str("üü").unwrap_err();
         bounded.write_str("z").unwrap_err();

@@ -1,18 +1,18 @@
-//! Writes an event's fields as text: the message, then `name=value` pairs.
+//! The fields of an event as text: the message, then `name=value` pairs.
 //!
-//! It escapes and bounds every value; it knows nothing of lines, times or levels.
+//! Owns escaping and limiting each value. It knows no lines, times or levels.
 
 use std::fmt::{self, Write};
 
 use tracing::field::{Field, Visit};
 use tracing_subscriber::field::{VisitFmt, VisitOutput};
 
-use super::escape::{Bounded, write_plain, write_value};
+use super::escape::{BoundedString, write_escaped, write_value};
 
-/// The most bytes of one value, before it is escaped.
+/// Maximum bytes of a value before escaping.
 const MAX_VALUE: usize = 1024;
 
-/// A visitor that writes what it is shown to `out`, parted by single spaces.
+/// A visitor that writes fields to `out`, separated by spaces.
 pub(super) struct TextVisitor<W> {
     out: W,
     is_empty: bool,
@@ -29,15 +29,15 @@ impl<W: Write> TextVisitor<W> {
     }
 
     fn write(&mut self, field: &Field, value: fmt::Arguments<'_>) -> fmt::Result {
-        let mut bounded = Bounded::new(MAX_VALUE);
-        // A value that fails to format is shown as far as it went: the event matters more.
+        let mut bounded = BoundedString::new(MAX_VALUE);
+        // A value that fails to format keeps its prefix: the event matters more.
         let _ = bounded.write_fmt(value);
         let text = bounded.finish();
         if !std::mem::replace(&mut self.is_empty, false) {
             self.out.write_char(' ')?;
         }
         if field.name() == "message" {
-            return write_plain(&mut self.out, &text);
+            return write_escaped(&mut self.out, &text);
         }
         write!(self.out, "{}=", field.name())?;
         write_value(&mut self.out, &text)
@@ -51,7 +51,7 @@ impl<W: Write> TextVisitor<W> {
 }
 
 impl<W: Write> Visit for TextVisitor<W> {
-    // Numbers, errors and what is logged by `%` come here as well, by the trait's defaults.
+    // The trait's defaults pass numbers, errors and `%` values here as well.
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.record(field, format_args!("{value:?}"));
     }

@@ -1,7 +1,7 @@
-//! The JSON form of a line: one object with the event's fields beside `timestamp` and `level`.
+//! The JSON format: one object with the event's fields beside `timestamp`, `level`, `target` and
+//! `spans`, hence no field has one of these names.
 //!
-//! It makes one line of at most [`MAX_LINE`] bytes that always parses; it writes to no descriptor.
-//! Fields share the object with `timestamp`, `level`, `target` and `spans`, so none is named so.
+//! Owns one line of at most [`MAX_LINE`] bytes that always parses. It writes to no descriptor.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -9,23 +9,33 @@ use std::time::SystemTime;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{self, FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::escape::{shorten, write_json};
+use super::escape::{truncate, write_json};
 use super::fields::TextVisitor;
-use super::time::{Utc, rfc3339};
 use super::{MAX_LINE, OWN_TARGET};
+use crate::timestamp::rfc3339;
 
-/// How much of an event that is too long is kept. Escaping can double it, and the rest of the
-/// object has to fit beside it.
+/// Bytes kept of an event that is too long. Escaping can double them, and the rest of the object
+/// must fit.
 const MAX_KEPT: usize = 1800;
+
+/// Writes the present time.
+struct Utc;
+
+impl FormatTime for Utc {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        write!(writer, "{}", rfc3339(SystemTime::now()))
+    }
+}
 
 /// Formats events.
 pub(super) struct JsonLines(format::Format<format::Json, Utc>);
 
 impl JsonLines {
     pub(super) fn new() -> Self {
-        // Spans are listed from the root on, so the current one need not be told twice.
+        // The list of spans holds the current one.
         Self(
             format::format()
                 .with_timer(Utc)
@@ -53,17 +63,17 @@ where
         let mut line = String::new();
         write_json(&mut line, raw.trim_end_matches('\n'))?;
         if formatted.is_err() || line.len() >= MAX_LINE {
-            line = shortened(event);
+            line = truncated(event);
         }
         writeln!(writer, "{line}")
     }
 }
 
-/// The start of an event as text in the place of its message, marked by `truncated`.
-fn shortened(event: &Event<'_>) -> String {
+/// The event as text in place of its message, truncated and marked by `truncated`.
+fn truncated(event: &Event<'_>) -> String {
     let mut kept = String::new();
     event.record(&mut TextVisitor::new(&mut kept));
-    shorten(&mut kept, MAX_KEPT);
+    truncate(&mut kept, MAX_KEPT);
     let metadata = event.metadata();
     object(
         *metadata.level(),
@@ -73,7 +83,7 @@ fn shortened(event: &Event<'_>) -> String {
     )
 }
 
-/// The line that tells of lines that were not written.
+/// The line that reports dropped lines.
 pub(super) fn dropped(lines: u64) -> String {
     let message = "stderr was full: log lines dropped";
     let mut line = object(
@@ -86,7 +96,7 @@ pub(super) fn dropped(lines: u64) -> String {
     line
 }
 
-/// `printable` and `target` hold no control characters, so quotes and backslashes are all there is to escape.
+/// `printable` and `target` hold no control characters: only quotes and backslashes need escaping.
 fn object(level: Level, target: &str, printable: &str, member: &str) -> String {
     let message = printable.replace('\\', r"\\").replace('"', r#"\""#);
     let timestamp = rfc3339(SystemTime::now());

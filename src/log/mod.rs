@@ -1,15 +1,14 @@
-//! What the wrapper says about itself, one line per event on stderr, as text or JSON.
+//! The wrapper's log: one line per event on stderr, as text or JSON.
 //!
-//! Owns the choice of format and level and their installation for the whole process. It never
-//! blocks the thread that logs: what stderr does not take at once is dropped and counted
-//! (`writer`), because that same thread answers calls and handles signals.
+//! Owns format, level and their installation for the process. It never blocks the logging thread,
+//! which also answers calls and handles signals: `writer` drops and counts the lines that stderr
+//! does not take.
 
 mod escape;
 mod fields;
 mod json;
 mod sink;
 mod text;
-mod time;
 mod writer;
 
 #[cfg(test)]
@@ -29,19 +28,18 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 
-pub(crate) use self::escape::plain;
+pub(crate) use self::escape::escaped;
 use self::sink::Sink;
-pub(crate) use self::time::rfc3339;
 use self::writer::LineWriter;
 
-/// The target, and the prefix of every module's target, that the level applies to.
+/// The target of our own events; those of modules begin with it.
 const OWN_TARGET: &str = "process_wrapper";
 
-/// The longest line in bytes, its newline included: `PIPE_BUF`, up to which a write to a pipe is
-/// never split or mixed with what the child writes (pipe(7)). Longer lines are shortened and say so.
+/// Maximum length of a line in bytes with its newline: up to `PIPE_BUF` a write to a pipe is atomic,
+/// so it never mixes with the child's output (`pipe(7)`). Longer lines are truncated and marked.
 const MAX_LINE: usize = rustix::pipe::PIPE_BUF;
 
-/// How a line looks.
+/// The format of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
     /// `2026-11-23T10:00:00.123Z INFO process_wrapper: listening address=unix:/run/x.sock`
@@ -51,30 +49,30 @@ pub enum LogFormat {
     Json,
 }
 
-/// The least severe of our own events that is written.
+/// The least severe level of our own events to log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Level {
-    /// Nothing at all, of any crate.
+    /// No events of any crate.
     Off,
-    /// Something failed that was asked for.
+    /// A requested operation failed.
     Error,
-    /// Something is wrong, and the wrapper goes on.
+    /// A problem that the wrapper survives.
     Warn,
-    /// Changes of state and who asked for them.
+    /// State changes and their callers.
     #[default]
     Info,
     /// Reads and connections.
     Debug,
-    /// Everything.
+    /// All events.
     Trace,
 }
 
-/// The text names no log format.
+/// Why a text is no log format.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("unknown log format {0:?}: use text or json")]
 pub struct ParseFormatError(String);
 
-/// The text names no log level.
+/// Why a text is no log level.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("unknown log level {0:?}: use off, error, warn, info, debug or trace")]
 pub struct ParseLevelError(String);
@@ -82,7 +80,7 @@ pub struct ParseLevelError(String);
 /// Why logging could not be installed.
 #[derive(Debug, Error)]
 pub enum InitError {
-    /// A subscriber is in place already.
+    /// The process has a subscriber already.
     #[error("logging is installed already: install it once per process")]
     Installed(#[from] tracing::subscriber::SetGlobalDefaultError),
 }
@@ -112,28 +110,17 @@ impl FromStr for Level {
     type Err = ParseLevelError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "off" => Ok(Self::Off),
-            "error" => Ok(Self::Error),
-            "warn" => Ok(Self::Warn),
-            "info" => Ok(Self::Info),
-            "debug" => Ok(Self::Debug),
-            "trace" => Ok(Self::Trace),
-            other => Err(ParseLevelError(other.to_owned())),
-        }
+        use Level::{Debug, Error, Info, Off, Trace, Warn};
+        [Off, Error, Warn, Info, Debug, Trace]
+            .into_iter()
+            .find(|level| level.to_string() == text)
+            .ok_or_else(|| ParseLevelError(text.to_owned()))
     }
 }
 
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Off => "off",
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        })
+        self.filter().fmt(f)
     }
 }
 
@@ -152,30 +139,30 @@ impl Level {
 
 /// Installs logging to stderr for the whole process, panics included.
 ///
-/// `level` applies to our own events; other crates speak at `warn` and above, or less if `level` is
-/// lower than that. Call it once, early in `main`.
+/// `level` applies to our own events; other crates log at `warn` and above, or less if `level` is
+/// lower. Call it once, early in `main`.
 ///
 /// # Errors
 /// [`InitError::Installed`] if a subscriber is installed already.
 pub fn init(format: LogFormat, level: Level) -> Result<(), InitError> {
     tracing::subscriber::set_global_default(subscriber(format, level, std::io::stderr()))?;
-    // The default hook writes to stderr without regard for a full pipe.
+    // The default hook blocks on a full pipe.
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
 }
 
-/// Everything `init` installs, over any descriptor.
+/// The subscriber that `init` installs, over any descriptor.
 fn subscriber<Fd>(format: LogFormat, level: Level, fd: Fd) -> Box<dyn Subscriber + Send + Sync>
 where
     Fd: AsFd + Send + 'static,
 {
     let filter = Targets::new()
         .with_default(level.filter().min(LevelFilter::WARN))
-        // All that h2 warns of is what a peer did, and a peer can do it as often as it likes.
+        // A peer can cause h2's warnings at any rate.
         .with_target("h2", level.filter().min(LevelFilter::ERROR))
         .with_target(OWN_TARGET, level.filter());
     let writer = Mutex::new(LineWriter::new(Sink::new(fd), format));
-    // An internal error would be told through `eprintln!`, which blocks: no layer may report one.
+    // The layer would report an internal error through `eprintln!`, which blocks.
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .with_ansi(false)
@@ -193,7 +180,7 @@ where
     Box::new(tracing_subscriber::registry().with(layer).with(filter))
 }
 
-/// Turns a panic into an event, so that it is escaped, shortened and never blocks like any other.
+/// Logs a panic as an event: escaped, truncated and never blocking.
 fn log_panic(info: &PanicHookInfo<'_>) {
     let payload = info.payload();
     let message = payload

@@ -1,6 +1,6 @@
-//! The text form of a line: time, level, target, spans, message, fields.
+//! The text format: time, level, target, spans, message, fields.
 //!
-//! It makes one line, never more, of at most [`MAX_LINE`] bytes; it writes to no descriptor.
+//! Owns one line of at most [`MAX_LINE`] bytes. It writes to no descriptor.
 
 use std::fmt::{self, Write};
 use std::time::SystemTime;
@@ -11,10 +11,10 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::escape::shorten;
+use super::escape::truncate;
 use super::fields::TextVisitor;
-use super::time::rfc3339;
 use super::{MAX_LINE, OWN_TARGET};
+use crate::timestamp::rfc3339;
 
 /// Formats the fields of spans.
 #[derive(Debug, Clone, Copy)]
@@ -61,19 +61,19 @@ where
         let mut visitor = TextVisitor::new(&mut line);
         event.record(&mut visitor);
         visitor.finish()?;
-        shorten(&mut line, MAX_LINE - 1);
+        truncate(&mut line, MAX_LINE - 1);
         writeln!(writer, "{line}")
     }
 }
 
-/// The line that tells of lines that were not written.
+/// The line that reports dropped lines.
 pub(super) fn dropped(lines: u64) -> String {
     let head = head(Level::WARN, OWN_TARGET);
     format!("{head}stderr was full: log lines dropped lines={lines}\n")
 }
 
 fn head(level: Level, target: &str) -> String {
-    // The module is for those who look into the code; the crate is enough for everyone else.
+    // Debug lines name the module; for operators the crate is enough.
     let shown = if level > Level::INFO {
         target
     } else {

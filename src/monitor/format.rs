@@ -1,28 +1,29 @@
 //! The two text formats of metrics.
 //!
-//! Owns which one a caller gets, and the step from OpenMetrics to the older one. It never measures anything.
+//! Owns content negotiation and the conversion from OpenMetrics to the Prometheus text format. It never
+//! collects a value.
 
 use std::collections::BTreeSet;
 
-/// How metrics are written.
+/// A text format of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MetricsFormat {
     /// OpenMetrics 1.0.0.
     OpenMetrics,
-    /// Prometheus's own text, 0.0.4, which every scraper reads.
+    /// The Prometheus text format 0.0.4, which every scraper reads.
     Text,
 }
 
 impl MetricsFormat {
-    /// What an Accept header asks for: OpenMetrics where it is named, as Prometheus does.
-    pub(super) fn accepted(accept: Option<&str>) -> Self {
+    /// The format for an Accept header: OpenMetrics if the header names it, as Prometheus does.
+    pub(super) fn negotiate(accept: Option<&str>) -> Self {
         match accept {
             Some(types) if types.contains("application/openmetrics-text") => Self::OpenMetrics,
             Some(_) | None => Self::Text,
         }
     }
 
-    /// Its media type.
+    /// The media type for Content-Type.
     pub(super) fn media_type(self) -> &'static str {
         match self {
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -30,8 +31,8 @@ impl MetricsFormat {
         }
     }
 
-    /// The page in this format, from OpenMetrics.
-    pub(super) fn write(self, open_metrics: String) -> String {
+    /// Converts OpenMetrics text to this format.
+    pub(super) fn convert(self, open_metrics: String) -> String {
         match self {
             Self::OpenMetrics => open_metrics,
             Self::Text => to_text(&open_metrics),
@@ -39,8 +40,11 @@ impl MetricsFormat {
     }
 }
 
-/// OpenMetrics names a counter without the `_total` of its sample and an info without its `_info`, the older
-/// format with them; it has neither infos nor state sets, which are gauges there; and only the former marks the end.
+/// Converts OpenMetrics to the Prometheus text format, which
+///
+/// - names counters and infos with the suffix of their samples (`_total`, `_info`),
+/// - has gauges for infos and state sets,
+/// - has no end marker.
 fn to_text(open_metrics: &str) -> String {
     let names = |suffix| -> BTreeSet<&str> {
         let types = open_metrics
@@ -77,28 +81,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_older_format_has_not_is_renamed_and_the_end_is_not_marked() {
+    fn the_text_format_has_suffixes_gauges_and_no_end_marker() {
         let open_metrics = "# HELP a_b Calls.\n# TYPE a_b counter\na_b_total{x=\"# TYPE a_b counter\"} 3\n\
             # HELP c A gauge.\n# TYPE c gauge\nc 1\n# HELP d An info.\n# TYPE d info\nd_info{v=\"1\"} 1\n\
             # HELP e States.\n# TYPE e stateset\ne{e=\"on\"} 1\n# EOF\n";
         let text = "# HELP a_b_total Calls.\n# TYPE a_b_total counter\na_b_total{x=\"# TYPE a_b counter\"} 3\n\
             # HELP c A gauge.\n# TYPE c gauge\nc 1\n# HELP d_info An info.\n# TYPE d_info gauge\nd_info{v=\"1\"} 1\n\
             # HELP e States.\n# TYPE e gauge\ne{e=\"on\"} 1\n";
-        assert_eq!(MetricsFormat::Text.write(open_metrics.to_owned()), text);
+        assert_eq!(MetricsFormat::Text.convert(open_metrics.to_owned()), text);
         assert_eq!(
-            MetricsFormat::OpenMetrics.write(open_metrics.to_owned()),
+            MetricsFormat::OpenMetrics.convert(open_metrics.to_owned()),
             open_metrics
         );
     }
 
     #[test]
-    fn a_scraper_that_names_open_metrics_gets_it() {
+    fn an_accept_header_with_open_metrics_selects_it() {
         let prometheus = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.5";
         assert_eq!(
-            MetricsFormat::accepted(Some(prometheus)),
+            MetricsFormat::negotiate(Some(prometheus)),
             MetricsFormat::OpenMetrics
         );
-        assert_eq!(MetricsFormat::accepted(Some("*/*")), MetricsFormat::Text);
-        assert_eq!(MetricsFormat::accepted(None), MetricsFormat::Text);
+        assert_eq!(MetricsFormat::negotiate(Some("*/*")), MetricsFormat::Text);
+        assert_eq!(MetricsFormat::negotiate(None), MetricsFormat::Text);
     }
 }

@@ -1,7 +1,7 @@
-//! The pages: `/metrics`, `/livez`, `/readyz`.
+//! The HTTP/1.1 server for `/metrics`, `/livez` and `/readyz`.
 //!
-//! Owns the only HTTP/1.1 server, which is hyper's, and its limits. It never changes anything and asks nobody who
-//! they are: what it shows is no secret.
+//! Owns the only use of hyper's server, and its limits. It never authenticates a caller: the pages hold
+//! no secret. It never changes any state.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -27,23 +27,23 @@ use crate::lifecycle::State;
 use crate::net::listen::Listener;
 use crate::supervisor::Handle;
 
-/// Scrapers and probes come one at a time. For one more than this the oldest goes: whoever holds connections, silent
-/// or without reading what they asked for, must not keep the kubelet's probe out.
+/// Maximum connections per listener. When full, the oldest is closed: idle or stalled clients must not
+/// block the kubelet's probe.
 pub const MAX_CONNECTIONS: usize = 32;
 
-/// From the start of a request, or from the end of the last one, to the end of its head.
+/// The time limit for a request head, from the accept or from the end of the previous request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A whole connection: a scraper comes every few seconds and may keep its connection for long.
+/// The maximum age of a connection. A scraper may keep one open between scrapes.
 const MAX_AGE: Duration = Duration::from_secs(3600);
 
-/// A request's head; hyper's lower bound.
-const MAX_HEAD: usize = 8192;
+/// Maximum length of a request head, in bytes; hyper's lower bound.
+const MAX_HEAD_BYTES: usize = 8192;
 
-/// How long to wait before accepting again after it failed, for want of descriptors say.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The delay after a failed accept, for example without free file descriptors.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Serves the pages on a listener for as long as the task lives.
+/// Serves a listener until the task is dropped.
 pub async fn serve<C: Clock>(
     listener: Listener,
     metrics: Rc<Metrics>,
@@ -61,40 +61,40 @@ pub async fn serve<C: Clock>(
                     handle: handle.clone(),
                     servers: Rc::clone(&servers),
                 };
-                let aged = clock.sleep(MAX_AGE);
+                let max_age = clock.sleep(MAX_AGE);
                 let connection = async move {
                     let service = service_fn(move |request| {
-                        let response = pages.answer(&request);
+                        let response = pages.respond(&request);
                         async move { Ok::<_, Infallible>(response) }
                     });
                     let served = http1::Builder::new()
                         .timer(SmolTimer::new())
                         .header_read_timeout(HEAD_TIMEOUT)
-                        .max_buf_size(MAX_HEAD)
+                        .max_buf_size(MAX_HEAD_BYTES)
                         .serve_connection(FuturesIo::new(stream), service);
                     let ended = async {
                         if let Err(error) = served.await {
-                            tracing::debug!(%error, "an HTTP connection ended");
+                            tracing::debug!(%error, "HTTP connection closed");
                         }
                     };
-                    future::or(ended, aged).await;
+                    future::or(ended, max_age).await;
                 };
                 connections.retain(|connection| !connection.is_finished());
                 if connections.len() >= MAX_CONNECTIONS {
-                    // Dropped, it is closed.
+                    // Dropping the task closes the connection.
                     connections.pop_front();
                 }
                 connections.push_back(executor.spawn(connection));
             }
             Err(error) => {
-                tracing::warn!(%error, "HTTP connections are not accepted for now");
-                clock.sleep(PAUSE).await;
+                tracing::warn!(%error, "HTTP connections are not accepted for now; retrying in 100 ms");
+                clock.sleep(ACCEPT_RETRY_DELAY).await;
             }
         }
     }
 }
 
-/// What the pages are made from.
+/// The sources of the pages.
 struct Pages<C> {
     metrics: Rc<Metrics>,
     handle: Handle,
@@ -102,9 +102,9 @@ struct Pages<C> {
 }
 
 impl<C: Clock> Pages<C> {
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    fn respond(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         if request.method() != Method::GET && request.method() != Method::HEAD {
-            let mut response = page(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+            let mut response = page(StatusCode::METHOD_NOT_ALLOWED, "use GET or HEAD\n");
             let headers = response.headers_mut();
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
@@ -112,11 +112,11 @@ impl<C: Clock> Pages<C> {
         match request.uri().path() {
             "/metrics" => {
                 let accept = request.headers().get(ACCEPT);
-                self.metrics(MetricsFormat::accepted(
+                self.metrics(MetricsFormat::negotiate(
                     accept.and_then(|types| types.to_str().ok()),
                 ))
             }
-            // Whoever answers is alive; a process that drains or has gone is no reason to restart us.
+            // The wrapper is alive while it answers. Draining or a gone process is no reason for a restart.
             "/livez" => page(StatusCode::OK, "ok\n"),
             "/readyz" => match self.handle.state() {
                 State::Running => page(StatusCode::OK, "running\n"),
@@ -125,7 +125,7 @@ impl<C: Clock> Pages<C> {
             },
             _ => page(
                 StatusCode::NOT_FOUND,
-                "there are /metrics, /livez and /readyz\n",
+                "not found; try /metrics, /livez or /readyz\n",
             ),
         }
     }
@@ -138,12 +138,15 @@ impl<C: Clock> Pages<C> {
         };
         match self.metrics.text(&snapshot) {
             Ok(text) => {
-                let mut response = page(StatusCode::OK, format.write(text));
+                let mut response = page(StatusCode::OK, format.convert(text));
                 let headers = response.headers_mut();
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
                 response
             }
-            Err(std::fmt::Error) => page(StatusCode::INTERNAL_SERVER_ERROR, "not to be written\n"),
+            Err(std::fmt::Error) => page(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "cannot encode the metrics\n",
+            ),
         }
     }
 }

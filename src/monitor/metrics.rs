@@ -1,7 +1,7 @@
-//! What is counted and measured, as OpenMetrics.
+//! The metrics, as OpenMetrics.
 //!
-//! Owns the names, help texts and labels, and the only use of prometheus-client. It never looks at the process
-//! itself: `snapshot` says how it stands when somebody asks.
+//! Owns names, help texts and labels, and the only use of prometheus-client. It never reads the state of
+//! the process: `snapshot` holds it at the time of a scrape.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -15,37 +15,37 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::snapshot::{STATE_SET, Sample, Snapshot};
-use crate::grpc::server::observe::{Ended, Observer};
+use crate::grpc::server::{FinishedCall, Observer};
 
-/// Seconds; calls are answered in fractions of a millisecond, and waiting ones after hours.
+/// Histogram buckets in seconds: most calls take less than a millisecond, a waiting one takes hours.
 const BUCKETS: [f64; 12] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1, 1.0, 10.0, 60.0, 600.0, 3_600.0,
 ];
 
-/// Of a fixed set, all of them: nobody can make as many series as they like.
+/// Label pairs, all from a fixed set: a caller cannot create new series.
 type Labels = Vec<(&'static str, &'static str)>;
-type Gauges = Family<Labels, Gauge>;
-type Reals = Family<Labels, Gauge<f64, std::sync::atomic::AtomicU64>>;
+type IntegerGauges = Family<Labels, Gauge>;
+type SecondsGauges = Family<Labels, Gauge<f64, std::sync::atomic::AtomicU64>>;
 
-/// All that is counted. The server tells it through [`Observer`].
+/// The registered metrics. The gRPC server reports through [`Observer`].
 pub struct Metrics {
     registry: RefCell<Registry>,
     calls: Family<Labels, Counter>,
     durations: Family<Labels, Histogram>,
-    opened: Counter,
-    refused: Counter,
+    connections_opened: Counter,
+    connections_refused: Counter,
     connections: Gauge,
-    reaped: Counter,
-    attempts: Counter,
-    integers: Vec<(&'static str, Gauges)>,
-    times: Vec<(&'static str, Reals)>,
+    orphans_reaped: Counter,
+    webhook_attempts: Counter,
+    integers: Vec<(&'static str, IntegerGauges)>,
+    times: Vec<(&'static str, SecondsGauges)>,
 }
 
-/// Gauges of whole numbers, with their help texts. They are there only while they are known.
+/// Integer gauges with their help texts. A gauge without a value is absent.
 const INTEGERS: [(&str, &str); 6] = [
     (
         "process_state",
-        "1 for the state that the wrapped process is in, 0 for the others",
+        "1 for the current state of the wrapped process, 0 for the others",
     ),
     ("process_pid", "The process id of the wrapped process"),
     (
@@ -58,15 +58,15 @@ const INTEGERS: [(&str, &str); 6] = [
     ),
     (
         "process_exit_requested",
-        "1 if the exit was asked for, 0 if not",
+        "1 if a stop was requested before the exit, 0 if not",
     ),
     (
         "webhooks",
-        "Completion webhooks by how their delivery stands",
+        "Completion webhooks by the phase of their delivery",
     ),
 ];
 
-/// Gauges of times, in seconds since 1970.
+/// Gauges of times in seconds since the Unix epoch, with their help texts.
 const TIMES: [(&str, &str); 3] = [
     (
         "process_start_time_seconds",
@@ -74,29 +74,32 @@ const TIMES: [(&str, &str); 3] = [
     ),
     (
         "process_shutdown_requested_time_seconds",
-        "When it was first asked to stop",
+        "When a stop was first requested",
     ),
-    ("process_exit_time_seconds", "When its exit was seen"),
+    (
+        "process_exit_time_seconds",
+        "When the wrapper saw the exit of the process",
+    ),
 ];
 
 impl Metrics {
-    /// Nothing counted yet.
+    /// All counters at zero.
     #[must_use]
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("process_wrapper");
         let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "The version that runs", version);
+        registry.register("build", "The version of process-wrapper", version);
         let calls = Family::default();
         registry.register(
             "grpc_calls",
-            "Calls that have ended, by method and code",
+            "Completed calls by method and code",
             calls.clone(),
         );
         let durations =
             Family::<Labels, Histogram>::new_with_constructor(|| Histogram::new(BUCKETS));
         registry.register(
             "grpc_call_duration_seconds",
-            "From a call's headers to its trailers, waiting included",
+            "Time from request headers to trailers, waiting included",
             durations.clone(),
         );
         let mut counter = |name: &str, help: &str| {
@@ -104,29 +107,25 @@ impl Metrics {
             registry.register(name, help, counter.clone());
             counter
         };
-        let opened = counter("grpc_connections_opened", "Connections that were let in");
-        let refused = counter(
+        let connections_opened = counter("grpc_connections_opened", "Accepted connections");
+        let connections_refused = counter(
             "grpc_connections_refused",
-            "Connections that were closed at once",
+            "Connections closed right after the accept",
         );
-        let reaped = counter("orphans_reaped", "Orphaned processes that were reaped");
-        let attempts = counter(
+        let orphans_reaped = counter("orphans_reaped", "Reaped orphan processes");
+        let webhook_attempts = counter(
             "webhook_attempts",
-            "Attempts to deliver a completion webhook",
+            "Delivery attempts of completion webhooks",
         );
         let connections = Gauge::default();
-        registry.register(
-            "grpc_connections",
-            "Connections that are open",
-            connections.clone(),
-        );
+        registry.register("grpc_connections", "Open connections", connections.clone());
         let integers = INTEGERS.map(|(name, help)| {
-            let gauges = Gauges::default();
+            let gauges = IntegerGauges::default();
             registry.register(name, help, gauges.clone());
             (name, gauges)
         });
         let times = TIMES.map(|(name, help)| {
-            let gauges = Reals::default();
+            let gauges = SecondsGauges::default();
             registry.register(name, help, gauges.clone());
             (name, gauges)
         });
@@ -134,22 +133,22 @@ impl Metrics {
             registry: RefCell::new(registry),
             calls,
             durations,
-            opened,
-            refused,
+            connections_opened,
+            connections_refused,
             connections,
-            reaped,
-            attempts,
+            orphans_reaped,
+            webhook_attempts,
             integers: integers.into(),
             times: times.into(),
         }
     }
 
-    /// Everything as OpenMetrics text, with the process as it stands now.
+    /// All metrics as OpenMetrics text, with the values of `snapshot`.
     pub(super) fn text(&self, snapshot: &Snapshot) -> Result<String, fmt::Error> {
         self.connections
             .set(i64::try_from(snapshot.connections).unwrap_or(i64::MAX));
-        raise(&self.reaped, snapshot.orphans_reaped);
-        raise(&self.attempts, snapshot.webhook_attempts);
+        raise_to(&self.orphans_reaped, snapshot.orphans_reaped);
+        raise_to(&self.webhook_attempts, snapshot.webhook_attempts);
         for (name, gauges) in &self.integers {
             gauges.clear();
             for Sample { label, value, .. } in snapshot.integers.iter().filter(|s| s.name == *name)
@@ -166,14 +165,14 @@ impl Metrics {
         }
         let mut page = String::new();
         text::encode(&mut page, &self.registry.borrow())?;
-        // A type that prometheus-client does not have: gauges whose label has the name of their metric.
+        // prometheus-client lacks the type stateset: gauges whose label has the name of the metric.
         let gauge = format!("# TYPE {STATE_SET} gauge\n");
         Ok(page.replacen(&gauge, &format!("# TYPE {STATE_SET} stateset\n"), 1))
     }
 }
 
-/// Brings a counter up to what was counted elsewhere.
-fn raise(counter: &Counter, total: u64) {
+/// Raises a counter to a total that another module counts.
+fn raise_to(counter: &Counter, total: u64) {
     counter.inc_by(total.saturating_sub(counter.get()));
 }
 
@@ -190,8 +189,8 @@ impl fmt::Debug for Metrics {
 }
 
 impl Observer for Metrics {
-    fn call_ended(&self, call: &Ended) {
-        // A path that is no method's would let a caller make as many series as they like.
+    fn call_finished(&self, call: &FinishedCall) {
+        // An unknown path is one series: its text is the caller's choice.
         let method = call.method.unwrap_or("unknown").trim_start_matches('/');
         self.calls
             .get_or_create(&vec![("method", method), ("code", call.code.name())])
@@ -202,10 +201,10 @@ impl Observer for Metrics {
     }
 
     fn connection_opened(&self) {
-        self.opened.inc();
+        self.connections_opened.inc();
     }
 
     fn connection_refused(&self) {
-        self.refused.inc();
+        self.connections_refused.inc();
     }
 }

@@ -1,6 +1,6 @@
-//! Monitoring over plain HTTP: metrics and probes.
+//! Metrics and probes over plain HTTP.
 //!
-//! Owns the pages of `--http-listen`. Read-only: nothing here changes the course of anything.
+//! Owns the server of `--http-listen`. It never changes the state of the process or the wrapper.
 
 mod format;
 mod http;

@@ -1,6 +1,6 @@
-//! How things stand when somebody looks.
+//! The values of a scrape.
 //!
-//! Owns the step from the supervisor's facts to named numbers. It never counts over time.
+//! Owns the conversion from the supervisor's facts to gauges. It never keeps a value between scrapes.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ use crate::lifecycle::{Exit, State};
 use crate::supervisor::ProcessFacts;
 use crate::webhook::delivery::DeliveryState;
 
-/// One number that may change in both directions.
+/// One value of a gauge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sample {
     pub(super) name: &'static str,
@@ -16,18 +16,18 @@ pub(super) struct Sample {
     pub(super) value: i64,
 }
 
-/// All numbers that are known.
+/// All known values; a missing one is absent from the page.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Snapshot {
     pub(super) integers: Vec<Sample>,
-    /// Seconds since 1970.
+    /// Seconds since the Unix epoch.
     pub(super) times: Vec<(&'static str, f64)>,
     pub(super) connections: usize,
     pub(super) orphans_reaped: u64,
     pub(super) webhook_attempts: u64,
 }
 
-/// The full name of the metric with the states. In OpenMetrics the label of a state set has that name as well.
+/// The full name of the state metric, and of its label: OpenMetrics requires this of a state set.
 pub(super) const STATE_SET: &str = "process_wrapper_process_state";
 
 const STATES: [(State, &str); 3] = [
@@ -36,16 +36,16 @@ const STATES: [(State, &str); 3] = [
     (State::Gone, "gone"),
 ];
 
-const PHASES: [(DeliveryState, &str); 3] = [
+const DELIVERY_STATES: [(DeliveryState, &str); 3] = [
     (DeliveryState::Pending, "pending"),
     (DeliveryState::Delivered, "delivered"),
     (DeliveryState::Failed, "failed"),
 ];
 
 impl Snapshot {
-    /// The numbers for these facts.
+    /// The values for these facts.
     pub(super) fn of(facts: &ProcessFacts) -> Self {
-        let plain = |name, value| Sample {
+        let unlabelled = |name, value| Sample {
             name,
             label: None,
             value,
@@ -58,23 +58,26 @@ impl Snapshot {
                 value: i64::from(*state == facts.state),
             })
             .collect();
-        integers.push(plain("process_pid", i64::from(facts.pid)));
+        integers.push(unlabelled("process_pid", i64::from(facts.pid)));
         match facts.exit {
-            Some(Exit::Code(code)) => integers.push(plain("process_exit_code", code.into())),
+            Some(Exit::Code(code)) => integers.push(unlabelled("process_exit_code", code.into())),
             Some(Exit::Signal { number, .. }) => {
-                integers.push(plain("process_exit_signal", number.into()));
+                integers.push(unlabelled("process_exit_signal", number.into()));
             }
             None => {}
         }
         if facts.exit.is_some() {
-            integers.push(plain("process_exit_requested", facts.requested.into()));
+            integers.push(unlabelled("process_exit_requested", facts.requested.into()));
         }
-        integers.extend(PHASES.iter().map(|(phase, word)| {
-            let in_phase = facts.webhooks.iter().filter(|hook| hook.phase == *phase);
+        integers.extend(DELIVERY_STATES.iter().map(|(state, word)| {
+            let in_state = facts
+                .webhooks
+                .iter()
+                .filter(|delivery| delivery.state == *state);
             Sample {
                 name: "webhooks",
                 label: Some(("phase", word)),
-                value: i64::try_from(in_phase.count()).unwrap_or(i64::MAX),
+                value: i64::try_from(in_state.count()).unwrap_or(i64::MAX),
             }
         }));
         let times = [
@@ -94,7 +97,7 @@ impl Snapshot {
             webhook_attempts: facts
                 .webhooks
                 .iter()
-                .map(|hook| u64::from(hook.attempts))
+                .map(|delivery| u64::from(delivery.attempts))
                 .sum(),
             ..Self::default()
         }

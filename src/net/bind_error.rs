@@ -1,6 +1,6 @@
 //! Why the control API cannot listen.
 //!
-//! Owns the error of `bind` and the line between "choose another address" and "try again later".
+//! Owns the error of `bind`, and whether it is a usage error or a temporary failure.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,8 +11,8 @@ use crate::address::{Address, MAX_SOCKET_PATH};
 /// Why nothing listens on an address.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// The path cannot be that of a socket file.
-    #[error("{0:?} names no socket file; write for example unix:///run/control.sock")]
+    /// The path has no file name.
+    #[error("{0:?} has no file name; write for example unix:///run/control.sock")]
     Path(PathBuf),
     /// The path does not fit into a socket address, `unix(7)`.
     #[error(
@@ -22,39 +22,41 @@ pub enum BindError {
     TooLong {
         /// The path.
         path: PathBuf,
-        /// The bytes that the temporary name is longer than the path.
+        /// The length of the temporary name's suffix in bytes.
         reserved: usize,
     },
     /// The directory cannot be opened.
-    #[error("cannot use the directory {directory:?} for a socket: {source}; make it first")]
+    #[error(
+        "cannot open directory {directory:?} for the socket: {source}; create it or choose another address"
+    )]
     Directory {
         /// The directory.
         directory: PathBuf,
-        /// What the kernel said.
+        /// The error of the system call.
         source: io::Error,
     },
-    /// The path is taken by something that is not a socket. It was left as it is.
+    /// Another kind of file has the path. It was not changed.
     #[error("{0:?} exists and is not a socket; remove it, or choose another address")]
     NotASocket(PathBuf),
-    /// The lock's path is taken by something else. It was left as it is.
+    /// Another file has the lock's path. It was not changed.
     #[error("{0:?} exists and is not our lock; remove it, or choose another address")]
     NotALock(PathBuf),
-    /// Somebody listens there already.
-    #[error("{address} is in use: {holder}; stop that first, or choose another address")]
+    /// Another process listens there.
+    #[error("{address} is in use: {holder}; stop that process or choose another address")]
     InUse {
         /// The address.
         address: Address,
-        /// What shows it.
+        /// The evidence.
         holder: Holder,
     },
-    /// A step on the way to a socket file failed.
+    /// A step of the socket file's creation failed.
     #[error("cannot {step} {path:?}: {source}")]
     Step {
-        /// What was to be done.
+        /// The step.
         step: &'static str,
-        /// With which file.
+        /// Its file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The error of the system call.
         source: io::Error,
     },
     /// The resolver knows no address for the name.
@@ -62,39 +64,39 @@ pub enum BindError {
     Resolve {
         /// The name.
         name: String,
-        /// What the resolver said.
+        /// The error of `getaddrinfo(3)`.
         source: io::Error,
     },
     /// The name is known, but has no address.
     #[error("{0} has no address to listen on")]
     NoAddress(Address),
-    /// The kernel does not let us listen there.
+    /// A system call on the way to a listening TCP socket failed.
     #[error("cannot listen on tcp {address}: {source}")]
     Tcp {
         /// The address.
         address: SocketAddr,
-        /// What the kernel said.
+        /// The error of the system call.
         source: io::Error,
     },
 }
 
-/// What shows that an address is in use.
+/// The evidence that an address is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Holder {
-    /// The lock beside the socket is held.
+    /// Another process holds the lock beside the socket.
     #[error("another process-wrapper holds its lock")]
     Lock,
-    /// The socket answers.
-    #[error("somebody answers on the socket")]
+    /// The socket accepts connections.
+    #[error("another process listens on the socket")]
     Socket,
-    /// The port is taken.
-    #[error("somebody listens on the port")]
+    /// The port has a listener.
+    #[error("another process listens on the port")]
     Port,
 }
 
 impl BindError {
-    /// Whether the address is at fault, so that the same command would fail again: exit code 2. Else
-    /// something may have changed by the next try: exit code 1.
+    /// Whether the same command would fail again (exit code 2); otherwise a later attempt may
+    /// succeed (exit code 1).
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Path(_)
@@ -129,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrong_address_is_told_from_one_that_is_busy() {
+    fn a_wrong_address_is_a_usage_error_and_a_busy_one_is_not() {
         let tcp = |error: rustix::io::Errno| BindError::Tcp {
             address: "1.2.3.4:80".parse().unwrap(),
             source: error.into(),

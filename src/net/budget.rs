@@ -1,9 +1,8 @@
 //! The byte stream under h2, and under webhooks.
 //!
-//! Owns two things: the bridge from the futures I/O traits to tokio's, which h2 asks for, and a budget
-//! of bytes to read before the task must let others run. h2, hyper and rustls read for as long as reads
-//! succeed and what they read is not enough, and on a full socket they always do. It never looks at the
-//! bytes.
+//! Owns the bridge from the futures I/O traits to tokio's, which h2 takes, and a budget of bytes to
+//! read before the task yields: h2, hyper and rustls read for as long as reads succeed. It never
+//! looks at the bytes.
 
 use std::cell::RefCell;
 use std::io;
@@ -13,33 +12,33 @@ use std::task::{Context, Poll, ready};
 use smol::io::{AsyncRead, AsyncWrite};
 use tokio::io::ReadBuf;
 
-/// What a read costs at least. A peer that writes single bytes makes as much work for each of them as
-/// for a frame, so bytes alone would not bound the time.
+/// The minimum cost of a read in bytes: a single byte makes as much work as a frame, so bytes alone
+/// would not bound the time.
 const MIN_COST: usize = 512;
 
 thread_local! {
-    /// Where h2 reads to, before what came is put into its buffer. The futures traits read into
-    /// initialised memory only, and to initialise all of h2's buffer, which is as long as this one, would make
-    /// resident on each connection what a small message never reaches.
-    static ASIDE: RefCell<[u8; 8 * 1024]> = const { RefCell::new([0; 8 * 1024]) };
+    /// The buffer that reads fill before their bytes are copied to h2's. The futures traits take
+    /// initialised memory only; initialising h2's own buffer would make all its pages resident on
+    /// each connection.
+    static SCRATCH: RefCell<[u8; 8 * 1024]> = const { RefCell::new([0; 8 * 1024]) };
 }
 
-/// A byte stream that returns `Pending` once in a while although it could go on.
+/// A byte stream whose reads yield after a budget of bytes.
 #[derive(Debug)]
 pub struct Budgeted<IO> {
     io: IO,
     budget: usize,
-    left: usize,
+    remaining: usize,
 }
 
 impl<IO> Budgeted<IO> {
-    /// Wraps `io`. After `budget` bytes were read without a `Pending`, the next read wakes its task and
+    /// Wraps `io`. After `budget` bytes without a `Pending`, the next read wakes its task and
     /// returns `Pending` once.
     pub fn new(io: IO, budget: usize) -> Self {
         Self {
             io,
             budget,
-            left: budget,
+            remaining: budget,
         }
     }
 }
@@ -51,19 +50,19 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Budgeted<IO> {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        if this.left == 0 {
-            this.left = this.budget;
+        if this.remaining == 0 {
+            this.remaining = this.budget;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         match Pin::new(&mut this.io).poll_read(cx, buffer) {
             Poll::Pending => {
-                this.left = this.budget;
+                this.remaining = this.budget;
                 Poll::Pending
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(bytes)) => {
-                this.left = this.left.saturating_sub(bytes.max(MIN_COST));
+                this.remaining = this.remaining.saturating_sub(bytes.max(MIN_COST));
                 Poll::Ready(Ok(bytes))
             }
         }
@@ -76,10 +75,10 @@ impl<IO: AsyncRead + Unpin> tokio::io::AsyncRead for Budgeted<IO> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        ASIDE.with_borrow_mut(|aside| {
-            let most = buffer.remaining().min(aside.len());
-            let read = ready!(AsyncRead::poll_read(self, cx, &mut aside[..most]))?;
-            buffer.put_slice(&aside[..read]);
+        SCRATCH.with_borrow_mut(|scratch| {
+            let most = buffer.remaining().min(scratch.len());
+            let read = ready!(AsyncRead::poll_read(self, cx, &mut scratch[..most]))?;
+            buffer.put_slice(&scratch[..read]);
             Poll::Ready(Ok(()))
         })
     }
@@ -133,7 +132,7 @@ mod tests {
     struct Source {
         size: usize,
         ready: usize,
-        left: usize,
+        remaining: usize,
     }
 
     impl AsyncRead for Source {
@@ -142,11 +141,11 @@ mod tests {
             _: &mut Context<'_>,
             buffer: &mut [u8],
         ) -> Poll<io::Result<usize>> {
-            if self.left == 0 {
-                self.left = self.ready;
+            if self.remaining == 0 {
+                self.remaining = self.ready;
                 return Poll::Pending;
             }
-            self.left -= 1;
+            self.remaining -= 1;
             Poll::Ready(Ok(self.size.min(buffer.len())))
         }
     }
@@ -182,12 +181,16 @@ mod tests {
     }
 
     fn source(size: usize, ready: usize) -> Source {
-        let left = ready;
-        Source { size, ready, left }
+        let remaining = ready;
+        Source {
+            size,
+            ready,
+            remaining,
+        }
     }
 
     #[test]
-    fn a_source_that_never_pends_is_interrupted_and_the_task_woken() {
+    fn a_source_that_never_pends_is_interrupted_and_its_task_woken() {
         let mut stream = Budgeted::new(source(4096, usize::MAX), 64 * 1024);
         for _ in 0..3 {
             assert_eq!(read_until_pending(&mut stream), (16, true));

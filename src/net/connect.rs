@@ -1,7 +1,7 @@
 //! Connecting to a control API.
 //!
-//! Owns how an address becomes a connection and what is tried on the way. It never retries and keeps no
-//! time: whoever calls sets the deadline.
+//! Owns the way from an address to a connection. It never retries and has no deadline of its own:
+//! the caller sets one.
 
 use std::fmt;
 use std::io;
@@ -18,25 +18,25 @@ use super::stream::Stream;
 use crate::address::{Address, Host};
 use crate::thread;
 
-/// `localhost` by family, the one that everybody has first.
+/// `localhost` by family, in the order to try.
 pub(super) const LOCALHOST: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::LOCALHOST),
     IpAddr::V6(Ipv6Addr::LOCALHOST),
 ];
 
-/// Why no connection came about.
+/// Why no connection was established.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The socket file cannot be connected to.
-    #[error("cannot connect to unix socket {path:?}: {source}{}", advice(source))]
+    /// `connect(2)` to the socket file failed.
+    #[error("cannot connect to unix socket {path:?}: {source}{}", hint(source))]
     Unix {
         /// The socket file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The error of `connect(2)`.
         source: io::Error,
     },
-    /// The listener's queue is full. It may have room again soon.
-    #[error("cannot connect to unix socket {path:?}: its queue of new connections is full")]
+    /// The listener's backlog is full; a later attempt may succeed.
+    #[error("cannot connect to unix socket {path:?}: the listener's backlog is full; try again")]
     Busy {
         /// The socket file.
         path: PathBuf,
@@ -46,20 +46,20 @@ pub enum ConnectError {
     Resolve {
         /// The name.
         name: String,
-        /// What the resolver said.
+        /// The error of `getaddrinfo(3)`.
         source: io::Error,
     },
-    /// None of the host's addresses took the connection.
-    #[error("cannot connect to {address}: {tried}")]
+    /// None of the host's addresses accepted the connection.
+    #[error("cannot connect to {address}: {attempts}")]
     Tcp {
-        /// The address that was asked for.
+        /// The requested address.
         address: Address,
-        /// What was tried, in this order.
-        tried: ConnectAttempts,
+        /// Each attempt, in order.
+        attempts: ConnectAttempts,
     },
 }
 
-/// The addresses that were tried, each with what came of it.
+/// The addresses tried, each with its error.
 #[derive(Debug)]
 pub struct ConnectAttempts(pub Vec<(SocketAddr, io::Error)>);
 
@@ -76,20 +76,20 @@ impl fmt::Display for ConnectAttempts {
     }
 }
 
-fn advice(error: &io::Error) -> &'static str {
+fn hint(error: &io::Error) -> &'static str {
     match Errno::from_io_error(error) {
         Some(Errno::NOENT) => "; is the wrapper running, and is this its --listen address?",
-        Some(Errno::CONNREFUSED) => "; the wrapper that made it is gone",
-        Some(Errno::ACCESS) => "; the file's mode and its directory decide who may connect",
+        Some(Errno::CONNREFUSED) => "; the wrapper that created it has exited",
+        Some(Errno::ACCESS) => "; the modes of the file and its directory deny access",
         Some(_) | None => "",
     }
 }
 
-/// Connects to `address`: of a host's several addresses, to the first that takes the connection.
+/// Connects to `address`; of a host's addresses, to the first that accepts.
 ///
 /// # Errors
 ///
-/// [`ConnectError`] names everything that was tried.
+/// [`ConnectError`] lists every attempt.
 pub async fn connect(address: &Address) -> Result<Stream, ConnectError> {
     match address {
         Address::Unix(path) => connect_unix(path),
@@ -98,19 +98,19 @@ pub async fn connect(address: &Address) -> Result<Stream, ConnectError> {
                 let name = name.to_owned();
                 ConnectError::Resolve { name, source }
             })?;
-            let mut tried = Vec::new();
+            let mut attempts = Vec::new();
             for candidate in addresses {
                 match Async::<TcpStream>::connect(candidate).await {
                     Ok(socket) => match Stream::tcp(socket) {
                         Ok(stream) => return Ok(stream),
-                        Err(error) => tried.push((candidate, error)),
+                        Err(error) => attempts.push((candidate, error)),
                     },
-                    Err(error) => tried.push((candidate, error)),
+                    Err(error) => attempts.push((candidate, error)),
                 }
             }
             Err(ConnectError::Tcp {
                 address: address.clone(),
-                tried: ConnectAttempts(tried),
+                attempts: ConnectAttempts(attempts),
             })
         }
     }
@@ -133,7 +133,8 @@ fn connect_unix(path: &Path) -> Result<Stream, ConnectError> {
     Ok(Stream::unix(socket, None))
 }
 
-/// Connects to a socket file. Never waits: with a full queue it fails with `EAGAIN`, `connect(2)`.
+/// Connects to a socket file without waiting: with a full backlog it fails with `EAGAIN`,
+/// `connect(2)`.
 pub(super) fn dial(path: &Path) -> rustix::io::Result<OwnedFd> {
     let address = SocketAddrUnix::new(path)?;
     let socket = rustix::net::socket_with(
@@ -146,21 +147,21 @@ pub(super) fn dial(path: &Path) -> rustix::io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Asks the system's resolver, `getaddrinfo(3)`, on a thread of its own because it blocks.
+/// Looks up a name with `getaddrinfo(3)`, on a thread of its own because that blocks.
 ///
 /// # Errors
 ///
-/// What the resolver said, or EAGAIN where there is no room for a thread.
+/// Those of `getaddrinfo(3)`, or `EAGAIN` if no thread can be created.
 pub async fn look_up(name: String, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let asked = move || Ok((name.as_str(), port).to_socket_addrs()?.collect());
-    thread::run(asked).await?
+    let lookup = move || Ok((name.as_str(), port).to_socket_addrs()?.collect());
+    thread::run(lookup).await?
 }
 
-/// The addresses of a host, in the order to try them.
+/// Resolves a host to its addresses, in the order to try.
 ///
 /// # Errors
 ///
-/// The name that could not be resolved, and what the resolver said.
+/// The name, and the error of `getaddrinfo(3)`.
 pub(super) async fn resolve(host: &Host, port: u16) -> Result<Vec<SocketAddr>, (&str, io::Error)> {
     match host {
         Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, port)]),

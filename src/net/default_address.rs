@@ -1,22 +1,22 @@
-//! Where the control API is when nobody says.
+//! The address of the control API when the command line names none.
 //!
-//! Owns that choice and the making of the one directory it needs. It never makes a directory for an
-//! address that somebody chose, and never repairs one that is not as it should be.
+//! Owns the choice and the creation of the default socket's directory. It creates no directory for
+//! an address that was given, and never changes the mode or owner of one.
 
 use std::env;
 use std::ffi::OsString;
+use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode};
-use rustix::io::Errno;
-
+use super::directory::{self, UnsafeDirectory};
 use crate::address::{Address, InvalidAddress};
 
 /// The variable that overrides the default, for the server and its clients.
 pub const VARIABLE: &str = "PROCESS_WRAPPER_ADDRESS";
 
-/// What the choice rests on.
+/// The inputs of the choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
     /// The effective user.
@@ -28,7 +28,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// That of this process.
+    /// The environment of this process.
     pub fn of_this_process() -> Self {
         Self {
             uid: rustix::process::geteuid().as_raw(),
@@ -36,159 +36,114 @@ impl Environment {
             runtime_directory: env::var_os("XDG_RUNTIME_DIR"),
         }
     }
+
+    fn explicit_address(&self) -> Result<Option<Address>, DefaultAddressError> {
+        let Some(value) = &self.address else {
+            return Ok(None);
+        };
+        let not_utf8 = || DefaultAddressError::NotUtf8(value.clone());
+        Ok(Some(value.to_str().ok_or_else(not_utf8)?.parse()?))
+    }
+
+    fn socket_directory(&self) -> PathBuf {
+        if self.uid == 0 {
+            return PathBuf::from("/run/process-wrapper");
+        }
+        // The XDG base directory specification: a relative path is ignored.
+        match self.runtime_directory.as_deref().map(Path::new) {
+            Some(path) if path.is_absolute() => path.join("process-wrapper"),
+            Some(_) | None => PathBuf::from(format!("/tmp/process-wrapper-{}", self.uid)),
+        }
+    }
 }
 
 /// Why there is no default address.
 #[derive(Debug, thiserror::Error)]
 pub enum DefaultAddressError {
-    /// The variable holds something else.
+    /// The variable holds no address.
     #[error("{VARIABLE}: {0}")]
     Variable(#[from] InvalidAddress),
-    /// The variable is not text.
+    /// The variable is not UTF-8.
     #[error("{VARIABLE}: {0:?} is not valid UTF-8; write for example unix:///run/control.sock")]
-    NotText(OsString),
-    /// The directory cannot be made.
+    NotUtf8(OsString),
+    /// The directory cannot be created.
     #[error(
-        "cannot make {directory:?} for the control socket: {source}; choose another place with --listen"
+        "cannot create {directory:?} for the control socket: {source}; choose another address with \
+         --listen"
     )]
-    Make {
+    Create {
         /// The directory.
         directory: PathBuf,
-        /// What the kernel said.
+        /// The error of `mkdir(2)` or `lstat(2)`.
         source: io::Error,
     },
-    /// The directory is not safe to put a socket in.
-    #[error("{directory:?} {why}; put that right, or choose another place with --listen")]
-    Unsafe {
-        /// The directory.
-        directory: PathBuf,
-        /// What is wrong with it.
-        why: DirectoryProblem,
-    },
+    /// Other users may enter the directory or replace its entries.
+    #[error("{0}; correct that, or choose another address with --listen")]
+    Unsafe(#[from] UnsafeDirectory),
 }
 
-/// Why a directory is not safe: others could put their own socket in our place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum DirectoryProblem {
-    /// A symbolic link, or a file.
-    #[error("is not a directory")]
-    NotADirectory,
-    /// It belongs to this user.
-    #[error("belongs to user {0}")]
-    Owner(u32),
-    /// Its mode lets others in.
-    #[error("is open to others (its mode is {0:o} and must be 700)")]
-    Mode(u32),
-}
-
-/// Where the choice fell.
-enum Choice {
-    Given(Address),
-    Ours { directory: PathBuf },
-}
-
-impl Choice {
-    fn address(self) -> Address {
-        match self {
-            Self::Given(address) => address,
-            Self::Ours { directory } => Address::Unix(directory.join("control.sock")),
-        }
-    }
-}
-
-fn choose(environment: &Environment) -> Result<Choice, DefaultAddressError> {
-    if let Some(value) = &environment.address {
-        let not_text = || DefaultAddressError::NotText(value.clone());
-        let address = value.to_str().ok_or_else(not_text)?.parse()?;
-        return Ok(Choice::Given(address));
-    }
-    let directory = if environment.uid == 0 {
-        PathBuf::from("/run/process-wrapper")
-    } else {
-        // The XDG base directory specification: a relative path is as good as none.
-        match environment.runtime_directory.as_deref().map(Path::new) {
-            Some(path) if path.is_absolute() => path.join("process-wrapper"),
-            Some(_) | None => PathBuf::from(format!("/tmp/process-wrapper-{}", environment.uid)),
-        }
-    };
-    Ok(Choice::Ours { directory })
-}
-
-/// Says where the control API is by default: `PROCESS_WRAPPER_ADDRESS`, else a socket file in
+/// Returns the default address: `PROCESS_WRAPPER_ADDRESS`, else `control.sock` in
 /// `/run/process-wrapper` (root), `$XDG_RUNTIME_DIR/process-wrapper` or `/tmp/process-wrapper-UID`.
 ///
 /// # Errors
 ///
-/// The variable is set and is not an address, or the directory is there and is not ours alone: then
-/// somebody else's socket may be in it, to be told what is meant for ours.
+/// The variable is set and is not an address, or the directory exists and is not private to this
+/// user: the socket in it may be another user's, which would receive our calls.
 pub fn default_address(environment: &Environment) -> Result<Address, DefaultAddressError> {
-    let choice = choose(environment)?;
-    if let Choice::Ours { directory } = &choice {
-        match inspect(directory, environment.uid) {
-            Ok(()) => {}
-            // Whoever connects says it better.
-            Err(DefaultAddressError::Make { .. }) => {}
-            Err(error) => return Err(error),
-        }
+    if let Some(address) = environment.explicit_address()? {
+        return Ok(address);
     }
-    Ok(choice.address())
+    let directory = environment.socket_directory();
+    // Connecting gives a better error where the directory is missing.
+    if let Ok(Err(error)) = directory::check_private(&directory, environment.uid) {
+        return Err(error.into());
+    }
+    Ok(control_socket(&directory))
 }
 
-/// Says the same to a server, and makes the socket's directory (mode 0700) unless an address was given.
+/// Returns the same address for a server, and creates the socket's directory (mode 0700) unless the
+/// variable gives an address.
 ///
 /// # Errors
 ///
-/// The variable is set and is not an address, or the directory cannot be made or is not ours alone.
+/// The variable is set and is not an address, or the directory cannot be created or is not private
+/// to this user.
 pub fn prepare_default_address(environment: &Environment) -> Result<Address, DefaultAddressError> {
-    let choice = choose(environment)?;
-    if let Choice::Ours { directory } = &choice {
-        prepare(directory, environment.uid)?;
+    if let Some(address) = environment.explicit_address()? {
+        return Ok(address);
     }
-    Ok(choice.address())
+    let directory = environment.socket_directory();
+    prepare(&directory, environment.uid)?;
+    Ok(control_socket(&directory))
 }
 
-/// Makes the last directory only: one that misses its parent was not meant to be here.
+fn control_socket(directory: &Path) -> Address {
+    Address::Unix(directory.join("control.sock"))
+}
+
+/// Creates the last directory only: a missing parent shows that the default does not suit this
+/// machine.
 fn prepare(directory: &Path, uid: u32) -> Result<(), DefaultAddressError> {
-    let failed = |source: Errno| DefaultAddressError::Make {
+    let failed = |source| DefaultAddressError::Create {
         directory: directory.to_owned(),
-        source: source.into(),
+        source,
     };
-    match rustix::fs::mkdirat(CWD, directory, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => {}
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(failed(error)),
     }
-    // Also when we made it: in /tmp somebody may have been quick.
-    inspect(directory, uid)
-}
-
-/// Looks whether a directory is ours alone.
-fn inspect(directory: &Path, uid: u32) -> Result<(), DefaultAddressError> {
-    let failed = |source: Errno| DefaultAddressError::Make {
-        directory: directory.to_owned(),
-        source: source.into(),
-    };
-    let found = rustix::fs::statat(CWD, directory, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
-    let mode = Mode::from_raw_mode(found.st_mode);
-    let why = if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
-        DirectoryProblem::NotADirectory
-    } else if found.st_uid != uid {
-        DirectoryProblem::Owner(found.st_uid)
-    } else if mode.intersects(Mode::RWXG | Mode::RWXO) {
-        DirectoryProblem::Mode(mode.as_raw_mode())
-    } else {
-        return Ok(());
-    };
-    Err(DefaultAddressError::Unsafe {
-        directory: directory.to_owned(),
-        why,
-    })
+    // Also after creating it: in /tmp another user may have replaced it since.
+    Ok(directory::check_private(directory, uid).map_err(failed)??)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::ffi::OsStringExt;
-    use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use crate::access::PathRisk;
 
     fn environment(uid: u32, address: Option<&str>, runtime: Option<&str>) -> Environment {
         Environment {
@@ -199,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_depends_on_the_user_and_the_environment() {
+    fn the_default_depends_on_the_user_and_the_environment() {
         for (uid, address, runtime, expected) in [
             (0, None, None, "unix:///run/process-wrapper/control.sock"),
             (
@@ -244,51 +199,45 @@ mod tests {
         let mut garbled = environment(0, None, None);
         garbled.address = Some(OsString::from_vec(vec![b'u', 0xff]));
         let error = default_address(&garbled).unwrap_err();
-        assert!(matches!(error, DefaultAddressError::NotText(_)), "{error}");
+        assert!(matches!(error, DefaultAddressError::NotUtf8(_)), "{error}");
     }
 
-    fn ours(runtime: &Path) -> Environment {
-        // Not root, whose place is fixed; the directory's owner is checked against the real one below.
+    fn below(runtime: &Path) -> Environment {
+        // Root's directory is fixed, so any other user will do.
         environment(1, None, runtime.to_str())
     }
 
     #[test]
-    fn a_client_does_not_look_for_us_in_the_directory_of_another() {
+    fn a_client_refuses_the_directory_of_another_user() {
         let folder = tempfile::tempdir().unwrap();
         let uid = rustix::process::geteuid().as_raw();
         let directory = folder.path().join("process-wrapper");
-        let looked = |uid| default_address(&environment(uid, None, folder.path().to_str()));
-        // Root's place is fixed.
+        let address = |uid| default_address(&environment(uid, None, folder.path().to_str()));
+        // Root's directory is fixed.
         let not_root = if uid == 0 { 1 } else { uid };
-        assert!(looked(not_root).is_ok(), "it is not there yet");
-        std::fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&directory)
-            .unwrap();
-        let error = looked(uid + 1).unwrap_err();
-        assert!(
-            matches!(error, DefaultAddressError::Unsafe { .. }),
-            "{error}"
-        );
+        assert!(address(not_root).is_ok(), "a missing directory is no error");
+        DirBuilder::new().mode(0o700).create(&directory).unwrap();
+        let error = address(uid + 1).unwrap_err();
+        assert!(matches!(error, DefaultAddressError::Unsafe(_)), "{error}");
     }
 
-    fn doubt(directory: &Path, uid: u32) -> DirectoryProblem {
+    fn risk(directory: &Path, uid: u32) -> PathRisk {
         let error = prepare(directory, uid).unwrap_err();
-        let DefaultAddressError::Unsafe { why, .. } = error else {
+        let DefaultAddressError::Unsafe(UnsafeDirectory { why, .. }) = error else {
             panic!("{error}");
         };
         why
     }
 
     #[test]
-    fn a_client_makes_no_directory() {
+    fn a_client_creates_no_directory() {
         let root = tempfile::tempdir().unwrap();
-        default_address(&ours(root.path())).unwrap();
+        default_address(&below(root.path())).unwrap();
         assert_eq!(root.path().read_dir().unwrap().count(), 0);
     }
 
     #[test]
-    fn the_directory_is_made_for_its_owner_only_and_used_again() {
+    fn the_directory_is_created_private_and_reused() {
         let root = tempfile::tempdir().unwrap();
         let uid = rustix::process::geteuid().as_raw();
         let directory = root.path().join("d");
@@ -299,32 +248,32 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_others_could_use_is_refused() {
+    fn a_directory_that_is_not_private_is_refused() {
         let root = tempfile::tempdir().unwrap();
         let uid = rustix::process::geteuid().as_raw();
         let made = root.path().join("made");
-        let builder = || std::fs::DirBuilder::new();
+        let builder = || DirBuilder::new();
         builder().mode(0o700).create(&made).unwrap();
-        assert_eq!(doubt(&made, uid + 1), DirectoryProblem::Owner(uid));
+        assert_eq!(risk(&made, uid + 1), PathRisk::Owner(uid));
 
         let link = root.path().join("link");
         symlink(&made, &link).unwrap();
-        assert_eq!(doubt(&link, uid), DirectoryProblem::NotADirectory);
+        assert_eq!(risk(&link, uid), PathRisk::NotADirectory);
 
         let file = root.path().join("file");
         std::fs::write(&file, "").unwrap();
-        assert_eq!(doubt(&file, uid), DirectoryProblem::NotADirectory);
+        assert_eq!(risk(&file, uid), PathRisk::NotADirectory);
 
         for mode in [0o750, 0o701, 0o777] {
             std::fs::set_permissions(&made, PermissionsExt::from_mode(mode)).unwrap();
-            assert_eq!(doubt(&made, uid), DirectoryProblem::Mode(mode));
+            assert_eq!(risk(&made, uid), PathRisk::NotPrivate(mode));
         }
     }
 
     #[test]
-    fn where_none_can_be_made_the_way_out_is_named() {
+    fn a_directory_that_cannot_be_created_names_listen() {
         let root = tempfile::tempdir().unwrap();
-        let missing = ours(&root.path().join("missing"));
+        let missing = below(&root.path().join("missing"));
         let error = prepare_default_address(&missing).unwrap_err();
         assert!(error.to_string().contains("--listen"), "{error}");
         assert_eq!(root.path().read_dir().unwrap().count(), 0);

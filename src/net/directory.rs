@@ -1,84 +1,102 @@
-//! The directories above a socket file.
+//! The directories on the path of a socket file.
 //!
-//! Owns the look at each of them. What is wrong with one is judged in `access`; it never changes one.
+//! Owns the walk along the path and the look at each directory; `access` judges them. It never
+//! changes one.
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use crate::access::{PathRisk, link_risk, path_risk};
+use crate::access::{PathRisk, link_risk, path_risk, private_risk};
 
-/// A directory in which others could put another socket in the place of ours.
+/// A directory or symbolic link that lets another user replace the socket.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the directory {directory:?} {why}, so that others could put their own socket in our place"
-)]
-pub struct Replaceable {
-    /// The directory.
+#[error("{directory:?} {why}, so another user could replace the control socket")]
+pub struct UnsafeDirectory {
+    /// The directory or link.
     pub directory: PathBuf,
     /// What is wrong with it.
     pub why: PathRisk,
 }
 
-/// The directory of a socket file and its permission bits; `None` if it cannot be looked at. Blocks on the
-/// file system: only for the start.
-pub fn of(socket: &Path) -> Option<(PathBuf, u32)> {
+fn parent(socket: &Path) -> &Path {
     let parent = socket.parent().filter(|path| !path.as_os_str().is_empty());
-    let directory = parent.unwrap_or(Path::new("."));
-    let found = directory.metadata().ok()?;
-    Some((directory.to_owned(), found.mode() & 0o777))
+    parent.unwrap_or(Path::new("."))
 }
 
-/// How many symbolic links may be on the way, as with the kernel, `path_resolution(7)`.
-const MOST_LINKS: u32 = 40;
+/// The directory of a socket file and its permission bits; `None` if `stat(2)` fails. Blocks on the
+/// file system: only for the start.
+pub fn parent_mode(socket: &Path) -> Option<(PathBuf, u32)> {
+    let directory = parent(socket);
+    let metadata = directory.metadata().ok()?;
+    Some((directory.to_owned(), metadata.mode() & 0o777))
+}
 
-/// Goes the way from the root to the directory of `socket` as the kernel does, and says which directory or
-/// symbolic link on it is unsafe for user `own`. Blocks on the file system: only for the start.
+/// Checks that `directory` itself, not a link to it, is private to user `own`. Blocks on the file
+/// system.
+///
+/// # Errors
+///
+/// Outside those of `lstat(2)`, inside the risk.
+pub(super) fn check_private(directory: &Path, own: u32) -> io::Result<Result<(), UnsafeDirectory>> {
+    let metadata = directory.symlink_metadata()?;
+    let risk = if metadata.is_dir() {
+        private_risk(metadata.uid(), metadata.mode() & 0o7777, own)
+    } else {
+        Some(PathRisk::NotADirectory)
+    };
+    let directory = directory.to_owned();
+    Ok(risk.map_or(Ok(()), |why| Err(UnsafeDirectory { directory, why })))
+}
+
+/// The kernel's limit of symbolic links on a path, `path_resolution(7)`.
+const MAX_LINKS: u32 = 40;
+
+/// Walks from the root to the directory of `socket` as the kernel does, and returns the first
+/// directory or symbolic link that is unsafe for user `own`. Blocks on the file system: only for
+/// the start.
 ///
 /// # Errors
 ///
 /// Those of `lstat(2)` and `readlink(2)`, and `ELOOP`.
-pub fn replaceable(socket: &Path, own: u32) -> io::Result<Option<Replaceable>> {
-    let parent = socket.parent().filter(|path| !path.as_os_str().is_empty());
-    let written = std::path::absolute(parent.unwrap_or(Path::new(".")))?;
-    let mut here = PathBuf::new();
-    let mut ahead = reversed(&written);
+pub fn find_unsafe(socket: &Path, own: u32) -> io::Result<Option<UnsafeDirectory>> {
+    let absolute = std::path::absolute(parent(socket))?;
+    let mut resolved = PathBuf::new();
+    let mut pending = reversed(&absolute);
     let mut links = 0;
-    while let Some(step) = ahead.pop() {
-        let there = match step.as_os_str() {
-            // What is here is no link, so that its parent is the one that is written.
-            name if name == ".." => {
-                here.pop();
-                continue;
-            }
-            name => here.join(name),
-        };
-        let found = there.symlink_metadata()?;
-        let doubted = if found.is_symlink() {
+    while let Some(component) = pending.pop() {
+        // `resolved` holds no link, so its lexical parent is its real one.
+        if component.as_os_str() == ".." {
+            resolved.pop();
+            continue;
+        }
+        let directory = resolved.join(component);
+        let metadata = directory.symlink_metadata()?;
+        let risk = if metadata.is_symlink() {
             links += 1;
-            if links > MOST_LINKS {
+            if links > MAX_LINKS {
                 return Err(rustix::io::Errno::LOOP.into());
             }
-            ahead.extend(reversed(&there.read_link()?));
-            link_risk(found.uid(), own)
+            pending.extend(reversed(&directory.read_link()?));
+            link_risk(metadata.uid(), own)
         } else {
-            here.clone_from(&there);
-            path_risk(found.uid(), found.mode() & 0o7777, own)
+            resolved.clone_from(&directory);
+            path_risk(metadata.uid(), metadata.mode() & 0o7777, own)
         };
-        if let Some(why) = doubted {
-            let directory = there;
-            return Ok(Some(Replaceable { directory, why }));
+        if let Some(why) = risk {
+            return Ok(Some(UnsafeDirectory { directory, why }));
         }
     }
     Ok(None)
 }
 
-/// The steps of a path, the last one first. The root is a step: joined to anything it leads back to the start.
+/// The components of a path, the last one first. The root is a component: joining it restarts
+/// there.
 fn reversed(path: &Path) -> Vec<PathBuf> {
-    let steps = path.components().rev();
-    steps
-        .filter(|step| *step != Component::CurDir)
-        .map(|step| PathBuf::from(step.as_os_str()))
+    let components = path.components().rev();
+    components
+        .filter(|component| *component != Component::CurDir)
+        .map(|component| PathBuf::from(component.as_os_str()))
         .collect()
 }
 
@@ -89,14 +107,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unsafe_directory_is_found_at_any_height() {
+    fn an_unsafe_directory_is_found_at_any_depth() {
         let folder = tempfile::tempdir().unwrap();
         let top = folder.path().canonicalize().unwrap();
         let own = rustix::process::geteuid().as_raw();
         std::fs::create_dir_all(top.join("a/b")).unwrap();
         let socket = top.join("a/b/s");
-        assert_eq!(replaceable(&socket, own).unwrap(), None);
-        for (directory, mode, doubted) in [
+        assert_eq!(find_unsafe(&socket, own).unwrap(), None);
+        for (directory, mode, risk) in [
             ("a/b", 0o777, true),
             ("a/b", 0o1777, false),
             ("a", 0o707, true),
@@ -105,17 +123,17 @@ mod tests {
             let directory = top.join(directory);
             let mode_ = std::fs::Permissions::from_mode(mode);
             std::fs::set_permissions(&directory, mode_).unwrap();
-            let found = replaceable(&socket, own).unwrap();
-            let expected = doubted.then_some(Replaceable {
+            let found = find_unsafe(&socket, own).unwrap();
+            let expected = risk.then_some(UnsafeDirectory {
                 directory,
-                why: PathRisk::Mode(mode),
+                why: PathRisk::WorldWritable(mode),
             });
             assert_eq!(found, expected);
         }
     }
 
     #[test]
-    fn a_link_on_the_way_is_judged_by_where_it_leads() {
+    fn a_link_is_judged_by_its_target() {
         let folder = tempfile::tempdir().unwrap();
         let own = rustix::process::geteuid().as_raw();
         let open = folder.path().join("open");
@@ -123,27 +141,27 @@ mod tests {
         std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
         let link = folder.path().join("link");
         std::os::unix::fs::symlink("open", &link).unwrap();
-        let found = replaceable(&link.join("s"), own).unwrap().unwrap();
+        let found = find_unsafe(&link.join("s"), own).unwrap().unwrap();
         assert!(found.directory.ends_with("open"), "{found}");
 
         let safe = folder.path().join("safe");
         std::fs::create_dir(&safe).unwrap();
         std::os::unix::fs::symlink("../safe", open.join("link")).unwrap();
-        let found = replaceable(&open.join("link/s"), own).unwrap().unwrap();
+        let found = find_unsafe(&open.join("link/s"), own).unwrap().unwrap();
         assert!(found.directory.ends_with("open"), "{found}");
-        // By way of another link.
+        // Through another link.
         let first = folder.path().join("first");
         std::os::unix::fs::symlink("safe/../open/link", &first).unwrap();
-        let found = replaceable(&first.join("s"), own).unwrap().unwrap();
+        let found = find_unsafe(&first.join("s"), own).unwrap().unwrap();
         assert!(found.directory.ends_with("open"), "{found}");
         let round = folder.path().join("round");
         std::os::unix::fs::symlink("round", &round).unwrap();
-        assert!(replaceable(&round.join("s"), own).is_err());
-        assert!(replaceable(&folder.path().join("missing/s"), own).is_err());
+        assert!(find_unsafe(&round.join("s"), own).is_err());
+        assert!(find_unsafe(&folder.path().join("missing/s"), own).is_err());
     }
 
     #[test]
-    fn links_that_stay_where_it_is_safe_are_followed() {
+    fn links_between_safe_directories_are_followed() {
         let folder = tempfile::tempdir().unwrap();
         let own = rustix::process::geteuid().as_raw();
         let safe = folder.path().join("safe");
@@ -151,6 +169,6 @@ mod tests {
         std::os::unix::fs::symlink(&safe, folder.path().join("absolute")).unwrap();
         std::os::unix::fs::symlink("./../absolute/../safe", safe.join("relative")).unwrap();
         let socket = safe.join("relative/relative/s");
-        assert_eq!(replaceable(&socket, own).unwrap(), None);
+        assert_eq!(find_unsafe(&socket, own).unwrap(), None);
     }
 }

@@ -1,7 +1,7 @@
-//! Listening for callers of the control API.
+//! Listening for connections to the control API.
 //!
-//! Owns the listening sockets and the acceptance of connections. It never decides how many connections
-//! there may be, and leaves backing off to whoever accepts.
+//! Owns the listening sockets and `accept(2)`. It sets no limit of connections and never backs off:
+//! the accept loop does.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -23,24 +23,24 @@ use super::socket_file::{self, BACKLOG, SocketFile};
 use super::stream::Stream;
 use crate::address::{Address, Host};
 
-/// How often a chosen port may turn out to be taken in the other family.
-const TRIES: u32 = 16;
+/// Attempts to find a port that is free in both address families.
+const PORT_ATTEMPTS: u32 = 16;
 
-/// How often a path that is in use is tried again, and how long after: a quarter of a second in all.
-const LINGERING: u32 = 12;
-const PAUSE: Duration = Duration::from_millis(20);
+/// Retries of a path that is in use, and their interval: a quarter of a second in all.
+const IN_USE_RETRIES: u32 = 12;
+const IN_USE_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// What a socket file shall be like. TCP listeners take no notice of it.
+/// The permissions of a socket file. TCP listeners ignore them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SocketOptions {
-    /// The permission bits of the file: who may write to it may connect. Bits above 0o777 are ignored.
+    /// The permission bits; connecting takes write permission. Bits above 0o777 are ignored.
     pub mode: u32,
-    /// The group of the file; `None` leaves it at what the kernel chooses, mostly our own.
+    /// The group; `None` leaves the kernel's choice, mostly our own.
     pub group: Option<u32>,
 }
 
 impl Default for SocketOptions {
-    /// Only the user of the wrapper (and root) may connect.
+    /// Only the wrapper's user and root may connect.
     fn default() -> Self {
         Self {
             mode: 0o600,
@@ -49,7 +49,7 @@ impl Default for SocketOptions {
     }
 }
 
-/// A socket that takes connections. Dropping that of a socket file removes the file.
+/// A listening socket. Dropping it removes its socket file.
 #[derive(Debug)]
 pub struct Listener {
     socket: BoundSocket,
@@ -62,22 +62,22 @@ enum BoundSocket {
         address: SocketAddr,
     },
     Unix {
-        // Dropped first: who comes late finds no file, rather than one that refuses.
+        // Dropped first: a late client finds no file rather than one that refuses.
         _file: SocketFile,
         socket: Async<UnixListener>,
         path: PathBuf,
     },
 }
 
-/// Listens on `address`. `localhost` and a name give one listener for each of their addresses, all on
-/// one port, also if the kernel chooses it.
+/// Listens on `address`. `localhost` and names give one listener per address, all on one port, also
+/// if the kernel chooses it.
 ///
 /// # Errors
 ///
-/// [`BindError::is_usage`] says whether the address is at fault or the moment.
+/// [`BindError::is_usage`] tells a wrong address from a temporary failure.
 pub async fn bind(address: &Address, options: &SocketOptions) -> Result<Vec<Listener>, BindError> {
     match address {
-        Address::Unix(path) => Ok(vec![listen_unix_soon(path, options).await?]),
+        Address::Unix(path) => Ok(vec![listen_unix_with_retries(path, options).await?]),
         Address::Tcp { host, port } => {
             let found = resolve(host, *port).await.map_err(|(name, source)| {
                 let name = name.to_owned();
@@ -88,12 +88,15 @@ pub async fn bind(address: &Address, options: &SocketOptions) -> Result<Vec<List
     }
 }
 
-/// Tries again for a moment while somebody else is there: it may be what is left of a wrapper that was
-/// killed while it started a program, which keeps all descriptors open until it is executed.
-async fn listen_unix_soon(path: &Path, options: &SocketOptions) -> Result<Listener, BindError> {
-    for _ in 0..LINGERING {
+/// Retries while the path is in use: a wrapper killed between fork and exec of a program leaves a
+/// child that keeps the descriptors open until its exec.
+async fn listen_unix_with_retries(
+    path: &Path,
+    options: &SocketOptions,
+) -> Result<Listener, BindError> {
+    for _ in 0..IN_USE_RETRIES {
         match listen_unix(path, options) {
-            Err(BindError::InUse { .. }) => smol::Timer::after(PAUSE).await,
+            Err(BindError::InUse { .. }) => smol::Timer::after(IN_USE_RETRY_INTERVAL).await,
             other => return other,
         };
     }
@@ -118,15 +121,15 @@ fn listen_unix(path: &Path, options: &SocketOptions) -> Result<Listener, BindErr
     })
 }
 
-/// Listens on all of `wanted`; of `localhost`, on what the machine has.
+/// Listens on all of `wanted`; for `localhost`, on the families that the machine has.
 fn listen_tcp(
-    asked: &Address,
+    requested: &Address,
     wanted: &[SocketAddr],
     is_localhost: bool,
 ) -> Result<Vec<Listener>, BindError> {
-    let mut failure = BindError::NoAddress(asked.clone());
-    for _ in 0..TRIES {
-        match listen_once(wanted, is_localhost) {
+    let mut failure = BindError::NoAddress(requested.clone());
+    for _ in 0..PORT_ATTEMPTS {
+        match try_listen_tcp(wanted, is_localhost) {
             Ok(listeners) if !listeners.is_empty() => return Ok(listeners),
             Ok(_) => return Err(failure),
             Err((error, chosen)) => {
@@ -140,8 +143,8 @@ fn listen_tcp(
     Err(failure)
 }
 
-/// One try. With the error comes whether another choice of the kernel's may help.
-fn listen_once(
+/// One attempt. The error comes with whether another port of the kernel's choice may help.
+fn try_listen_tcp(
     wanted: &[SocketAddr],
     is_localhost: bool,
 ) -> Result<Vec<Listener>, (BindError, bool)> {
@@ -184,7 +187,7 @@ fn tcp_error(address: SocketAddr, source: io::Error) -> BindError {
         return BindError::Tcp { address, source };
     }
     BindError::InUse {
-        address: of_socket(address),
+        address: tcp_address(address),
         holder: Holder::Port,
     }
 }
@@ -196,10 +199,10 @@ fn listen_on(address: SocketAddr) -> io::Result<(Async<TcpListener>, SocketAddr)
     };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
-    // A restart must not wait for the connections of its predecessor to be forgotten.
+    // A restart must not wait for its predecessor's connections in TIME_WAIT.
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if address.is_ipv6() {
-        // Whatever the machine's default: `[::]` is IPv6 only, so 0.0.0.0 can stand beside it.
+        // `[::]` is IPv6 only whatever `bindv6only` says, so that 0.0.0.0 can be bound as well.
         sockopt::set_ipv6_v6only(&socket, true)?;
     }
     rustix::net::bind(&socket, &address)?;
@@ -209,7 +212,7 @@ fn listen_on(address: SocketAddr) -> io::Result<(Async<TcpListener>, SocketAddr)
     Ok((Async::new_nonblocking(socket)?, address))
 }
 
-fn of_socket(address: SocketAddr) -> Address {
+fn tcp_address(address: SocketAddr) -> Address {
     Address::Tcp {
         host: Host::Ip(address.ip()),
         port: address.port(),
@@ -217,55 +220,55 @@ fn of_socket(address: SocketAddr) -> Address {
 }
 
 impl Listener {
-    /// Where it listens, with the port that it really has.
+    /// The bound address, with the actual port.
     pub fn local_address(&self) -> Address {
         match &self.socket {
-            BoundSocket::Tcp { address, .. } => of_socket(*address),
+            BoundSocket::Tcp { address, .. } => tcp_address(*address),
             BoundSocket::Unix { path, .. } => Address::Unix(path.clone()),
         }
     }
 
-    /// Takes the next connection. Connections that fail before they are ours are passed over.
+    /// Accepts the next connection. Connections that fail before that are skipped.
     ///
     /// # Errors
     ///
-    /// The process or the machine is short of something (descriptors, memory), `accept(2)`. The
-    /// listener stays good: wait a moment, then accept again.
+    /// The process or the machine lacks descriptors or memory, `accept(2)`. The listener stays
+    /// usable: wait, then accept again.
     pub async fn accept(&self) -> io::Result<(Stream, Peer)> {
         loop {
-            // A flood of connections must leave everybody else a turn.
+            // A flood of connections must not starve other tasks.
             smol::future::yield_now().await;
-            let taken = match &self.socket {
+            let accepted = match &self.socket {
                 BoundSocket::Tcp { socket, .. } => match socket.accept().await {
-                    Ok((socket, address)) => of_tcp(socket, address),
+                    Ok((socket, address)) => accepted_tcp(socket, address),
                     Err(error) if concerns_one_connection(&error) => continue,
                     Err(error) => return Err(error),
                 },
                 BoundSocket::Unix { socket, .. } => match socket.accept().await {
-                    Ok((socket, _)) => of_unix(socket),
+                    Ok((socket, _)) => accepted_unix(socket),
                     Err(error) if concerns_one_connection(&error) => continue,
                     Err(error) => return Err(error),
                 },
             };
-            // What fails here is this connection alone.
-            if let Ok(taken) = taken {
-                return Ok(taken);
+            // An error here concerns this connection alone.
+            if let Ok(accepted) = accepted {
+                return Ok(accepted);
             }
         }
     }
 }
 
-fn of_tcp(socket: Async<TcpStream>, address: SocketAddr) -> io::Result<(Stream, Peer)> {
+fn accepted_tcp(socket: Async<TcpStream>, address: SocketAddr) -> io::Result<(Stream, Peer)> {
     Ok((Stream::tcp(socket)?, Peer::Tcp(address)))
 }
 
-fn of_unix(socket: Async<UnixStream>) -> io::Result<(Stream, Peer)> {
+fn accepted_unix(socket: Async<UnixStream>) -> io::Result<(Stream, Peer)> {
     let peer = Peer::of_unix(&socket)?;
     let filter = Some(AuthorityFilter::new());
     Ok((Stream::unix(socket, filter), peer))
 }
 
-/// `accept(2)` reports what happened to a waiting connection as its own error.
+/// `accept(2)` also reports errors of the pending connection.
 fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),

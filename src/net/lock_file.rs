@@ -1,7 +1,7 @@
-//! The lock beside a socket file: who holds it may replace and remove the socket.
+//! The lock beside a socket file: its holder may replace and remove the socket.
 //!
-//! Owns the lock file from its making to its removal. It never waits for a lock and never removes a
-//! file that is not the one it has locked.
+//! Owns the lock file from creation to removal. It never waits for a lock, and removes only the
+//! file that it has locked.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,11 +9,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-/// How often the file may vanish between opening and locking it before we call it contested.
-const TRIES: u32 = 16;
+/// Attempts while the file vanishes between open and lock; then the lock counts as held.
+const MAX_ATTEMPTS: u32 = 16;
 
-/// A lock that is held, in a directory that is kept open: neither a change of the working directory
-/// nor a rename above makes us touch another file.
+/// A held lock. The directory stays open, so that neither a change of the working directory nor a
+/// rename above leads to another file.
 #[derive(Debug)]
 pub(super) struct LockFile {
     directory: OwnedFd,
@@ -24,10 +24,10 @@ pub(super) struct LockFile {
 /// Why there is no lock.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum LockError {
-    /// Somebody holds it.
+    /// Another process holds it.
     Held,
-    /// Something else has its name.
-    Foreign,
+    /// The name belongs to another kind of file, or to one with contents.
+    NotALock,
     /// A system call failed.
     Failed(Errno),
 }
@@ -39,17 +39,17 @@ impl From<Errno> for LockError {
 }
 
 impl LockFile {
-    /// Makes and locks `name` in `directory`, without waiting.
+    /// Creates and locks `name` in `directory` without waiting.
     pub(super) fn take(directory: OwnedFd, name: OsString) -> Result<Self, LockError> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let file = open(directory.as_fd(), &name)?;
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => return Err(LockError::Held),
                 Err(error) => return Err(error.into()),
             }
-            // Its last holder may have removed it after we opened it; then others lock another file.
-            if is_at(
+            // Its last holder may have removed it after the open; others would lock a new file.
+            if is_same_file(
                 directory.as_fd(),
                 &name,
                 FileId::of(&rustix::fs::fstat(&file)?),
@@ -64,7 +64,7 @@ impl LockFile {
         Err(LockError::Held)
     }
 
-    /// The directory of the lock and of what it guards.
+    /// The directory of the lock and its socket.
     pub(super) fn directory(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
     }
@@ -72,7 +72,7 @@ impl LockFile {
 
 impl Drop for LockFile {
     fn drop(&mut self) {
-        // Removed while it is held, so that nobody holds it in vain.
+        // Removed while locked, so that no process locks a file without a name.
         if let Ok(found) = rustix::fs::fstat(&self.file) {
             remove_if(self.directory(), &self.name, FileId::of(&found));
         }
@@ -80,7 +80,7 @@ impl Drop for LockFile {
 }
 
 fn open(directory: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, LockError> {
-    // NONBLOCK and NOCTTY: a pipe or a terminal under this name shall neither hold us nor become ours.
+    // NONBLOCK and NOCTTY: the name may be a pipe or a terminal.
     let flags = OFlags::RDWR
         | OFlags::CREATE
         | OFlags::CLOEXEC
@@ -90,18 +90,18 @@ fn open(directory: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, LockError> {
     let file = match rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR) {
         Ok(file) => file,
         // A symbolic link, a directory, a socket.
-        Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Err(LockError::Foreign),
+        Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Err(LockError::NotALock),
         Err(error) => return Err(error.into()),
     };
-    // Ours is always empty; what holds something belongs to somebody.
+    // A lock is empty: a file with contents belongs to another program.
     let found = rustix::fs::fstat(&file)?;
     if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile || found.st_size != 0 {
-        return Err(LockError::Foreign);
+        return Err(LockError::NotALock);
     }
     Ok(file)
 }
 
-/// Which file it is, whatever its name.
+/// The identity of a file, whatever its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileId {
     device: u64,
@@ -117,18 +117,18 @@ impl FileId {
     }
 }
 
-/// What is called `name` in `directory`; a symbolic link is not followed.
-pub(super) fn look(directory: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<Stat> {
+/// `lstat(2)` of `name` in `directory`.
+pub(super) fn stat_at(directory: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<Stat> {
     rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
 }
 
-fn is_at(directory: BorrowedFd<'_>, name: &OsStr, id: FileId) -> bool {
-    look(directory, name).is_ok_and(|found| FileId::of(&found) == id)
+fn is_same_file(directory: BorrowedFd<'_>, name: &OsStr, id: FileId) -> bool {
+    stat_at(directory, name).is_ok_and(|found| FileId::of(&found) == id)
 }
 
-/// Removes `name` if it still is this file. What cannot be removed is found stale by the next.
+/// Removes `name` if it still is this file. On failure the next start finds it stale.
 pub(super) fn remove_if(directory: BorrowedFd<'_>, name: &OsStr, id: FileId) {
-    if is_at(directory, name, id) {
+    if is_same_file(directory, name, id) {
         let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
     }
 }

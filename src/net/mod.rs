@@ -1,6 +1,6 @@
-//! The byte streams under the control API: where to listen, how to connect, who is there.
+//! The byte streams under the control API: listening, connecting, peer identity, TLS.
 //!
-//! Owns sockets and their files. It never speaks HTTP/2 or gRPC, and decides nothing about calls.
+//! Owns sockets and their files. It knows neither gRPC nor what a peer may call.
 
 pub mod authority;
 mod bind_error;

@@ -1,6 +1,6 @@
-//! Who is at the other end of a connection.
+//! The identity of the other end of a connection.
 //!
-//! Owns the [`Peer`] type and how a unix socket's peer is asked for. It never decides what a peer may do.
+//! Owns the [`Peer`] type and the credentials of unix sockets. It never decides what a peer may do.
 
 use std::fmt;
 use std::io;
@@ -12,38 +12,38 @@ use nix::sys::socket::sockopt::PeerCredentials;
 /// The other end of an accepted connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Peer {
-    /// A TCP connection from this address. Anybody may hold it: an address is no identity.
+    /// A TCP connection from this address, which is no identity.
     Tcp(SocketAddr),
     /// A connection over TLS from this address.
     Tls {
-        /// Where from.
+        /// The peer's address.
         address: SocketAddr,
-        /// The DNS names and URIs in the certificate that it showed, which was found valid; empty if it
-        /// was not asked for one, or if there are no such names in it.
+        /// The DNS names and URIs of its valid certificate; empty if none was requested or it has
+        /// none.
         names: Vec<String>,
     },
     /// A connection over a socket file, with the credentials the peer had when it connected.
     Unix {
-        /// The effective user, as our user namespace sees it. 65534 (`nobody`) also stands for
-        /// every user whom our namespace does not map, so it must not be trusted as an identity.
+        /// The effective user in our user namespace. 65534 (`nobody`) also stands for every user
+        /// outside the namespace, so it is no identity.
         uid: u32,
         /// The effective group, with the same limit as `uid`.
         gid: u32,
-        /// The process; `None` if our pid namespace cannot see it. It may have exited since, and
-        /// its number may have been given to another: good for a log line, not for a decision.
+        /// The process; `None` if it is outside our pid namespace. For logs only: it may have
+        /// exited and its id may have been reused.
         pid: Option<i32>,
     },
 }
 
 impl Peer {
-    /// Asks the kernel who connected to a unix socket: `SO_PEERCRED`, `unix(7)`.
+    /// Reads the credentials of a unix socket's peer: `SO_PEERCRED`, `unix(7)`.
     ///
     /// # Errors
     ///
-    /// Those of `getsockopt(2)`, which an accepted unix socket does not meet.
+    /// Those of `getsockopt(2)`; none for an accepted unix socket.
     pub(super) fn of_unix(socket: impl AsFd) -> io::Result<Self> {
-        // Through nix: for a process outside our pid namespace the kernel writes 0, which rustix's type
-        // for a process id has no room for.
+        // Through nix: the kernel writes pid 0 for a process outside our pid namespace, which
+        // rustix's type cannot hold.
         let credentials = nix::sys::socket::getsockopt(&socket, PeerCredentials)?;
         let pid = credentials.pid();
         Ok(Self::Unix {
@@ -82,7 +82,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     #[test]
-    fn the_kernel_names_the_peer_of_a_unix_socket() {
+    fn a_unix_peer_has_the_credentials_of_its_process() {
         let (here, _there) = UnixStream::pair().unwrap();
         assert_eq!(
             Peer::of_unix(&here).unwrap(),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_are_written_for_a_log_line() {
+    fn peers_print_for_a_log_line() {
         let tcp = Peer::Tcp("127.0.0.1:4242".parse().unwrap());
         assert_eq!(tcp.to_string(), "tcp 127.0.0.1:4242");
         let tls = |names: &[&str]| Peer::Tls {

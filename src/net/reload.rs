@@ -1,8 +1,8 @@
-//! Files that are read again when they change: tokens, certificates.
+//! Reloading of token and certificate files when they change.
 //!
-//! Owns the reading and the rhythm. What the files mean is the caller's; what cannot be understood is
-//! reported, and the last good state kept. Contents are compared, not times: a symbolic link that is
-//! turned elsewhere, as Kubernetes does, is a change like any other.
+//! Owns reading and polling; the caller parses. If parsing fails, the last good value stays in
+//! force. Contents are compared, not times: Kubernetes rotates a secret by replacing a symbolic
+//! link.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -17,14 +17,14 @@ use rustix::fs::OFlags;
 
 use crate::clock::Clock;
 
-/// How often the files are looked at. A change counts when two looks agree on it, so that a file that
-/// is being written is left in peace.
+/// The polling interval. A change counts when two polls agree, so that a partly written file is not
+/// parsed.
 pub const INTERVAL: Duration = Duration::from_secs(2);
 
-/// More than any of them needs, in bytes.
-const LARGEST: u64 = 1024 * 1024;
+/// Maximum size of a file in bytes.
+const MAX_FILE_SIZE: u64 = 1024 * 1024;
 
-/// Why there is nothing to work with.
+/// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{path:?} cannot be used: {why}")]
 pub struct ReloadError {
@@ -35,7 +35,7 @@ pub struct ReloadError {
 }
 
 impl ReloadError {
-    /// Says what is wrong with a file.
+    /// An error about this file.
     pub fn new(path: &Path, why: impl ToString) -> Self {
         Self {
             path: path.to_owned(),
@@ -44,58 +44,58 @@ impl ReloadError {
     }
 }
 
-type Make<T> = Box<dyn Fn(&[Vec<u8>]) -> Result<T, ReloadError>>;
+type Parse<T> = Box<dyn Fn(&[Vec<u8>]) -> Result<T, ReloadError>>;
 
-/// What was made of the files, and is made again when they change.
+/// The value parsed from files, which is parsed again when they change.
 pub struct Reloadable<T> {
     files: Vec<PathBuf>,
-    /// What `made` was made of, or what it could not be made of: nothing is tried twice.
+    /// The last contents that `parse` saw, also if it refused them: it sees none twice.
     contents: RefCell<Vec<Vec<u8>>>,
-    made: RefCell<Rc<T>>,
-    make: Make<T>,
+    current: RefCell<Rc<T>>,
+    parse: Parse<T>,
 }
 
 impl<T> Reloadable<T> {
-    /// Reads the files for the first time. `make` is given their contents in the same order. Blocks:
-    /// only for the start.
+    /// Reads the files and passes their contents to `parse`, in the same order. Blocks: only for
+    /// the start.
     ///
     /// # Errors
     ///
-    /// What cannot be read, and what `make` says.
+    /// The first file that cannot be read, or the error of `parse`.
     pub fn new(
         files: Vec<PathBuf>,
-        make: impl Fn(&[Vec<u8>]) -> Result<T, ReloadError> + 'static,
+        parse: impl Fn(&[Vec<u8>]) -> Result<T, ReloadError> + 'static,
     ) -> Result<Self, ReloadError> {
         let contents = read(&files)?;
-        let made = RefCell::new(Rc::new(make(&contents)?));
+        let current = RefCell::new(Rc::new(parse(&contents)?));
         Ok(Self {
             files,
             contents: RefCell::new(contents),
-            made,
-            make: Box::new(make),
+            current,
+            parse: Box::new(parse),
         })
     }
 
-    /// What was made of the files last.
+    /// The value of the last good contents.
     pub fn get(&self) -> Rc<T> {
-        Rc::clone(&self.made.borrow())
+        Rc::clone(&self.current.borrow())
     }
 
-    /// Looks at the files for as long as the task lives. `told` hears of each change: whether it was
-    /// taken over, or why the last good state was kept.
+    /// Polls the files until dropped. `on_change` gets each change: accepted, or why the last good
+    /// value stays in force.
     pub async fn watch<C: Clock>(
         &self,
         clock: C,
-        told: impl Fn(&[PathBuf], Result<(), ReloadError>),
+        on_change: impl Fn(&[PathBuf], Result<(), ReloadError>),
     ) {
         let mut unreadable = false;
-        let mut before = None;
+        let mut previous = None;
         loop {
             clock.sleep(INTERVAL).await;
             let files = self.files.clone();
-            // A disk may take its time, and this thread has other things to do.
+            // Reading blocks, and this thread serves calls.
             let now = match crate::thread::run(move || read(&files)).await {
-                // Without a thread they are looked at the next time.
+                // Without a thread the next poll reads them.
                 Err(_) => continue,
                 Ok(now) => now,
             };
@@ -103,28 +103,28 @@ impl<T> Reloadable<T> {
                 Ok(now) => now,
                 Err(error) => {
                     // Between two steps of a rotation a file may be missing.
-                    if before.take().is_none() && !unreadable {
+                    if previous.take().is_none() && !unreadable {
                         unreadable = true;
-                        told(&self.files, Err(error));
+                        on_change(&self.files, Err(error));
                     }
                     continue;
                 }
             };
             if now == *self.contents.borrow() {
                 unreadable = false;
-                before = Some(now);
-            } else if before.as_ref() == Some(&now) {
+                previous = Some(now);
+            } else if previous.as_ref() == Some(&now) {
                 unreadable = false;
-                let made = (self.make)(&now);
+                let current = (self.parse)(&now);
                 self.contents.replace(now);
-                told(
+                on_change(
                     &self.files,
-                    made.map(|made| {
-                        self.made.replace(Rc::new(made));
+                    current.map(|current| {
+                        self.current.replace(Rc::new(current));
                     }),
                 );
             } else {
-                before = Some(now);
+                previous = Some(now);
             }
         }
     }
@@ -132,10 +132,10 @@ impl<T> Reloadable<T> {
 
 impl<T: fmt::Debug> fmt::Debug for Reloadable<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Their contents may be secret.
+        // `contents` may hold secrets.
         f.debug_struct("Reloadable")
             .field("files", &self.files)
-            .field("made", &self.made)
+            .field("current", &self.current)
             .finish_non_exhaustive()
     }
 }
@@ -145,13 +145,13 @@ fn read(files: &[PathBuf]) -> Result<Vec<Vec<u8>>, ReloadError> {
     files.iter().map(read).collect()
 }
 
-/// The contents of a file that is not larger than anything that is read here. Blocks.
+/// Reads a regular file of at most 1 MiB. Blocks.
 ///
 /// # Errors
 ///
-/// Those of `open(2)` and `read(2)`, and whatever is not a regular file of at most a mebibyte.
+/// Those of `open(2)` and `read(2)`, another kind of file, or a larger one.
 pub fn contents(path: &Path) -> io::Result<Vec<u8>> {
-    // Without waiting for the writer of a pipe: only a file has contents to compare.
+    // NONBLOCK: opening a pipe would wait for a writer.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
     let file: File = OpenOptions::new()
@@ -162,15 +162,15 @@ pub fn contents(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("it is not a regular file"));
     }
     let mut contents = Vec::new();
-    let read = file.take(LARGEST + 1).read_to_end(&mut contents)? as u64;
-    if read > LARGEST {
-        return Err(io::Error::other("it has more than a mebibyte"));
+    let read = file.take(MAX_FILE_SIZE + 1).read_to_end(&mut contents)? as u64;
+    if read > MAX_FILE_SIZE {
+        return Err(io::Error::other("it is larger than 1 MiB"));
     }
     Ok(contents)
 }
 
-/// Whether every user may read a file that should be secret.
-pub fn is_open_to_all(path: &Path) -> bool {
+/// Whether the mode lets every user read the file.
+pub fn is_world_readable(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| found.mode() & 0o004 != 0)
 }
 
@@ -183,11 +183,11 @@ mod tests {
 
     use super::*;
 
-    /// Every interval is over at once.
+    /// A clock whose sleeps end at once.
     #[derive(Clone)]
-    struct Hurry;
+    struct ImmediateClock;
 
-    impl Clock for Hurry {
+    impl Clock for ImmediateClock {
         fn now(&self) -> Instant {
             Instant::now()
         }
@@ -197,7 +197,7 @@ mod tests {
         }
     }
 
-    /// The text of two files; `broken` cannot be used.
+    /// The text of two files; `broken` does not parse.
     fn two(folder: &Path) -> Reloadable<String> {
         let files = vec![folder.join("a"), folder.join("b")];
         Reloadable::new(files, |contents| {
@@ -211,59 +211,59 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_taken_over_and_what_is_broken_is_not() {
+    fn changes_are_accepted_and_broken_contents_are_not() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let write = |name: &str, text: &str| std::fs::write(at(name), text).unwrap();
         write("a", "1");
         write("b", "2");
-        let reread = two(folder.path());
-        assert_eq!(*reread.get(), "12");
-        let told = RefCell::new(Vec::new());
-        let watch = reread.watch(Hurry, |_, result| {
-            told.borrow_mut().push(result.is_ok());
+        let reloadable = two(folder.path());
+        assert_eq!(*reloadable.get(), "12");
+        let on_change = RefCell::new(Vec::new());
+        let watch = reloadable.watch(ImmediateClock, |_, result| {
+            on_change.borrow_mut().push(result.is_ok());
         });
         let steps = async {
             let until = async |count: usize| {
-                while told.borrow().len() < count {
+                while on_change.borrow().len() < count {
                     yield_now().await;
                 }
             };
             write("a", "3");
             until(1).await;
-            assert_eq!(*reread.get(), "32");
+            assert_eq!(*reloadable.get(), "32");
             write("b", "broken");
             until(2).await;
-            assert_eq!(*reread.get(), "32");
+            assert_eq!(*reloadable.get(), "32");
             std::fs::remove_file(at("b")).unwrap();
             until(3).await;
-            assert_eq!(*reread.get(), "32");
-            // As Kubernetes does it: the name is a link, and the link is turned.
+            assert_eq!(*reloadable.get(), "32");
+            // As in a Kubernetes rotation: the name is a link, and the link is replaced.
             write("later", "4");
             std::os::unix::fs::symlink("later", at("link")).unwrap();
             std::fs::rename(at("link"), at("b")).unwrap();
             until(4).await;
-            assert_eq!(*reread.get(), "34");
+            assert_eq!(*reloadable.get(), "34");
             write("even later", "5");
             std::os::unix::fs::symlink("even later", at("link")).unwrap();
             std::fs::rename(at("link"), at("b")).unwrap();
             until(5).await;
-            assert_eq!(*reread.get(), "35");
+            assert_eq!(*reloadable.get(), "35");
         };
         let deadline = async {
             smol::Timer::after(Duration::from_secs(20)).await;
-            panic!("told of {:?} only", told.borrow());
+            panic!("only these changes: {:?}", on_change.borrow());
         };
         smol::block_on(watch.or(steps).or(deadline));
-        assert_eq!(*told.borrow(), [true, false, false, true, true]);
+        assert_eq!(*on_change.borrow(), [true, false, false, true, true]);
     }
 
     #[test]
-    fn what_is_no_file_of_a_sane_size_is_refused_at_once() {
+    fn a_pipe_a_directory_and_a_large_file_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
-        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
-        assert!(made.unwrap().success());
+        let status = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(status.unwrap().success());
         let large = folder.path().join("large");
         std::fs::write(&large, vec![0; 1024 * 1024 + 1]).unwrap();
         let missing = folder.path().join("missing");

@@ -1,7 +1,7 @@
-//! A socket that is not read in vain.
+//! A socket that skips reads which would return `EAGAIN`.
 //!
-//! Owns the memory of whether a socket had more to give. Without it each look at a socket is a system call: a
-//! server looks once for each call that it takes, and nearly always finds nothing. It never looks at the bytes.
+//! Owns the memory of whether the last read drained the socket. Without it a server makes one
+//! futile `read(2)` per call. It never looks at the bytes.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,14 +11,14 @@ use std::task::{Context, Poll, ready};
 use smol::Async;
 use smol::io::{AsyncRead, AsyncWrite};
 
-/// A stream socket that waits for its readiness where a read would find nothing.
+/// A stream socket that waits for readiness after a read that drained it.
 #[derive(Debug)]
 pub struct Socket<T> {
     io: Async<T>,
-    /// The last read took all that had come (epoll(7), question 9: a short read says so). If more has come
-    /// since, the wait is over at once.
+    /// The last read was short, hence took all data (epoll(7), question 9). If more has arrived
+    /// since, the wait ends at once.
     drained: bool,
-    /// The last look ended with a wait for more.
+    /// The last poll returned `Pending`.
     waited: bool,
 }
 
@@ -54,11 +54,11 @@ where
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         if this.drained {
-            // This takes what the reactor has to say, or else the wait after the next read would end with it.
+            // This consumes the reactor's event, which would otherwise end the wait after the next
+            // read.
             let ready = this.io.poll_readable(cx)?;
-            // A second wait in a row is none. Whoever is woken reads, whatever the reactor thinks: while its own
-            // thread waits for events, it takes what comes at once for something older, and under load that is
-            // every time.
+            // Waits for readiness once per wake-up, then reads regardless: async-io's thread may
+            // treat a fresh event as stale, and does so all the time under load.
             this.waited = ready.is_pending() && !this.waited;
             if this.waited {
                 return Poll::Pending;
@@ -68,7 +68,7 @@ where
         let read = Pin::new(&mut this.io).poll_read(cx, buffer);
         this.waited = read.is_pending();
         let read = ready!(read);
-        // The end, an error and a full buffer say nothing about what is to come.
+        // End of file, an error and a full buffer do not tell whether data is left.
         this.drained = matches!(read, Ok(read) if read > 0 && read < buffer.len());
         Poll::Ready(read)
     }

@@ -1,8 +1,8 @@
-//! A listening socket file: its safe making, the take-over of a stale one, and its removal.
+//! A listening socket file: safe creation, takeover of a stale one, removal.
 //!
-//! Owns the file and its lock from start to end. It never replaces a socket that somebody answers on nor
-//! a file that is not a socket, never removes one that is not ours, and never changes the umask, which
-//! our child would inherit. Its calls return at once; they run before the child is there.
+//! Owns the file and its lock. It never replaces a socket with a listener nor another kind of file,
+//! never removes a file of another process, and never changes the umask, which the child would
+//! inherit. Its calls return at once; they run before the child starts.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -15,23 +15,24 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::bind_error::{BindError, Holder};
 use super::connect::dial;
-use super::lock_file::{FileId, LockError, LockFile, look, remove_if};
+use super::lock_file::{FileId, LockError, LockFile, remove_if, stat_at};
 use crate::address::{Address, MAX_SOCKET_PATH};
 
-/// How many connections may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
+/// The backlog in connections; the kernel caps it at `net.core.somaxconn`.
 pub(super) const BACKLOG: i32 = 1024;
 
-/// Ends the name under which a socket is made ready. It is the same each time, so that what a killed
-/// predecessor left is found and removed.
+/// The suffix of the temporary name. It is constant, so that a start finds and removes the leftover
+/// of a killed predecessor.
 const TEMPORARY: &str = ".new";
 const LOCK: &str = ".lock";
 
-/// A socket file of ours. Dropping it removes the file and then the lock, if they are still ours.
+/// A socket file that this process created. Dropping it removes the file, then the lock, unless
+/// another process has replaced them.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     name: OsString,
     id: FileId,
-    // Dropped last, hence the lock is still held when the socket is removed.
+    // Dropped last: the lock is held until the socket is removed.
     lock: LockFile,
 }
 
@@ -41,8 +42,8 @@ impl Drop for SocketFile {
     }
 }
 
-/// The names that belong to one socket.
-struct SocketNames {
+/// The paths that belong to one socket.
+struct SocketPaths {
     path: PathBuf,
     directory: PathBuf,
     name: OsString,
@@ -50,12 +51,12 @@ struct SocketNames {
     temporary_name: OsString,
 }
 
-impl SocketNames {
+impl SocketPaths {
     fn of(path: &Path) -> Result<Self, BindError> {
         let bytes = path.as_os_str().as_bytes();
         let refused = || BindError::Path(path.to_owned());
         let name = path.file_name().ok_or_else(refused)?;
-        // `file_name` overlooks what follows a slash at the end.
+        // `file_name` ignores a trailing slash.
         if !bytes.ends_with(name.as_bytes()) || bytes.contains(&0) {
             return Err(refused());
         }
@@ -73,8 +74,8 @@ impl SocketNames {
             path: path.to_owned(),
             directory: directory.to_owned(),
             name: name.to_owned(),
-            temporary: PathBuf::from(with(path.as_os_str(), TEMPORARY)),
-            temporary_name: with(name, TEMPORARY),
+            temporary: PathBuf::from(with_suffix(path.as_os_str(), TEMPORARY)),
+            temporary_name: with_suffix(name, TEMPORARY),
         })
     }
 
@@ -84,13 +85,13 @@ impl SocketNames {
     }
 }
 
-fn with(name: &OsStr, suffix: &str) -> OsString {
+fn with_suffix(name: &OsStr, suffix: &str) -> OsString {
     let mut name = name.to_owned();
     name.push(suffix);
     name
 }
 
-fn step(step: &'static str, path: &Path) -> impl FnOnce(Errno) -> BindError {
+fn step_error(step: &'static str, path: &Path) -> impl FnOnce(Errno) -> BindError {
     let path = path.to_owned();
     move |error| BindError::Step {
         step,
@@ -105,81 +106,87 @@ pub(super) fn listen(
     mode: Mode,
     group: Option<u32>,
 ) -> Result<(OwnedFd, SocketFile), BindError> {
-    let names = SocketNames::of(path)?;
-    let lock = lock(&names)?;
-    clear(&lock, &names, &names.temporary, &names.temporary_name)?;
-    clear(&lock, &names, &names.path, &names.name)?;
+    let paths = SocketPaths::of(path)?;
+    let lock = take_lock(&paths)?;
+    remove_stale(&lock, &paths, &paths.temporary, &paths.temporary_name)?;
+    remove_stale(&lock, &paths, &paths.path, &paths.name)?;
 
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
-        .map_err(step("make the socket", path))?;
-    // Linux makes the file with the mode of the socket, less the umask. Elsewhere (gVisor) this may
-    // fail: the mode is looked at below.
+        .map_err(step_error("create the socket", path))?;
+    // Linux creates the file with the mode of the socket, less the umask. In gVisor this may fail:
+    // the mode is checked below.
     let _ = rustix::fs::fchmod(&socket, mode);
-    SocketAddrUnix::new(names.temporary.as_path())
+    SocketAddrUnix::new(paths.temporary.as_path())
         .and_then(|address| rustix::net::bind(&socket, &address))
-        .map_err(step("bind the socket", &names.temporary))?;
-    let found = look(lock.directory(), &names.temporary_name)
-        .map_err(step("find the new socket", &names.temporary))?;
+        .map_err(step_error("bind the socket", &paths.temporary))?;
+    let found = stat_at(lock.directory(), &paths.temporary_name)
+        .map_err(step_error("find the new socket", &paths.temporary))?;
     // From here on, an error removes the temporary name.
     let mut file = SocketFile {
-        name: names.temporary_name.clone(),
+        name: paths.temporary_name.clone(),
         id: FileId::of(&found),
         lock,
     };
-    // Nobody can connect before `listen`: nobody ever meets another group or mode than the right one.
+    // No client can connect before `listen`, so none sees another group or mode.
     if let Some(group) = group.filter(|group| *group != found.st_gid) {
-        change_group(&file, group).map_err(step("set the group of", &names.temporary))?;
+        change_group(&file, group).map_err(step_error("set the group of", &paths.temporary))?;
     }
     if Mode::from_raw_mode(found.st_mode) != mode {
-        change_mode(&file, mode).map_err(step("set the mode of", &names.temporary))?;
+        change_mode(&file, mode).map_err(step_error("set the mode of", &paths.temporary))?;
     }
-    rustix::net::listen(&socket, BACKLOG).map_err(step("listen on", &names.temporary))?;
-    publish(&mut file, &names)?;
+    rustix::net::listen(&socket, BACKLOG).map_err(step_error("listen on", &paths.temporary))?;
+    publish(&mut file, &paths)?;
     Ok((socket, file))
 }
 
-fn lock(names: &SocketNames) -> Result<LockFile, BindError> {
+fn take_lock(paths: &SocketPaths) -> Result<LockFile, BindError> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory =
-        rustix::fs::openat(CWD, &names.directory, flags, Mode::empty()).map_err(|error| {
+        rustix::fs::openat(CWD, &paths.directory, flags, Mode::empty()).map_err(|error| {
             BindError::Directory {
-                directory: names.directory.clone(),
+                directory: paths.directory.clone(),
                 source: error.into(),
             }
         })?;
-    let path = || PathBuf::from(with(names.path.as_os_str(), LOCK));
-    LockFile::take(directory, with(&names.name, LOCK)).map_err(|error| match error {
-        LockError::Held => names.in_use(Holder::Lock),
-        LockError::Foreign => BindError::NotALock(path()),
-        LockError::Failed(error) => step("lock", &path())(error),
+    let path = || PathBuf::from(with_suffix(paths.path.as_os_str(), LOCK));
+    LockFile::take(directory, with_suffix(&paths.name, LOCK)).map_err(|error| match error {
+        LockError::Held => paths.in_use(Holder::Lock),
+        LockError::NotALock => BindError::NotALock(path()),
+        LockError::Failed(error) => step_error("lock", &path())(error),
     })
 }
 
-/// Makes way at `path`: a socket that nobody answers on is removed, all else is an error.
-fn clear(lock: &LockFile, names: &SocketNames, path: &Path, name: &OsStr) -> Result<(), BindError> {
-    let found = match look(lock.directory(), name) {
+/// Removes a socket without a listener at `path`; any other file is an error.
+fn remove_stale(
+    lock: &LockFile,
+    paths: &SocketPaths,
+    path: &Path,
+    name: &OsStr,
+) -> Result<(), BindError> {
+    let found = match stat_at(lock.directory(), name) {
         Ok(found) => found,
         Err(Errno::NOENT) => return Ok(()),
-        Err(error) => return Err(step("look at", path)(error)),
+        Err(error) => return Err(step_error("inspect", path)(error)),
     };
     if FileType::from_raw_mode(found.st_mode) != FileType::Socket {
         return Err(BindError::NotASocket(path.to_owned()));
     }
     match dial(path) {
-        // Stale. Should somebody have replaced it meanwhile, theirs stays, and is met when we publish.
+        // Stale. If another process has replaced it since, `publish` meets the new file.
         Err(Errno::CONNREFUSED) => {
             remove_if(lock.directory(), name, FileId::of(&found));
             Ok(())
         }
         Err(Errno::NOENT) => Ok(()),
-        // A full queue, or a datagram socket, is somebody's as well.
-        Ok(_) | Err(Errno::AGAIN | Errno::PROTOTYPE) => Err(names.in_use(Holder::Socket)),
-        Err(error) => Err(step("find out who listens on", path)(error)),
+        // A full backlog or a datagram socket has an owner as well.
+        Ok(_) | Err(Errno::AGAIN | Errno::PROTOTYPE) => Err(paths.in_use(Holder::Socket)),
+        Err(error) => Err(step_error("connect to", path)(error)),
     }
 }
 
-/// `fchmodat` follows symbolic links and the socket's descriptor is not the file: hence the detour.
+/// Changes the mode through `/proc/self/fd`: `fchmodat` follows symbolic links, and the socket's
+/// descriptor is not the file.
 fn change_mode(file: &SocketFile, mode: Mode) -> rustix::io::Result<()> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = file.lock.directory();
@@ -190,21 +197,21 @@ fn change_mode(file: &SocketFile, mode: Mode) -> rustix::io::Result<()> {
     rustix::fs::chmod(format!("/proc/self/fd/{}", opened.as_raw_fd()), mode)
 }
 
-/// By its name in a directory that we hold, without following a link that somebody put there.
+/// Changes the group by name in the held directory, without following a link.
 fn change_group(file: &SocketFile, group: u32) -> rustix::io::Result<()> {
     let group = Some(Gid::from_raw(group));
     let flags = AtFlags::SYMLINK_NOFOLLOW;
     rustix::fs::chownat(file.lock.directory(), &file.name, None, group, flags)
 }
 
-/// Gives the socket its name, and never at the cost of a file that came there meanwhile.
-fn publish(file: &mut SocketFile, names: &SocketNames) -> Result<(), BindError> {
+/// Renames the socket to its final name without replacing a file.
+fn publish(file: &mut SocketFile, paths: &SocketPaths) -> Result<(), BindError> {
     let directory = file.lock.directory();
-    let (from, to) = (&names.temporary_name, &names.name);
+    let (from, to) = (&paths.temporary_name, &paths.name);
     let renamed =
         match rustix::fs::renameat_with(directory, from, directory, to, RenameFlags::NOREPLACE) {
-            // Some file systems know no such flag.
-            Err(Errno::INVAL | Errno::NOSYS) => match look(directory, to) {
+            // Some file systems lack the flag.
+            Err(Errno::INVAL | Errno::NOSYS) => match stat_at(directory, to) {
                 Err(Errno::NOENT) => rustix::fs::renameat(directory, from, directory, to),
                 Ok(_) => Err(Errno::EXIST),
                 Err(error) => Err(error),
@@ -212,9 +219,9 @@ fn publish(file: &mut SocketFile, names: &SocketNames) -> Result<(), BindError> 
             done => done,
         };
     match renamed {
-        Ok(()) => file.name.clone_from(&names.name),
-        Err(Errno::EXIST) => return Err(names.in_use(Holder::Socket)),
-        Err(error) => return Err(step("give the socket its name", &names.path)(error)),
+        Ok(()) => file.name.clone_from(&paths.name),
+        Err(Errno::EXIST) => return Err(paths.in_use(Holder::Socket)),
+        Err(error) => return Err(step_error("rename the socket to", &paths.path)(error)),
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! One connection, whatever carries it.
+//! One connection over TCP, a socket file or TLS.
 //!
-//! Owns reading, writing and closing. It never frames anything; only for a local client's `:authority`
-//! does it ask [`AuthorityFilter`] to look into the bytes.
+//! Owns reading, writing and closing. It knows no frames; [`AuthorityFilter`] rewrites the
+//! `:authority` of local clients.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Shutdown, TcpStream};
@@ -25,17 +25,17 @@ pub enum Stream {
     Unix {
         /// The connection.
         socket: Socket<UnixStream>,
-        /// What makes the peer's requests acceptable to h2, where the peer is a client. Boxed, because each future
-        /// that a stream is handed to keeps room for it.
+        /// Makes the requests of a client acceptable to h2. Boxed, because each future that takes a
+        /// stream reserves its size.
         filter: Option<Box<AuthorityFilter>>,
     },
-    /// Over TLS, on one of the above.
+    /// Over TLS on one of the above.
     #[cfg(feature = "tls")]
     Tls(Box<futures_rustls::TlsStream<Stream>>),
 }
 
 impl Stream {
-    /// Takes a TCP connection and turns Nagle's algorithm off: a call is one small packet each way.
+    /// Wraps a TCP connection and turns Nagle's algorithm off: a call is one small packet each way.
     ///
     /// # Errors
     ///
@@ -45,7 +45,7 @@ impl Stream {
         Ok(Self::Tcp(Socket::new(socket)))
     }
 
-    /// Takes a connection over a socket file; `filter` where the peer is a client.
+    /// Wraps a connection over a socket file; `filter` if the peer is a client.
     pub(super) fn unix(socket: Async<UnixStream>, filter: Option<AuthorityFilter>) -> Self {
         let (socket, filter) = (Socket::new(socket), filter.map(Box::new));
         Self::Unix { socket, filter }
@@ -59,7 +59,7 @@ impl Stream {
             Self::Tls(tls) => return tls.get_ref().0.shut_down_writing(),
         };
         match done {
-            // The peer was faster.
+            // The peer has closed the connection.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
             done => done,
         }
@@ -158,15 +158,15 @@ impl AsyncWrite for Stream {
         }
     }
 
-    /// Tells the peer that nothing more will come. Reading goes on.
+    /// Half-closes the connection: the peer reads the end, and our reads continue.
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         #[cfg(feature = "tls")]
         if let Self::Tls(tls) = &mut *self {
-            // With a word to the peer that this is the end, and no accident (RFC 8446, section 6.1).
+            // It sends `close_notify` (RFC 8446 section 6.1).
             return Pin::new(&mut **tls).poll_close(cx);
         }
         ready!(self.as_mut().poll_flush(cx))?;
-        // `Async` itself would only flush.
+        // `Async::poll_close` only flushes.
         Poll::Ready(self.shut_down_writing())
     }
 }

@@ -1,12 +1,12 @@
-//! The part of `google/protobuf/descriptor.proto` that says which names a file defines.
+//! The names in a descriptor: a part of `google/protobuf/descriptor.proto`.
 //!
-//! Owns how a descriptor is read. It holds nothing that the index does not ask for: `prost-types` reads every
-//! option of every field as well, and would be the largest part of reflection in the binary.
+//! Owns the messages to decode. It has no field that the index does not use: `prost-types` decodes
+//! every option too, and would be the largest part of reflection in the binary.
 
 use bytes::Bytes;
 use prost::Message;
 
-/// Files, each as it was encoded.
+/// Files in their encoded form.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub(super) struct FileDescriptorSet {
     #[prost(bytes = "bytes", repeated, tag = "1")]
@@ -30,7 +30,7 @@ pub(super) struct FileDescriptorProto {
     pub(super) service: Vec<ServiceDescriptorProto>,
 }
 
-/// A message, with those inside it.
+/// A message with its nested messages.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub(super) struct DescriptorProto {
     #[prost(string, tag = "1")]
@@ -63,7 +63,7 @@ pub(super) struct ServiceDescriptorProto {
     pub(super) method: Vec<NamedProto>,
 }
 
-/// Whatever has nothing below it: a field, a choice, the value of an enum, a method.
+/// A field, a oneof, the value of an enum, or a method.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub(super) struct NamedProto {
     #[prost(string, tag = "1")]

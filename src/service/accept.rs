@@ -1,6 +1,6 @@
 //! From listeners to the server.
 //!
-//! Owns the loop that takes connections. It never reads a byte of one.
+//! Owns the loop that accepts connections. It never reads a byte of one.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,65 +9,65 @@ use smol::LocalExecutor;
 use smol::future;
 
 use crate::clock::Clock;
-use crate::grpc::server::{Admitted, Server};
+use crate::grpc::server::{AdmittedConnection, Server};
 use crate::net::listen::Listener;
 use crate::net::peer::Peer;
 use crate::net::stream::Stream;
 use crate::service::admission::ListenerPolicy;
 
-/// How long to wait before accepting again after it failed, for want of descriptors say: the first time,
-/// and at most. Descriptors come back when connections end, so there is no event to wait for.
-const PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The backoff after a failed accept: the first, and the longest. When descriptors have run out, no
+/// event tells that one is free again.
+const FIRST_BACKOFF: Duration = Duration::from_millis(20);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 
-/// Takes connections for as long as the task lives. It never gives up: a listener that is gone would leave
-/// the process without control.
+/// Accepts connections for as long as the task lives. It retries forever: without its listener the
+/// process would be out of control.
 pub async fn accept<C: Clock>(
     listener: Listener,
-    door: Rc<ListenerPolicy<C>>,
+    policy: Rc<ListenerPolicy<C>>,
     server: Server<C>,
     executor: Rc<LocalExecutor<'static>>,
     clock: C,
 ) {
-    let mut pause = PAUSE;
+    let mut backoff = FIRST_BACKOFF;
     loop {
         match listener.accept().await {
-            // Dropped, and so closed, without a byte.
-            Ok((_, peer)) if !door.admit(&peer) => server.refused(),
+            // Dropping the stream closes it without a byte.
+            Ok((_, peer)) if !policy.admit(&peer) => server.connection_refused(),
             Ok((stream, peer)) => {
-                pause = PAUSE;
-                // Without a place the connection is closed, by being dropped.
+                backoff = FIRST_BACKOFF;
                 if let Some(admitted) = server.admit() {
-                    let door = Rc::clone(&door);
+                    let policy = Rc::clone(&policy);
                     executor
-                        .spawn(welcome(door, admitted, stream, peer))
+                        .spawn(serve(policy, admitted, stream, peer))
                         .detach();
                 }
             }
             Err(error) => {
-                // Once for each shortage, not for each try.
-                if pause == PAUSE {
+                // One line for each shortage, not for each attempt.
+                if backoff == FIRST_BACKOFF {
                     tracing::warn!(%error, "connections are not accepted for now");
                 }
-                clock.sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                clock.sleep(backoff).await;
+                backoff = (backoff * 2).min(LONGEST_BACKOFF);
             }
         }
-        // Connections that are already waiting must not keep the other tasks from running.
+        // A full backlog must not starve the other tasks.
         future::yield_now().await;
     }
 }
 
-/// One connection in a task of its own, so that no handshake holds up others.
-async fn welcome<C: Clock>(
-    door: Rc<ListenerPolicy<C>>,
-    mut admitted: Admitted<C>,
+/// Serves one connection in a task of its own, so that a slow handshake delays no other.
+async fn serve<C: Clock>(
+    policy: Rc<ListenerPolicy<C>>,
+    mut admitted: AdmittedConnection<C>,
     stream: Stream,
     peer: Peer,
 ) {
-    // Boxed, so that no room is kept for the handshake once it is over.
-    let handshake = Box::pin(door.secure(stream, peer));
+    // Boxed, so that this future reserves no space for it after its end.
+    let handshake = Box::pin(policy.handshake(stream, peer));
     if let Some(Some((stream, peer))) = admitted.prepare(handshake).await {
-        admitted.serve(Rc::new(door.visit()), stream, peer).await;
+        let auth = Rc::new(policy.connection_auth());
+        admitted.serve(auth, stream, peer).await;
     }
 }

@@ -1,7 +1,7 @@
-//! The door of a listener: who may connect, and what those who have may call.
+//! Admission to a listener: which peer may connect, and which calls it may make.
 //!
-//! Owns what is asked of a connection before its first byte and of a call before its message. The rules
-//! are in `access`; here they meet connections and calls. It never reads a message.
+//! Owns the checks of a connection before its first byte and of a call before its message. It
+//! applies the rules of `access`, and never reads a message.
 
 use std::cell::RefCell;
 use std::fmt::{self, Debug};
@@ -23,78 +23,77 @@ use crate::net::stream::Stream;
 use crate::net::tls::{ServerTls, TlsError};
 use crate::service::{audit, roles};
 
-/// Lines in the log about refusals: so many at once, then one for each interval.
-const LINES: u32 = 20;
-const LINE_EVERY: Duration = Duration::from_secs(1);
+/// Log lines about refusals: a burst, then one per interval.
+const LOG_BURST: u32 = 20;
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Wrong tokens on one connection: so many at once, then one for each interval. In between its calls
-/// are refused without a look at their tokens.
-const GUESSES: u32 = 5;
-const GUESS_EVERY: Duration = Duration::from_secs(10);
+/// Wrong tokens on one connection: a burst, then one per interval. Beyond it the calls are refused
+/// without a comparison of their tokens.
+const TOKEN_BURST: u32 = 5;
+const TOKEN_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Wrong tokens on all connections of a listener: so many are answered at once, then one for each
-/// interval; the rest waits, but not longer than this. Good tokens are never held up.
-const ANSWERS: u32 = 10;
-const ANSWER_EVERY: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// Answers to wrong tokens on all connections of a listener: a burst, then one per interval, each
+/// delayed for at most this long. Calls with a valid token are never delayed.
+const ANSWER_BURST: u32 = 10;
+const ANSWER_INTERVAL: Duration = Duration::from_millis(100);
+const LONGEST_DELAY: Duration = Duration::from_secs(1);
 
-/// What a listener asks of those who come.
+/// The rules of one listener.
 #[derive(Debug)]
 pub struct ListenerRules {
-    /// What may be called.
+    /// The role of every caller.
     pub role: Role,
-    /// Where it is, for the audit log.
+    /// The address, for the audit log.
     pub listener: String,
-    /// Who may connect, if it is that of a socket file.
+    /// The users and groups that may connect to a socket file.
     pub callers: Callers,
-    /// The tokens, one of which a call needs.
+    /// The bearer tokens, one of which each call must present.
     pub tokens: Option<Rc<Reloadable<Tokens>>>,
-    /// What TLS is spoken with, if it is.
+    /// The TLS configuration of a TCP listener.
     pub tls: Option<Rc<Reloadable<ServerTls>>>,
 }
 
-/// What is asked of those who come through one listener, and what those before them have used up.
+/// Applies the rules of one listener, with limits that its connections share.
 pub struct ListenerPolicy<C> {
     rules: ListenerRules,
-    lines: RefCell<Throttle>,
+    log_lines: RefCell<Throttle>,
     answers: RefCell<Throttle>,
     clock: C,
 }
 
-/// One connection through a door.
+/// Authorizes the calls of one connection.
 pub(super) struct ConnectionAuth<C> {
-    door: Rc<ListenerPolicy<C>>,
-    guesses: RefCell<Throttle>,
+    listener: Rc<ListenerPolicy<C>>,
+    wrong_tokens: RefCell<Throttle>,
 }
 
 impl<C: Clock> ListenerPolicy<C> {
-    /// A door with these rules.
+    /// A policy of these rules.
     pub fn new(rules: ListenerRules, clock: C) -> Self {
         Self {
             rules,
-            lines: RefCell::new(Throttle::new(LINES, LINE_EVERY)),
-            answers: RefCell::new(Throttle::new(ANSWERS, ANSWER_EVERY)),
+            log_lines: RefCell::new(Throttle::new(LOG_BURST, LOG_INTERVAL)),
+            answers: RefCell::new(Throttle::new(ANSWER_BURST, ANSWER_INTERVAL)),
             clock,
         }
     }
 
-    /// Whether a peer may have a connection at all. To one who may not, nothing is ever sent.
+    /// Whether a peer may connect. A refused one never gets a byte.
     pub(super) fn admit(&self, peer: &Peer) -> bool {
         match peer {
             Peer::Tcp(_) | Peer::Tls { .. } => true,
             Peer::Unix { uid, gid, .. } => {
                 let admitted = self.rules.callers.admit(*uid, *gid);
                 if !admitted {
-                    self.reject(peer, "neither the user nor the primary group is allowed");
+                    self.log_refusal(peer, "neither the user nor the primary group is allowed");
                 }
                 admitted
             }
         }
     }
 
-    /// Does what has to come before HTTP/2: TLS, where it is spoken. `None` if the connection is to be
-    /// closed.
-    pub(super) async fn secure(&self, stream: Stream, peer: Peer) -> Option<(Stream, Peer)> {
+    /// Does the TLS handshake, on listeners with TLS. `None`: the connection is to be closed.
+    pub(super) async fn handshake(&self, stream: Stream, peer: Peer) -> Option<(Stream, Peer)> {
         let (address, tls) = match (&peer, &self.rules.tls) {
             (Peer::Tcp(address), Some(tls)) => (*address, tls.get()),
             (Peer::Tcp(_) | Peer::Tls { .. } | Peer::Unix { .. }, _) => {
@@ -103,84 +102,83 @@ impl<C: Clock> ListenerPolicy<C> {
         };
         match tls.accept(stream).await {
             Ok((stream, names)) => Some((stream, Peer::Tls { address, names })),
-            // Whoever only looks whether the port is open is not refused anything.
-            Err(TlsError::Handshake(error)) if has_left(&error) => {
-                tracing::debug!(%peer, %error, "left during the TLS handshake");
+            // A port scan is not a refusal.
+            Err(TlsError::Handshake(error)) if peer_closed(&error) => {
+                tracing::debug!(%peer, %error, "the peer closed during the TLS handshake");
                 None
             }
             Err(error) => {
-                self.reject(&peer, &error.to_string());
+                self.log_refusal(&peer, &error.to_string());
                 None
             }
         }
     }
 
-    /// Writes down that a connection may not begin.
-    pub(super) fn reject(&self, peer: &Peer, reason: &str) {
-        if let Some(held_back) = self.may_log() {
-            audit::turned_away(peer, &self.rules.listener, reason, held_back);
-        }
-    }
-
-    /// What is asked of the calls of a connection.
-    pub(super) fn visit(self: &Rc<Self>) -> ConnectionAuth<C> {
+    /// The policy for the calls of one connection.
+    pub(super) fn connection_auth(self: &Rc<Self>) -> ConnectionAuth<C> {
         ConnectionAuth {
-            door: Rc::clone(self),
-            guesses: RefCell::new(Throttle::new(GUESSES, GUESS_EVERY)),
+            listener: Rc::clone(self),
+            wrong_tokens: RefCell::new(Throttle::new(TOKEN_BURST, TOKEN_INTERVAL)),
         }
     }
 
-    fn refuse(&self, asked: &PendingCall<'_>, code: Code, message: &str) -> CallRefusal {
+    fn log_refusal(&self, peer: &Peer, reason: &str) {
+        if let Some(held_back) = self.may_log() {
+            audit::connection_refused(peer, &self.rules.listener, reason, held_back);
+        }
+    }
+
+    fn refuse(&self, call: &PendingCall<'_>, code: Code, message: &str) -> CallRefusal {
         let status = Status::new(code, message);
         if let Some(held_back) = self.may_log() {
-            audit::refused(asked, &self.rules.listener, &status, held_back);
+            audit::call_refused(call, &self.rules.listener, &status, held_back);
         }
         status.into()
     }
 
-    /// Whether one more refusal may be logged, and how many were not.
+    /// The number of refusals that were not logged before this one; `None` if it is not either.
     fn may_log(&self) -> Option<u64> {
-        self.lines.borrow_mut().pass(self.clock.now())
+        self.log_lines.borrow_mut().try_acquire(self.clock.now())
     }
 }
 
 impl<C: Clock> ConnectionAuth<C> {
-    fn check_token(&self, asked: &PendingCall<'_>) -> Result<(), CallRefusal> {
-        let door = &*self.door;
-        let Some(tokens) = &door.rules.tokens else {
+    fn check_token(&self, call: &PendingCall<'_>) -> Result<(), CallRefusal> {
+        let listener = &*self.listener;
+        let Some(tokens) = &listener.rules.tokens else {
             return Ok(());
         };
-        let now = door.clock.now();
-        let exhausted = !self.guesses.borrow().is_open(now);
+        let now = listener.clock.now();
+        let exhausted = !self.wrong_tokens.borrow().has_capacity(now);
         let message = if exhausted {
             "too many wrong tokens on this connection; wait, or connect again"
         } else {
-            match authorization(asked.metadata) {
-                Some(given) if tokens.get().admit(given) => return Ok(()),
+            match authorization(call.metadata) {
+                Some(token) if tokens.get().admit(token) => return Ok(()),
                 Some(_) => "the token is not one of the server's",
                 None => "a token is needed: send one header `authorization: Bearer TOKEN`",
             }
         };
         if !exhausted {
-            self.guesses.borrow_mut().pass(now);
+            self.wrong_tokens.borrow_mut().try_acquire(now);
         }
-        let mut refusal = door.refuse(asked, Code::Unauthenticated, message);
-        refusal.after = door.answers.borrow_mut().count(now, LONGEST_WAIT);
+        let mut refusal = listener.refuse(call, Code::Unauthenticated, message);
+        refusal.delay = listener.answers.borrow_mut().reserve(now, LONGEST_DELAY);
         Err(refusal)
     }
 }
 
 impl<C: Clock> CallPolicy for ConnectionAuth<C> {
-    fn admit(&self, asked: &PendingCall<'_>) -> Result<(), CallRefusal> {
-        // Who is not known is told nothing about what he could call.
-        self.check_token(asked)?;
-        let role = self.door.rules.role;
-        let wanted = roles::wanted(asked.path);
-        if role.permits(wanted) {
+    fn admit(&self, call: &PendingCall<'_>) -> Result<(), CallRefusal> {
+        // First the token: an unauthenticated caller learns nothing about the methods.
+        self.check_token(call)?;
+        let role = self.listener.rules.role;
+        let required = roles::required(call.path);
+        if role.permits(required) {
             return Ok(());
         }
-        let message = format!("this listener is for {role}; the call needs {wanted}");
-        Err(self.door.refuse(asked, Code::PermissionDenied, &message))
+        let message = format!("this listener is for {role}; the call needs {required}");
+        Err(self.listener.refuse(call, Code::PermissionDenied, &message))
     }
 }
 
@@ -194,17 +192,17 @@ impl<C> Debug for ListenerPolicy<C> {
 
 impl<C> Debug for ConnectionAuth<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.door.fmt(f)
+        self.listener.fmt(f)
     }
 }
 
-/// Whether a handshake failed because the other end ended it.
-fn has_left(error: &io::Error) -> bool {
+/// Whether the peer ended a handshake.
+fn peer_closed(error: &io::Error) -> bool {
     let kinds = [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset];
     kinds.contains(&error.kind())
 }
 
-/// The one `authorization` of a call: of several, nobody could say which one counts.
+/// The `authorization` of a call; of several, none counts.
 fn authorization(metadata: &HeaderMap) -> Option<&[u8]> {
     let mut values = metadata.get_all(AUTHORIZATION).iter();
     let first = values.next()?;

@@ -1,14 +1,15 @@
-//! The audit log: one line for every call that changes something, and for every refusal.
+//! The audit log: one line for every call that may change something, and for every refusal.
 //!
-//! Owns what these lines say: who, from where, what, and what came of it. It never says a secret, and it
-//! never decides. The messages of all of them begin with `audit`.
+//! Owns the lines: peer, listener, method, outcome. Each message begins with `audit`. It never logs
+//! a secret, and it never decides.
 
+use crate::grpc::rules::head::truncate_path;
 use crate::grpc::rules::status::Status;
 use crate::grpc::server::call_policy::PendingCall;
 use crate::grpc::server::router::Context;
 use crate::net::peer::Peer;
 
-/// A call that may change something has been carried out, or its request was wrong.
+/// A call that may change something has ended.
 pub(super) fn called<T>(context: &Context, result: &Result<T, Status>) {
     let peer = &context.peer;
     let method = context.method;
@@ -20,25 +21,23 @@ pub(super) fn called<T>(context: &Context, result: &Result<T, Status>) {
     }
 }
 
-/// A call may not begin. `held_back` refusals before it were not logged.
-pub(super) fn refused(asked: &PendingCall<'_>, listener: &str, status: &Status, held_back: u64) {
+/// A call was refused. `held_back` refusals before it were not logged.
+pub(super) fn call_refused(
+    call: &PendingCall<'_>,
+    listener: &str,
+    status: &Status,
+    held_back: u64,
+) {
     tracing::warn!(
-        peer = %asked.peer, listener, method = shortened(asked.path),
+        peer = %call.peer, listener, method = truncate_path(call.path),
         outcome = ?status.code, reason = %status.message, held_back, "audit: call refused"
     );
 }
 
-/// A connection may not begin. `held_back` refusals before it were not logged.
-pub(super) fn turned_away(peer: &Peer, listener: &str, reason: &str, held_back: u64) {
+/// A connection was refused. `held_back` refusals before it were not logged.
+pub(super) fn connection_refused(peer: &Peer, listener: &str, reason: &str, held_back: u64) {
     tracing::warn!(
         %peer, listener, outcome = "closed", reason, held_back,
         "audit: connection refused"
     );
-}
-
-/// A path that no method has can be as long as the header list.
-fn shortened(path: &str) -> &str {
-    path.char_indices()
-        .nth(128)
-        .map_or(path, |(end, _)| path.get(..end).unwrap_or(path))
 }

@@ -59,7 +59,7 @@ fn validate(
     let wanted = request.webhook.as_ref().map(|webhook| {
         let headers = &webhook.headers;
         let headers = headers.iter().map(|(name, value)| (&**name, &**value));
-        webhook::wanted(&webhook.url, &webhook.method, Method::Post, headers)
+        webhook::parse(&webhook.url, &webhook.method, Method::Post, headers)
     });
     Ok((drain, wanted.transpose()?))
 }

@@ -8,7 +8,7 @@ use crate::grpc::rules::status::{Code, Status};
 use crate::lifecycle::{Exit, Outcome, SignalCause, State};
 use crate::pb::process_wrapper::v1 as pb;
 use crate::supervisor::{AfterExitFacts, ProcessFacts, RequestError, SentSignal};
-use crate::webhook::delivery::{Delivery, DeliveryState, Obstacle};
+use crate::webhook::delivery::{Delivery, DeliveryState, RejectReason};
 
 /// A `google.protobuf.Duration` that must not be negative; unset is `None`.
 ///
@@ -139,7 +139,7 @@ fn after_exit(facts: &AfterExitFacts) -> pb::AfterExit {
 }
 
 fn delivery(delivery: &Delivery) -> pb::WebhookDelivery {
-    let phase = match delivery.phase {
+    let phase = match delivery.state {
         DeliveryState::Pending => pb::webhook_delivery::Phase::Pending,
         DeliveryState::Delivered => pb::webhook_delivery::Phase::Delivered,
         DeliveryState::Failed => pb::webhook_delivery::Phase::Failed,
@@ -161,9 +161,9 @@ pub(super) fn refused(error: &RequestError) -> Status {
             Code::Internal,
             "nothing remains of this request; the next one tries again",
         ),
-        RequestError::Webhook(error) => match error.obstacle() {
-            Obstacle::Limit => (Code::ResourceExhausted, "nothing was signalled"),
-            Obstacle::Policy => (Code::PermissionDenied, "nothing was signalled"),
+        RequestError::Webhook(error) => match error.reject_reason() {
+            RejectReason::Limit => (Code::ResourceExhausted, "nothing was signalled"),
+            RejectReason::Policy => (Code::PermissionDenied, "nothing was signalled"),
         },
         RequestError::Leaving => (Code::Unavailable, "ask again without a webhook"),
     };

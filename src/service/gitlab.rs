@@ -88,7 +88,7 @@ fn callback(request: &pb::InitGracefulShutdownRequest) -> Result<Option<WebhookR
         Some(callback) if !callback.url.is_empty() => {
             let headers = &callback.headers;
             let headers = headers.iter().map(|(name, value)| (&**name, &**value));
-            webhook::wanted(&callback.url, &callback.method, Method::Get, headers).map(Some)
+            webhook::parse(&callback.url, &callback.method, Method::Get, headers).map(Some)
         }
         Some(_) | None => Ok(None),
     }

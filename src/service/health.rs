@@ -1,6 +1,6 @@
 //! `grpc.health.v1.Health`: whether the wrapper serves, and whether the process runs.
 //!
-//! Owns the names that can be asked for and what each one means. It never changes anything.
+//! Owns the service names and their status. It never changes anything.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -26,7 +26,7 @@ const SERVER: &str = "";
 /// The wrapped process.
 const PROCESS: &str = "process";
 
-/// Adds the three methods. `services` are the names that are answered like the server's own.
+/// Adds the three methods. Each of `services` has the status of the server as a whole.
 pub(super) fn add(router: &mut Router, handle: &Handle, services: BTreeSet<&'static str>) {
     let health = HealthService {
         handle: handle.clone(),
@@ -52,12 +52,12 @@ struct HealthService {
 }
 
 impl HealthService {
-    /// How a name stands now. `None`: nothing is called that.
+    /// The status of a name now; `None` for an unknown one.
     fn status(&self, name: &str) -> Option<ServingStatus> {
         self.known(name).map(|name| self.status_of_known(name))
     }
 
-    /// Our own copy of a name, if something is called that.
+    /// The static copy of a known name.
     fn known(&self, name: &str) -> Option<&'static str> {
         let mut names = [SERVER, PROCESS].into_iter();
         names
@@ -73,7 +73,7 @@ impl HealthService {
         let status = self.status(name).ok_or_else(|| {
             Status::new(
                 Code::NotFound,
-                "there is no such service; `process` is the wrapped process, and no name is the server",
+                "there is no such service; `process` is the wrapped process, an empty name the server",
             )
         })?;
         Ok(response(status))
@@ -89,16 +89,16 @@ impl HealthService {
         HealthListResponse { statuses }
     }
 
-    /// Answers at once and after each change. A client that reads slowly misses what was in between.
+    /// Sends the status at once and after each change. A slow client misses those in between.
     async fn watch(self, mut exchange: Exchange) -> Result<(), Status> {
-        // A watch may last for days, and a name that we do not know can be as long as a message.
+        // A watch may last for days, and an unknown name can be as long as a message: keep neither.
         let name = {
             let request: HealthCheckRequest = exchange.receive_only().await?;
             self.known(&request.service)
         };
         let mut sent = None;
         loop {
-            // All of it before the answer is sent: what happens meanwhile is more than was seen.
+            // Read before the answer is sent, so that a change meanwhile counts as a new one.
             let seen = self.handle.last_milestone();
             let status = name.map_or(ServingStatus::ServiceUnknown, |name| {
                 self.status_of_known(name)
@@ -109,7 +109,7 @@ impl HealthService {
                 sent = Some(status);
             }
             if leaving {
-                // A watch has no end of its own, so it would hold up ours.
+                // A watch never ends by itself, so it would delay the wrapper's end.
                 return Err(Status::new(Code::Unavailable, "the wrapper is leaving"));
             }
             self.handle.reach_more(seen).await;
@@ -117,7 +117,7 @@ impl HealthService {
     }
 }
 
-/// How a known name stands.
+/// The status of a known name.
 fn status(name: &str, state: State, leaving: bool) -> ServingStatus {
     let serves = match state {
         State::Running => true,

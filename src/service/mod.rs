@@ -1,7 +1,7 @@
-//! What the wrapper answers to: one file for each service.
+//! The gRPC services of the wrapper, one in each file.
 //!
-//! Owns the table of methods. It never decides: a service turns messages into calls on the supervisor's
-//! handle and facts into messages, and nothing more.
+//! Owns the table of methods. It never decides: a service turns messages into calls of the
+//! supervisor's handle, and facts into messages.
 
 mod accept;
 mod admission;
@@ -20,12 +20,12 @@ pub use admission::{ListenerPolicy, ListenerRules};
 use crate::grpc::server::router::Router;
 use crate::supervisor::Handle;
 
-/// Everything that is served, on every listener.
+/// The methods of every listener.
 pub fn router(handle: &Handle) -> Router {
     let mut router = Router::new();
     control::add(&mut router, handle);
     gitlab::add(&mut router, handle);
-    // Last: these two speak of all that is served, themselves included.
+    // Last: these two list all services, including themselves.
     let mut services = router.services();
     services.insert(health::SERVICE);
     services.extend(reflection::SERVICES);

@@ -1,7 +1,7 @@
-//! `grpc.reflection.v1.ServerReflection` and its older self, `v1alpha`: our contracts for those who do not
-//! have them.
+//! `grpc.reflection.v1.ServerReflection` and the same as `v1alpha`: our contracts, for clients
+//! without them.
 //!
-//! Owns what each kind of request is answered with. It never looks into a contract: `crate::reflection` does.
+//! Owns the answer to each kind of request. It never parses a contract: `crate::reflection` does.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -28,13 +28,13 @@ pub(super) const SERVICES: [&str; 2] = [
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
 ];
-/// The two differ in nothing else.
+/// Beside their names the two do not differ.
 const METHODS: [&str; 2] = [
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// Adds the method under both names. `services` are the names that are listed.
+/// Adds the method under both names. `services` are the names to list.
 pub(super) fn add(router: &mut Router, handle: &Handle, services: BTreeSet<&'static str>) {
     let reflection = Rc::new(ReflectionService {
         services,
@@ -43,37 +43,37 @@ pub(super) fn add(router: &mut Router, handle: &Handle, services: BTreeSet<&'sta
     for method in METHODS {
         let (reflection, handle) = (Rc::clone(&reflection), handle.clone());
         router.streaming(method, move |_, exchange| {
-            converse(Rc::clone(&reflection), handle.clone(), exchange)
+            serve(Rc::clone(&reflection), handle.clone(), exchange)
         });
     }
 }
 
 struct ReflectionService {
     services: BTreeSet<&'static str>,
-    /// Made when somebody asks, which may be never.
+    /// Built at the first request, which may never come.
     index: OnceCell<Index>,
 }
 
 /// Answers request after request until the client has no more.
-async fn converse(
+async fn serve(
     reflection: Rc<ReflectionService>,
     handle: Handle,
     mut exchange: Exchange,
 ) -> Result<(), Status> {
-    // A client that keeps its stream open must not hold up the end.
-    let left = async {
+    // A client that keeps its stream open must not delay the wrapper's end.
+    let leaving = async {
         handle.reach(Milestone::Leaving).await;
         Err(Status::new(Code::Unavailable, "the wrapper is leaving"))
     };
     let answers = async {
         while let Some(request) = exchange.receive().await? {
             exchange.send_owned(reflection.answer(request)).await?;
-            // Requests that are already here must not keep the other tasks from running.
+            // Requests that have come already must not starve the other tasks.
             yield_now().await;
         }
         Ok(())
     };
-    or(answers, left).await
+    or(answers, leaving).await
 }
 
 impl ReflectionService {
@@ -88,10 +88,7 @@ impl ReflectionService {
                 MessageRequest::FileContainingExtension(_)
                 | MessageRequest::AllExtensionNumbersOfType(_),
             ) => Err((Code::NotFound, "no message here has extensions")),
-            None => Err((
-                Code::Unimplemented,
-                "this kind of request is not known here",
-            )),
+            None => Err((Code::Unimplemented, "this kind of request is not supported")),
         };
         ServerReflectionResponse {
             valid_host: request.host.clone(),
@@ -113,14 +110,15 @@ impl ReflectionService {
 
     fn index(&self) -> &Index {
         self.index.get_or_init(|| {
-            // The build wrote them, and a test reads them; of damaged ones nothing can be said.
+            // Never the default: the build wrote the descriptors, and a test parses them.
             Index::new(DESCRIPTORS).unwrap_or_default()
         })
     }
 }
 
 fn files(found: Option<Vec<Bytes>>) -> Result<MessageResponse, (Code, &'static str)> {
-    let file_descriptor_proto = found.ok_or((Code::NotFound, "nothing here has this name"))?;
+    let file_descriptor_proto =
+        found.ok_or((Code::NotFound, "no file has or defines this name"))?;
     Ok(MessageResponse::FileDescriptorResponse(
         FileDescriptorResponse {
             file_descriptor_proto,

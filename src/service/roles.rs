@@ -1,26 +1,26 @@
-//! Which role a method asks of its listener.
+//! The role that each method requires of its listener.
 //!
-//! Owns that table. It never asks who calls.
+//! Owns that table. It never looks at the caller.
 
 use crate::access::Role;
 
-/// Whole services; the name of a service ends with a slash.
+/// Whole services; the slash ends the name.
 const SERVICES: &[(&str, Role)] = &[
     ("/grpc.health.v1.Health/", Role::Health),
     ("/grpc.reflection.v1.ServerReflection/", Role::Read),
     ("/grpc.reflection.v1alpha.ServerReflection/", Role::Read),
 ];
 
-/// Methods that change nothing, of services that have others.
-const READING: &[&str] = &[
+/// Methods that change nothing, of services with others.
+const READ_METHODS: &[&str] = &[
     "/process_wrapper.v1.ProcessWrapper/GetState",
     "/gitlab_com.gitlab_runner.runner_wrapper.ProcessWrapper/CheckStatus",
 ];
 
-/// What the method at this path asks for. What is not in the table asks for control, so that a method
-/// that somebody forgot is closed rather than open.
-pub(super) fn wanted(path: &str) -> Role {
-    if READING.contains(&path) {
+/// The role that the method at this path requires: control unless the table says less, so that a
+/// new method is closed rather than open.
+pub(super) fn required(path: &str) -> Role {
+    if READ_METHODS.contains(&path) {
         return Role::Read;
     }
     let service = SERVICES.iter().find(|(name, _)| path.starts_with(name));
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_in_the_table_asks_for_control() {
+    fn a_method_without_an_entry_requires_control() {
         for path in [
             "/process_wrapper.v1.ProcessWrapper/InitiateGracefulShutdown",
             "/gitlab_com.gitlab_runner.runner_wrapper.ProcessWrapper/InitGracefulShutdown",
@@ -43,14 +43,14 @@ mod tests {
             "",
             "*",
         ] {
-            assert_eq!(wanted(path), Role::Control, "{path}");
+            assert_eq!(required(path), Role::Control, "{path}");
         }
     }
 
     #[test]
-    fn what_changes_nothing_asks_for_less() {
-        for method in READING {
-            assert_eq!(wanted(method), Role::Read);
+    fn a_method_that_changes_nothing_requires_less() {
+        for method in READ_METHODS {
+            assert_eq!(required(method), Role::Read);
         }
         for (method, role) in [
             ("/grpc.health.v1.Health/Watch", Role::Health),
@@ -59,7 +59,7 @@ mod tests {
                 Role::Read,
             ),
         ] {
-            assert_eq!(wanted(method), role);
+            assert_eq!(required(method), role);
         }
     }
 }

@@ -1,21 +1,21 @@
 //! From the fields of a message to a webhook.
 //!
-//! Owns which status a bad one is answered with. It never registers one: the supervisor does.
+//! Owns the status for an invalid one. It never registers a webhook: the supervisor does.
 
 use crate::grpc::rules::status::{Code, Status};
 use crate::webhook::WebhookRequest;
 use crate::webhook::method::Method;
 
-/// The webhook that a request names. An empty method is the `usual` one of the service.
+/// The webhook of a request. An empty method is the service's default.
 #[cfg(feature = "webhooks")]
-pub(super) fn wanted<'a>(
+pub(super) fn parse<'a>(
     url: &str,
     method: &str,
-    usual: Method,
+    default: Method,
     headers: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> Result<WebhookRequest, Status> {
     let method = if method.is_empty() {
-        Ok(usual)
+        Ok(default)
     } else {
         method.parse()
     };
@@ -29,14 +29,15 @@ pub(super) fn wanted<'a>(
     })
 }
 
-/// There are none in this build.
+/// This build has no webhooks.
 #[cfg(not(feature = "webhooks"))]
-pub(super) fn wanted<'a>(
+pub(super) fn parse<'a>(
     _url: &str,
     _method: &str,
-    _usual: Method,
+    _default: Method,
     _headers: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> Result<WebhookRequest, Status> {
-    let message = "this build has no webhooks; nothing was signalled, ask again without one";
+    let message =
+        "this build has no webhooks; nothing was signalled; repeat the request without one";
     Err(Status::new(Code::FailedPrecondition, message))
 }

@@ -41,7 +41,7 @@ impl Deliveries {
         webhook: &WebhookRequest,
         accepts_new: bool,
     ) -> Result<(), RequestError> {
-        if !accepts_new && !self.webhooks.knows(webhook) {
+        if !accepts_new && !self.webhooks.is_pending_or_delivered(webhook) {
             return Err(RequestError::Leaving);
         }
         Ok(self.webhooks.check(webhook)?)
@@ -58,12 +58,12 @@ impl Deliveries {
             let Delivery {
                 id,
                 target,
-                phase,
+                state,
                 attempts,
                 last_error,
                 ..
             } = delivery;
-            match phase {
+            match state {
                 DeliveryState::Delivered => {}
                 DeliveryState::Pending | DeliveryState::Failed => {
                     tracing::warn!(id, target, attempts, last_error, "webhook not delivered");

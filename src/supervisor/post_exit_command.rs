@@ -13,6 +13,7 @@ use crate::process::child::{Child, Program, SignalError};
 use crate::signal::Signal;
 use crate::supervisor::facts::{AfterExitFacts, ProcessFacts};
 use crate::supervisor::{Handle, Supervised};
+use crate::timestamp::rfc3339;
 
 /// From a start that failed for lack of resources to the next attempt.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
@@ -198,7 +199,7 @@ impl Handle {
 
 /// The variables that tell the command about the exit. One that does not apply is left out.
 fn environment(facts: &ProcessFacts) -> Vec<(&'static str, String)> {
-    let time = |time: SystemTime| humantime::format_rfc3339_millis(time).to_string();
+    let time = |time: SystemTime| rfc3339(time).to_string();
     let (code, signal) = match facts.exit {
         Some(Exit::Code(code)) => (Some(code), None),
         Some(Exit::Signal { number, .. }) => (None, Some(number)),

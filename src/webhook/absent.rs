@@ -1,70 +1,70 @@
-//! Webhooks in a build without them.
+//! Stand-ins for a build without the feature `webhooks`.
 //!
-//! Owns the same names, of things that cannot exist. It never does anything.
+//! Owns the same names. A request is uninhabited, so it never registers or delivers anything.
 
 use std::future::Future;
 
-use super::delivery::{Delivery, Obstacle};
+use super::delivery::{Delivery, RejectReason};
 use super::exit_report::ExitReport;
 use crate::clock::Clock;
 use crate::lifecycle::Slot;
 
-/// There is none.
+/// Uninhabited.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WebhookRequest {}
 
-/// Nothing is ever registered, so nothing fails to be.
+/// Uninhabited: no registration can fail.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegisterError {}
 
 impl RegisterError {
-    /// Nothing stands in the way of nothing.
-    pub fn obstacle(&self) -> Obstacle {
+    /// Unreachable.
+    pub fn reject_reason(&self) -> RejectReason {
         match *self {}
     }
 }
 
-/// A desk where nothing can be handed in.
+/// A dispatcher without webhooks.
 #[derive(Debug, Clone, Default)]
 pub struct Dispatcher(());
 
 impl Dispatcher {
-    /// Whether this webhook is pending or delivered.
-    pub fn knows(&self, webhook: &WebhookRequest) -> bool {
+    /// Unreachable.
+    pub fn is_pending_or_delivered(&self, webhook: &WebhookRequest) -> bool {
         match *webhook {}
     }
 
-    /// Whether this webhook would be taken.
+    /// Unreachable.
     ///
     /// # Errors
-    /// None that exists.
+    /// None.
     pub fn check(&self, webhook: &WebhookRequest) -> Result<(), RegisterError> {
         match *webhook {}
     }
 
-    /// Takes a webhook.
+    /// Unreachable.
     ///
     /// # Errors
-    /// None that exists.
+    /// None.
     pub fn register(&self, webhook: WebhookRequest) -> Result<Slot, RegisterError> {
         match webhook {}
     }
 
-    /// The places that are taken: none.
+    /// Always empty.
     pub fn slots(&self) -> Vec<Slot> {
         Vec::new()
     }
 
-    /// How each delivery stands: there is none.
+    /// Always empty.
     pub fn deliveries(&self) -> Vec<Delivery> {
         Vec::new()
     }
 
-    /// Delivers nothing.
+    /// Completes at once, without a delivery.
     pub fn deliver<C: Clock>(
         &self,
         _slot: Slot,
-        _gone: ExitReport,
+        _report: ExitReport,
         _clock: C,
     ) -> impl Future<Output = bool> + use<C> {
         std::future::ready(false)

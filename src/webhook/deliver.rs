@@ -1,89 +1,88 @@
-//! The attempts of one delivery, from the first to the one that counts.
+//! The attempt loop of one delivery.
 //!
-//! Owns the loop, its timers and its log lines. It never decides what an answer means or how long to wait:
-//! `schedule` does.
+//! Owns the loop, its timers and its log lines. It never decides what a status means or how long a
+//! delay is: `schedule` does.
 
 use std::time::{Duration, SystemTime};
 
 use smol::future::FutureExt;
 
 use super::dial::DialError;
-use super::schedule::{RetryPace, RetryVerdict, retry_after};
-use super::transport::{CallError, OutboundRequest, OutboundResponse, Transport};
+use super::schedule::{RetryPolicy, RetryVerdict, retry_after};
+use super::transport::{OutboundRequest, OutboundResponse, Transport, TransportError};
 use crate::clock::Clock;
 
-/// What the loop reads and writes: one webhook's place in the registry.
+/// The registry entry that the loop reads and updates.
 pub(super) trait Ledger {
-    /// Counts an attempt and answers with its number, from 1, and what it sends: what is registered now.
+    /// Counts an attempt. Gives its number, from 1, and its request, from what is registered now.
     fn begin(&self) -> Option<(u32, OutboundRequest)>;
-    /// There will be another attempt at this time.
+    /// The attempt failed; the next one starts at this time.
     fn retry(&self, error: &str, at: Option<SystemTime>);
-    /// There will be none.
+    /// The delivery failed.
     fn fail(&self, error: &str);
-    /// The receiver has it.
+    /// The receiver accepted the webhook.
     fn deliver(&self);
-    /// How log lines call it: its id and target.
+    /// Id and target, for log lines.
     fn name(&self) -> (String, String);
 }
 
-/// How one attempt ended.
-enum Attempt {
+/// The result of one attempt; a `String` is its error.
+enum AttemptResult {
     Delivered,
-    /// Try again, not before this long.
-    Later(String, Duration),
-    Final(String),
-    /// No answer within its time.
-    Unanswered,
+    /// Retry after at least this delay.
+    Retry(String, Duration),
+    Permanent(String),
+    TimedOut,
 }
 
-/// Tries until the receiver has it, will never have it, or `budget` has passed from now.
+/// Makes attempts until the receiver accepts the webhook, a permanent error, or the end of `budget`.
 pub(super) async fn deliver<C: Clock>(
     clock: &C,
     transport: &Transport,
-    pace: RetryPace,
+    retry: RetryPolicy,
     budget: Duration,
     ledger: &impl Ledger,
 ) {
-    // Beyond the clock's range is never.
-    let end = clock.now().checked_add(budget);
-    let left = |clock: &C| {
-        end.map_or(Duration::MAX, |end| {
-            end.saturating_duration_since(clock.now())
+    // `None`, beyond the range of the clock, is never.
+    let deadline = clock.now().checked_add(budget);
+    let remaining = |clock: &C| {
+        deadline.map_or(Duration::MAX, |deadline| {
+            deadline.saturating_duration_since(clock.now())
         })
     };
     let (id, target) = ledger.name();
-    let mut tried = 0;
-    let mut last = None;
-    while let Some((number, call)) = ledger.begin() {
-        tried += 1;
-        let limit = pace.attempt.min(left(clock));
-        let (error, wish) = match attempt(clock, transport, limit, &call).await {
-            Attempt::Delivered => {
+    let mut attempts = 0;
+    let mut last_error = None;
+    while let Some((number, request)) = ledger.begin() {
+        attempts += 1;
+        let timeout = retry.attempt_timeout.min(remaining(clock));
+        let (error, min_delay) = match attempt(clock, transport, timeout, &request).await {
+            AttemptResult::Delivered => {
                 tracing::info!(id, target, attempt = number, "webhook delivered");
                 return ledger.deliver();
             }
-            Attempt::Final(error) => {
+            AttemptResult::Permanent(error) => {
                 tracing::warn!(
                     id,
                     target,
                     attempt = number,
                     error,
-                    "webhook failed for good"
+                    "webhook failed permanently"
                 );
                 return ledger.fail(&error);
             }
-            Attempt::Later(error, wish) => (error, wish),
-            Attempt::Unanswered => {
-                let whole = limit == pace.attempt;
-                // An attempt that the deadline has cut short says less than the one before.
-                let error = last
-                    .filter(|_| !whole)
-                    .unwrap_or_else(|| format!("no answer within {} ms", limit.as_millis()));
+            AttemptResult::Retry(error, min_delay) => (error, min_delay),
+            AttemptResult::TimedOut => {
+                // After an attempt cut short by the deadline, the previous error says more.
+                let cut_short = timeout != retry.attempt_timeout;
+                let error = last_error
+                    .filter(|_| cut_short)
+                    .unwrap_or_else(|| format!("no answer within {} ms", timeout.as_millis()));
                 (error, Duration::ZERO)
             }
         };
-        let delay = pace.delay(tried, fastrand::u32(..)).max(wish);
-        if delay >= left(clock) {
+        let delay = retry.delay(attempts, fastrand::u32(..)).max(min_delay);
+        if delay >= remaining(clock) {
             tracing::warn!(
                 id,
                 target,
@@ -99,47 +98,47 @@ pub(super) async fn deliver<C: Clock>(
             attempt = number,
             error,
             ?delay,
-            "webhook is tried again"
+            "webhook attempt failed; it is retried"
         );
         ledger.retry(&error, SystemTime::now().checked_add(delay));
         clock.sleep(delay).await;
-        last = Some(error);
+        last_error = Some(error);
     }
 }
 
 async fn attempt<C: Clock>(
     clock: &C,
     transport: &Transport,
-    limit: Duration,
-    call: &OutboundRequest,
-) -> Attempt {
-    let called = async { Some(transport.call(call, limit).await) };
-    let answered = called.or(async {
-        clock.sleep(limit).await;
+    timeout: Duration,
+    request: &OutboundRequest,
+) -> AttemptResult {
+    let sent = async { Some(transport.send(request, timeout).await) };
+    let answered = sent.or(async {
+        clock.sleep(timeout).await;
         None
     });
     match answered.await {
-        Some(Ok(answer)) => judge(&answer),
-        Some(Err(CallError::Dial(error @ DialError::Refused(_)))) => {
-            Attempt::Final(error.to_string())
+        Some(Ok(response)) => classify(&response),
+        Some(Err(TransportError::Dial(error @ DialError::Refused(_)))) => {
+            AttemptResult::Permanent(error.to_string())
         }
-        Some(Err(error)) => Attempt::Later(error.to_string(), Duration::ZERO),
-        None => Attempt::Unanswered,
+        Some(Err(error)) => AttemptResult::Retry(error.to_string(), Duration::ZERO),
+        None => AttemptResult::TimedOut,
     }
 }
 
-fn judge(answer: &OutboundResponse) -> Attempt {
-    let status = answer.status;
+fn classify(response: &OutboundResponse) -> AttemptResult {
+    let status = response.status;
     match RetryVerdict::of(status) {
-        RetryVerdict::Delivered => Attempt::Delivered,
-        RetryVerdict::Final if (300..400).contains(&status) => {
-            Attempt::Final(format!("answered {status}; redirects are not followed"))
+        RetryVerdict::Delivered => AttemptResult::Delivered,
+        RetryVerdict::Permanent if (300..400).contains(&status) => {
+            AttemptResult::Permanent(format!("answered {status}; redirects are not followed"))
         }
-        RetryVerdict::Final => Attempt::Final(format!("answered {status}")),
-        RetryVerdict::Later => {
-            let wish = answer.retry_after.as_deref();
-            let wish = wish.and_then(|value| retry_after(value, SystemTime::now()));
-            Attempt::Later(format!("answered {status}"), wish.unwrap_or_default())
+        RetryVerdict::Permanent => AttemptResult::Permanent(format!("answered {status}")),
+        RetryVerdict::Retry => {
+            let value = response.retry_after.as_deref();
+            let min_delay = value.and_then(|value| retry_after(value, SystemTime::now()));
+            AttemptResult::Retry(format!("answered {status}"), min_delay.unwrap_or_default())
         }
     }
 }

@@ -1,42 +1,42 @@
-//! How the delivery of one webhook stands.
+//! The public state of one delivery.
 //!
-//! Owns what everyone may read. It holds no secret: no path, no header.
+//! Owns the snapshot that callers may read. It never holds a path or a header: both can be secrets.
 
 use std::time::SystemTime;
 
-/// How far a delivery has come.
+/// The state of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryState {
-    /// Not delivered yet: waiting for the exit, or for the next attempt.
+    /// Waits for the exit of the process, or for the next attempt.
     Pending,
-    /// Answered with 2xx.
+    /// The receiver answered 2xx.
     Delivered,
-    /// Given up: a final answer, or out of time.
+    /// Gave up: a permanent error, or the deadline passed.
     Failed,
 }
 
 /// A snapshot of one delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// The `webhook-id` of every attempt.
+    /// The `webhook-id` of each attempt.
     pub id: String,
-    /// Scheme and host.
+    /// Scheme, host, and any non-default port.
     pub target: String,
-    /// How far it has come.
-    pub phase: DeliveryState,
-    /// Attempts begun so far.
+    /// The state.
+    pub state: DeliveryState,
+    /// Attempts started.
     pub attempts: u32,
-    /// When the next attempt will be made, if one is planned.
+    /// When the next attempt starts, if one is scheduled.
     pub next_attempt_at: Option<SystemTime>,
-    /// What became of the last attempt that failed; empty if none has.
+    /// The error of the last failed attempt, at most 300 characters; empty if none failed.
     pub last_error: String,
 }
 
-/// What keeps a webhook from being taken.
+/// Why a webhook was not registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Obstacle {
-    /// There are as many as there may be.
+pub enum RejectReason {
+    /// The maximum number of webhooks is registered.
     Limit,
-    /// Its host may not be called.
+    /// The policy denies its host.
     Policy,
 }

@@ -1,7 +1,7 @@
-//! From a URL to a connection that may be used.
+//! Connections to receivers of webhooks.
 //!
-//! Owns resolving, connecting and TLS, and asks the policy about each address right before it is connected
-//! to: what is judged is what is called. It never speaks HTTP, and reads no proxy variables.
+//! Owns resolving, connecting and TLS. The policy checks each resolved address right before the
+//! connect, so DNS rebinding cannot bypass it. It never speaks HTTP and never reads proxy variables.
 
 use std::fmt;
 use std::future::Future;
@@ -22,57 +22,57 @@ use super::roots::{Roots, RootsError};
 use crate::net::budget::Budgeted;
 use crate::net::connect;
 
-/// How many addresses of one name are tried in one attempt.
+/// Maximum addresses of one name that one attempt tries.
 const MAX_ADDRESSES: usize = 4;
 
-/// How many bytes one delivery reads before others have their turn: a receiver that floods us with what is
-/// never an answer must not stop the clock.
+/// Bytes that one delivery reads before it yields: a receiver that floods the wrapper must not starve
+/// timers and other tasks.
 const READ_BUDGET: usize = 16 * 1024;
 
-/// Why there is no connection.
+/// Why a connection failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
-    /// The resolver knows no address, or is not there.
+    /// The resolver has no address or does not answer.
     #[error("cannot resolve {host}: {source}")]
     Resolve {
         /// The name.
         host: String,
-        /// What the resolver said.
+        /// The error of the resolver.
         source: io::Error,
     },
-    /// The name has no address that may be called.
-    #[error("not called: {0}")]
+    /// The policy denies every address of the host.
+    #[error("not connected: {0}")]
     Refused(#[from] PolicyRefusal),
-    /// No address took the connection; the last one and what the kernel said.
+    /// No address accepted the connection; the last one tried.
     #[error("cannot connect to {address}: {source}")]
     Connect {
-        /// The last address that was tried.
+        /// The last address tried.
         address: SocketAddr,
-        /// What the kernel said.
+        /// The error of the kernel.
         source: io::Error,
     },
-    /// The certificate is wrong, say.
-    #[error("TLS: {0}")]
+    /// The handshake failed, for example at the certificate.
+    #[error("TLS handshake failed: {0}")]
     Tls(io::Error),
-    /// There is nothing to check certificates with.
+    /// No certificate can be verified.
     #[error(transparent)]
     Roots(#[from] RootsError),
-    /// No certificate can be for such a host.
-    #[error("TLS: {0}")]
+    /// No certificate can name such a host.
+    #[error("TLS is impossible for this host: {0}")]
     Name(#[from] InvalidDnsNameError),
 }
 
-/// Addresses for a name.
+/// The future of [`Resolve::resolve`].
 pub type Resolved = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 
-/// Whoever knows addresses.
+/// A source of addresses for names.
 pub trait Resolve: fmt::Debug + Send + Sync {
     /// The addresses of a name, with this port, in the order to try them.
     fn resolve(&self, host: String, port: u16) -> Resolved;
 }
 
-/// The system's resolver, `getaddrinfo(3)`, on a thread of its own because it blocks. `localhost` is never
-/// resolved: RFC 6761 section 6.3.
+/// `getaddrinfo(3)` on a thread of its own, because it blocks. `localhost` is never looked up: RFC 6761
+/// section 6.3.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemResolver;
 
@@ -90,36 +90,41 @@ impl Resolve for SystemResolver {
     }
 }
 
-/// A connection, plain or in TLS.
+/// A byte stream, with or without TLS.
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
-/// Makes connections.
+/// Opens connections that the policy allows.
 #[derive(Debug)]
 pub struct Dialer {
     policy: Policy,
     resolver: Box<dyn Resolve>,
     roots: Roots,
-    /// How long connecting to all addresses may take together.
-    limit: Duration,
+    /// The limit for all addresses together.
+    connect_timeout: Duration,
 }
 
 impl Dialer {
-    /// A dialer that obeys `policy`.
-    pub fn new(policy: Policy, resolver: Box<dyn Resolve>, roots: Roots, limit: Duration) -> Self {
+    /// A dialer that spends at most `connect_timeout` on all addresses of a host.
+    pub fn new(
+        policy: Policy,
+        resolver: Box<dyn Resolve>,
+        roots: Roots,
+        connect_timeout: Duration,
+    ) -> Self {
         Self {
             policy,
             resolver,
             roots,
-            limit,
+            connect_timeout,
         }
     }
 
-    /// Connects to the host of a URL, in TLS if it says https.
+    /// Connects to the host of a URL, over TLS if the scheme is https.
     ///
     /// # Errors
-    /// [`DialError`]; nothing was sent over HTTP.
+    /// [`DialError`]; no HTTP was sent.
     pub async fn dial(&self, url: &Url) -> Result<Box<dyn Duplex>, DialError> {
         let host = url.host().unwrap_or(Host::Domain(""));
         let port = url.port_or_known_default().unwrap_or_default();
@@ -139,25 +144,25 @@ impl Dialer {
 
     async fn connect(&self, host: &Host<&str>, port: u16) -> Result<Async<TcpStream>, DialError> {
         let addresses = self.addresses(host, port).await?;
-        let share =
-            u32::try_from(addresses.len()).map_or(self.limit, |count| self.limit / count.max(1));
-        let mut last = None;
+        let count = u32::try_from(addresses.len()).unwrap_or(1).max(1);
+        let address_timeout = self.connect_timeout / count;
+        let mut last_error = None;
         for address in addresses {
             let connected = Async::<TcpStream>::connect(address)
                 .or(async {
-                    smol::Timer::after(share).await;
+                    smol::Timer::after(address_timeout).await;
                     Err(io::ErrorKind::TimedOut.into())
                 })
                 .await;
             match connected {
                 Ok(stream) => return Ok(stream),
-                Err(source) => last = Some(DialError::Connect { address, source }),
+                Err(source) => last_error = Some(DialError::Connect { address, source }),
             }
         }
-        Err(last.unwrap_or_else(|| no_address(host)))
+        Err(last_error.unwrap_or_else(|| no_address(host)))
     }
 
-    /// The addresses that may be called; an error if there is none of them.
+    /// The allowed addresses of a host; an error if the policy denies all of them.
     async fn addresses(&self, host: &Host<&str>, port: u16) -> Result<Vec<SocketAddr>, DialError> {
         let found = match *host {
             Host::Ipv4(address) => vec![SocketAddr::new(address.into(), port)],

@@ -1,6 +1,7 @@
-//! Where webhooks are handed in and sent from.
+//! Registers webhooks and delivers them.
 //!
-//! Owns the registry, what all deliveries share, and their tasks. It never decides when a delivery begins.
+//! Owns the registry and the settings that all deliveries share. It never decides when a delivery
+//! begins: `lifecycle` does.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -14,35 +15,35 @@ use ring::rand::{SecureRandom, SystemRandom};
 use smol::future::FutureExt;
 
 use super::deliver::{self, Ledger};
-use super::delivery::{Delivery, DeliveryState, Obstacle};
+use super::delivery::{Delivery, DeliveryState, RejectReason};
 use super::dial::{Dialer, Resolve, SystemResolver};
 use super::exit_report::ExitReport;
 use super::policy::{Policy, PolicyRefusal};
 use super::registry::{Registry, TooMany};
 use super::request::WebhookRequest;
 use super::roots::Roots;
-use super::schedule::{PACE, RetryPace};
+use super::schedule::RetryPolicy;
 use super::signature::Secrets;
 use super::transport::{OutboundRequest, Transport};
 use crate::clock::Clock;
 use crate::lifecycle::Slot;
 
-/// What all webhooks share.
+/// The settings of all webhooks.
 #[derive(Debug)]
 pub struct DispatcherSettings {
-    /// What may be called.
+    /// The allowed destinations.
     pub policy: Policy,
-    /// What signs; without any, nothing is signed.
+    /// The signing secrets; without one, no request is signed.
     pub secrets: Secrets,
-    /// Whom to trust.
+    /// The trusted certificate authorities.
     pub roots: Roots,
-    /// How long a delivery may take, from when it is due.
+    /// The time limit of a delivery, from its begin.
     pub deadline: Duration,
-    /// The pace of attempts.
-    pub pace: RetryPace,
-    /// Who knows addresses.
+    /// The delays and limits of attempts.
+    pub retry: RetryPolicy,
+    /// Resolves the hosts of webhooks.
     pub resolver: Box<dyn Resolve>,
-    /// Those that are registered from the start.
+    /// The webhooks registered at the start.
     pub initial: Vec<WebhookRequest>,
 }
 
@@ -51,37 +52,37 @@ impl Default for DispatcherSettings {
         Self {
             policy: Policy::default(),
             secrets: Secrets::default(),
-            roots: Roots::of_the_system(),
+            roots: Roots::system(),
             deadline: Duration::from_secs(600),
-            pace: PACE,
+            retry: RetryPolicy::DEFAULT,
             resolver: Box::new(SystemResolver),
             initial: Vec::new(),
         }
     }
 }
 
-/// Why a webhook is not taken; nothing has changed.
+/// Why a webhook was not registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegisterError {
-    /// There is no room.
+    /// The registry is full.
     #[error(transparent)]
     TooMany(#[from] TooMany),
-    /// It may not be called.
-    #[error("the webhook may not be called: {0}")]
+    /// The policy denies the host.
+    #[error("the webhook is not allowed: {0}")]
     Refused(#[from] PolicyRefusal),
 }
 
 impl RegisterError {
-    /// What stands in the way.
-    pub fn obstacle(&self) -> Obstacle {
+    /// The reason, without its details.
+    pub fn reject_reason(&self) -> RejectReason {
         match self {
-            Self::TooMany(_) => Obstacle::Limit,
-            Self::Refused(_) => Obstacle::Policy,
+            Self::TooMany(_) => RejectReason::Limit,
+            Self::Refused(_) => RejectReason::Policy,
         }
     }
 }
 
-/// The desk. Cloning it makes another handle to the same one.
+/// The registered webhooks and their deliveries. A clone is a handle to the same dispatcher.
 #[derive(Clone)]
 pub struct Dispatcher {
     shared: Rc<DispatcherState>,
@@ -93,7 +94,7 @@ struct DispatcherState {
     secrets: Secrets,
     transport: Transport,
     deadline: Duration,
-    pace: RetryPace,
+    retry: RetryPolicy,
 }
 
 impl fmt::Debug for Dispatcher {
@@ -104,30 +105,31 @@ impl fmt::Debug for Dispatcher {
 
 impl Default for Dispatcher {
     fn default() -> Self {
-        Self::open(DispatcherSettings::default())
+        Self::with_settings(DispatcherSettings::default())
     }
 }
 
 impl Dispatcher {
-    /// Opens the desk, with the initial webhooks registered.
+    /// A dispatcher with the initial webhooks registered.
     ///
     /// # Errors
-    /// One of the initial webhooks is not taken.
+    /// [`RegisterError`] of an initial webhook.
     pub fn new(mut settings: DispatcherSettings) -> Result<Self, RegisterError> {
         let initial = std::mem::take(&mut settings.initial);
-        let webhooks = Self::open(settings);
+        let dispatcher = Self::with_settings(settings);
         for webhook in initial {
-            webhooks.register(webhook)?;
+            dispatcher.register(webhook)?;
         }
-        Ok(webhooks)
+        Ok(dispatcher)
     }
 
-    fn open(settings: DispatcherSettings) -> Self {
+    /// A dispatcher without webhooks.
+    fn with_settings(settings: DispatcherSettings) -> Self {
         let dialer = Dialer::new(
             settings.policy.clone(),
             settings.resolver,
             settings.roots,
-            settings.pace.attempt,
+            settings.retry.attempt_timeout,
         );
         Self {
             shared: Rc::new(DispatcherState {
@@ -136,21 +138,22 @@ impl Dispatcher {
                 secrets: settings.secrets,
                 transport: Transport::new(dialer),
                 deadline: settings.deadline,
-                pace: settings.pace,
+                retry: settings.retry,
             }),
         }
     }
 
-    /// Whether this webhook's URL is pending or delivered, so that taking it again arms nothing.
-    pub fn knows(&self, webhook: &WebhookRequest) -> bool {
+    /// Whether a webhook with this URL is pending or delivered, so that a repeated registration begins no
+    /// delivery.
+    pub fn is_pending_or_delivered(&self, webhook: &WebhookRequest) -> bool {
         let registry = self.shared.registry.borrow();
         let delivery = registry
             .find(webhook)
             .and_then(|slot| registry.delivery(slot));
-        delivery.is_some_and(|delivery| delivery.phase != DeliveryState::Failed)
+        delivery.is_some_and(|delivery| delivery.state != DeliveryState::Failed)
     }
 
-    /// Whether [`Dispatcher::register`] would take this webhook.
+    /// Whether [`Dispatcher::register`] would register this webhook.
     ///
     /// # Errors
     /// [`RegisterError`].
@@ -160,72 +163,72 @@ impl Dispatcher {
         Ok(shared.registry.borrow().check(webhook)?)
     }
 
-    /// Takes a webhook; the same URL again keeps its place and its id.
+    /// Registers a webhook. A registered URL keeps its slot and its id.
     ///
     /// # Errors
-    /// [`RegisterError`]; nothing has changed.
+    /// [`RegisterError`]; the registry is unchanged.
     pub fn register(&self, webhook: WebhookRequest) -> Result<Slot, RegisterError> {
         self.check(&webhook)?;
         let mut registry = self.shared.registry.borrow_mut();
         Ok(registry.register(webhook, new_id)?)
     }
 
-    /// The places that are taken.
+    /// The slots in use.
     pub fn slots(&self) -> Vec<Slot> {
         let count = self.shared.registry.borrow().deliveries().len();
         Slot::all().take(count).collect()
     }
 
-    /// How each delivery stands, in the order of registration.
+    /// The state of each delivery, in order of registration.
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.shared.registry.borrow().deliveries()
     }
 
-    /// Delivers one. The answer is whether the receiver has it; dropping the future gives up.
+    /// Delivers one webhook. The output is whether the receiver accepted it. Dropping the future gives up.
     pub fn deliver<C: Clock>(
         &self,
         slot: Slot,
-        gone: ExitReport,
+        report: ExitReport,
         clock: C,
     ) -> impl Future<Output = bool> + use<C> {
         let shared = Rc::clone(&self.shared);
         shared.registry.borrow_mut().arm(slot);
         async move {
-            let entry = ActiveDelivery {
+            let active = ActiveDelivery {
                 shared: &shared,
                 slot,
-                gone,
+                report,
             };
-            let trying = deliver::deliver(
+            let attempts = deliver::deliver(
                 &clock,
                 &shared.transport,
-                shared.pace,
+                shared.retry,
                 shared.deadline,
-                &entry,
+                &active,
             );
-            // A receiver must not be able to end the wrapper, whatever a library makes of its answer.
-            if AssertUnwindSafe(trying).catch_unwind().await.is_err() {
-                let (id, target) = entry.name();
+            // A response that makes a library panic must not end the wrapper.
+            if AssertUnwindSafe(attempts).catch_unwind().await.is_err() {
+                let (id, target) = active.name();
                 tracing::error!(
                     id,
                     target,
-                    "a delivery panicked, which is a defect of process-wrapper"
+                    "webhook delivery panicked; this is a bug in process-wrapper, please report it"
                 );
-                entry.fail("the delivery panicked");
+                active.fail("the delivery panicked");
             }
             let registry = shared.registry.borrow();
             registry
                 .delivery(slot)
-                .is_some_and(|delivery| delivery.phase == DeliveryState::Delivered)
+                .is_some_and(|delivery| delivery.state == DeliveryState::Delivered)
         }
     }
 }
 
-/// One place in the registry, for as long as it is being delivered.
+/// A registry entry during its delivery.
 struct ActiveDelivery<'a> {
     shared: &'a DispatcherState,
     slot: Slot,
-    gone: ExitReport,
+    report: ExitReport,
 }
 
 impl Ledger for ActiveDelivery<'_> {
@@ -233,8 +236,8 @@ impl Ledger for ActiveDelivery<'_> {
         let mut registry = self.shared.registry.borrow_mut();
         let (webhook, delivery) = registry.begin(self.slot)?;
         let now = SystemTime::now();
-        let call = call(webhook, delivery, &self.gone, &self.shared.secrets, now);
-        Some((delivery.attempts, call))
+        let request = outbound_request(webhook, delivery, &self.report, &self.shared.secrets, now);
+        Some((delivery.attempts, request))
     }
 
     fn retry(&self, error: &str, at: Option<SystemTime>) {
@@ -259,37 +262,37 @@ impl Ledger for ActiveDelivery<'_> {
     }
 }
 
-/// What one attempt sends.
-fn call(
+/// The request of one attempt.
+fn outbound_request(
     webhook: &WebhookRequest,
     delivery: &Delivery,
-    gone: &ExitReport,
+    report: &ExitReport,
     secrets: &Secrets,
     now: SystemTime,
 ) -> OutboundRequest {
     let body = if webhook.method().has_body() {
-        gone.to_json(&delivery.id, delivery.attempts)
+        report.to_json(&delivery.id, delivery.attempts)
     } else {
         String::new()
     };
     let timestamp = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut headers = webhook.headers().to_vec();
-    // What was asked for wins over what is usual.
-    if !body.is_empty() && !has(&headers, &header::CONTENT_TYPE) {
+    // A header of the webhook overrides the default.
+    if !body.is_empty() && !contains(&headers, &header::CONTENT_TYPE) {
         let json = HeaderValue::from_static("application/json");
         headers.push((header::CONTENT_TYPE, json));
     }
-    if !has(&headers, &header::USER_AGENT) {
+    if !contains(&headers, &header::USER_AGENT) {
         let agent = concat!("process-wrapper/", env!("CARGO_PKG_VERSION"));
         headers.push((header::USER_AGENT, HeaderValue::from_static(agent)));
     }
     let signature = secrets.sign(&delivery.id, timestamp, &body);
-    let ours = [
+    let signed_headers = [
         ("webhook-id", Some(delivery.id.clone())),
         ("webhook-timestamp", Some(timestamp.to_string())),
         ("webhook-signature", signature),
     ];
-    for (name, value) in ours {
+    for (name, value) in signed_headers {
         if let Some(Ok(value)) = value.map(HeaderValue::try_from) {
             headers.push((HeaderName::from_static(name), value));
         }
@@ -302,17 +305,17 @@ fn call(
     }
 }
 
-fn has(headers: &[(HeaderName, HeaderValue)], name: &HeaderName) -> bool {
+fn contains(headers: &[(HeaderName, HeaderValue)], name: &HeaderName) -> bool {
     headers.iter().any(|(other, _)| other == name)
 }
 
-/// An id that nobody else has: 128 random bits.
+/// A unique id of 128 random bits.
 fn new_id() -> String {
     use std::fmt::Write;
 
     let mut bytes = [0; 16];
     if SystemRandom::new().fill(&mut bytes).is_err() {
-        // Without the kernel's source, which does not happen: unique is enough, it is no secret.
+        // The id is unique but no secret, so a weaker source is enough.
         fastrand::fill(&mut bytes);
     }
     bytes.iter().fold("msg_".to_owned(), |mut id, byte| {

@@ -1,41 +1,41 @@
-//! What a webhook tells about the process that has gone.
+//! The facts about an exit that a webhook reports.
 //!
-//! Owns the facts. It never writes them down; `body` does.
+//! Owns the types. It never serializes them: `body` does.
 
 use std::time::SystemTime;
 
 use crate::lifecycle::Exit;
 
-/// What is told about the process that has gone.
+/// The exit of the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExitReport {
-    /// The program without its arguments.
+    /// The program, without its arguments: they may hold secrets.
     pub program: String,
     /// Its process id.
     pub pid: i32,
-    /// The name of the host that it ran on.
+    /// The hostname, `gethostname(2)`.
     pub hostname: String,
     /// When it was spawned.
     pub started_at: SystemTime,
-    /// When it was first asked to stop.
+    /// When a stop was first requested.
     pub shutdown_requested_at: Option<SystemTime>,
-    /// When its exit was seen.
+    /// When the wrapper saw the exit.
     pub exited_at: SystemTime,
-    /// How it ended.
+    /// Exit code or signal.
     pub exit: Exit,
-    /// Whether the exit was asked for.
+    /// Whether a stop was requested before the exit.
     pub requested: bool,
-    /// How the command after the exit went, if there was one.
+    /// The result of `--after-exit`, if it is set.
     pub after_exit: Option<AfterExitReport>,
 }
 
-/// How the command after the exit went.
+/// The result of the after-exit command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AfterExitReport {
-    /// It ended by itself or by a signal of somebody else.
+    /// Ended within its time limit.
     Ended(Exit),
-    /// It was ended because it ran out of time.
+    /// Signalled by the wrapper at its time limit.
     TimedOut(Exit),
-    /// It could not be started.
+    /// Could not be started; the reason.
     FailedToStart(String),
 }

@@ -1,30 +1,30 @@
-//! The file of `--webhook-file`.
+//! The file of `--webhook-file`, validated.
 //!
-//! Owns what is accepted in it; how it is written is in `blocks`. It never opens the file, and its errors
-//! name lines without showing them.
+//! Owns which entries are valid; `file_syntax` owns the line format. It never opens the file, and its
+//! errors give line numbers, never the text of a line.
 
 use super::file_syntax::{self, MalformedHeader, WebhookBlock};
 use super::method::Method;
 use super::request::{InvalidWebhook, WebhookRequest};
 
-/// Why the file is not accepted.
+/// Why a webhook file is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidWebhookFile {
-    /// There is not one webhook in it.
-    #[error("there is no webhook in it; write a line [METHOD] URL, then lines Name: value")]
+    /// The file has no webhook.
+    #[error("the file has no webhook; write a line [METHOD] URL, then lines Name: value")]
     Empty,
-    /// A line is neither.
+    /// A line is neither a URL nor a header.
     #[error(transparent)]
     MalformedHeader(#[from] MalformedHeader),
-    /// The webhook that begins in this line, counted from 1, is wrong.
+    /// The webhook that begins in this line, counted from 1, is invalid.
     #[error("the webhook in line {0}: {1}")]
     Webhook(usize, InvalidWebhook),
 }
 
-/// Reads all webhooks of a file.
+/// Parses all webhooks of a file.
 ///
 /// # Errors
-/// [`InvalidWebhookFile`] names the first line that is wrong.
+/// [`InvalidWebhookFile`] names the first invalid line.
 pub fn parse(text: &str) -> Result<Vec<WebhookRequest>, InvalidWebhookFile> {
     let blocks = file_syntax::parse(text)?;
     if blocks.is_empty() {
@@ -32,7 +32,7 @@ pub fn parse(text: &str) -> Result<Vec<WebhookRequest>, InvalidWebhookFile> {
     }
     blocks
         .iter()
-        .map(|block| webhook(block).map_err(|why| InvalidWebhookFile::Webhook(block.line, why)))
+        .map(|block| webhook(block).map_err(|error| InvalidWebhookFile::Webhook(block.line, error)))
         .collect()
 }
 
@@ -47,8 +47,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn webhooks_are_read_with_methods_headers_and_comments() {
-        let text = "# who is told\n\nPUT  https://a.example/s3cret\nAuthorization: Bearer a:b\n\
+    fn a_file_gives_methods_headers_and_comments() {
+        let text = "# receivers\n\nPUT  https://a.example/s3cret\nAuthorization: Bearer a:b\n\
                     # why\nX-Empty:\n\n\nhttps://b.example/\r\n";
         let webhooks = parse(text).unwrap();
         let [first, second] = webhooks.as_slice() else {
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_line_and_show_nothing_of_it() {
+    fn errors_give_the_line_number_without_its_text() {
         assert_eq!(parse(""), Err(InvalidWebhookFile::Empty));
         assert_eq!(parse("# nothing\n\n"), Err(InvalidWebhookFile::Empty));
         assert_eq!(

@@ -1,30 +1,31 @@
-//! The format of a file of webhooks.
+//! The syntax of a webhook file.
 //!
-//! Owns the lines: `[METHOD] URL`, then lines `Name: value`, then an empty line before the next webhook; `#`
-//! begins a comment line. It never judges what a URL, a method or a header is, and never opens the file.
+//! Owns the line format: `[METHOD] URL`, then lines `Name: value`. An empty line separates two
+//! webhooks, and `#` begins a comment line. It never validates a URL, method or header, and never
+//! opens the file.
 
-/// One webhook as it is written.
+/// One webhook as written, not validated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookBlock<'a> {
-    /// The line that it begins in, counted from 1.
+    /// The line of the URL, counted from 1.
     pub line: usize,
-    /// What is written before the URL, if anything is.
+    /// The word before the URL.
     pub method: Option<&'a str>,
-    /// The rest of its first line.
+    /// The rest of the first line.
     pub url: &'a str,
-    /// Its headers in their order, with the line of each.
+    /// Line, name and value of each header, in file order.
     pub headers: Vec<(usize, &'a str, &'a str)>,
 }
 
-/// This line, counted from 1, has no colon.
+/// A header line without a colon; lines count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("line {0} is no header; write Name: value, or leave a line empty before the next webhook")]
+#[error("line {0} is not a header; write Name: value, or an empty line before the next webhook")]
 pub struct MalformedHeader(pub usize);
 
-/// Takes a file apart.
+/// Splits a file into webhooks.
 ///
 /// # Errors
-/// [`MalformedHeader`] names the line, never what is on it.
+/// [`MalformedHeader`] holds the line number only: the line may hold a secret.
 pub fn parse(text: &str) -> Result<Vec<WebhookBlock<'_>>, MalformedHeader> {
     let mut blocks = Vec::new();
     let mut lines = text
@@ -40,7 +41,7 @@ pub fn parse(text: &str) -> Result<Vec<WebhookBlock<'_>>, MalformedHeader> {
         let mut headers = Vec::new();
         for (number, line) in lines.by_ref().take_while(|(_, line)| !line.is_empty()) {
             let (name, value) = line.split_once(':').ok_or(MalformedHeader(number))?;
-            // `https://…`: somebody forgot the empty line before the next webhook.
+            // `https://…` is a URL without the empty line before it.
             if value.starts_with("//") {
                 return Err(MalformedHeader(number));
             }
@@ -61,8 +62,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn webhooks_are_told_apart_by_empty_lines() {
-        let text = "# who is told\n\nPUT  https://a.example/\nAuthorization: Bearer a:b\n\
+    fn empty_lines_separate_webhooks() {
+        let text = "# receivers\n\nPUT  https://a.example/\nAuthorization: Bearer a:b\n\
                     # why\nX-Empty:\n\n\nhttps://b.example/\r\n";
         let first = WebhookBlock {
             line: 3,
@@ -81,11 +82,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_header_is_named_by_its_line() {
+    fn a_malformed_header_is_reported_by_its_line() {
         for text in ["https://a/\ntext", "https://a/\nhttps://b/\n"] {
             assert_eq!(parse(text), Err(MalformedHeader(2)), "{text:?}");
         }
-        // With a space, somebody means it.
+        // With a space before it, the slashes are a value.
         assert!(parse("https://a/\nx: //b/\n").is_ok());
     }
 }

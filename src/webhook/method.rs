@@ -1,26 +1,26 @@
-//! The methods that a webhook may have.
+//! The request methods that a webhook may use.
 //!
-//! Owns their names and which have a body. It never chooses one.
+//! Owns their names and which of them carry a body. It never chooses one.
 
 use std::str::FromStr;
 
-/// The method of a request, RFC 9110 section 9 and RFC 5789. CONNECT and TRACE are none that a webhook has.
+/// A request method, RFC 9110 section 9 and RFC 5789, without CONNECT and TRACE.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Method {
-    /// With a body.
+    /// The default; carries the body, as PUT and PATCH do.
     #[default]
     Post,
-    /// With a body.
+    /// PUT.
     Put,
-    /// With a body.
+    /// PATCH.
     Patch,
-    /// Without a body, which has no meaning there; likewise the following.
+    /// Carries no body, and neither do the methods below.
     Get,
-    /// Without a body.
+    /// HEAD.
     Head,
-    /// Without a body.
+    /// DELETE.
     Delete,
-    /// Without a body.
+    /// OPTIONS.
     Options,
 }
 
@@ -35,7 +35,7 @@ impl Method {
         Self::Options,
     ];
 
-    /// The token on the wire.
+    /// The token on the wire; case-sensitive.
     pub fn name(self) -> &'static str {
         match self {
             Self::Post => "POST",
@@ -48,7 +48,7 @@ impl Method {
         }
     }
 
-    /// Whether the body is sent with it.
+    /// Whether a request with this method carries the body.
     pub fn has_body(self) -> bool {
         match self {
             Self::Post | Self::Put | Self::Patch => true,
@@ -68,7 +68,7 @@ impl FromStr for Method {
     }
 }
 
-/// It is none of them.
+/// Not a method that a webhook may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the method of the webhook must be one of POST, PUT, PATCH, GET, HEAD, DELETE, OPTIONS")]
 pub struct InvalidMethod;

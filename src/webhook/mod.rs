@@ -1,8 +1,8 @@
-//! Completion webhooks: HTTP requests that say that the process is gone.
+//! Completion webhooks: HTTP requests that report the exit of the process.
 //!
-//! Owns what is accepted, where it may go, and every attempt. It never decides when a delivery begins or
-//! whether the wrapper stays for it: `lifecycle` does. Without the feature `webhooks` nothing of it is built
-//! but the names that others speak of.
+//! Owns registration, the allow-list, and every attempt. It never decides when a delivery begins or
+//! whether the wrapper stays for it: `lifecycle` does. Without the feature `webhooks`, `absent`
+//! stands in for the types that other modules name.
 
 pub mod delivery;
 pub mod exit_report;

@@ -1,18 +1,17 @@
-//! Which hosts and addresses may be called.
+//! The allow-list for webhook destinations.
 //!
-//! Owns the rules of `--webhook-allow` and the list of addresses that nobody may reach by accident. It never
-//! resolves a name: it judges the host of a URL when it is accepted, and each resolved address right before
-//! it is connected to, so that a name cannot change its meaning in between.
+//! Owns the rules of `--webhook-allow` and the addresses denied by default. It never resolves a name.
+//! It checks the host of a URL at registration and each resolved address right before the connect, so
+//! DNS rebinding cannot bypass it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use url::Host;
 
-/// Link-local addresses and the metadata services of clouds, which hand credentials to whoever asks.
-/// RFC 3927 and RFC 4291 for the first two; the others are documented by Amazon, Google, Alibaba, Azure and
-/// Oracle.
-const GUARDED: [Network; 7] = [
+/// Link-local networks (RFC 3927, RFC 4291) and cloud metadata services, which give credentials to any
+/// local caller: Amazon, Google, Alibaba, Azure, Oracle.
+const DENIED_BY_DEFAULT: [Network; 7] = [
     Network::v4([169, 254, 0, 0], 16),
     Network::v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),
     Network::v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128),
@@ -22,7 +21,7 @@ const GUARDED: [Network; 7] = [
     Network::v4([192, 0, 0, 192], 32),
 ];
 
-/// What may be called.
+/// The destinations that webhooks may use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     rules: Vec<Rule>,
@@ -31,21 +30,21 @@ pub struct Policy {
 /// One `--webhook-allow`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rule {
-    /// `HOST[:PORT]`: this host by the name, or address, that the URL has.
+    /// `HOST[:PORT]`: the host as the URL names it.
     Host {
-        /// The host, as URLs write it.
+        /// Name or address literal.
         host: Host,
         /// Any port if unset.
         port: Option<u16>,
     },
-    /// `*.suffix`: every host below this name.
-    Below {
-        /// With its leading dot.
+    /// `*.suffix`: every subdomain, not the name itself.
+    Subdomains {
+        /// The name with a leading dot.
         suffix: String,
         /// Any port if unset.
         port: Option<u16>,
     },
-    /// `ADDRESS/BITS`: every host that resolves to an address in this network.
+    /// `ADDRESS/BITS`: any host, at an address in this network.
     Network(Network),
 }
 
@@ -56,44 +55,45 @@ pub struct Network {
     bits: u8,
 }
 
-/// Why a text is no rule.
+/// Not a rule of `--webhook-allow`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} is no rule for webhooks: write HOST, HOST:PORT, *.suffix or ADDRESS/BITS, \
+    "{text:?} is not a webhook rule; write HOST, HOST:PORT, *.suffix or ADDRESS/BITS, \
      for example hooks.example.com:443, *.example.com or 10.0.0.0/8"
 )]
 pub struct InvalidRule {
     text: String,
 }
 
-/// Why something may not be called.
+/// Why the policy denies a destination.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyRefusal {
-    /// It is link-local, or the metadata service of a cloud.
+    /// A link-local or cloud metadata address.
     #[error(
         "{0} is a link-local or cloud metadata address; \
-         only a --webhook-allow with a network, such as {0}/{bits}, opens it", bits = full(.0)
+         only a --webhook-allow with a network, such as {0}/{bits}, allows it", bits = max_bits(.0)
     )]
-    PolicedListener(IpAddr),
-    /// There are rules, and none allows it.
+    DeniedByDefault(IpAddr),
+    /// There are rules, and none of them allows it.
     #[error("no --webhook-allow covers {0}")]
     NotAllowed(String),
 }
 
-fn full(address: &IpAddr) -> u8 {
+fn max_bits(address: &IpAddr) -> u8 {
     if address.is_ipv4() { 32 } else { 128 }
 }
 
 impl Policy {
-    /// The policy of these rules. Without any, everything but the guarded addresses may be called.
+    /// The policy of these rules. Without rules, it allows all but the addresses denied by default.
     pub fn new(rules: Vec<Rule>) -> Self {
         Self { rules }
     }
 
-    /// Judges the host of a URL before anything is resolved. A name that only its address can allow passes.
+    /// Checks the host of a URL before it is resolved. A name passes if a network rule may still allow
+    /// its address.
     ///
     /// # Errors
-    /// A literal address that may not be called, or a name that no address can make callable.
+    /// A denied address literal, or a name that no rule can allow.
     pub fn check_host(&self, host: &Host<&str>, port: u16) -> Result<(), PolicyRefusal> {
         match *host {
             Host::Ipv4(address) => self.check_address(host, port, address.into()),
@@ -112,10 +112,10 @@ impl Policy {
         }
     }
 
-    /// Judges an address that `host` resolved to, or is.
+    /// Checks an address that `host` resolves to, or is.
     ///
     /// # Errors
-    /// This address may not be called.
+    /// The policy denies the address.
     pub fn check_address(
         &self,
         host: &Host<&str>,
@@ -123,14 +123,18 @@ impl Policy {
         address: IpAddr,
     ) -> Result<(), PolicyRefusal> {
         let address = address.to_canonical();
-        if self.allows_network_of(address) {
+        if self.allows_by_network(address) {
             return Ok(());
         }
-        let guarded = std::iter::once(address)
+        let denied = std::iter::once(address)
             .chain(embedded(address).into_iter().map(IpAddr::V4))
-            .any(|address| GUARDED.iter().any(|network| network.contains(address)));
-        if guarded {
-            return Err(PolicyRefusal::PolicedListener(address));
+            .any(|address| {
+                DENIED_BY_DEFAULT
+                    .iter()
+                    .any(|network| network.contains(address))
+            });
+        if denied {
+            return Err(PolicyRefusal::DeniedByDefault(address));
         }
         if self.allows_by_name(host, port) {
             Ok(())
@@ -141,41 +145,37 @@ impl Policy {
         }
     }
 
-    /// Whether a rule that speaks of hosts covers this one; without any rule everything is covered.
+    /// Whether a host or suffix rule covers this host. Without rules, every host is covered.
     fn allows_by_name(&self, host: &Host<&str>, port: u16) -> bool {
-        let at = |wanted: &Option<u16>| wanted.is_none_or(|wanted| wanted == port);
+        let host = match *host {
+            Host::Domain(name) => Host::Domain(name.trim_end_matches('.')),
+            Host::Ipv4(address) => Host::Ipv4(address),
+            Host::Ipv6(address) => Host::Ipv6(address),
+        };
+        let has_port = |rule_port: &Option<u16>| rule_port.is_none_or(|rule| rule == port);
         self.rules.is_empty()
             || self.rules.iter().any(|rule| match rule {
-                Rule::Host { host: own, port } => at(port) && same_host(own, host),
-                Rule::Below { suffix, port } => match host {
-                    Host::Domain(name) => {
-                        let name = name.trim_end_matches('.');
-                        at(port) && name.len() > suffix.len() && name.ends_with(suffix.as_str())
-                    }
-                    Host::Ipv4(_) | Host::Ipv6(_) => false,
-                },
+                Rule::Host {
+                    host: allowed,
+                    port,
+                } => has_port(port) && *allowed == host,
+                Rule::Subdomains { suffix, port } => {
+                    let below = |name: &str| name.len() > suffix.len() && name.ends_with(suffix);
+                    has_port(port) && matches!(host, Host::Domain(name) if below(name))
+                }
                 Rule::Network(_) => false,
             })
     }
 
-    fn allows_network_of(&self, address: IpAddr) -> bool {
+    fn allows_by_network(&self, address: IpAddr) -> bool {
         let translated = nat64(address);
         self.rules.iter().any(|rule| match rule {
             Rule::Network(network) => {
                 network.contains(address)
                     || translated.is_some_and(|address| network.contains(address.into()))
             }
-            Rule::Host { .. } | Rule::Below { .. } => false,
+            Rule::Host { .. } | Rule::Subdomains { .. } => false,
         })
-    }
-}
-
-fn same_host(own: &Host, other: &Host<&str>) -> bool {
-    match (own, other) {
-        (Host::Domain(own), Host::Domain(other)) => own == other.trim_end_matches('.'),
-        (Host::Ipv4(own), Host::Ipv4(other)) => own == other,
-        (Host::Ipv6(own), Host::Ipv6(other)) => own == other,
-        (Host::Domain(_) | Host::Ipv4(_) | Host::Ipv6(_), _) => false,
     }
 }
 
@@ -183,14 +183,14 @@ fn same_host(own: &Host, other: &Host<&str>) -> bool {
 fn nat64(address: IpAddr) -> Option<Ipv4Addr> {
     match address {
         IpAddr::V6(address) => match address.segments() {
-            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(joined(high, low)),
+            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(ipv4_from(high, low)),
             _ => None,
         },
         IpAddr::V4(_) => None,
     }
 }
 
-/// Every IPv4 address that a router or translator may find in an IPv6 address.
+/// Every IPv4 address that a router or translator may extract from an IPv6 address.
 fn embedded(address: IpAddr) -> Vec<Ipv4Addr> {
     let IpAddr::V6(address) = address else {
         return Vec::new();
@@ -203,9 +203,9 @@ fn embedded(address: IpAddr) -> Vec<Ipv4Addr> {
         // IPv4-compatible (RFC 4291 section 2.5.5.1), translated (RFC 2765) and NAT64 (RFC 6052).
         [0, 0, 0, 0, 0, 0, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => vec![joined(high, low)],
-        // NAT64 inside one network, RFC 8215: its prefix may be 48, 56, 64 or 96 bits long, and octet 8 is
-        // never part of the address.
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => vec![ipv4_from(high, low)],
+        // NAT64 inside one network, RFC 8215. The prefix has 48, 56, 64 or 96 bits; octet 8 is never
+        // part of the address.
         [0x64, 0xff9b, 1, ..] => vec![
             pick([6, 7, 9, 10]),
             pick([7, 9, 10, 11]),
@@ -213,12 +213,12 @@ fn embedded(address: IpAddr) -> Vec<Ipv4Addr> {
             pick([12, 13, 14, 15]),
         ],
         // 6to4, RFC 3056.
-        [0x2002, high, low, ..] => vec![joined(high, low)],
+        [0x2002, high, low, ..] => vec![ipv4_from(high, low)],
         _ => Vec::new(),
     }
 }
 
-fn joined(high: u16, low: u16) -> Ipv4Addr {
+fn ipv4_from(high: u16, low: u16) -> Ipv4Addr {
     Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))
 }
 
@@ -236,6 +236,17 @@ impl Network {
         Self {
             address: IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h)),
             bits,
+        }
+    }
+
+    /// Turns a network of IPv4-mapped addresses into the IPv4 network, as `check_address` does.
+    fn canonical(self) -> Self {
+        match (self.address, self.address.to_canonical()) {
+            (IpAddr::V6(_), IpAddr::V4(address)) if self.bits >= 96 => Self {
+                address: address.into(),
+                bits: self.bits - 96,
+            },
+            _ => self,
         }
     }
 
@@ -270,7 +281,7 @@ fn rule(text: &str) -> Option<Rule> {
         let address: IpAddr = address.parse().ok()?;
         let bits: u8 = bits.parse().ok()?;
         let network = Network { address, bits };
-        return (bits <= full(&address)).then_some(Rule::Network(network.canonical()));
+        return (bits <= max_bits(&address)).then_some(Rule::Network(network.canonical()));
     }
     if let Ok(address) = text.parse::<IpAddr>() {
         let host = match address {
@@ -287,7 +298,7 @@ fn rule(text: &str) -> Option<Rule> {
     if let Some(suffix) = host.strip_prefix("*.") {
         return match Host::parse(suffix.trim_end_matches('.')).ok()? {
             Host::Domain(name) if name.contains('*') => None,
-            Host::Domain(name) => Some(Rule::Below {
+            Host::Domain(name) => Some(Rule::Subdomains {
                 suffix: format!(".{name}"),
                 port,
             }),
@@ -299,19 +310,6 @@ fn rule(text: &str) -> Option<Rule> {
         return None;
     }
     Some(Rule::Host { host, port })
-}
-
-impl Network {
-    /// A network of v4-mapped addresses is one of IPv4: that is how addresses are compared.
-    fn canonical(self) -> Self {
-        match (self.address, self.address.to_canonical()) {
-            (IpAddr::V6(_), IpAddr::V4(address)) if self.bits >= 96 => Self {
-                address: address.into(),
-                bits: self.bits - 96,
-            },
-            _ => self,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl Registry {
     ) -> Result<Slot, TooMany> {
         if let Some(slot) = self.find(&webhook) {
             if let Some(entry) = self.entry(slot)
-                && entry.delivery.phase != DeliveryState::Delivered
+                && entry.delivery.state != DeliveryState::Delivered
             {
                 entry.webhook = webhook;
             }
@@ -70,7 +70,7 @@ impl Registry {
         let delivery = Delivery {
             id: id(),
             target: webhook.target(),
-            phase: DeliveryState::Pending,
+            state: DeliveryState::Pending,
             attempts: 0,
             next_attempt_at: None,
             last_error: String::new(),
@@ -125,9 +125,9 @@ impl Registry {
             .collect()
     }
 
-    fn set(&mut self, slot: Slot, phase: DeliveryState, error: Option<&str>) {
+    fn set(&mut self, slot: Slot, state: DeliveryState, error: Option<&str>) {
         if let Some(entry) = self.entry(slot) {
-            entry.delivery.phase = phase;
+            entry.delivery.state = state;
             entry.delivery.next_attempt_at = None;
             if let Some(error) = error {
                 let shown = error.chars().take(MAX_ERROR);
@@ -191,14 +191,14 @@ mod tests {
                 .register(webhook(url, "second"), || unreachable!())
                 .unwrap();
         }
-        assert_eq!(registry.deliveries()[0].phase, DeliveryState::Delivered);
-        assert_eq!(registry.deliveries()[1].phase, DeliveryState::Failed);
+        assert_eq!(registry.deliveries()[0].state, DeliveryState::Delivered);
+        assert_eq!(registry.deliveries()[1].state, DeliveryState::Failed);
         assert_eq!(token(&mut registry, slots[0]), "first");
         assert_eq!(token(&mut registry, slots[1]), "second");
         registry.arm(slots[1]);
         let delivery = &registry.deliveries()[1];
         assert_eq!(
-            (delivery.phase, delivery.attempts),
+            (delivery.state, delivery.attempts),
             (DeliveryState::Pending, 1)
         );
         assert_eq!(delivery.last_error, "answered 404");

@@ -1,7 +1,7 @@
-//! A webhook as somebody wants it: where, how, with which headers.
+//! A validated webhook: URL, method, headers.
 //!
-//! Owns what is accepted and what is shown of it. It never decides whether the place may be called, and
-//! shows neither path nor header: both can be secrets.
+//! Owns validation and the part of a webhook that may be logged. It never decides whether the policy
+//! allows the host, and never shows a path or a header: both can be secrets.
 
 use std::fmt;
 
@@ -10,16 +10,16 @@ use url::{Host, Url};
 
 use super::method::Method;
 
-/// How long a URL may be, in bytes.
-pub const MAX_URL: usize = 8 * 1024;
+/// Maximum length of a URL, in bytes.
+pub const MAX_URL_BYTES: usize = 8 * 1024;
 
-/// How many headers a webhook may have.
+/// Maximum number of headers.
 pub const MAX_HEADERS: usize = 64;
 
-/// How long all names and values of headers may be together, in bytes.
+/// Maximum length of all header names and values together, in bytes.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 
-/// What HTTP itself or the signature says; from anybody else it would break the request.
+/// Headers that HTTP framing or the signature sets; a caller that sets one breaks the request.
 const RESERVED: &[&str] = &[
     "connection",
     "content-length",
@@ -36,7 +36,7 @@ const RESERVED: &[&str] = &[
     "webhook-timestamp",
 ];
 
-/// A valid webhook.
+/// A validated webhook.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookRequest {
     url: Url,
@@ -44,40 +44,40 @@ pub struct WebhookRequest {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// Why a webhook is not accepted. No message repeats what was given but the name of a header.
+/// Why a webhook is invalid. A message repeats no input except the name of a header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidWebhook {
-    /// It cannot be read.
-    #[error("the URL of the webhook cannot be read: {0}")]
+    /// Not a URL.
+    #[error("the URL of the webhook is invalid: {0}")]
     Url(url::ParseError),
     /// Neither http nor https.
     #[error("the URL of the webhook must begin with http:// or https://")]
     Scheme,
-    /// It has a user or a password.
+    /// Has a user or a password.
     #[error("the URL of the webhook holds credentials; send them in an authorization header")]
     Credentials,
-    /// Nothing listens there.
-    #[error("the URL of the webhook has port 0")]
+    /// Port 0, where no server can listen.
+    #[error("the URL of the webhook has port 0; use 1 to 65535")]
     Port,
-    /// Too long.
-    #[error("the URL of the webhook is longer than {MAX_URL} bytes")]
+    /// Longer than [`MAX_URL_BYTES`].
+    #[error("the URL of the webhook is longer than {MAX_URL_BYTES} bytes")]
     UrlLength,
-    /// Unknown.
+    /// Not a supported method.
     #[error(transparent)]
     Method(#[from] super::method::InvalidMethod),
-    /// No token, RFC 9110 section 5.1.
-    #[error("the webhook has a header whose name is not a token")]
+    /// Not a token, RFC 9110 section 5.1.
+    #[error("a header name of the webhook is not a token (letters, digits, hyphens)")]
     HeaderName,
-    /// Line breaks, other control characters, or more than ASCII.
-    #[error("the value of header {0} of the webhook holds something other than printable ASCII")]
+    /// Holds a control character, such as a line break, or a non-ASCII one.
+    #[error("the value of header {0} of the webhook is not printable ASCII")]
     HeaderValue(HeaderName),
-    /// Not to be set from outside.
-    #[error("header {0} of the webhook is set by process-wrapper itself; leave it out")]
+    /// Reserved.
+    #[error("process-wrapper sets header {0} of the webhook itself; leave it out")]
     Reserved(HeaderName),
-    /// Twice, perhaps in other letters.
-    #[error("the webhook has header {0} twice")]
-    Twice(HeaderName),
-    /// Too many, or too long.
+    /// The name occurs twice; case is ignored.
+    #[error("the webhook has header {0} twice; keep one")]
+    Duplicate(HeaderName),
+    /// More than [`MAX_HEADERS`] or [`MAX_HEADER_BYTES`].
     #[error(
         "the webhook has more than {MAX_HEADERS} headers, or more than {MAX_HEADER_BYTES} bytes of them"
     )]
@@ -85,16 +85,16 @@ pub enum InvalidWebhook {
 }
 
 impl WebhookRequest {
-    /// Checks every part.
+    /// Validates a webhook.
     ///
     /// # Errors
-    /// [`InvalidWebhook`] names the part that is wrong.
+    /// [`InvalidWebhook`] names the invalid part.
     pub fn new<'a>(
         url: &str,
         method: Method,
         headers: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, InvalidWebhook> {
-        if url.len() > MAX_URL {
+        if url.len() > MAX_URL_BYTES {
             return Err(InvalidWebhook::UrlLength);
         }
         let mut url = Url::parse(url).map_err(InvalidWebhook::Url)?;
@@ -107,16 +107,16 @@ impl WebhookRequest {
         if url.port() == Some(0) {
             return Err(InvalidWebhook::Port);
         }
-        // It is never sent, so it must not tell two webhooks apart.
+        // The fragment is never sent, so two URLs that differ only there are the same webhook.
         url.set_fragment(None);
         Ok(Self {
             url,
             method,
-            headers: checked(headers)?,
+            headers: validate_headers(headers)?,
         })
     }
 
-    /// The URL, with its secrets.
+    /// The whole URL; may hold secrets.
     pub fn url(&self) -> &Url {
         &self.url
     }
@@ -126,23 +126,23 @@ impl WebhookRequest {
         self.method
     }
 
-    /// The headers, with their secrets.
+    /// The headers; may hold secrets.
     pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.headers
     }
 
-    /// The host, as the URL has it.
+    /// The host of the URL.
     pub fn host(&self) -> Host<&str> {
-        // There is one: `new` has seen it.
+        // `new` has checked that there is one.
         self.url.host().unwrap_or(Host::Domain(""))
     }
 
-    /// The port, given or known by the scheme.
+    /// The port of the URL, or the default of its scheme.
     pub fn port(&self) -> u16 {
         self.url.port_or_known_default().unwrap_or_default()
     }
 
-    /// What may be shown: scheme and host, and the port if it is not the usual one.
+    /// The part that may be logged: scheme, host, and any non-default port.
     pub fn target(&self) -> String {
         let (scheme, host) = (self.url.scheme(), self.host());
         match self.url.port() {
@@ -163,7 +163,7 @@ impl fmt::Debug for WebhookRequest {
     }
 }
 
-fn checked<'a>(
+fn validate_headers<'a>(
     headers: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> Result<Vec<(HeaderName, HeaderValue)>, InvalidWebhook> {
     let mut checked: Vec<(HeaderName, HeaderValue)> = Vec::new();
@@ -178,7 +178,7 @@ fn checked<'a>(
             return Err(InvalidWebhook::Reserved(name));
         }
         if checked.iter().any(|(other, _)| *other == name) {
-            return Err(InvalidWebhook::Twice(name));
+            return Err(InvalidWebhook::Duplicate(name));
         }
         let Ok(mut value) = HeaderValue::from_str(value) else {
             return Err(InvalidWebhook::HeaderValue(name));
@@ -186,7 +186,7 @@ fn checked<'a>(
         if !value.as_bytes().is_ascii() {
             return Err(InvalidWebhook::HeaderValue(name));
         }
-        // Its `Debug` shows nothing from here on.
+        // Hides the value from `Debug`.
         value.set_sensitive(true);
         checked.push((name, value));
     }
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_that_are_no_place_for_a_webhook_are_refused() {
+    fn an_invalid_url_is_refused() {
         for (url, expected) in [
             ("ftp://h/", InvalidWebhook::Scheme),
             ("file:///etc/passwd", InvalidWebhook::Scheme),
@@ -212,7 +212,7 @@ mod tests {
             ("https://:pw@h/", InvalidWebhook::Credentials),
             ("http://h:0/", InvalidWebhook::Port),
             (
-                &format!("http://h/{}", "x".repeat(MAX_URL)),
+                &format!("http://h/{}", "x".repeat(MAX_URL_BYTES)),
                 InvalidWebhook::UrlLength,
             ),
         ] {
@@ -270,7 +270,7 @@ mod tests {
         let twice = [("X-A", "1"), ("x-a", "2")];
         assert!(matches!(
             WebhookRequest::new("http://h/", Method::Post, twice),
-            Err(InvalidWebhook::Twice(_))
+            Err(InvalidWebhook::Duplicate(_))
         ));
     }
 
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_holds_no_path_and_no_header() {
+    fn target_and_debug_hide_path_and_headers() {
         let webhook = WebhookRequest::new(
             "https://H.example:8443/s3cret?t=s3cret#s3cret",
             Method::Put,
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn no_refusal_repeats_what_was_given() {
+    fn an_error_repeats_no_input() {
         let refusals = [
             WebhookRequest::new("s3cret://u:s3cret@h/s3cret", Method::Post, []).unwrap_err(),
             WebhookRequest::new("https://u:s3cret@h/s3cret", Method::Post, []).unwrap_err(),
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn two_spellings_of_one_url_are_one() {
+    fn two_spellings_of_a_url_compare_equal() {
         let url = |text: &str| {
             WebhookRequest::new(text, Method::Post, [])
                 .unwrap()

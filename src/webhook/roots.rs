@@ -1,7 +1,7 @@
-//! Whom to trust for https.
+//! The trusted certificate authorities for https.
 //!
-//! Owns the choice of certificate authorities: those of a file, else the system's, else bundled ones, because
-//! an image made from nothing has none. It never connects.
+//! Owns their order of precedence: a file, the system's store, the bundled store (an image built from
+//! scratch has no system store). It never connects.
 
 use std::sync::Arc;
 
@@ -12,47 +12,47 @@ use smol::lock::OnceCell;
 
 use crate::thread;
 
-/// The authorities, loaded when they are first needed: a wrapper that never calls https reads none.
+/// Trusted authorities, loaded on the first https connection: the system store has some hundred files.
 #[derive(Debug)]
 pub struct Roots {
     file: Option<RootCertStore>,
     config: OnceCell<Arc<ClientConfig>>,
 }
 
-/// Why there is nothing to check certificates with.
+/// Why no certificate can be verified.
 #[derive(Debug, thiserror::Error)]
 pub enum RootsError {
-    /// Not one usable certificate.
-    #[error("there is no usable certificate in it; it must hold certificate authorities in PEM")]
+    /// The file has no certificate.
+    #[error("the file has no usable certificate; write certificate authorities in PEM")]
     Empty,
     /// Not PEM.
-    #[error("it is not PEM: {0}")]
+    #[error("the file is not PEM: {0}")]
     Pem(rustls::pki_types::pem::Error),
-    /// One of them is no certificate.
-    #[error("it holds something that is no certificate: {0}")]
+    /// A PEM block is not a certificate.
+    #[error("the file has an invalid certificate: {0}")]
     Certificate(rustls::Error),
-    /// The library refused its own settings.
+    /// rustls refused the configuration.
     #[error("TLS cannot be set up: {0}")]
     Setup(rustls::Error),
-    /// The system's could not be read, which needs a thread.
-    #[error("the certificate authorities of the system could not be read: {0}")]
+    /// No thread could be started to read the system store.
+    #[error("cannot read the certificate authorities of the system: {0}")]
     Thread(std::io::Error),
 }
 
 impl Roots {
-    /// The system's, from where OpenSSL looks (`SSL_CERT_FILE` and `SSL_CERT_DIR` count); if it has none, those
-    /// that Mozilla trusts, as of the build.
-    pub fn of_the_system() -> Self {
+    /// The system's store, from OpenSSL's locations or `SSL_CERT_FILE` and `SSL_CERT_DIR`. If it is
+    /// empty, the bundled copy of Mozilla's store.
+    pub fn system() -> Self {
         Self {
             file: None,
             config: OnceCell::new(),
         }
     }
 
-    /// Only those in this PEM file.
+    /// Only the authorities in this PEM text.
     ///
     /// # Errors
-    /// Not one of them, or something else, is in it.
+    /// [`RootsError`]: no certificate, or an invalid one.
     pub fn from_pem(pem: &[u8]) -> Result<Self, RootsError> {
         let mut store = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(pem) {
@@ -69,15 +69,15 @@ impl Roots {
         })
     }
 
-    /// The client's side of TLS, made once.
+    /// The TLS configuration, built once.
     ///
     /// # Errors
-    /// [`RootsError::Setup`].
+    /// [`RootsError::Setup`] or [`RootsError::Thread`].
     pub async fn client_config(&self) -> Result<Arc<ClientConfig>, RootsError> {
         let config = self.config.get_or_try_init(|| async {
             let store = match &self.file {
                 Some(store) => store.clone(),
-                // Some hundred files, perhaps on a slow disk.
+                // Blocks on the disk for some hundred files.
                 None => thread::run(system_or_bundled)
                     .await
                     .map_err(RootsError::Thread)?,
@@ -104,13 +104,13 @@ fn system_or_bundled() -> RootCertStore {
         store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         tracing::debug!(
             count = store.len(),
-            "the system has no certificate authorities; bundled ones are used"
+            "using bundled certificate authorities: the system has none"
         );
     } else {
         tracing::debug!(
             added,
             ignored,
-            "the system's certificate authorities are used"
+            "using the certificate authorities of the system"
         );
     }
     store
@@ -142,8 +142,8 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_without_authorities_gets_bundled_ones() {
-        // Whether this machine has its own or not, there is always somebody to trust.
+    fn there_is_always_a_trusted_authority() {
+        // Holds with a system store and without one.
         assert!(system_or_bundled().len() > 20);
         assert!(webpki_roots::TLS_SERVER_ROOTS.len() > 20);
     }

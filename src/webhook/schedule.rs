@@ -1,69 +1,73 @@
-//! When to try again, and when not to.
+//! Whether and when a delivery is retried.
 //!
-//! Owns the backoff, the meaning of an answer's status and of `Retry-After`. It never reads a clock and
-//! throws no dice: the time and the random number are arguments.
+//! Owns the backoff and the meaning of a status code and of `Retry-After`. It never reads a clock or a
+//! random source: both values are arguments.
 
 use std::time::{Duration, SystemTime};
 
-/// The pace of attempts.
+/// Exponential backoff with full jitter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetryPace {
-    /// The ceiling of the first delay; it doubles with every attempt.
-    pub base: Duration,
-    /// The ceiling that is not exceeded, except on the receiver's own wish.
-    pub cap: Duration,
-    /// How long one attempt may take.
-    pub attempt: Duration,
+pub struct RetryPolicy {
+    /// The maximum of the first delay; it doubles with each attempt.
+    pub base_delay: Duration,
+    /// The maximum of every delay. Only a longer `Retry-After` exceeds it.
+    pub max_delay: Duration,
+    /// The time limit of one attempt.
+    pub attempt_timeout: Duration,
 }
 
-/// What the wrapper uses.
-pub const PACE: RetryPace = RetryPace {
-    base: Duration::from_secs(1),
-    cap: Duration::from_secs(60),
-    attempt: Duration::from_secs(10),
-};
-
-/// What an answer means.
+/// What a status code means for the delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryVerdict {
-    /// The receiver has it.
+    /// The receiver accepted the webhook.
     Delivered,
-    /// The receiver may want it later.
-    Later,
-    /// The receiver will never want it.
-    Final,
+    /// A later attempt may succeed.
+    Retry,
+    /// No later attempt can succeed.
+    Permanent,
 }
 
 impl RetryVerdict {
-    /// By the status code, RFC 9110 section 15. Redirects are final: they are not followed.
+    /// Classifies a status code, RFC 9110 section 15. The wrapper follows no redirect, so 3xx is
+    /// permanent.
     pub fn of(status: u16) -> Self {
         match status {
             200..=299 => Self::Delivered,
             // Request Timeout, Too Early (RFC 8470), Too Many Requests (RFC 6585).
-            408 | 425 | 429 | 500..=599 => Self::Later,
-            0..=199 | 300..=407 | 409..=424 | 426..=428 | 430..=499 | 600.. => Self::Final,
+            408 | 425 | 429 | 500..=599 => Self::Retry,
+            0..=199 | 300..=407 | 409..=424 | 426..=428 | 430..=499 | 600.. => Self::Permanent,
         }
     }
 }
 
-impl RetryPace {
-    /// The delay after this many attempts: exponential backoff with full jitter, that is, anything from
-    /// nothing to the ceiling. `random` is uniform over its whole range.
+impl RetryPolicy {
+    /// The policy of the wrapper.
+    pub const DEFAULT: Self = Self {
+        base_delay: Duration::from_secs(1),
+        max_delay: Duration::from_secs(60),
+        attempt_timeout: Duration::from_secs(10),
+    };
+
+    /// The delay after this many attempts, between 0 and the current maximum. `random` is uniform over
+    /// its whole range.
     pub fn delay(&self, attempts: u32, random: u32) -> Duration {
         let doublings = attempts.saturating_sub(1).min(31);
-        let ceiling = self.base.saturating_mul(1 << doublings).min(self.cap);
-        // A fraction below one, in 32 bits.
+        let ceiling = self
+            .base_delay
+            .saturating_mul(1 << doublings)
+            .min(self.max_delay);
+        // `random` is a fraction below one, in 32 bits.
         let nanos = ceiling.as_nanos().saturating_mul(u128::from(random)) >> 32;
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }
 
-/// `Retry-After`, RFC 9110 section 10.2.3: seconds, or a date, which in the past is at once. What is
-/// neither is ignored.
+/// Parses `Retry-After`, RFC 9110 section 10.2.3: seconds, or a date. A date in the past gives zero, an
+/// invalid value `None`.
 pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than fit are later than any deadline.
+        // A number that overflows is later than any deadline.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     let date = httpdate::parse_http_date(value).ok()?;
@@ -75,33 +79,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ceiling_doubles_from_the_base_to_the_cap() {
+    fn the_maximum_doubles_from_base_delay_to_max_delay() {
         let ceilings: Vec<u64> = (1..=9)
-            .map(|attempts| (PACE.delay(attempts, u32::MAX) + Duration::from_millis(1)).as_secs())
+            .map(|attempts| {
+                (RetryPolicy::DEFAULT.delay(attempts, u32::MAX) + Duration::from_millis(1))
+                    .as_secs()
+            })
             .collect();
         assert_eq!(ceilings, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
         for attempts in [0, 40, u32::MAX] {
-            assert!(PACE.delay(attempts, u32::MAX) <= PACE.cap);
+            assert!(
+                RetryPolicy::DEFAULT.delay(attempts, u32::MAX) <= RetryPolicy::DEFAULT.max_delay
+            );
         }
     }
 
     #[test]
-    fn jitter_is_full_from_nothing_to_the_ceiling() {
-        assert_eq!(PACE.delay(4, 0), Duration::ZERO);
-        assert_eq!(PACE.delay(4, 1 << 31), Duration::from_secs(4));
-        assert_eq!(PACE.delay(4, 1 << 30), Duration::from_secs(2));
-        assert!(PACE.delay(4, u32::MAX) < Duration::from_secs(8));
-        // Nothing overflows, however long the pace is.
-        let endless = RetryPace {
-            base: Duration::MAX,
-            cap: Duration::MAX,
-            attempt: Duration::MAX,
+    fn jitter_spans_zero_to_the_maximum() {
+        assert_eq!(RetryPolicy::DEFAULT.delay(4, 0), Duration::ZERO);
+        assert_eq!(
+            RetryPolicy::DEFAULT.delay(4, 1 << 31),
+            Duration::from_secs(4)
+        );
+        assert_eq!(
+            RetryPolicy::DEFAULT.delay(4, 1 << 30),
+            Duration::from_secs(2)
+        );
+        assert!(RetryPolicy::DEFAULT.delay(4, u32::MAX) < Duration::from_secs(8));
+        // The longest delays do not overflow.
+        let endless = RetryPolicy {
+            base_delay: Duration::MAX,
+            max_delay: Duration::MAX,
+            attempt_timeout: Duration::MAX,
         };
         assert!(endless.delay(u32::MAX, u32::MAX) > Duration::from_secs(1 << 33));
     }
 
     #[test]
-    fn only_what_may_pass_is_tried_again() {
+    fn only_transient_statuses_are_retried() {
         for status in [200, 201, 202, 204, 299] {
             assert_eq!(
                 RetryVerdict::of(status),
@@ -110,12 +125,16 @@ mod tests {
             );
         }
         for status in [408, 425, 429, 500, 502, 503, 504, 599] {
-            assert_eq!(RetryVerdict::of(status), RetryVerdict::Later, "{status}");
+            assert_eq!(RetryVerdict::of(status), RetryVerdict::Retry, "{status}");
         }
         for status in [
             0, 100, 199, 300, 301, 302, 307, 308, 400, 401, 404, 410, 428, 600,
         ] {
-            assert_eq!(RetryVerdict::of(status), RetryVerdict::Final, "{status}");
+            assert_eq!(
+                RetryVerdict::of(status),
+                RetryVerdict::Permanent,
+                "{status}"
+            );
         }
     }
 

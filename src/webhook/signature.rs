@@ -1,7 +1,7 @@
 //! Signatures by the Standard Webhooks scheme.
 //!
-//! Owns the secrets and what is computed with them. They leave this file in no form: not by `Debug`, not in
-//! an error.
+//! Owns the secrets and the signatures. A secret never leaves this file, not even by `Debug` or in an
+//! error.
 
 use std::fmt;
 
@@ -9,37 +9,35 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 
-/// How long a secret may be, in bytes, after the specification: enough to be no password, and no more than
-/// a block of the hash.
-const LENGTH: std::ops::RangeInclusive<usize> = 24..=64;
+/// The length of a secret in bytes, by the specification: longer than a password, and at most a block
+/// of SHA-256.
+const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// The secrets that sign: usually one, two while it is being replaced.
+/// The signing secrets: usually one, two during a rotation.
 #[derive(Clone, Default)]
 pub struct Secrets {
     keys: Vec<hmac::Key>,
 }
 
-/// Why a text holds no secrets.
+/// Why a secret file is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSecret {
-    /// There is not one line in it.
-    #[error("there is no secret in it; write one `whsec_` and base64 on a line")]
+    /// The file has no secret.
+    #[error("the file has no secret; write `whsec_` and base64, one secret per line")]
     Missing,
     /// This line, counted from 1, is not base64.
-    #[error("line {0} is no secret: write `whsec_` and base64")]
+    #[error("line {0} is not a secret; write `whsec_` and base64")]
     NotBase64(usize),
-    /// This line, counted from 1, is too short or too long.
-    #[error(
-        "line {0} is a secret of {1} bytes; it must have 24 to 64 (try: openssl rand -base64 32)"
-    )]
+    /// The secret in this line, counted from 1, has this many bytes, too few or too many.
+    #[error("line {0} has a secret of {1} bytes; use 24 to 64 (openssl rand -base64 32 makes one)")]
     Length(usize, usize),
 }
 
 impl Secrets {
-    /// Reads one secret from each line that is not empty: base64, with or without `whsec_` before it.
+    /// Parses one secret per non-empty line: base64, with or without the prefix `whsec_`.
     ///
     /// # Errors
-    /// [`InvalidSecret`] names the line, never what is on it.
+    /// [`InvalidSecret`] holds the line number, never the text.
     pub fn parse(text: &str) -> Result<Self, InvalidSecret> {
         let lines = text.lines().map(str::trim).enumerate();
         let keys = lines
@@ -50,7 +48,7 @@ impl Secrets {
                 let key = STANDARD
                     .decode(encoded)
                     .map_err(|_| InvalidSecret::NotBase64(line_number))?;
-                if LENGTH.contains(&key.len()) {
+                if SECRET_BYTES.contains(&key.len()) {
                     Ok(hmac::Key::new(hmac::HMAC_SHA256, &key))
                 } else {
                     Err(InvalidSecret::Length(line_number, key.len()))
@@ -63,7 +61,7 @@ impl Secrets {
         Ok(Self { keys })
     }
 
-    /// The value of `webhook-signature`: one signature for each secret. `None` without any secret.
+    /// The value of `webhook-signature`, one signature per secret. `None` without secrets.
     pub fn sign(&self, id: &str, timestamp: u64, body: &str) -> Option<String> {
         let signed = format!("{id}.{timestamp}.{body}");
         let signatures: Vec<String> = self
@@ -111,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_of_the_specification_is_signed_as_it_says() {
+    fn the_specifications_example_has_its_signature() {
         let secrets = Secrets::parse(SECRET).unwrap();
         let body = r#"{"test": 2432232314}"#;
         assert_eq!(
@@ -123,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn signatures_verify_and_only_for_what_was_signed() {
+    fn a_signature_verifies_only_for_its_id_time_and_body() {
         let secrets = Secrets::parse(SECRET).unwrap();
         let at = now();
         let signature = secrets.sign("msg_1", at, "{}").unwrap();
@@ -135,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn each_of_several_secrets_verifies_while_one_is_replaced() {
+    fn both_secrets_verify_during_a_rotation() {
         let secrets = Secrets::parse(&format!("{OTHER}\n\n  {SECRET}  \n")).unwrap();
         let at = now();
         let signature = secrets.sign("msg_1", at, "").unwrap();
@@ -145,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_secrets_are_refused_by_line_and_never_shown() {
+    fn an_invalid_secret_is_reported_by_its_line_and_never_shown() {
         for (text, expected) in [
             ("", InvalidSecret::Missing),
             ("\n \n", InvalidSecret::Missing),

@@ -1,49 +1,45 @@
-//! One HTTP request over surf, and surf's backend: smol, hyper's connection API, rustls.
+//! One HTTP exchange over surf, with a backend of smol, hyper's connection API and rustls.
 //!
-//! The only home of surf. Owns one exchange: the request out, the head of the answer in, and a bounded look
-//! at the rest. It never retries, follows no redirect and keeps no connection.
+//! The only file that uses surf. Owns one exchange: it sends the request, reads the response head and
+//! part of the body. It never retries, follows a redirect or reuses a connection.
 
 use std::fmt;
-use std::io;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use http::{HeaderName, HeaderValue, header};
 use hyper::body::Body;
 use hyper::client::conn::http1;
-use hyper::rt::{Read, ReadBufCursor, Write};
 use smol::future::{self, FutureExt};
-use smol::io::{AsyncRead, AsyncWrite};
+use smol_hyper::rt::FuturesIo;
 use url::{Position, Url};
 
 use super::dial::{DialError, Dialer, Duplex};
 use super::method::Method;
 
-/// How much of an answer's body is read, in bytes. Nothing in it is used: reading it only lets a well-behaved
-/// receiver finish.
-const BODY_LIMIT: usize = 16 * 1024;
+/// Bytes of a response body that are read and discarded, so that the receiver can finish sending.
+const MAX_BODY_BYTES: usize = 16 * 1024;
 
-/// How long that may take at most. The answer's status counts already.
-const BODY_TIME: Duration = Duration::from_secs(1);
+/// The time limit for the body. The status counts already.
+const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long the caller waits for the whole call; it travels beside the request.
-struct Limit(Duration);
+/// Maximum length of a response head, in bytes.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// How long the head of an answer may be, in bytes.
-const HEAD_LIMIT: usize = 64 * 1024;
+/// A request extension: how long the caller waits for the exchange.
+struct CallerTimeout(Duration);
 
-/// One request.
+/// The request of one attempt.
 #[derive(Clone)]
 pub(super) struct OutboundRequest {
-    /// Where.
+    /// The whole URL.
     pub(super) url: Url,
-    /// How.
+    /// The method.
     pub(super) method: Method,
-    /// With which headers; `host` and those of framing are added.
+    /// The headers, without `host` and framing.
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    /// Sent only with methods that have one.
+    /// Sent only with a method that carries a body.
     pub(super) body: String,
 }
 
@@ -53,7 +49,7 @@ impl fmt::Debug for OutboundRequest {
     }
 }
 
-/// What of an answer counts.
+/// The part of a response that decides the delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OutboundResponse {
     /// The status code.
@@ -62,24 +58,24 @@ pub(super) struct OutboundResponse {
     pub(super) retry_after: Option<String>,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CallError {
-    /// There was no connection.
+pub(super) enum TransportError {
+    /// The connection was not opened.
     #[error(transparent)]
     Dial(#[from] DialError),
-    /// The connection broke, or what came is no HTTP.
-    #[error("the connection failed: {}", with_causes(.0))]
+    /// The connection broke, or the response is not HTTP.
+    #[error("the HTTP exchange failed: {}", with_causes(.0))]
     Exchange(#[from] hyper::Error),
-    /// The request cannot be written as HTTP.
-    #[error("the request cannot be written: {0}")]
+    /// The request is not valid HTTP.
+    #[error("the request cannot be encoded: {0}")]
     Request(#[from] http::Error),
-    /// Something in surf that says nothing about us.
+    /// surf failed without an error of its backend.
     #[error("surf failed")]
     Other,
 }
 
-/// hyper says what failed, its causes why.
+/// hyper names the failure, its causes the reason.
 fn with_causes(error: &hyper::Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -91,47 +87,48 @@ fn with_causes(error: &hyper::Error) -> String {
     text
 }
 
-/// Makes calls.
+/// Sends requests.
 #[derive(Debug, Clone)]
 pub(super) struct Transport {
     client: surf::Client,
 }
 
 impl Transport {
-    /// A transport over connections of `dialer`.
+    /// A transport over the connections of `dialer`.
     pub(super) fn new(dialer: Dialer) -> Self {
         Self {
             client: surf::Client::with_http_client(Backend { dialer }),
         }
     }
 
-    /// Makes one call, for which the caller waits no longer than `limit`: the call does not end itself then,
-    /// but once there is a status it ends before that.
+    /// Sends one request. The caller drops the future after `timeout`; once the status has arrived, the
+    /// future completes before that.
     ///
     /// # Errors
-    /// [`CallError`]: there is no answer, though the receiver may have the request.
-    pub(super) async fn call(
+    /// [`TransportError`]; the receiver may have the request all the same.
+    pub(super) async fn send(
         &self,
-        call: &OutboundRequest,
-        limit: Duration,
-    ) -> Result<OutboundResponse, CallError> {
-        let mut request = surf::Request::new(method(call.method), call.url.clone());
-        if call.method.has_body() {
-            request.set_body(call.body.as_str());
+        outbound: &OutboundRequest,
+        timeout: Duration,
+    ) -> Result<OutboundResponse, TransportError> {
+        let mut request = surf::Request::new(surf_method(outbound.method), outbound.url.clone());
+        if outbound.method.has_body() {
+            request.set_body(outbound.body.as_str());
         }
-        for (name, value) in &call.headers {
+        for (name, value) in &outbound.headers {
             request.insert_header(name.as_str(), value.to_str().unwrap_or_default());
         }
         let inner: &mut surf::http::Request = request.as_mut();
-        inner.ext_mut().insert(Limit(limit));
+        inner.ext_mut().insert(CallerTimeout(timeout));
         let sent = self.client.send(request).await;
-        let mut response = sent.map_err(|error| error.downcast().unwrap_or(CallError::Other))?;
+        let mut response =
+            sent.map_err(|error| error.downcast().unwrap_or(TransportError::Other))?;
         let response: &mut surf::http::Response = response.as_mut();
-        response.ext_mut().remove().ok_or(CallError::Other)
+        response.ext_mut().remove().ok_or(TransportError::Other)
     }
 }
 
-fn method(method: Method) -> surf::http::Method {
+fn surf_method(method: Method) -> surf::http::Method {
     match method {
         Method::Post => surf::http::Method::Post,
         Method::Put => surf::http::Method::Put,
@@ -155,15 +152,15 @@ impl surf::HttpClient for Backend {
         request: surf::http::Request,
     ) -> Result<surf::http::Response, surf::http::Error> {
         let url = request.url().clone();
-        let limit = request
+        let timeout = request
             .ext()
             .get()
-            .map_or(Duration::MAX, |Limit(limit)| *limit);
-        let end = Instant::now().checked_add(limit);
-        let written = write(request).await?;
+            .map_or(Duration::MAX, |CallerTimeout(timeout)| *timeout);
+        let deadline = Instant::now().checked_add(timeout);
+        let request = to_hyper(request).await?;
         let exchanged = async {
             let stream = self.dialer.dial(&url).await?;
-            exchange(stream, written, end).await
+            exchange(stream, request, deadline).await
         };
         let bad_gateway = surf::http::StatusCode::BadGateway;
         exchanged
@@ -172,118 +169,80 @@ impl surf::HttpClient for Backend {
     }
 }
 
-/// surf's request as hyper's.
-async fn write(
+/// Converts surf's request to hyper's.
+async fn to_hyper(
     mut request: surf::http::Request,
 ) -> Result<http::Request<String>, surf::http::Error> {
     let url = request.url();
     let target = &url[Position::BeforePath..Position::AfterQuery];
     let authority = &url[Position::BeforeHost..Position::AfterPort];
-    let mut written = http::Request::builder()
+    let mut builder = http::Request::builder()
         .method(request.method().to_string().as_str())
         .uri(target)
         .header(header::HOST, authority);
     for (name, values) in request.iter() {
         for value in values {
-            written = written.header(name.as_str(), value.as_str());
+            builder = builder.header(name.as_str(), value.as_str());
         }
     }
     let body = request.body_string().await?;
     let internal = surf::http::StatusCode::InternalServerError;
-    written
+    builder
         .body(body)
-        .map_err(|error| surf::http::Error::new(internal, CallError::Request(error)))
+        .map_err(|error| surf::http::Error::new(internal, TransportError::Request(error)))
 }
 
-/// One request and its answer over one connection; the caller waits until `end`.
+/// Sends a request and reads the response over one connection; the caller waits until `deadline`.
 async fn exchange(
     stream: Box<dyn Duplex>,
     request: http::Request<String>,
-    end: Option<Instant>,
-) -> Result<surf::http::Response, CallError> {
+    deadline: Option<Instant>,
+) -> Result<surf::http::Response, TransportError> {
     let (mut sender, connection) = http1::Builder::new()
-        .max_buf_size(HEAD_LIMIT)
-        .handshake(HyperIo(stream))
+        .max_buf_size(MAX_HEAD_BYTES)
+        .handshake(FuturesIo::new(stream))
         .await?;
-    let answered = async {
+    let received = async {
         let response = sender.send_request(request).await?;
         let (head, body) = response.into_parts();
-        let left = end.map_or(BODY_TIME, |end| {
-            end.saturating_duration_since(Instant::now())
+        let remaining = deadline.map_or(BODY_TIMEOUT, |deadline| {
+            deadline.saturating_duration_since(Instant::now())
         });
-        skim(body)
+        discard(body)
             .or(async {
-                smol::Timer::after(BODY_TIME.min(left / 2)).await;
+                smol::Timer::after(BODY_TIMEOUT.min(remaining / 2)).await;
             })
             .await;
-        Ok::<_, CallError>(head)
+        Ok::<_, TransportError>(head)
     };
-    // The connection moves while the answer is awaited; that it ended is told by the answer.
-    let moved = async {
+    // Drives the connection. `received` reports its end.
+    let driver = async {
         let _ended = connection.await;
         future::pending().await
     };
-    let head = answered.or(moved).await?;
+    let head = received.or(driver).await?;
     let retry_after = head.headers.get(header::RETRY_AFTER);
-    let answer = OutboundResponse {
+    let outbound_response = OutboundResponse {
         status: head.status.as_u16(),
         retry_after: retry_after
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned),
     };
-    // Beside the response that surf wants: of a status that nobody has registered it cannot make one, and
-    // panics.
+    // An extension of a dummy response: surf's `StatusCode` cannot hold an unregistered status.
     let mut response = surf::http::Response::new(surf::http::StatusCode::Ok);
-    response.ext_mut().insert(answer);
+    response.ext_mut().insert(outbound_response);
     Ok(response)
 }
 
-/// Reads a body to its end or to the limit.
-async fn skim(body: impl Body<Data = bytes::Bytes>) {
+/// Reads a body to its end or to [`MAX_BODY_BYTES`].
+async fn discard(body: impl Body<Data = bytes::Bytes>) {
     let mut body = pin!(body);
-    let mut left = BODY_LIMIT;
+    let mut remaining = MAX_BODY_BYTES;
     while let Some(Ok(frame)) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
         let length = frame.data_ref().map_or(0, bytes::Bytes::len);
-        match left.checked_sub(length) {
-            Some(rest) => left = rest,
+        match remaining.checked_sub(length) {
+            Some(rest) => remaining = rest,
             None => break,
         }
-    }
-}
-
-/// hyper's I/O traits over ours.
-struct HyperIo(Box<dyn Duplex>);
-
-impl Read for HyperIo {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        // hyper's buffer is uninitialised memory, which only unsafe code could fill in place.
-        let mut chunk = [0; 4096];
-        let room = buffer.remaining().min(chunk.len());
-        let (chunk, _) = chunk.split_at_mut(room);
-        let read = ready!(Pin::new(&mut self.0).poll_read(cx, chunk))?;
-        buffer.put_slice(chunk.get(..read).unwrap_or_default());
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Write for HyperIo {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_close(cx)
     }
 }

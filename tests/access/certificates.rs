@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use process_wrapper::net::tls::{ClientTls, Files};
+use process_wrapper::net::tls::{ClientTls, TlsFiles};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose, SanType,
 };
@@ -73,7 +73,7 @@ impl Authority {
 
     /// A client that trusts this authority.
     pub(crate) fn client(&self, own: Option<&Pair>) -> ClientTls {
-        let files = Files {
+        let files = TlsFiles {
             certificate: own.map(|own| own.certificate.clone()),
             key: own.map(|own| own.key.clone()),
             authorities: Some(self.path()),

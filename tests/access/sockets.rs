@@ -316,5 +316,8 @@ fn a_wrapper_run_by_the_unmapped_user_reports_that_every_call_would_be_refused()
     });
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{stderr}");
-    assert!(stderr.contains("could call over a unix socket"), "{stderr}");
+    assert!(
+        stderr.contains("no caller would be admitted on a unix socket"),
+        "{stderr}"
+    );
 }

@@ -250,7 +250,7 @@ fn rotated_files_are_picked_up_and_broken_ones_are_not() {
     publish(mount.path(), "..3");
     let line = wrapper
         .stderr
-        .wait_for("what was read before stays in force");
+        .wait_for("reload failed; the previous contents stay in force");
     assert!(line.contains("tls.key"), "{line}");
     assert!(is_let_in(&new, &address) && !is_let_in(&old, &address));
     publish(mount.path(), "..4");

@@ -137,7 +137,7 @@ fn a_changed_file_is_read_again_and_a_broken_one_is_not_taken_over() {
     std::fs::write(folder.path().join("next"), "short").unwrap();
     let line = wrapper
         .stderr
-        .wait_for("what was read before stays in force");
+        .wait_for("reload failed; the previous contents stay in force");
     assert!(line.contains("line 1") && !line.contains("short"), "{line}");
     assert!(accepts(OTHER));
 }

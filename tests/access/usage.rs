@@ -51,7 +51,7 @@ fn an_allow_option_without_effect_is_refused() {
     let tcp = "--listen=tcp://127.0.0.1:0";
     for (options, word) in [
         (&[&*unix, "--allow-uid=1000"][..], "--socket-mode 0660"),
-        (&[&*unix, "--allow-gid=1000"], "pointless"),
+        (&[&*unix, "--allow-gid=1000"], "has no effect"),
         (
             &[
                 &*unix,
@@ -59,7 +59,7 @@ fn an_allow_option_without_effect_is_refused() {
                 "--socket-group=50",
                 "--socket-mode=606",
             ],
-            "pointless",
+            "has no effect",
         ),
         (&[&*unix, "--socket-mode=666", "--allow-uid=65534"], "65534"),
         (&[&*unix, "--socket-mode=666", "--allow-gid=65534"], "65534"),
@@ -78,7 +78,7 @@ fn an_allow_option_without_effect_is_refused() {
         (&[tcp, "--token-file=/no/such/file"], "/no/such/file"),
         (
             &["--listen=health=tcp://127.0.0.1:0", "--token-file=x"],
-            "no listener to guard",
+            "applies to no listener",
         ),
         (&["--listen=admin=unix:/s"], "control, read or health"),
     ] {
@@ -90,7 +90,7 @@ fn an_allow_option_without_effect_is_refused() {
         std::fs::set_permissions(folder.path(), mode).unwrap();
     };
     mode(0o700);
-    assert_refused(&allowed, "only our own user may enter");
+    assert_refused(&allowed, "only the wrapper's user may enter");
     mode(0o755);
     assert_accepted(&allowed, "listening");
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use process_wrapper::access::throttle::Throttle;
 use process_wrapper::access::{
-    Callers, Exposure, Listen, Options, Own, Protection, Role, SocketMode, TlsOptions, TlsVersion,
-    UNMAPPED, exposure, gid_of, path_risk,
+    AccessOptions, Callers, Exposure, Listen, OwnIds, Protection, Role, SocketMode, TlsOptions,
+    TlsVersion, UNMAPPED, exposure, gid_of, path_risk,
 };
 use process_wrapper::address::Address;
 
@@ -60,7 +60,7 @@ fn options(cursor: &mut Cursor<'_>) {
         gids: ids(),
     };
     let mut file = || cursor.bool().then(|| "file".into());
-    let options = Options {
+    let options = AccessOptions {
         token_file: file(),
         tls: TlsOptions {
             certificate: file(),
@@ -88,7 +88,7 @@ fn options(cursor: &mut Cursor<'_>) {
             address: addresses[usize::from(cursor.u8(..2))].clone(),
         })
         .collect();
-    let own = Own {
+    let own = OwnIds {
         uid: id(cursor),
         gid: id(cursor),
     };
@@ -154,12 +154,12 @@ fn ports(cursor: &mut Cursor<'_>) {
         client_certificates: true,
         token: true,
     };
-    assert_eq!(exposure(ip, role, all), Exposure::PolicedListener);
-    if judged == Exposure::PolicedListener && role > Role::Health {
+    assert_eq!(exposure(ip, role, all), Exposure::Guarded);
+    if judged == Exposure::Guarded && role > Role::Health {
         assert!(protection.token || protection.tls && protection.client_certificates);
         assert!(protection.tls || ip.to_canonical().is_loopback());
     }
-    if let Exposure::Beyond(lack) = judged {
+    if let Exposure::Network(lack) = judged {
         assert!(!ip.to_canonical().is_loopback() && !lack.to_string().is_empty());
     }
 }
@@ -172,14 +172,14 @@ fn throttle(cursor: &mut Cursor<'_>) {
     let (mut now, mut passed, mut held) = (start, 0_u32, 0_u64);
     for _ in 0..cursor.u8(..64) {
         now += Duration::from_millis(cursor.u64(..2000));
-        let open = throttle.is_open(now);
+        let open = throttle.has_capacity(now);
         if cursor.u8(..4) == 0 {
             let longest = Duration::from_millis(cursor.u64(..1000));
-            assert!(throttle.count(now, longest) <= longest);
+            assert!(throttle.reserve(now, longest) <= longest);
             passed += 1;
             continue;
         }
-        let told = throttle.pass(now);
+        let told = throttle.try_acquire(now);
         assert_eq!(told.is_some(), open);
         match told {
             Some(suppressed) => {

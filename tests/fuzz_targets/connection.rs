@@ -17,8 +17,8 @@ mod retry;
 fn rank(step: LifetimeStep) -> u8 {
     match step {
         LifetimeStep::Wait(_) | LifetimeStep::Ping => 0,
-        LifetimeStep::Leave(_) => 1,
-        LifetimeStep::EndCalls(_) => 2,
+        LifetimeStep::GoAway(_) => 1,
+        LifetimeStep::TerminateCalls(_) => 2,
         LifetimeStep::Close(_) => 3,
         LifetimeStep::Drop(_) => 4,
     }
@@ -51,7 +51,7 @@ pub fn run(data: &[u8]) {
             1 => Duration::from_millis(cursor.u64(..1000)),
             2 => Duration::from_secs(cursor.u64(..400)),
             3 => Duration::from_secs(cursor.u64(..50_000)),
-            _ => limits.goodbye_timeout,
+            _ => limits.goaway_timeout,
         };
         for steps in 0.. {
             assert!(steps < 8, "it does not come to rest");
@@ -63,15 +63,15 @@ pub fn run(data: &[u8]) {
                     break;
                 }
                 LifetimeStep::Ping => assert_eq!(last, 0, "who leaves is not asked"),
-                LifetimeStep::Leave(_)
-                | LifetimeStep::EndCalls(_)
+                LifetimeStep::GoAway(_)
+                | LifetimeStep::TerminateCalls(_)
                 | LifetimeStep::Close(_)
                 | LifetimeStep::Drop(_) => {
                     assert!(rank(step) > last, "{step:?} after {last}");
                     last = rank(step);
                 }
             }
-            if last == rank(LifetimeStep::EndCalls(CloseCause::Age)) {
+            if last == rank(LifetimeStep::TerminateCalls(CloseCause::MaxAge)) {
                 facts.calls = 0;
                 facts.idle_since = now;
             }
@@ -119,9 +119,9 @@ fn drain(lifetime: &mut Lifetime, facts: &mut ConnectionFacts, mut now: Instant)
     for _ in 0..20 {
         match lifetime.step(now, facts) {
             LifetimeStep::Wait(until) => now = until.unwrap(),
-            LifetimeStep::EndCalls(_) => facts.calls = 0,
+            LifetimeStep::TerminateCalls(_) => facts.calls = 0,
             LifetimeStep::Drop(_) => return,
-            LifetimeStep::Ping | LifetimeStep::Leave(_) | LifetimeStep::Close(_) => {}
+            LifetimeStep::Ping | LifetimeStep::GoAway(_) | LifetimeStep::Close(_) => {}
         }
     }
     panic!("a connection outlives the drain");

@@ -124,7 +124,7 @@ fn arrives(facts: &ProcessFacts) {
     assert_eq!(after_exit, expected);
     assert_eq!(process.webhooks.len(), facts.webhooks.len());
     for (read, sent) in process.webhooks.iter().zip(&facts.webhooks) {
-        let phase = match sent.phase {
+        let phase = match sent.state {
             DeliveryState::Pending => WebhookPhase::Pending,
             DeliveryState::Delivered => WebhookPhase::Delivered,
             DeliveryState::Failed => WebhookPhase::Failed,
@@ -251,7 +251,7 @@ fn facts(cursor: &mut Cursor<'_>) -> ProcessFacts {
             .map(|_| Delivery {
                 id: cursor.text(),
                 target: cursor.text(),
-                phase: phases[usize::from(cursor.u8(..3))],
+                state: phases[usize::from(cursor.u8(..3))],
                 attempts: cursor.u32(),
                 next_attempt_at: maybe(cursor),
                 last_error: cursor.text(),

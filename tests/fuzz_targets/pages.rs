@@ -15,7 +15,7 @@ pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     let accept = cursor.text();
     let asks = accept.contains("application/openmetrics-text");
-    let format = MetricsFormat::accepted(Some(&accept));
+    let format = MetricsFormat::negotiate(Some(&accept));
     assert_eq!(format == MetricsFormat::OpenMetrics, asks);
     assert_eq!(
         format
@@ -23,12 +23,12 @@ pub fn run(data: &[u8]) {
             .starts_with("application/openmetrics-text"),
         asks
     );
-    assert_eq!(MetricsFormat::accepted(None), MetricsFormat::Text);
+    assert_eq!(MetricsFormat::negotiate(None), MetricsFormat::Text);
 
     // OpenMetrics ends lines by a line feed, section 3.1.
     let page = String::from_utf8_lossy(cursor.rest()).replace('\r', "");
-    assert_eq!(MetricsFormat::OpenMetrics.write(page.clone()), page);
-    let text = MetricsFormat::Text.write(page.clone());
+    assert_eq!(MetricsFormat::OpenMetrics.convert(page.clone()), page);
+    let text = MetricsFormat::Text.convert(page.clone());
     let before = page.lines().filter(|line| *line != "# EOF");
     assert_eq!(text.lines().count(), before.clone().count());
     for (before, after) in before.zip(text.lines()) {

@@ -136,25 +136,25 @@ fn add_extremes(router: &mut Router) {
     });
 }
 
-/// Holds one method back, as the audit of failed calls does.
+/// Refuses one method with a delay, as wrong tokens are refused.
 #[derive(Debug)]
 struct Slow;
 
 impl CallPolicy for Slow {
-    fn admit(&self, asked: &PendingCall<'_>) -> Result<(), CallRefusal> {
-        if asked.path != "/test.Test/Refused" {
+    fn admit(&self, call: &PendingCall<'_>) -> Result<(), CallRefusal> {
+        if call.path != "/test.Test/Refused" {
             return Ok(());
         }
         Err(CallRefusal {
             status: Status::new(Code::PermissionDenied, "no"),
-            after: Duration::from_secs(1),
+            delay: Duration::from_secs(1),
         })
     }
 }
 
 fn open(world: &World) -> Pipe {
     let (ours, theirs) = world::pipe(256 * 1024);
-    // A server that has no place left closes the connection, and so does dropping their end.
+    // Without admission the connection is closed: its end is dropped here.
     if let Some(admitted) = world.server.admit() {
         let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
         let serve = admitted.serve(Rc::new(Slow), theirs, peer);

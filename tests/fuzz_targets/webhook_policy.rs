@@ -7,9 +7,9 @@ use url::Host;
 
 use super::cursor::Cursor;
 
-/// No rule and no form of an address opens a guarded one but a network that covers it; a form
-/// changes no verdict; a rule more never closes what others have opened; and a literal host is
-/// judged as its address.
+/// Only a network rule allows an address denied by default, in each of its forms. A form changes no
+/// verdict, one more rule denies nothing that the others allow, and a literal host is checked as its
+/// address.
 pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     let address = address(&mut cursor);
@@ -25,7 +25,7 @@ pub fn run(data: &[u8]) {
     let open = Policy::new(Vec::new()).check_address(&host, port, address);
     assert_eq!(
         open.is_err(),
-        is_guarded(address),
+        is_denied_by_default(address),
         "{address}: {open:?} without rules"
     );
     let policy = Policy::new(rules.clone());
@@ -35,9 +35,9 @@ pub fn run(data: &[u8]) {
         .any(|rule| matches!(rule, Rule::Network(network) if covers(network, address)));
     if by_network {
         assert_eq!(verdict, Ok(()));
-    } else if is_guarded(address) {
+    } else if is_denied_by_default(address) {
         assert!(
-            matches!(verdict, Err(PolicyRefusal::PolicedListener(_))),
+            matches!(verdict, Err(PolicyRefusal::DeniedByDefault(_))),
             "{verdict:?}"
         );
     } else if !rules.is_empty() && rules.iter().all(|rule| matches!(rule, Rule::Network(_))) {
@@ -87,7 +87,7 @@ fn rules(text: &str) -> Vec<Rule> {
         .collect()
 }
 
-/// Any address; more often than by chance, one in a guarded network.
+/// Any address; more often than by chance, one in a denied network.
 fn address(cursor: &mut Cursor<'_>) -> IpAddr {
     const SPECIAL: [[u8; 4]; 6] = [
         [169, 254, 169, 254],
@@ -119,7 +119,7 @@ fn address(cursor: &mut Cursor<'_>) -> IpAddr {
 }
 
 /// The same as the policy's, told the long way: from the text of addresses, and bit by bit.
-fn is_guarded(address: IpAddr) -> bool {
+fn is_denied_by_default(address: IpAddr) -> bool {
     let four = |address: Ipv4Addr| {
         let text = address.to_string();
         text.starts_with("169.254.")

@@ -11,7 +11,7 @@ use process_wrapper::lifecycle::Exit;
 use process_wrapper::webhook::delivery::DeliveryState;
 use process_wrapper::webhook::exit_report::{AfterExitReport, ExitReport};
 use process_wrapper::webhook::method::Method;
-use process_wrapper::webhook::schedule::{RetryPace, RetryVerdict};
+use process_wrapper::webhook::schedule::{RetryPolicy, RetryVerdict};
 use process_wrapper::webhook::{Dispatcher, DispatcherSettings, WebhookRequest};
 use smol::Async;
 use smol::future::FutureExt;
@@ -23,14 +23,14 @@ use super::cursor::Cursor;
 const OK: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 
 /// The time of an attempt is one that no pause before one ever has.
-const PACE: RetryPace = RetryPace {
-    base: Duration::from_secs(1),
-    cap: Duration::from_secs(60),
-    attempt: Duration::new(7, 777_777_777),
+const RETRY: RetryPolicy = RetryPolicy {
+    base_delay: Duration::from_secs(1),
+    max_delay: Duration::from_secs(60),
+    attempt_timeout: Duration::new(7, 777_777_777),
 };
 
 /// A first pause is longer only by the receiver's wish.
-const LONGEST_DELAY: Duration = PACE.base;
+const LONGEST_DELAY: Duration = RETRY.base_delay;
 
 /// Whatever comes back, the delivery ends: delivered by the status of the answer, failed for good
 /// by it, or tried again, which then succeeds. A delivery that is over is not begun again by asking
@@ -41,7 +41,7 @@ pub fn run(data: &[u8]) {
     let answer = cursor.rest();
     let webhooks = Dispatcher::new(DispatcherSettings {
         deadline: Duration::MAX,
-        pace: PACE,
+        retry: RETRY,
         ..DispatcherSettings::default()
     });
     let webhooks = webhooks.unwrap();
@@ -63,12 +63,12 @@ pub fn run(data: &[u8]) {
     });
 
     let delivery = webhooks.deliveries().remove(0);
-    assert_eq!(delivered, delivery.phase == DeliveryState::Delivered);
+    assert_eq!(delivered, delivery.state == DeliveryState::Delivered);
     let pauses = pauses.borrow();
-    match (delivery.phase, delivery.attempts) {
+    match (delivery.state, delivery.attempts) {
         (DeliveryState::Delivered, 1) => assert!(has(answer, RetryVerdict::Delivered)),
         (DeliveryState::Failed, 1) => {
-            assert!(has(answer, RetryVerdict::Final), "{delivery:?}");
+            assert!(has(answer, RetryVerdict::Permanent), "{delivery:?}");
             assert!(delivery.last_error.starts_with("answered "), "{delivery:?}");
         }
         (DeliveryState::Delivered, 2) => {
@@ -80,7 +80,7 @@ pub fn run(data: &[u8]) {
         (phase, attempts) => panic!("{phase:?} after {attempts} attempts: {delivery:?}"),
     }
     assert_eq!(webhooks.register(webhook.clone()), Ok(slot));
-    assert_eq!(webhooks.knows(&webhook), delivered);
+    assert_eq!(webhooks.is_pending_or_delivered(&webhook), delivered);
 }
 
 /// Whether somewhere in an answer there is a status line with such a status.
@@ -166,7 +166,7 @@ impl Clock for Instantly {
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static {
-        let over = duration != PACE.attempt;
+        let over = duration != RETRY.attempt_timeout;
         if over {
             self.0.borrow_mut().push(duration);
         }

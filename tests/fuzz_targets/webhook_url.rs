@@ -3,7 +3,9 @@
 use http::{HeaderValue, Uri};
 use process_wrapper::webhook::WebhookRequest;
 use process_wrapper::webhook::method::Method;
-use process_wrapper::webhook::request::{InvalidWebhook, MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL};
+use process_wrapper::webhook::request::{
+    InvalidWebhook, MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL_BYTES,
+};
 use url::Position;
 
 use super::cursor::{Cursor, is_telling};
@@ -39,13 +41,13 @@ pub fn run(data: &[u8]) {
         Err(error) => return refused(&error, &url, given().map(|(_, value)| value)),
     };
 
-    assert!(url.len() <= MAX_URL && headers.len() <= MAX_HEADERS);
+    assert!(url.len() <= MAX_URL_BYTES && headers.len() <= MAX_HEADERS);
     let text = webhook.url().as_str();
     match WebhookRequest::new(text, method, given()) {
         Ok(again) => assert_eq!(again, webhook),
         // What is encoded is up to three times as long as what was given.
         Err(error) => assert!(
-            error == InvalidWebhook::UrlLength && text.len() > MAX_URL,
+            error == InvalidWebhook::UrlLength && text.len() > MAX_URL_BYTES,
             "{error}"
         ),
     }
@@ -106,7 +108,7 @@ pub fn without_header_name(text: &str, error: &InvalidWebhook) -> String {
     match error {
         InvalidWebhook::HeaderValue(name)
         | InvalidWebhook::Reserved(name)
-        | InvalidWebhook::Twice(name) => text.replace(name.as_str(), ""),
+        | InvalidWebhook::Duplicate(name) => text.replace(name.as_str(), ""),
         InvalidWebhook::Url(_)
         | InvalidWebhook::Scheme
         | InvalidWebhook::Credentials

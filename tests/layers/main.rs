@@ -23,6 +23,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("pb", 0),
     ("reflection", 0),
     ("signal", 0),
+    ("timestamp", 0),
     ("human_duration", 0),
     ("grpc::rules", 0),
     ("grpc::rules::token_bucket", 0),

@@ -14,18 +14,16 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use process_wrapper::access::{Group, Listen, Role, SocketMode};
 use process_wrapper::address::{Address, Host, MAX_SOCKET_PATH};
 use process_wrapper::gitlab::GoDuration;
-use process_wrapper::grpc::rules::metadata::{decode_binary, encode_binary};
 use process_wrapper::grpc::rules::status::{MAX_MESSAGE, decode_message, encode_message};
 use process_wrapper::grpc::{Code, Status, rules::timeout};
 use process_wrapper::human_duration::HumanDuration;
 use process_wrapper::lifecycle::{Rewrite, Rewrites};
 use process_wrapper::log;
 use process_wrapper::signal::Signal;
-use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -141,18 +139,6 @@ proptest! {
         status.write_to(&mut trailers);
         prop_assert_eq!(Status::read_from(&trailers), Some(status));
         prop_assert_eq!(Code::from_digits(code.digits().as_bytes()), code);
-    }
-
-    #[test]
-    fn binary_metadata_is_read_as_it_was_written(values in vec(vec(any::<u8>(), 0..40), 1..5)) {
-        let written: Vec<_> = values.iter().map(|value| encode_binary(value)).collect();
-        for (written, value) in written.iter().zip(&values) {
-            prop_assert_eq!(decode_binary(written).unwrap(), vec![value.clone()]);
-        }
-        // HTTP may join the values of one name by commas, RFC 9110 section 5.3.
-        let joined: Vec<_> = written.iter().map(HeaderValue::as_bytes).collect();
-        let joined = HeaderValue::from_bytes(&joined.join(&b',')).unwrap();
-        prop_assert_eq!(decode_binary(&joined).unwrap(), values);
     }
 
     #[test]

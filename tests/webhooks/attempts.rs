@@ -1,4 +1,4 @@
-//! Deliveries in this process, on the real clock but at a quick pace: which failures are retried
+//! Deliveries in this process, on the real clock but with short delays: which failures are retried
 //! and which are final.
 
 use std::future::Future;
@@ -9,22 +9,22 @@ use process_wrapper::lifecycle::Exit;
 use process_wrapper::webhook::delivery::{Delivery, DeliveryState};
 use process_wrapper::webhook::exit_report::ExitReport;
 use process_wrapper::webhook::method::Method;
-use process_wrapper::webhook::schedule::RetryPace;
+use process_wrapper::webhook::schedule::RetryPolicy;
 use process_wrapper::webhook::{Dispatcher, DispatcherSettings, WebhookRequest};
 
 use crate::support::DEADLINE;
 use crate::support::webhook_receiver::{Answer, Receiver, Wire, ok, status};
 
 /// A hundred times as quick as the wrapper.
-pub const QUICK: RetryPace = RetryPace {
-    base: Duration::from_millis(10),
-    cap: Duration::from_millis(100),
-    attempt: Duration::from_millis(500),
+pub const QUICK: RetryPolicy = RetryPolicy {
+    base_delay: Duration::from_millis(10),
+    max_delay: Duration::from_millis(100),
+    attempt_timeout: Duration::from_millis(500),
 };
 
 pub fn settings() -> DispatcherSettings {
     DispatcherSettings {
-        pace: QUICK,
+        retry: QUICK,
         deadline: DEADLINE,
         ..DispatcherSettings::default()
     }
@@ -63,7 +63,7 @@ pub fn deliver(settings: DispatcherSettings, url: &str) -> Delivery {
     let slot = webhooks.register(webhook(url)).unwrap();
     let delivered = run(webhooks.deliver(slot, gone(), MonotonicClock));
     let delivery = webhooks.deliveries().remove(0);
-    assert_eq!(delivered, delivery.phase == DeliveryState::Delivered);
+    assert_eq!(delivered, delivery.state == DeliveryState::Delivered);
     delivery
 }
 
@@ -79,7 +79,7 @@ fn a_503_is_retried_with_the_same_id_until_it_is_accepted() {
     ]);
     let delivery = deliver(settings(), &receiver.url("/x?y=z"));
     assert_eq!(
-        (delivery.phase, delivery.attempts),
+        (delivery.state, delivery.attempts),
         (DeliveryState::Delivered, 6)
     );
     assert_eq!(delivery.last_error, "answered 500");
@@ -108,7 +108,7 @@ fn final_answers_are_not_tried_again() {
         let receiver = Receiver::start([status(line)]);
         let delivery = deliver(settings(), &receiver.url("/"));
         assert_eq!(
-            (delivery.phase, delivery.attempts),
+            (delivery.state, delivery.attempts),
             (DeliveryState::Failed, 1),
             "{line}"
         );
@@ -129,12 +129,12 @@ fn an_unregistered_status_is_judged_by_its_class() {
     ] {
         let receiver = Receiver::start([status(line)]);
         let delivery = deliver(settings(), &receiver.url("/"));
-        assert_eq!((delivery.phase, delivery.attempts), (phase, 1), "{line}");
+        assert_eq!((delivery.state, delivery.attempts), (phase, 1), "{line}");
     }
     let receiver = Receiver::start([status("520 Unknown Error"), status("599 Oops"), ok()]);
     let delivery = deliver(settings(), &receiver.url("/"));
     assert_eq!(
-        (delivery.phase, delivery.attempts),
+        (delivery.state, delivery.attempts),
         (DeliveryState::Delivered, 3)
     );
     assert_eq!(delivery.last_error, "answered 599");
@@ -155,7 +155,7 @@ fn redirects_are_not_followed() {
         ))]);
         let delivery = deliver(settings(), &receiver.url("/"));
         assert_eq!(
-            (delivery.phase, delivery.attempts),
+            (delivery.state, delivery.attempts),
             (DeliveryState::Failed, 1),
             "{line}"
         );
@@ -170,7 +170,7 @@ fn resets_and_stalls_are_retried() {
     let receiver = Receiver::start([Answer::Resets, Answer::Stalls, garbage, ok()]);
     let delivery = deliver(settings(), &receiver.url("/"));
     assert_eq!(
-        (delivery.phase, delivery.attempts),
+        (delivery.state, delivery.attempts),
         (DeliveryState::Delivered, 4),
         "{delivery:?}"
     );
@@ -189,7 +189,7 @@ fn a_port_without_a_listener_is_retried_until_the_deadline() {
         ..settings()
     };
     let delivery = deliver(settings, &format!("http://{free}/s3cret"));
-    assert_eq!(delivery.phase, DeliveryState::Failed);
+    assert_eq!(delivery.state, DeliveryState::Failed);
     assert!(delivery.attempts > 1, "{delivery:?}");
     assert!(delivery.last_error.contains("refused"), "{delivery:?}");
     assert!(delivery.last_error.ends_with("out of time"), "{delivery:?}");
@@ -203,15 +203,15 @@ fn an_attempt_is_cut_when_the_deadline_comes() {
     let started = Instant::now();
     let settings = DispatcherSettings {
         deadline: Duration::from_millis(200),
-        pace: RetryPace {
-            attempt: DEADLINE,
+        retry: RetryPolicy {
+            attempt_timeout: DEADLINE,
             ..QUICK
         },
         ..settings()
     };
     let delivery = deliver(settings, &receiver.url("/"));
     assert_eq!(
-        (delivery.phase, delivery.attempts),
+        (delivery.state, delivery.attempts),
         (DeliveryState::Failed, 1)
     );
     assert!(
@@ -226,15 +226,15 @@ fn a_slow_answer_counts_if_it_comes_in_time() {
     let text = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned();
     let receiver = Receiver::start([Answer::Slowly(text, Duration::from_millis(2))]);
     let settings = DispatcherSettings {
-        pace: RetryPace {
-            attempt: DEADLINE,
+        retry: RetryPolicy {
+            attempt_timeout: DEADLINE,
             ..QUICK
         },
         ..settings()
     };
     let delivery = deliver(settings, &receiver.url("/"));
     assert_eq!(
-        (delivery.phase, delivery.attempts),
+        (delivery.state, delivery.attempts),
         (DeliveryState::Delivered, 1)
     );
 }
@@ -244,7 +244,7 @@ fn an_endless_body_is_cut_and_its_status_counts() {
     let receiver = Receiver::start([Answer::Endless]);
     let delivery = deliver(settings(), &receiver.url("/"));
     assert_eq!(
-        (delivery.phase, delivery.attempts),
+        (delivery.state, delivery.attempts),
         (DeliveryState::Delivered, 1)
     );
 }
@@ -253,16 +253,19 @@ fn an_endless_body_is_cut_and_its_status_counts() {
 fn a_body_that_never_comes_does_not_hold_a_delivery() {
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx".to_owned();
     // Also if the attempt would time out soon: the status has arrived.
-    for attempt in [QUICK.attempt, DEADLINE] {
+    for attempt_timeout in [QUICK.attempt_timeout, DEADLINE] {
         let receiver = Receiver::start([Answer::SaysAndStalls(head.clone())]);
         let settings = DispatcherSettings {
-            pace: RetryPace { attempt, ..QUICK },
+            retry: RetryPolicy {
+                attempt_timeout,
+                ..QUICK
+            },
             ..settings()
         };
         let started = Instant::now();
         let delivery = deliver(settings, &receiver.url("/"));
         assert_eq!(
-            (delivery.phase, delivery.attempts),
+            (delivery.state, delivery.attempts),
             (DeliveryState::Delivered, 1)
         );
         assert!(started.elapsed() < DEADLINE / 2, "{:?}", started.elapsed());
@@ -273,15 +276,15 @@ fn a_body_that_never_comes_does_not_hold_a_delivery() {
 fn an_endless_head_is_cut_and_tried_again() {
     let receiver = Receiver::start([Answer::EndlessHead, ok()]);
     let settings = DispatcherSettings {
-        pace: RetryPace {
-            attempt: DEADLINE,
+        retry: RetryPolicy {
+            attempt_timeout: DEADLINE,
             ..QUICK
         },
         ..settings()
     };
     let delivery = deliver(settings, &receiver.url("/"));
     assert_eq!(
-        (delivery.phase, delivery.attempts),
+        (delivery.state, delivery.attempts),
         (DeliveryState::Delivered, 2),
         "{delivery:?}"
     );
@@ -292,7 +295,7 @@ fn endless_informational_answers_block_neither_timers_nor_other_clients() {
     let receiver = Receiver::start([Answer::EndlessHints, ok()]);
     let started = Instant::now();
     let delivery = deliver(settings(), &receiver.url("/"));
-    assert_eq!(delivery.phase, DeliveryState::Delivered);
+    assert_eq!(delivery.state, DeliveryState::Delivered);
     assert!(delivery.attempts >= 2, "{delivery:?}");
     assert!(started.elapsed() < DEADLINE / 2);
 }
@@ -304,7 +307,7 @@ fn informational_answers_are_not_the_answer() {
     let receiver = Receiver::start([Answer::Says(format!("{hints}{answer}"))]);
     let delivery = deliver(settings(), &receiver.url("/"));
     assert_eq!(
-        (delivery.phase, delivery.attempts),
+        (delivery.state, delivery.attempts),
         (DeliveryState::Delivered, 1)
     );
 }
@@ -314,7 +317,7 @@ fn a_receiver_with_a_literal_ipv6_address_is_called() {
     let wrap = std::sync::Arc::new(|socket| Some(Box::new(socket) as Box<dyn Wire>));
     let receiver = Receiver::start_on("[::1]:0", [ok()], wrap);
     let delivery = deliver(settings(), &receiver.url("/"));
-    assert_eq!(delivery.phase, DeliveryState::Delivered, "{delivery:?}");
+    assert_eq!(delivery.state, DeliveryState::Delivered, "{delivery:?}");
     assert_eq!(
         receiver.request().headers["host"],
         receiver.address.to_string()
@@ -328,7 +331,7 @@ fn retry_after_is_waited_for_even_beyond_the_cap() {
     let started = Instant::now();
     let delivery = deliver(settings(), &receiver.url("/"));
     assert_eq!(
-        (delivery.phase, delivery.attempts),
+        (delivery.state, delivery.attempts),
         (DeliveryState::Delivered, 2)
     );
     assert!(started.elapsed() >= Duration::from_secs(1));
@@ -342,7 +345,7 @@ fn a_retry_after_beyond_the_deadline_fails_at_once() {
     let receiver = Receiver::start([Answer::Says(busy)]);
     let delivery = deliver(settings(), &receiver.url("/"));
     assert_eq!(
-        (delivery.phase, delivery.attempts),
+        (delivery.state, delivery.attempts),
         (DeliveryState::Failed, 1)
     );
     assert_eq!(delivery.last_error, "answered 429; out of time");

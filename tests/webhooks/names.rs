@@ -77,7 +77,7 @@ fn a_name_that_resolves_to_a_metadata_address_is_denied() {
     let resolver = Fickle::new(&[&[address], &[metadata(address.port())]]);
     let delivery = deliver_by(&resolver, Policy::default(), address.port());
     assert_eq!(
-        (delivery.phase, delivery.attempts),
+        (delivery.state, delivery.attempts),
         (DeliveryState::Failed, 2)
     );
     assert!(
@@ -96,7 +96,7 @@ fn a_denied_address_is_skipped_for_an_allowed_one() {
     let resolver = Fickle::new(&[&[metadata(address.port()), address]]);
     let delivery = deliver_by(&resolver, Policy::default(), address.port());
     assert_eq!(
-        (delivery.phase, delivery.attempts),
+        (delivery.state, delivery.attempts),
         (DeliveryState::Delivered, 1)
     );
 }
@@ -108,12 +108,12 @@ fn a_name_outside_the_allowed_networks_fails_for_good() {
     let policy = Policy::new(vec!["10.0.0.0/8".parse().unwrap()]);
     let delivery = deliver_by(&resolver, policy, receiver.address.port());
     assert_eq!(
-        (delivery.phase, delivery.attempts),
+        (delivery.state, delivery.attempts),
         (DeliveryState::Failed, 1)
     );
     let policy = Policy::new(vec!["127.0.0.0/8".parse().unwrap()]);
     let delivery = deliver_by(&resolver, policy, receiver.address.port());
-    assert_eq!(delivery.phase, DeliveryState::Delivered);
+    assert_eq!(delivery.state, DeliveryState::Delivered);
     assert_eq!(receiver.more().len(), 1);
 }
 
@@ -123,7 +123,7 @@ fn an_unresolved_name_is_retried() {
     let resolver = Fickle::new(&[&[], &[receiver.address]]);
     let delivery = deliver_by(&resolver, Policy::default(), receiver.address.port());
     assert_eq!(
-        (delivery.phase, delivery.attempts),
+        (delivery.state, delivery.attempts),
         (DeliveryState::Delivered, 2)
     );
     assert!(
@@ -150,7 +150,7 @@ fn a_panicking_delivery_fails_alone() {
     };
     let delivery = deliver(settings, "http://panics.example/");
     assert_eq!(
-        (delivery.phase, delivery.attempts),
+        (delivery.state, delivery.attempts),
         (DeliveryState::Failed, 1)
     );
     assert_eq!(delivery.last_error, "the delivery panicked");
@@ -165,7 +165,7 @@ fn the_next_address_is_tried_when_one_does_not_answer() {
     let resolver = Fickle::new(&[&[unreachable, receiver.address]]);
     let delivery = deliver_by(&resolver, Policy::default(), port);
     assert_eq!(
-        (delivery.phase, delivery.attempts),
+        (delivery.state, delivery.attempts),
         (DeliveryState::Delivered, 1),
         "{delivery:?}"
     );

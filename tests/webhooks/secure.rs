@@ -7,7 +7,7 @@ use std::time::Duration;
 use process_wrapper::webhook::DispatcherSettings;
 use process_wrapper::webhook::delivery::DeliveryState;
 use process_wrapper::webhook::roots::Roots;
-use process_wrapper::webhook::schedule::RetryPace;
+use process_wrapper::webhook::schedule::RetryPolicy;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -66,8 +66,8 @@ fn trusting(authority: &Authority) -> DispatcherSettings {
 fn failing() -> DispatcherSettings {
     DispatcherSettings {
         deadline: Duration::from_secs(2),
-        pace: RetryPace {
-            attempt: support::DEADLINE,
+        retry: RetryPolicy {
+            attempt_timeout: support::DEADLINE,
             ..QUICK
         },
         ..settings()
@@ -120,7 +120,7 @@ fn a_certificate_for_another_name_is_refused() {
     let receiver = receiver(&authority, "other.example", vec![ok()]);
     let url = format!("https://{}/s3cret", receiver.address);
     let delivery = deliver(trusting(&authority), &url);
-    assert_eq!(delivery.phase, DeliveryState::Failed);
+    assert_eq!(delivery.state, DeliveryState::Failed);
     assert!(delivery.last_error.contains("certificate"), "{delivery:?}");
     assert!(!delivery.last_error.contains("s3cret"));
     assert_eq!(receiver.more().len(), 0, "nothing is sent to a stranger");
@@ -143,7 +143,7 @@ fn a_name_needs_a_certificate_for_that_name_and_not_for_its_address() {
             ..trusting(&authority)
         };
         let delivery = deliver(settings, &url);
-        assert_eq!(delivery.phase, phase, "{certified}: {delivery:?}");
+        assert_eq!(delivery.state, phase, "{certified}: {delivery:?}");
         let came = usize::from(phase == DeliveryState::Delivered);
         assert_eq!(receiver.more().len(), came, "{certified}");
     }
@@ -155,7 +155,7 @@ fn a_certificate_of_another_authority_is_refused() {
     let url = format!("https://{}/", receiver.address);
     for settings in [trusting(&authority()), failing()] {
         let delivery = deliver(settings, &url);
-        assert_eq!(delivery.phase, DeliveryState::Failed);
+        assert_eq!(delivery.state, DeliveryState::Failed);
         assert!(delivery.last_error.contains("certificate"), "{delivery:?}");
     }
     assert_eq!(receiver.more().len(), 0);
@@ -200,6 +200,6 @@ fn bundled_authorities_are_used_if_the_system_has_none() {
 fn a_receiver_that_speaks_no_tls_is_refused() {
     let receiver = Receiver::start([ok()]);
     let delivery = deliver(failing(), &format!("https://{}/", receiver.address));
-    assert_eq!(delivery.phase, DeliveryState::Failed);
+    assert_eq!(delivery.state, DeliveryState::Failed);
     assert!(!delivery.last_error.is_empty());
 }

@@ -1,8 +1,8 @@
-//! Options that contradict each other, and those that do not.
+//! Options with and without conflicts.
 
 use super::*;
 
-const OWN: Own = Own { uid: 999, gid: 998 };
+const OWN: OwnIds = OwnIds { uid: 999, gid: 998 };
 
 fn listens(texts: &[&str]) -> Vec<Listen> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -12,19 +12,19 @@ fn socket() -> Vec<Listen> {
     listens(&["unix:/a"])
 }
 
-fn allowing(uids: &[u32], gids: &[u32], mode: u32) -> Options {
-    Options {
+fn allowing(uids: &[u32], gids: &[u32], mode: u32) -> AccessOptions {
+    AccessOptions {
         socket_mode: Some(SocketMode(mode)),
         allowed: Callers {
             uids: uids.to_vec(),
             gids: gids.to_vec(),
         },
-        ..Options::default()
+        ..AccessOptions::default()
     }
 }
 
 #[test]
-fn who_cannot_open_the_socket_cannot_be_allowed() {
+fn an_id_that_the_socket_mode_denies_is_a_conflict() {
     for (uids, gids, mode, group, fits) in [
         (&[1000][..], &[][..], 0o600, None, false),
         (&[1000], &[], 0o620, None, true),
@@ -47,7 +47,7 @@ fn who_cannot_open_the_socket_cannot_be_allowed() {
         );
         if let Err(error) = checked {
             assert!(
-                matches!(error, Contradiction::Unreachable { .. }),
+                matches!(error, OptionConflict::SocketUnreachable { .. }),
                 "{error}"
             );
         }
@@ -59,46 +59,46 @@ fn the_unmapped_user_is_never_allowed() {
     let unmapped = |uids: &[u32], gids: &[u32]| allowing(uids, gids, 0o666);
     for options in [unmapped(&[UNMAPPED], &[]), unmapped(&[], &[UNMAPPED])] {
         let error = options.check(&socket(), OWN, None).unwrap_err();
-        assert!(matches!(error, Contradiction::Unmapped(_)), "{error}");
+        assert!(matches!(error, OptionConflict::Unmapped(_)), "{error}");
     }
-    let own = Own {
+    let own = OwnIds {
         uid: UNMAPPED,
         gid: 1,
     };
-    let nobody = Options::default().check(&socket(), own, None);
-    assert_eq!(nobody, Err(Contradiction::NobodyMayCall));
+    let checked = AccessOptions::default().check(&socket(), own, None);
+    assert_eq!(checked, Err(OptionConflict::OwnUserUnmapped));
     assert_eq!(
         allowing(&[0], &[], 0o600).check(&socket(), own, None),
         Ok(())
     );
     let tcp = listens(&["tcp://localhost:0"]);
-    assert_eq!(Options::default().check(&tcp, own, None), Ok(()));
+    assert_eq!(AccessOptions::default().check(&tcp, own, None), Ok(()));
 }
 
 #[test]
-fn options_for_sockets_need_one() {
+fn options_for_sockets_require_one() {
     let tcp = listens(&["tcp://localhost:0"]);
-    let group = Options {
+    let group = AccessOptions {
         socket_group: Some(Group::Number(1)),
-        ..Options::default()
+        ..AccessOptions::default()
     };
     for options in [allowing(&[], &[], 0o666), group] {
         let error = options.check(&tcp, OWN, None).unwrap_err();
-        assert!(matches!(error, Contradiction::NoSocket(_)), "{error}");
+        assert!(matches!(error, OptionConflict::NoSocket(_)), "{error}");
         assert_eq!(options.check(&socket(), OWN, None), Ok(()));
     }
 }
 
-fn token(tcp_only: bool) -> Options {
-    Options {
+fn token(tcp_only: bool) -> AccessOptions {
+    AccessOptions {
         token_file: Some("t".into()),
         token_tcp_only: tcp_only,
-        ..Options::default()
+        ..AccessOptions::default()
     }
 }
 
 #[test]
-fn a_token_needs_a_listener_that_asks_for_it() {
+fn a_token_file_requires_a_listener_with_tokens() {
     for (texts, tcp_only, fits) in [
         (&["unix:/a"][..], false, true),
         (&["unix:/a"], true, false),
@@ -115,14 +115,14 @@ fn a_token_needs_a_listener_that_asks_for_it() {
 }
 
 #[test]
-fn tls_is_for_tcp_and_never_for_health() {
-    let options = Options {
+fn tls_applies_to_tcp_and_never_to_health() {
+    let options = AccessOptions {
         tls: TlsOptions {
             certificate: Some("c".into()),
             key: Some("k".into()),
             ..TlsOptions::default()
         },
-        ..Options::default()
+        ..AccessOptions::default()
     };
     for (text, fits) in [
         ("tcp://localhost:0", true),
@@ -137,7 +137,7 @@ fn tls_is_for_tcp_and_never_for_health() {
 }
 
 #[test]
-fn who_cannot_enter_the_directory_cannot_be_allowed() {
+fn an_id_that_the_directory_denies_is_a_conflict() {
     for (uids, gids, mode, fits) in [
         (&[1000][..], &[][..], 0o700, false),
         (&[], &[1000], 0o700, false),
@@ -162,9 +162,9 @@ fn modes_are_octal() {
 }
 
 #[test]
-fn an_option_that_needs_another_says_so() {
-    let alone = |change: fn(&mut Options)| {
-        let mut options = Options::default();
+fn an_option_that_requires_another_names_it() {
+    let alone = |change: fn(&mut AccessOptions)| {
+        let mut options = AccessOptions::default();
         change(&mut options);
         let listens = listens(&["tcp://localhost:0"]);
         options.check(&listens, OWN, None).unwrap_err().to_string()

@@ -1,6 +1,6 @@
-//! What went wrong, and what to do next.
+//! Error messages of the client commands, each with a next step.
 //!
-//! Owns the advice of the client commands. It never decides the exit code.
+//! Owns their text. It never decides the exit code.
 
 use rustix::io::Errno;
 
@@ -9,12 +9,12 @@ use crate::client::{Address, Error, Trouble};
 use crate::grpc::Code;
 use crate::net::connect::ConnectError;
 
-/// One sentence for a person who has called the wrapper at this address.
+/// The message for an error of the wrapper at `address`.
 pub(super) fn explain(address: &Address, error: &Error) -> String {
     if let Error::Refused(status) = error
         && status.code == Code::Unauthenticated
     {
-        return format!("{error}; show one with --token-file");
+        return format!("{error}; present a token with --token-file");
     }
     let Error::Unreachable {
         trouble,
@@ -35,7 +35,7 @@ pub(super) fn explain(address: &Address, error: &Error) -> String {
         Some(process) => format!(
             "the connection was lost, and nothing listens there any more ({tried}); the process was last \
              seen {}; has the wrapper been stopped or killed?",
-            phrases::state(process.state)
+            process.state.as_str()
         ),
         None => format!(
             "nothing listens there ({tried}); is the wrapper running? start it with `process-wrapper run \
@@ -44,18 +44,18 @@ pub(super) fn explain(address: &Address, error: &Error) -> String {
     }
 }
 
-/// Whether the peer's machine said so, as against silence.
+/// Whether the system reports that no process listens, as opposed to silence.
 fn nothing_listens(trouble: &Trouble) -> bool {
-    let says_so = |error: &std::io::Error| {
+    let is_reported = |error: &std::io::Error| {
         matches!(
             Errno::from_io_error(error),
             Some(Errno::NOENT | Errno::CONNREFUSED)
         )
     };
     match trouble {
-        Trouble::Connect(ConnectError::Unix { source, .. }) => says_so(source),
-        Trouble::Connect(ConnectError::Tcp { tried, .. }) => {
-            !tried.0.is_empty() && tried.0.iter().all(|(_, error)| says_so(error))
+        Trouble::Connect(ConnectError::Unix { source, .. }) => is_reported(source),
+        Trouble::Connect(ConnectError::Tcp { attempts, .. }) => {
+            !attempts.0.is_empty() && attempts.0.iter().all(|(_, error)| is_reported(error))
         }
         Trouble::Connect(ConnectError::Busy { .. } | ConnectError::Resolve { .. })
         | Trouble::Identity(_)
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_tried_and_what_to_do_are_said() {
+    fn the_message_names_attempts_and_next_step() {
         let address = "unix:/a".parse().unwrap();
         for errno in [Errno::NOENT, Errno::CONNREFUSED] {
             let text = explain(&address, &unreachable(errno));

@@ -1,7 +1,7 @@
 //! The answer as JSON, for programs.
 //!
-//! Owns the form, which docs/cli.md describes: fields may be added, none changes its meaning. What is not
-//! known is `null`, and times are RFC 3339 in UTC.
+//! Owns the format, which docs/cli.md describes. Later versions may add fields and never change the
+//! meaning of one. Unknown values are `null`; times are RFC 3339 in UTC.
 
 use std::time::SystemTime;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::phrases;
 use super::row::{Row, RowAnswer};
 use crate::client::{AfterExit, AfterExitPhase, Exit, Process, WebhookDelivery, WebhookPhase};
-use crate::log::rfc3339;
+use crate::timestamp::rfc3339;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -23,18 +23,18 @@ struct Wrapper<'a> {
     address: &'a str,
     outcome: &'a str,
     error: Option<&'a str>,
-    process: Option<ProcessForm<'a>>,
-    health: Option<HealthForm<'a>>,
+    process: Option<ProcessJson<'a>>,
+    health: Option<HealthJson<'a>>,
 }
 
 #[derive(Serialize)]
-struct HealthForm<'a> {
+struct HealthJson<'a> {
     service: &'a str,
     status: &'a str,
 }
 
 #[derive(Serialize)]
-struct ProcessForm<'a> {
+struct ProcessJson<'a> {
     state: &'a str,
     pid: i32,
     program: &'a str,
@@ -47,12 +47,12 @@ struct ProcessForm<'a> {
     requested: bool,
     force_at: Option<String>,
     kill_at: Option<String>,
-    after_exit: Option<AfterExitForm<'a>>,
-    webhooks: Vec<WebhookForm<'a>>,
+    after_exit: Option<AfterExitJson<'a>>,
+    webhooks: Vec<WebhookJson<'a>>,
 }
 
 #[derive(Serialize)]
-struct AfterExitForm<'a> {
+struct AfterExitJson<'a> {
     phase: &'a str,
     exit_code: Option<u8>,
     exit_signal: Option<u8>,
@@ -60,7 +60,7 @@ struct AfterExitForm<'a> {
 }
 
 #[derive(Serialize)]
-struct WebhookForm<'a> {
+struct WebhookJson<'a> {
     id: &'a str,
     target: &'a str,
     phase: &'a str,
@@ -69,7 +69,7 @@ struct WebhookForm<'a> {
     last_error: Option<&'a str>,
 }
 
-/// One document on one line.
+/// The document, on one line.
 pub(super) fn document(rows: &[Row], exit_code: u8) -> Result<String, serde_json::Error> {
     let wrappers = rows
         .iter()
@@ -79,7 +79,7 @@ pub(super) fn document(rows: &[Row], exit_code: u8) -> Result<String, serde_json
             error: row.error.as_deref(),
             process: row.process().map(process),
             health: match &row.answer {
-                RowAnswer::Health { service, health } => Some(HealthForm {
+                RowAnswer::Health { service, health } => Some(HealthJson {
                     service,
                     status: phrases::health(*health),
                 }),
@@ -93,10 +93,10 @@ pub(super) fn document(rows: &[Row], exit_code: u8) -> Result<String, serde_json
     })
 }
 
-fn process(process: &Process) -> ProcessForm<'_> {
+fn process(process: &Process) -> ProcessJson<'_> {
     let (exit_code, exit_signal, core_dumped) = exit(process.exit);
-    ProcessForm {
-        state: phrases::state(process.state),
+    ProcessJson {
+        state: process.state.as_str(),
         pid: process.pid,
         program: &process.program,
         started_at: time(process.started_at),
@@ -113,9 +113,9 @@ fn process(process: &Process) -> ProcessForm<'_> {
     }
 }
 
-fn after_exit(command: &AfterExit) -> AfterExitForm<'_> {
+fn after_exit(command: &AfterExit) -> AfterExitJson<'_> {
     let (exit_code, exit_signal, _) = exit(command.exit);
-    AfterExitForm {
+    AfterExitJson {
         phase: match command.phase {
             AfterExitPhase::Pending => "pending",
             AfterExitPhase::Running => "running",
@@ -129,8 +129,8 @@ fn after_exit(command: &AfterExit) -> AfterExitForm<'_> {
     }
 }
 
-fn webhook(delivery: &WebhookDelivery) -> WebhookForm<'_> {
-    WebhookForm {
+fn webhook(delivery: &WebhookDelivery) -> WebhookJson<'_> {
+    WebhookJson {
         id: &delivery.id,
         target: &delivery.target,
         phase: match delivery.phase {
@@ -170,9 +170,9 @@ mod tests {
     use crate::cli::client::row::tests::process as example;
     use crate::client::{Health, State};
 
-    /// The whole form, as it is documented: a change here breaks somebody's script.
+    /// Scripts depend on this documented format.
     #[test]
-    fn the_form_is_stable() {
+    fn the_format_is_stable() {
         let mut gone = example(
             State::Gone,
             Some(Exit::Signal {

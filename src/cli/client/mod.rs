@@ -1,7 +1,7 @@
-//! The client commands: `status`, `shutdown`, `wait` and `probe`, each in a file of its own.
+//! The client commands `status`, `shutdown`, `wait` and `probe`, one file each.
 //!
-//! Owns what they share: whom to call, all at the same time, and how the answers become output and an exit
-//! code. It never speaks the protocol: `crate::client` does.
+//! Owns the shared parts: parallel calls, output and exit code. It never speaks the protocol:
+//! `crate::client` does.
 
 mod hints;
 mod json;
@@ -38,14 +38,14 @@ use crate::net::default_address::{self, Environment};
 use crate::net::reload::ReloadError;
 use crate::process::signals;
 
-/// Makes this process an ordinary program again: `main` has blocked all signals, for `run`'s sake.
-fn become_interruptible() {
+/// Unblocks the signals that `main` blocked for `run`.
+fn unblock_signals() {
     if let Err(error) = signals::unblock() {
         complain(&format!("signals stay blocked: {error}"));
     }
 }
 
-/// Why there is nobody to call, or nothing to call with.
+/// Why no client can be created.
 #[derive(Debug, thiserror::Error)]
 enum NoClient {
     #[error(transparent)]
@@ -54,7 +54,7 @@ enum NoClient {
     ReloadError(#[from] ReloadError),
 }
 
-/// The clients of all addresses that were asked for.
+/// One client per address.
 fn clients(target: &Target) -> Result<Vec<Client>, NoClient> {
     target.identity.check()?;
     let addresses = if target.addresses.is_empty() {
@@ -71,14 +71,14 @@ fn clients(target: &Target) -> Result<Vec<Client>, NoClient> {
     Ok(addresses.into_iter().map(client).collect())
 }
 
-/// Calls all wrappers at the same time and answers with the exit code. `work` gets the place of its wrapper on
-/// the live line.
+/// Calls all wrappers in parallel, prints the answer and returns the exit code. `work` gets the
+/// index of its wrapper for `Live`.
 fn call_all<W, F>(target: &Target, waiting: Option<Waiting>, work: W) -> u8
 where
     W: Fn(usize, Client, Live, Option<Instant>) -> F,
     F: Future<Output = Row> + 'static,
 {
-    // One type for all commands, so that what follows is in the binary once.
+    // Boxed, so that the binary holds one copy of `call_each` for all commands.
     call_each(target, waiting, &|n, client, live, deadline| {
         Box::pin(work(n, client, live, deadline))
     })
@@ -133,7 +133,7 @@ fn call_each(
     answer(&rows, target.output, row::exit_code(&rows, propagate))
 }
 
-/// The row of a wrapper whose process stands so, or of one that could not be asked.
+/// The row of one wrapper. With `counts_failure`, a failed process is a failed row.
 fn row(client: &Client, result: Result<Process, Error>, counts_failure: bool) -> Row {
     let address = client.address().to_string();
     match result {
@@ -159,7 +159,7 @@ fn row(client: &Client, result: Result<Process, Error>, counts_failure: bool) ->
     }
 }
 
-/// Writes what came of it: the answer to stdout, and to stderr what went wrong unless a table shows it.
+/// Writes the answer to stdout, and errors to stderr unless the table shows them.
 fn answer(rows: &[Row], output: Output, exit_code: u8) -> u8 {
     let now = SystemTime::now();
     let color = terminal::stdout_has_colors();
@@ -168,7 +168,7 @@ fn answer(rows: &[Row], output: Output, exit_code: u8) -> u8 {
         (Output::Json, rows) => match json::document(rows, exit_code) {
             Ok(document) => document + "\n",
             Err(error) => {
-                complain(&format!("the answer cannot be written as JSON: {error}"));
+                complain(&format!("cannot write the answer as JSON: {error}"));
                 return FAILED;
             }
         },
@@ -179,20 +179,21 @@ fn answer(rows: &[Row], output: Output, exit_code: u8) -> u8 {
     let written = terminal::write_stdout(&text);
     for row in rows.iter().filter(|_| !is_table) {
         if let Some(error) = &row.error {
-            complain(&crate::log::plain(&format!("{}: {error}", row.address)));
+            complain(&crate::log::escaped(&format!("{}: {error}", row.address)));
         }
     }
     match written {
         Ok(()) => exit_code,
         Err(error) => {
-            complain(&format!("the answer cannot be written to stdout: {error}"));
+            complain(&format!("cannot write the answer to stdout: {error}"));
             FAILED
         }
     }
 }
 
-/// Each wrapper costs a descriptor or two; the soft limit is often 1024. Nobody inherits it from us. If that
-/// is refused, the calls say what they miss.
+/// Raises the soft limit, which is often 1024: each wrapper takes up to two descriptors. Client
+/// commands start no process that would inherit it. On failure the calls report the missing
+/// descriptor.
 fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(

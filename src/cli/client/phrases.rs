@@ -1,6 +1,6 @@
-//! How a process stands, in words for people.
+//! The state of a process as text for people.
 //!
-//! Owns the sentences. The time is an argument; nothing here prints or asks.
+//! Owns the phrases. The time is an argument. It never prints.
 
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
@@ -9,18 +9,9 @@ use crate::client::{
     AfterExit, AfterExitPhase, Health, Process, State, WebhookDelivery, WebhookPhase,
 };
 use crate::human_duration::HumanDuration;
-use crate::log::plain;
+use crate::log::escaped;
 
-/// The word of the wire contract for a state.
-pub(super) const fn state(state: State) -> &'static str {
-    match state {
-        State::Running => "running",
-        State::ShuttingDown => "shutting_down",
-        State::Gone => "gone",
-    }
-}
-
-/// The word of grpc.health.v1.
+/// The name in grpc.health.v1.
 pub(super) const fn health(health: Health) -> &'static str {
     match health {
         Health::Serving => "SERVING",
@@ -29,22 +20,22 @@ pub(super) const fn health(health: Health) -> &'static str {
     }
 }
 
-/// `gitlab-runner (pid 42) …`: everything but the state's own word.
+/// `gitlab-runner (pid 42) …`: the text after the state.
 pub(super) fn sentence(process: &Process, now: SystemTime) -> String {
     format!(
         "{} (pid {}) {}",
-        plain(&process.program),
+        escaped(&process.program),
         process.pid,
         detail(process, now)
     )
 }
 
-/// What there is to say about a process in its state.
+/// `started 2h ago`, `exited with code 1 5s ago, by itself` and the like.
 pub(super) fn detail(process: &Process, now: SystemTime) -> String {
     let ago = |time: Option<SystemTime>| match time {
         Some(time) => format!(
             " {} ago",
-            span(now.duration_since(time).unwrap_or_default())
+            rounded(now.duration_since(time).unwrap_or_default())
         ),
         None => String::new(),
     };
@@ -54,26 +45,30 @@ pub(super) fn detail(process: &Process, now: SystemTime) -> String {
         State::Gone => {
             let exit = match process.exit {
                 Some(exit) => exit.to_string(),
-                None => "ended, how is not known".to_owned(),
+                None => "ended with an unknown status".to_owned(),
             };
-            let asked = if process.requested {
+            let cause = if process.requested {
                 "as asked"
             } else {
                 "by itself"
             };
-            format!("{exit}{}, {asked}", ago(process.exited_at))
+            format!("{exit}{}, {cause}", ago(process.exited_at))
         }
     };
     if process.state != State::Gone {
         for (signal, at) in [("SIGTERM", process.force_at), ("SIGKILL", process.kill_at)] {
             if let Some(at) = at {
                 let left = at.duration_since(now).unwrap_or_default();
-                let _ = write!(text, ", {signal} in {}", span(left));
+                let _ = write!(text, ", {signal} in {}", rounded(left));
             }
         }
     }
     if let Some(after_exit) = &process.after_exit {
-        let _ = write!(text, "; after-exit command {}", after(after_exit));
+        let _ = write!(
+            text,
+            "; after-exit command {}",
+            after_exit_phase(after_exit)
+        );
     }
     for delivery in &process.webhooks {
         let _ = write!(text, "; {}", webhook(delivery));
@@ -81,13 +76,13 @@ pub(super) fn detail(process: &Process, now: SystemTime) -> String {
     text
 }
 
-fn after(command: &AfterExit) -> String {
+fn after_exit_phase(command: &AfterExit) -> String {
     let word = match command.phase {
         AfterExitPhase::Pending => "pending",
         AfterExitPhase::Running => "running",
         AfterExitPhase::TimedOut => "ran out of time",
         AfterExitPhase::FailedToStart => {
-            return format!("could not be started: {}", plain(&command.error));
+            return format!("could not be started: {}", escaped(&command.error));
         }
         AfterExitPhase::Ended => {
             return match command.exit {
@@ -105,20 +100,20 @@ fn webhook(delivery: &WebhookDelivery) -> String {
         WebhookPhase::Delivered => "delivered",
         WebhookPhase::Failed => "failed",
     };
-    let mut text = format!("webhook to {} {phase}", plain(&delivery.target));
+    let mut text = format!("webhook to {} {phase}", escaped(&delivery.target));
     if delivery.phase != WebhookPhase::Delivered && !delivery.last_error.is_empty() {
         let _ = write!(
             text,
             " (attempts: {}, last error: {})",
             delivery.attempts,
-            plain(&delivery.last_error)
+            escaped(&delivery.last_error)
         );
     }
     text
 }
 
-/// A duration to the second, and of long ones only the two largest units: `45s`, `3m10s`, `2h5m`, `3d4h`.
-pub(super) fn span(duration: Duration) -> HumanDuration {
+/// Rounded down to seconds, and to the two largest units: `45s`, `3m10s`, `2h5m`, `3d4h`.
+pub(super) fn rounded(duration: Duration) -> HumanDuration {
     let seconds = duration.as_secs();
     let unit = match seconds {
         0..3_600 => 1,
@@ -128,7 +123,7 @@ pub(super) fn span(duration: Duration) -> HumanDuration {
     HumanDuration(Duration::from_secs(seconds - seconds % unit))
 }
 
-/// A short duration to a tenth of a second, or to the millisecond: `50ms`, `300ms`, `5s`.
+/// Rounded down to tenths of a second; milliseconds below that: `50ms`, `300ms`, `5s`.
 pub(super) fn tenths(duration: Duration) -> HumanDuration {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let noise = if millis < 100 { 0 } else { millis % 100 };
@@ -153,22 +148,22 @@ mod tests {
         })
     }
 
-    fn said(process: &Process) -> String {
+    fn text(process: &Process) -> String {
         sentence(process, SystemTime::UNIX_EPOCH + NOW)
     }
 
     #[test]
-    fn each_state_has_its_sentence() {
+    fn each_state_has_its_phrase() {
         let mut running = process(State::Running, None);
         running.started_at = at(-7_510);
-        assert_eq!(said(&running), "gitlab-runner (pid 42) started 2h5m ago");
+        assert_eq!(text(&running), "gitlab-runner (pid 42) started 2h5m ago");
 
-        let mut asked = process(State::ShuttingDown, None);
-        asked.shutdown_requested_at = at(-20);
-        asked.force_at = at(60);
-        asked.kill_at = at(-1);
+        let mut shutting_down = process(State::ShuttingDown, None);
+        shutting_down.shutdown_requested_at = at(-20);
+        shutting_down.force_at = at(60);
+        shutting_down.kill_at = at(-1);
         assert_eq!(
-            said(&asked),
+            text(&shutting_down),
             "gitlab-runner (pid 42) was asked to stop 20s ago, SIGTERM in 1m, SIGKILL in 0s"
         );
 
@@ -177,13 +172,13 @@ mod tests {
         gone.requested = true;
         gone.kill_at = at(60);
         assert_eq!(
-            said(&gone),
+            text(&gone),
             "gitlab-runner (pid 42) exited with code 3 0s ago, as asked"
         );
     }
 
     #[test]
-    fn what_is_owed_after_the_exit_is_told() {
+    fn unfinished_post_exit_work_is_shown() {
         let mut gone = process(State::Gone, None);
         gone.after_exit = Some(AfterExit {
             phase: AfterExitPhase::Ended,
@@ -199,23 +194,23 @@ mod tests {
             last_error: "timed out".to_owned(),
         });
         assert_eq!(
-            said(&gone),
-            "gitlab-runner (pid 42) ended, how is not known, by itself; after-exit command exited with \
+            text(&gone),
+            "gitlab-runner (pid 42) ended with an unknown status, by itself; after-exit command exited with \
              code 1; webhook to https://a.example pending (attempts: 2, last error: timed out)"
         );
     }
 
     #[test]
-    fn what_a_server_says_cannot_drive_the_terminal() {
+    fn server_text_cannot_control_the_terminal() {
         let mut hostile = process(State::Running, None);
         hostile.program = "\x1b]0;owned\x07\r\n".to_owned();
-        assert!(!said(&hostile).chars().any(char::is_control));
+        assert!(!text(&hostile).chars().any(char::is_control));
     }
 
     #[test]
-    fn a_clock_that_is_behind_shows_no_nonsense() {
+    fn a_clock_that_is_behind_shows_zero() {
         let mut early = process(State::Running, None);
         early.started_at = at(300);
-        assert_eq!(said(&early), "gitlab-runner (pid 42) started 0s ago");
+        assert_eq!(text(&early), "gitlab-runner (pid 42) started 0s ago");
     }
 }

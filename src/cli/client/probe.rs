@@ -1,6 +1,6 @@
-//! `process-wrapper probe`: whether the wrapper, or its process, serves.
+//! `process-wrapper probe`: asks for the health of the wrapper or the process.
 //!
-//! Owns which answer is a success.
+//! Owns the mapping from health to outcome. It never prints.
 
 use super::hints;
 use super::row::{Row, RowAnswer, RowOutcome};
@@ -8,10 +8,10 @@ use crate::cli::options::Probe;
 use crate::client::Health;
 
 /// Asks every wrapper for the health of the service.
-// Apart from main, whose frame would else keep room for it in a wrapper that runs for weeks.
+// Not inlined: `main` would reserve stack space for it while `run` runs for weeks.
 #[inline(never)]
 pub(in crate::cli) fn probe(options: &Probe) -> u8 {
-    super::become_interruptible();
+    super::unblock_signals();
     let timeout = Some(options.timeout);
     super::call_all(&options.target, None, |_, client, _, _| {
         let service = options.service.clone();

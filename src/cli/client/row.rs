@@ -1,26 +1,25 @@
-//! What came of one wrapper, and of all of them.
+//! The result of one wrapper, and the exit code over all of them.
 //!
-//! Owns the exit codes of the client commands and which of several is the worst. It never prints.
+//! Owns the exit codes of the client commands and their order. It never prints.
 
 use crate::client::{Error, Health, Process};
 
-/// What came of one wrapper.
+/// The outcome of one wrapper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RowOutcome {
-    /// As asked.
+    /// The request succeeded.
     Done,
-    /// The wrapper refused, or it answered otherwise than it was asked for.
+    /// The wrapper refused, or its answer is unusable.
     Failed,
-    /// The time to wait has passed.
+    /// `--timeout` expired.
     TimedOut,
-    /// There is no connection.
+    /// No connection.
     Unreachable,
     /// The process is gone but failed.
     ProcessFailed,
 }
 
 impl RowOutcome {
-    /// The exit code that stands for it.
     pub(super) const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -31,7 +30,7 @@ impl RowOutcome {
         }
     }
 
-    /// The word for it in JSON and in summaries.
+    /// The name in JSON and in summaries.
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Done => "ok",
@@ -62,24 +61,25 @@ impl From<&Error> for RowOutcome {
     }
 }
 
-/// What a wrapper said.
+/// The answer of a wrapper.
 #[derive(Debug, Clone)]
 pub(super) enum RowAnswer {
-    /// Nothing, or nothing that counts.
     Nothing,
-    /// How its process stands; before an error: as it was seen last.
+    /// Its process; beside an error, the last state seen.
     Process(Box<Process>),
-    /// Whether this service serves; empty is the wrapper itself.
-    Health { service: String, health: Health },
+    /// An empty `service` is the wrapper itself.
+    Health {
+        service: String,
+        health: Health,
+    },
 }
 
-/// One wrapper of those that were called.
+/// The result of one wrapper.
 #[derive(Debug, Clone)]
 pub(super) struct Row {
     pub(super) address: String,
     pub(super) outcome: RowOutcome,
     pub(super) answer: RowAnswer,
-    /// What went wrong and what to do about it.
     pub(super) error: Option<String>,
 }
 
@@ -92,8 +92,8 @@ impl Row {
     }
 }
 
-/// The exit code for all of them: that of the worst. With `propagate`, a process that failed stands for its
-/// own exit code; of several, the first.
+/// The exit code of the worst row. With `propagate`, a failed process gives its own exit code; the
+/// first of several.
 pub(super) fn exit_code(rows: &[Row], propagate: bool) -> u8 {
     let worst = RowOutcome::WORST_FIRST
         .into_iter()
@@ -113,7 +113,6 @@ pub(super) mod tests {
     use super::*;
     use crate::client::{Exit, State};
 
-    /// A process in this state; once it is gone, it ended so.
     pub(in crate::cli::client) fn process(state: State, exit: Option<Exit>) -> Process {
         Process {
             state,
@@ -146,7 +145,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_worst_of_several_counts() {
+    fn the_worst_outcome_decides() {
         use RowOutcome::{Done, Failed, ProcessFailed, TimedOut, Unreachable};
         for (outcomes, expected) in [
             (&[Done, Done][..], 0),
@@ -161,7 +160,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_process_s_own_code_is_propagated_only_where_its_failure_is_the_worst() {
+    fn the_exit_code_propagates_only_if_the_failed_process_is_the_worst() {
         let failed = |exit| row(RowOutcome::ProcessFailed, Some(exit));
         let (seven, nine) = (Exit::Code(7), Exit::Code(9));
         let rows = [failed(seven), failed(nine)];

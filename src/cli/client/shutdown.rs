@@ -1,20 +1,20 @@
-//! `process-wrapper shutdown`: ask the process to finish, and wait for it if wanted.
+//! `process-wrapper shutdown`: requests a graceful shutdown, and waits with `--wait`.
 //!
-//! Owns the request, and the file that a webhook may be described in.
+//! Owns building the request, `--webhook-file` included. It never prints an answer.
 
 use std::path::Path;
 
 use super::webhook_file;
-use crate::cli::options::{ShutdownOptions, Webhook};
+use crate::cli::options::{ShutdownOptions, WebhookSource};
 use crate::cli::{USAGE, complain};
 use crate::client::{self, Process};
 
 /// Asks every wrapper for a graceful shutdown.
-// Apart from main, whose frame would else keep room for it in a wrapper that runs for weeks.
+// Not inlined: `main` would reserve stack space for it while `run` runs for weeks.
 #[inline(never)]
 pub(in crate::cli) fn shutdown(options: &ShutdownOptions) -> u8 {
-    super::become_interruptible();
-    let webhook = match options.webhook.as_ref().map(describe).transpose() {
+    super::unblock_signals();
+    let webhook = match options.webhook.as_ref().map(load_webhook).transpose() {
         Ok(webhook) => webhook,
         Err(error) => {
             complain(&error);
@@ -34,13 +34,13 @@ pub(in crate::cli) fn shutdown(options: &ShutdownOptions) -> u8 {
             let request = request.clone();
             async move {
                 let result = if waits {
-                    let asked = |process: &Process| live.saw(n, process);
-                    client.drain(&request, deadline, asked).await
+                    let on_update = |process: &Process| live.update(n, process);
+                    client.drain_by(&request, deadline, on_update).await
                 } else {
                     client.shut_down_by(&request, deadline).await
                 };
                 if let Ok(process) = &result {
-                    live.saw(n, process);
+                    live.update(n, process);
                 }
                 super::row(&client, result, waits)
             }
@@ -48,15 +48,15 @@ pub(in crate::cli) fn shutdown(options: &ShutdownOptions) -> u8 {
     )
 }
 
-fn describe(webhook: &Webhook) -> Result<client::Webhook, String> {
-    match webhook {
-        Webhook::Url(url) => Ok(client::Webhook {
+fn load_webhook(source: &WebhookSource) -> Result<client::Webhook, String> {
+    match source {
+        WebhookSource::Url(url) => Ok(client::Webhook {
             url: url.clone(),
             ..client::Webhook::default()
         }),
-        Webhook::File(file) => read(file).map_err(|why| {
+        WebhookSource::File(file) => read(file).map_err(|why| {
             format!(
-                "--webhook-file {}: {why}; nothing was asked for",
+                "--webhook-file {}: {why}; no request was sent",
                 file.display()
             )
         }),

@@ -1,25 +1,25 @@
-//! What stdout and stderr are, and how something gets onto them.
+//! Properties of stdout and stderr, and writes to them.
 //!
-//! Owns the writing of the client commands. It never decides what to write.
+//! Owns the output of the client commands. It never decides the text.
 
 use std::io::{self, IsTerminal, Write};
 
 use rustix::termios::tcgetwinsize;
 
-/// The width of a terminal that does not say.
+/// The width of a terminal that reports none.
 const COLUMNS: u16 = 80;
 
-/// Whether the answer may have colours: NO_COLOR counts if it is set and not empty (no-color.org).
+/// Whether to use colours; a non-empty NO_COLOR turns them off (no-color.org).
 pub(super) fn stdout_has_colors() -> bool {
-    io::stdout().is_terminal() && can_move_its_cursor() && !is_set("NO_COLOR")
+    io::stdout().is_terminal() && supports_escapes() && !is_set("NO_COLOR")
 }
 
-/// Whether a line on stderr can be written over.
+/// Whether a line on stderr can be redrawn.
 pub(super) fn stderr_can_redraw() -> bool {
-    io::stderr().is_terminal() && can_move_its_cursor()
+    io::stderr().is_terminal() && supports_escapes()
 }
 
-fn can_move_its_cursor() -> bool {
+fn supports_escapes() -> bool {
     std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
@@ -27,7 +27,7 @@ fn is_set(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
 
-/// The columns of the terminal behind stderr.
+/// The width of the terminal on stderr.
 pub(super) fn stderr_columns() -> usize {
     let columns = tcgetwinsize(io::stderr()).map_or(COLUMNS, |size| size.ws_col);
     usize::from(if columns == 0 { COLUMNS } else { columns })
@@ -36,14 +36,14 @@ pub(super) fn stderr_columns() -> usize {
 /// Writes the answer.
 ///
 /// # Errors
-/// Those of `write(2)`: a full disk, or a reader who has gone.
+/// Those of `write(2)`, such as a full disk or a closed pipe.
 pub(super) fn write_stdout(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }
 
-/// Writes to the terminal; if that fails there is nobody to tell.
+/// Writes to the terminal. No other channel could report a failure.
 pub(super) fn write_stderr(text: &str) {
     let mut stderr = io::stderr().lock();
     let _ = stderr.write_all(text.as_bytes());

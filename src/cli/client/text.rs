@@ -1,6 +1,6 @@
 //! The answer as a line or a table, for people.
 //!
-//! Owns the layout and the colours. Whether there are colours is an argument; nothing here prints.
+//! Owns layout and colours. It never prints, nor decides whether to use colours.
 
 use std::fmt::Write;
 use std::time::SystemTime;
@@ -8,27 +8,24 @@ use std::time::SystemTime;
 use super::phrases;
 use super::row::{Row, RowAnswer, RowOutcome};
 use crate::client::State;
-use crate::log::plain;
+use crate::log::escaped;
 
 const HEADER: [&str; 5] = ["ADDRESS", "STATE", "PID", "PROGRAM", "DETAIL"];
 
 /// The columns between the cells of a row.
 const GAP: &str = "  ";
 
-/// What one wrapper said, without what went wrong: that goes to stderr.
+/// The answer of one wrapper. Errors go to stderr instead.
 pub(super) fn line(row: &Row, now: SystemTime, color: bool) -> Option<String> {
     let (word, rest) = match &row.answer {
         RowAnswer::Nothing => return None,
-        RowAnswer::Process(process) => (
-            phrases::state(process.state),
-            phrases::sentence(process, now),
-        ),
-        RowAnswer::Health { service, health } => (phrases::health(*health), whose(service)),
+        RowAnswer::Process(process) => (process.state.as_str(), phrases::sentence(process, now)),
+        RowAnswer::Health { service, health } => (phrases::health(*health), service_name(service)),
     };
     Some(format!("{}: {rest}\n", Paint::of(row).apply(word, color)))
 }
 
-/// One row for each wrapper, and a summary.
+/// One row per wrapper, and a summary.
 pub(super) fn table(rows: &[Row], now: SystemTime, color: bool) -> String {
     let cells: Vec<[String; 5]> = rows.iter().map(|row| cells(row, now)).collect();
     let width = |column: usize| {
@@ -49,7 +46,7 @@ pub(super) fn table(rows: &[Row], now: SystemTime, color: bool) -> String {
 
 fn write_row(text: &mut String, cells: &[String; 5], widths: &[usize; 4], paint: Option<Paint>) {
     for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
-        // Padded before it is painted: escape sequences have no width.
+        // Padding comes before colour, since escape sequences have no width.
         let padded = format!("{cell:width$}");
         match paint {
             Some(paint) if column == 1 => text.push_str(&paint.apply(&padded, true)),
@@ -61,12 +58,12 @@ fn write_row(text: &mut String, cells: &[String; 5], widths: &[usize; 4], paint:
     text.push('\n');
 }
 
-/// Whose health it is.
-fn whose(service: &str) -> String {
+/// The display name of a health service.
+fn service_name(service: &str) -> String {
     if service.is_empty() {
         "the wrapper".to_owned()
     } else {
-        plain(service)
+        escaped(service)
     }
 }
 
@@ -75,18 +72,19 @@ fn cells(row: &Row, now: SystemTime) -> [String; 5] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let (word, detail) = match &row.answer {
         RowAnswer::Nothing => (None, String::new()),
-        RowAnswer::Process(process) => (
-            Some(phrases::state(process.state)),
-            phrases::detail(process, now),
-        ),
-        RowAnswer::Health { service, health } => (Some(phrases::health(*health)), whose(service)),
+        RowAnswer::Process(process) => {
+            (Some(process.state.as_str()), phrases::detail(process, now))
+        }
+        RowAnswer::Health { service, health } => {
+            (Some(phrases::health(*health)), service_name(service))
+        }
     };
     [
-        plain(&row.address),
+        escaped(&row.address),
         or_dash(word.map(str::to_owned)),
         or_dash(process.map(|process| process.pid.to_string())),
-        or_dash(process.map(|process| plain(&process.program))),
-        row.error.as_deref().map_or(detail, plain),
+        or_dash(process.map(|process| escaped(&process.program))),
+        row.error.as_deref().map_or(detail, escaped),
     ]
 }
 
@@ -95,7 +93,7 @@ pub(super) fn summary(rows: &[Row]) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
     for row in rows {
         let word = match &row.answer {
-            RowAnswer::Process(process) if row.error.is_none() => phrases::state(process.state),
+            RowAnswer::Process(process) if row.error.is_none() => process.state.as_str(),
             RowAnswer::Health { health, .. } => phrases::health(*health),
             RowAnswer::Nothing | RowAnswer::Process(_) => row.outcome.word(),
         };
@@ -193,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_aligned_and_each_wrapper_has_one_line() {
+    fn columns_align_and_each_wrapper_has_one_line() {
         assert_eq!(
             table(&rows(), NOW, false),
             "ADDRESS                STATE    PID  PROGRAM        DETAIL\n\
@@ -205,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_change_nothing_but_colours() {
+    fn colours_keep_the_text() {
         let painted = table(&rows(), NOW, true);
         assert!(painted.contains("\x1b[32mrunning\x1b[0m"));
         assert!(painted.contains("\x1b[31mgone   \x1b[0m"));
@@ -217,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_begins_with_the_state() {
+    fn a_line_starts_with_the_state() {
         let [running, _, unreachable] = rows();
         assert_eq!(
             line(&running, NOW, false).unwrap(),

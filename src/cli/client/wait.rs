@@ -1,16 +1,16 @@
-//! `process-wrapper wait`: until a state is reached.
+//! `process-wrapper wait`: waits until the process reaches a state.
 //!
-//! Owns how a wait shows on the live line. The waiting itself is the client's.
+//! Owns the progress on the live line. It never reconnects: `crate::client` does.
 
 use super::live::Live;
 use crate::cli::options::Wait;
 use crate::client::{Error, Process, State, Watch};
 
-/// Waits until the process of every wrapper has reached the state.
-// Apart from main, whose frame would else keep room for it in a wrapper that runs for weeks.
+/// Waits until the process of every wrapper reaches the state.
+// Not inlined: `main` would reserve stack space for it while `run` runs for weeks.
 #[inline(never)]
 pub(in crate::cli) fn wait(options: &Wait) -> u8 {
-    super::become_interruptible();
+    super::unblock_signals();
     let until = options.until;
     super::call_all(
         &options.target,
@@ -23,11 +23,11 @@ pub(in crate::cli) fn wait(options: &Wait) -> u8 {
     )
 }
 
-/// Follows the process to the state, and shows each step.
+/// Watches the process until it reaches the state, and shows each update.
 async fn reach(watch: &mut Watch, until: State, n: usize, live: &Live) -> Result<Process, Error> {
     loop {
         let process = watch.next().await?;
-        live.saw(n, &process);
+        live.update(n, &process);
         if process.state >= until {
             return Ok(process);
         }

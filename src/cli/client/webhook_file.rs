@@ -1,32 +1,31 @@
 //! The file of `shutdown --webhook-file`.
 //!
-//! Owns that it holds one webhook; it is written as that of `run`, which `blocks` reads. What the words
-//! mean is the wrapper's to judge. Errors name lines without showing them: they may hold secrets.
+//! Owns the limit of one webhook per file; `file_syntax` parses the format, which `run` shares. It
+//! never validates the URL: the wrapper does. Errors name a line without its text, a possible
+//! secret.
 
 use crate::client::Webhook;
 use crate::webhook::file_syntax::{self, MalformedHeader};
 
-/// Why a file describes no webhook.
+/// Why the file is invalid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum WebhookFileError {
-    #[error("there is no webhook in it; write a line [METHOD] URL, then lines Name: value")]
+    #[error("the file has no webhook; write a line [METHOD] URL, then lines Name: value")]
     Empty,
     #[error(transparent)]
     MalformedHeader(#[from] MalformedHeader),
-    #[error(
-        "another webhook begins in line {0}, after an empty line; a request takes one webhook only"
-    )]
-    Another(usize),
-    #[error("line {0} has a header that was there before; a request takes each name once")]
-    Repeated(usize),
+    #[error("line {0} starts a second webhook after an empty line; a request takes one webhook")]
+    SecondWebhook(usize),
+    #[error("line {0} repeats a header name; write each name once")]
+    RepeatedHeader(usize),
 }
 
-/// Reads the one webhook of a file.
+/// Parses a file with exactly one webhook.
 pub(super) fn parse(text: &str) -> Result<Webhook, WebhookFileError> {
     let mut blocks = file_syntax::parse(text)?.into_iter();
     let block = blocks.next().ok_or(WebhookFileError::Empty)?;
-    if let Some(another) = blocks.next() {
-        return Err(WebhookFileError::Another(another.line));
+    if let Some(second) = blocks.next() {
+        return Err(WebhookFileError::SecondWebhook(second.line));
     }
     let mut webhook = Webhook {
         url: block.url.to_owned(),
@@ -34,9 +33,9 @@ pub(super) fn parse(text: &str) -> Result<Webhook, WebhookFileError> {
         ..Webhook::default()
     };
     for (line, name, value) in block.headers {
-        let before = webhook.headers.insert(name.to_owned(), value.to_owned());
-        if before.is_some() {
-            return Err(WebhookFileError::Repeated(line));
+        let previous = webhook.headers.insert(name.to_owned(), value.to_owned());
+        if previous.is_some() {
+            return Err(WebhookFileError::RepeatedHeader(line));
         }
     }
     Ok(webhook)
@@ -61,17 +60,23 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_line_and_show_nothing_of_it() {
+    fn errors_name_the_line_without_its_text() {
         assert_eq!(parse("# nothing\n"), Err(WebhookFileError::Empty));
         for (text, expected) in [
             ("https://a/\ns3cret", MalformedHeader(2).into()),
             ("https://a/\nhttps://b/s3cret", MalformedHeader(2).into()),
             (
                 "https://a/\n\nhttps://b/s3cret",
-                WebhookFileError::Another(3),
+                WebhookFileError::SecondWebhook(3),
             ),
-            ("https://a/\n\nx-s3cret: 1", WebhookFileError::Another(3)),
-            ("https://a/\nx: 1\nx: s3cret", WebhookFileError::Repeated(3)),
+            (
+                "https://a/\n\nx-s3cret: 1",
+                WebhookFileError::SecondWebhook(3),
+            ),
+            (
+                "https://a/\nx: 1\nx: s3cret",
+                WebhookFileError::RepeatedHeader(3),
+            ),
         ] {
             let error = parse(text).unwrap_err();
             assert!(!error.to_string().contains("s3cret"), "{error}");

@@ -1,6 +1,6 @@
-//! The commands, and the options of each as argh reads them: one file for each group of commands.
+//! The argh parser: one file per command.
 //!
-//! Owns the choice of a command. It never acts on one.
+//! Owns the choice of the command. It never runs one.
 
 mod probe;
 mod run;
@@ -16,13 +16,13 @@ pub(super) use probe::Probe;
 pub(super) use run::Run;
 #[cfg(feature = "webhooks")]
 pub(super) use run::WebhookOptions;
-pub(super) use shutdown::{ShutdownOptions, Webhook};
+pub(super) use shutdown::{ShutdownOptions, WebhookSource};
 pub(super) use target::{Output, Target, Waiting};
 pub(super) use wait::Wait;
 
 use crate::cli::arguments::Split;
 
-/// Runs a process under a gRPC control API: ask it to drain, wait until it is gone.
+/// Run a process under a gRPC control API: ask it to drain, wait until it is gone.
 #[derive(Debug, FromArgs)]
 #[argh(
     help_triggers("-h", "--help"),
@@ -44,37 +44,37 @@ struct Arguments {
 #[argh(subcommand)]
 #[allow(
     clippy::large_enum_variant,
-    reason = "there is one of them, while the arguments are read"
+    reason = "one value exists, only during parsing"
 )]
 enum Subcommand {
     Run(run::RunArguments),
     Status(status::StatusArguments),
-    ShutdownOptions(shutdown::ShutdownArguments),
+    Shutdown(shutdown::ShutdownArguments),
     Wait(wait::WaitArguments),
     Probe(probe::ProbeArguments),
     Wrapper(wrapper::WrapperArguments),
 }
 
-/// A command that can be carried out.
+/// A validated command.
 #[derive(Debug)]
 pub(super) enum Command {
     Run(Box<Run>),
     Status(Target),
-    ShutdownOptions(ShutdownOptions),
+    Shutdown(ShutdownOptions),
     Wait(Wait),
     Probe(Probe),
 }
 
-/// Why there is no command to carry out.
+/// Why the arguments give no command.
 #[derive(Debug)]
 pub(super) enum ParseRefusal {
-    /// Somebody asked for this text.
+    /// `--help` or `--version` was given; holds the text to print.
     Help(String),
-    /// The command line is wrong.
+    /// The arguments are invalid; holds the error message.
     Usage(String),
 }
 
-/// Reads the arguments.
+/// Parses and validates the arguments.
 pub(super) fn parse(split: Split) -> Result<Command, ParseRefusal> {
     let own = wrapper::with_two_dashes(split.own);
     let own: Vec<&str> = own.iter().map(String::as_str).collect();
@@ -82,7 +82,7 @@ pub(super) fn parse(split: Split) -> Result<Command, ParseRefusal> {
         Arguments::from_args(&["process-wrapper"], &own).map_err(|exit| match exit.status {
             Ok(()) => ParseRefusal::Help(exit.output),
             Err(()) if own.contains(&wrapper::NAME) => ParseRefusal::Usage(format!(
-                "{}; what is meant for gitlab-runner goes behind `--`",
+                "{}; write the arguments of gitlab-runner after `--`",
                 one_line(&exit.output)
             )),
             Err(()) => ParseRefusal::Usage(one_line(&exit.output)),
@@ -102,24 +102,22 @@ pub(super) fn parse(split: Split) -> Result<Command, ParseRefusal> {
                 .map_err(|refused| ParseRefusal::Usage(refused.to_string()));
         }
         Some(Subcommand::Status(status)) => Command::Status(status.validate()?),
-        Some(Subcommand::ShutdownOptions(shutdown)) => {
-            Command::ShutdownOptions(shutdown.validate()?)
-        }
+        Some(Subcommand::Shutdown(shutdown)) => Command::Shutdown(shutdown.validate()?),
         Some(Subcommand::Wait(wait)) => Command::Wait(wait.validate()?),
         Some(Subcommand::Probe(probe)) => Command::Probe(probe.validate()?),
         None => {
-            let text = "a command is missing: run, wrapper, status, shutdown, wait or probe";
+            let text = "the command is missing; name run, wrapper, status, shutdown, wait or probe";
             return Err(ParseRefusal::Usage(text.to_owned()));
         }
     };
     if split.command.is_some() {
-        let text = "only `run` and `wrapper` take something behind `--`";
+        let text = "only `run` and `wrapper` accept arguments after `--`";
         return Err(ParseRefusal::Usage(text.to_owned()));
     }
     Ok(command)
 }
 
-/// argh breaks some of its messages into lines.
+/// Joins the lines of an argh message.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

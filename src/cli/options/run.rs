@@ -20,7 +20,7 @@ use crate::signal::{Signal, UnknownSignal};
 #[cfg(feature = "webhooks")]
 use crate::webhook::{WebhookRequest, method::Method, policy::Rule, request::InvalidWebhook};
 
-/// Start COMMAND (default: gitlab-runner run), serve the control API, and stay after it has gone.
+/// Start COMMAND (default: gitlab-runner run) and serve the control API, also after its exit.
 #[derive(Debug, FromArgs)]
 #[argh(
     subcommand,
@@ -29,42 +29,39 @@ use crate::webhook::{WebhookRequest, method::Method, policy::Rule, request::Inva
     usage = "[OPTIONS] [-- COMMAND [ARGUMENTS...]]",
     example = "process-wrapper run -- gitlab-runner run --config /etc/gitlab-runner/config.toml",
     example = "process-wrapper run --listen tcp://127.0.0.1:7777 --rewrite-signal TERM:QUIT -- sleep 3600",
-    note = "The command and its arguments follow the first `--` and are passed on untouched.\n\
+    note = "The command and its arguments follow the first `--` and reach it unchanged.\n\
             Durations are written 300ms, 30s, 1h30m. Signals are written TERM, SIGTERM or 15.",
     error_code(
         1,
-        "the wrapper itself failed, for instance because an address is in use"
+        "the wrapper itself failed, for example because an address is in use"
     ),
     error_code(2, "wrong usage or a bad address; nothing was started"),
     error_code(126, "the command is not executable"),
     error_code(127, "the command was not found"),
-    error_code(
-        128,
-        "plus n: the command was ended by signal n; otherwise its own exit code"
-    )
+    error_code(128, "plus n: signal n ended the command; otherwise its own exit code")
 )]
 pub(super) struct RunArguments {
-    /// where to serve: unix:///abs, unix:rel or tcp://host:port, and before it what may be called
-    /// there, control= (everything, the default), read= or health=; repeatable (default: a unix
-    /// socket for the own user only: /run/process-wrapper/control.sock as root, else
-    /// in $XDG_RUNTIME_DIR or /tmp; PROCESS_WRAPPER_ADDRESS overrides it)
+    /// address to serve the API on: unix:///abs, unix:rel or tcp://host:port, with an optional
+    /// role before it: control= (every method, the default), read= or health=; repeatable
+    /// (default: a unix socket for the own user only: /run/process-wrapper/control.sock as root,
+    /// else in $XDG_RUNTIME_DIR or /tmp; PROCESS_WRAPPER_ADDRESS overrides it)
     #[argh(option, arg_name = "[role=]address")]
     listen: Vec<Listen>,
 
-    /// where to serve /metrics, /livez and /readyz over plain HTTP: an address as above, without a
-    /// role; repeatable (default: nowhere)
+    /// address to serve /metrics, /livez and /readyz on over plain HTTP, without a role;
+    /// repeatable (default: none)
     #[argh(option, arg_name = "address")]
     http_listen: Vec<Address>,
 
-    /// permissions of unix sockets, octal: who may write may connect (default: 0600)
+    /// mode of unix sockets, octal; write permission allows to connect (default: 0600)
     #[argh(option, arg_name = "mode")]
     socket_mode: Option<SocketMode>,
 
-    /// group of unix sockets, by name or number (default: the wrapper's own)
+    /// group of unix sockets, name or number (default: the wrapper's own)
     #[argh(option, arg_name = "group")]
     socket_group: Option<Group>,
 
-    /// user who may call over unix sockets besides the wrapper's own; repeatable
+    /// user that may call over unix sockets, besides the wrapper's own; repeatable
     #[argh(option, arg_name = "uid")]
     allow_uid: Vec<u32>,
 
@@ -72,60 +69,61 @@ pub(super) struct RunArguments {
     #[argh(option, arg_name = "gid")]
     allow_gid: Vec<u32>,
 
-    /// file with bearer tokens, one in each line, one of which every call needs that does not come
-    /// over a health listener; it is read again when it changes (default: none)
+    /// file of bearer tokens, one per line; every call except on health listeners must present
+    /// one; reloaded when it changes (default: none)
     #[argh(option, arg_name = "file")]
     token_file: Option<PathBuf>,
 
-    /// ask for tokens on tcp listeners only
+    /// require tokens on tcp listeners only
     #[argh(switch)]
     token_tcp_only: bool,
 
-    /// certificate (chain) of tcp listeners, PEM: they speak TLS; read again when it changes (default:
-    /// none)
+    /// server certificate (chain), PEM; makes tcp listeners use TLS; reloaded when it changes
+    /// (default: none)
     #[argh(option, arg_name = "file")]
     tls_cert: Option<PathBuf>,
 
-    /// private key of the certificate, PEM (default: none)
+    /// private key of --tls-cert, PEM (default: none)
     #[argh(option, arg_name = "file")]
     tls_key: Option<PathBuf>,
 
-    /// authorities that sign the certificates of callers, PEM: callers need one (default: none)
+    /// CA certificates for client certificates, PEM; callers must present one (default: none)
     #[argh(option, arg_name = "file")]
     tls_client_ca: Option<PathBuf>,
 
-    /// oldest TLS that is spoken: 1.2 or 1.3 (default: 1.3)
+    /// oldest TLS version to accept: 1.2 or 1.3 (default: 1.3)
     #[argh(option, arg_name = "version")]
     tls_min_version: Option<TlsVersion>,
 
-    /// DNS name or URI of a caller, one of which a certificate must hold; repeatable (default: any)
+    /// DNS name or URI that a client certificate must contain; one match suffices; repeatable
+    /// (default: any)
     #[argh(option, arg_name = "name")]
     allow_san: Vec<String>,
 
     /// serve even where strangers could call: in plaintext beyond loopback, or on a unix socket in
-    /// a directory of others
+    /// a directory that other users can write to
     #[argh(switch)]
     insecure: bool,
 
-    /// connections at once on each listener; for one more, one without calls goes (default: what the
-    /// limit of descriptors has room for, up to 1000)
+    /// maximum connections per listener; when full, an idle one is closed (default: as many as the
+    /// descriptor limit allows, up to 1000)
     #[argh(option, arg_name = "number")]
     max_connections: Option<usize>,
 
-    /// close connections that have had no call for this long (default: 5m)
+    /// close a connection after this long without a call (default: 5m)
     #[argh(option, arg_name = "duration")]
     idle_timeout: Option<HumanDuration>,
 
-    /// end connections at this age, up to an eighth sooner; calls get another 30s, and clients come
-    /// back (default: 12h)
+    /// close a connection at this age, or up to an eighth earlier; calls in flight get another 30s
+    /// (default: 12h)
     #[argh(option, arg_name = "duration")]
     max_connection_age: Option<HumanDuration>,
 
-    /// the signal that asks the process to drain (default: QUIT)
+    /// signal that asks the process to drain (default: QUIT)
     #[argh(option, default = "Signal::QUIT", arg_name = "signal")]
     graceful_signal: Signal,
 
-    /// send TERM this long after the drain was asked for (default: never)
+    /// send TERM this long after the shutdown request (default: never)
     #[argh(option, arg_name = "duration")]
     force_after: Option<HumanDuration>,
 
@@ -133,27 +131,27 @@ pub(super) struct RunArguments {
     #[argh(option, arg_name = "duration")]
     kill_after: Option<HumanDuration>,
 
-    /// whether to leave once the process is gone, without having been told to stop: never,
-    /// unrequested (it ended by itself) or always (default: never)
+    /// when the wrapper exits by itself after the process is gone: never, unrequested (the process
+    /// ended without a shutdown request) or always (default: never)
     #[argh(option, default = "ExitChoice(ExitWhenGone::Never)", arg_name = "when")]
     exit_when_gone: ExitChoice,
 
-    /// forward another signal than the one received, as FROM:TO; FROM:0 ignores it; repeatable
+    /// forward signal FROM as signal TO, written FROM:TO; FROM:0 drops it; repeatable
     #[argh(option, arg_name = "from:to")]
     rewrite_signal: Vec<Rewrite>,
 
-    /// signal the process if the wrapper is killed or crashes, by a second process that sees it;
-    /// as PID 1 it does nothing: the kernel ends everything then (default: none)
+    /// signal to send to the process if the wrapper is killed or crashes; a second process watches
+    /// for that; no effect as PID 1, where the kernel kills every process (default: none)
     #[argh(option, default = "OnDeath(None)", arg_name = "signal")]
     on_wrapper_death: OnDeath,
 
-    /// a program and its arguments, to be run once the process is gone; quoted as for a shell, but
-    /// no shell is run. PROCESS_WRAPPER_EXIT_CODE or _EXIT_SIGNAL, _REQUESTED (true or false),
-    /// _STARTED_AT, _SHUTDOWN_REQUESTED_AT and _EXITED_AT tell it what happened (default: none)
+    /// program and arguments to run once the process is gone; quoted as for a shell, but no shell
+    /// runs. Its environment has PROCESS_WRAPPER_EXIT_CODE or _EXIT_SIGNAL, _REQUESTED (true or
+    /// false), _STARTED_AT, _SHUTDOWN_REQUESTED_AT and _EXITED_AT (default: none)
     #[argh(option, arg_name = "command")]
     after_exit: Option<AfterExitCommand>,
 
-    /// end the program of --after-exit after this long: TERM, and KILL 5s later (default: 60s)
+    /// send TERM to the --after-exit program after this long, and KILL 5s later (default: 60s)
     #[argh(
         option,
         default = "HumanDuration(AFTER_EXIT_TIMEOUT)",
@@ -161,37 +159,37 @@ pub(super) struct RunArguments {
     )]
     after_exit_timeout: HumanDuration,
 
-    /// a URL to POST to once the process is gone; repeatable. Others can read command lines: use
-    /// --webhook-file for a URL that is secret (default: none)
+    /// URL to POST to once the process is gone; repeatable. Other users can read command lines;
+    /// put a secret URL into --webhook-file (default: none)
     #[cfg(feature = "webhooks")]
     #[argh(option, arg_name = "url")]
     webhook: Vec<WebhookUrl>,
 
-    /// a file of webhooks, each a line `[METHOD] URL`, lines `Name: value` for its headers, and an
-    /// empty line before the next one; repeatable
+    /// file of webhooks; each is a line `[METHOD] URL`, then header lines `Name: value`; an empty
+    /// line separates two webhooks; repeatable
     #[cfg(feature = "webhooks")]
     #[argh(option, arg_name = "path")]
     webhook_file: Vec<PathBuf>,
 
-    /// sign webhooks by the Standard Webhooks scheme with the secret in this file: `whsec_` and
-    /// base64; several lines are several secrets (default: not signed)
+    /// file of secrets that sign webhooks (Standard Webhooks), one per line: `whsec_` and base64
+    /// (default: not signed)
     #[cfg(feature = "webhooks")]
     #[argh(option, arg_name = "path")]
     webhook_secret_file: Option<PathBuf>,
 
-    /// certificate authorities in PEM that webhooks over https are checked with (default: the
-    /// system's, or bundled ones where it has none)
+    /// CA certificates that verify https receivers, PEM (default: the system's, or bundled ones
+    /// where it has none)
     #[cfg(feature = "webhooks")]
     #[argh(option, arg_name = "path")]
     webhook_ca_file: Option<PathBuf>,
 
-    /// what webhooks may call: HOST, HOST:PORT, *.suffix or ADDRESS/BITS; repeatable (default:
-    /// everything but link-local and cloud metadata addresses, which only ADDRESS/BITS opens)
+    /// destination that webhooks may call: HOST, HOST:PORT, *.suffix or ADDRESS/BITS; repeatable
+    /// (default: all but link-local and cloud metadata addresses, which only ADDRESS/BITS allows)
     #[cfg(feature = "webhooks")]
     #[argh(option, arg_name = "rule")]
     webhook_allow: Vec<Rule>,
 
-    /// give a webhook up this long after it is due, which is at the exit (default: 10m)
+    /// stop retrying a webhook this long after the exit of the process (default: 10m)
     #[cfg(feature = "webhooks")]
     #[argh(
         option,
@@ -200,27 +198,27 @@ pub(super) struct RunArguments {
     )]
     webhook_deadline: HumanDuration,
 
-    /// the form of log lines on stderr: text or json (default: text)
+    /// format of log lines on stderr: text or json (default: text)
     #[argh(option, default = "log::LogFormat::Text", arg_name = "format")]
     log_format: log::LogFormat,
 
-    /// the least severe lines to log: off, error, warn, info, debug or trace (default: info)
+    /// least severe level to log: off, error, warn, info, debug or trace (default: info)
     #[argh(option, default = "log::Level::Info", arg_name = "level")]
     log_level: log::Level,
 }
 
-/// How long the program of `--after-exit` may take unless it is said otherwise.
+/// The default of `--after-exit-timeout`.
 const AFTER_EXIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long it has from TERM to KILL.
+/// The time of the `--after-exit` program from TERM to KILL.
 const AFTER_EXIT_GRACE: Duration = Duration::from_secs(5);
 
-/// How long a webhook is tried unless it is said otherwise.
+/// The default of `--webhook-deadline`.
 #[cfg(feature = "webhooks")]
 const WEBHOOK_DEADLINE: Duration = Duration::from_secs(600);
 
 impl RunArguments {
-    /// Puts the options and what followed `--` together.
+    /// Combines the options with `command`, the arguments after `--`.
     pub(super) fn validate(self, command: Option<Vec<OsString>>) -> Run {
         let mut command = command.unwrap_or_default().into_iter();
         let program = match command.next() {
@@ -236,7 +234,7 @@ impl RunArguments {
         Run {
             listen: self.listen,
             http_listen: self.http_listen,
-            access: access::Options {
+            access: access::AccessOptions {
                 socket_mode: self.socket_mode,
                 socket_group: self.socket_group,
                 allowed: Callers {
@@ -255,7 +253,7 @@ impl RunArguments {
                 insecure: self.insecure,
             },
             connections: Connections {
-                most: self.max_connections,
+                max_connections: self.max_connections,
                 idle_timeout: self.idle_timeout.map(|span| span.0),
                 max_age: self.max_connection_age.map(|span| span.0),
             },
@@ -296,30 +294,27 @@ impl RunArguments {
 /// `run`, validated.
 #[derive(Debug)]
 pub(in crate::cli) struct Run {
-    /// Where to serve; empty means the default address.
+    /// Empty: the default address.
     pub(in crate::cli) listen: Vec<Listen>,
-    /// Where to serve the monitoring pages.
     pub(in crate::cli) http_listen: Vec<Address>,
-    /// Who may call there.
-    pub(in crate::cli) access: access::Options,
-    /// How many, and for how long.
+    pub(in crate::cli) access: access::AccessOptions,
     pub(in crate::cli) connections: Connections,
     pub(in crate::cli) lifecycle: Config,
     pub(in crate::cli) on_wrapper_death: Option<Signal>,
-    /// What runs once the process is gone; there is one exactly if `lifecycle` has limits for it.
+    /// Present exactly if `lifecycle.after_exit` is.
     pub(in crate::cli) after_exit: Option<Program>,
     #[cfg(feature = "webhooks")]
     pub(in crate::cli) webhooks: WebhookOptions,
     pub(in crate::cli) log_format: log::LogFormat,
     pub(in crate::cli) log_level: log::Level,
     pub(in crate::cli) program: Program,
-    /// What the user should know before anything is served.
+    /// Logged before the listeners open.
     pub(in crate::cli) warnings: Vec<String>,
-    /// How this command is told to serve where others could call, in words that end a refusal.
+    /// How this command accepts an exposed listener; ends the error message.
     pub(in crate::cli) accept_insecure: &'static str,
 }
 
-/// What is said about webhooks.
+/// The webhook options, validated.
 #[cfg(feature = "webhooks")]
 #[derive(Debug)]
 pub(in crate::cli) struct WebhookOptions {
@@ -331,7 +326,7 @@ pub(in crate::cli) struct WebhookOptions {
     pub(in crate::cli) deadline: Duration,
 }
 
-/// One `--webhook`. A wrong one is kept, because argh would repeat it in its message.
+/// One `--webhook`. An invalid URL passes the parser, because argh would repeat it in its message.
 #[cfg(feature = "webhooks")]
 #[derive(Debug)]
 struct WebhookUrl(Result<WebhookRequest, InvalidWebhook>);
@@ -375,7 +370,7 @@ impl FromStr for OnDeath {
     }
 }
 
-/// A program with its arguments in one word of ours.
+/// The value of `--after-exit`, split into words.
 #[derive(Debug)]
 struct AfterExitCommand(Program);
 

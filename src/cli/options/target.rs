@@ -1,6 +1,6 @@
-//! What all client commands share: whom to call, how long to try, how to answer.
+//! The options that all client commands share: addresses, timeouts, identity, output.
 //!
-//! Owns the validation of those options. It never connects.
+//! Owns their names, help texts and validation. It never connects.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,7 +10,82 @@ use crate::address::Address;
 use crate::client::{self, Identity};
 use crate::human_duration::HumanDuration;
 
-/// The form of the answer on stdout.
+/// Defines the arguments of a client command: `--address`, its own options, then the options that
+/// all client commands share. argh has no way to flatten one struct into another.
+macro_rules! client_arguments {
+    (
+        connect_timeout = $connect_timeout:tt;
+        $(#[$($attribute:tt)*])*
+        struct $name:ident { $($fields:tt)* }
+    ) => {
+        #[derive(Debug, argh::FromArgs)]
+        $(#[$($attribute)*])*
+        pub(super) struct $name {
+            /// where the wrapper listens: unix:///abs, unix:rel or tcp://host:port; repeatable
+            /// (default: PROCESS_WRAPPER_ADDRESS, else the default of `run`)
+            #[argh(option, arg_name = "address")]
+            address: Vec<crate::address::Address>,
+
+            $($fields)*
+
+            #[doc = $connect_timeout]
+            #[argh(option, arg_name = "duration")]
+            connect_timeout: Option<crate::human_duration::HumanDuration>,
+
+            /// CA certificates that sign the wrapper's certificate, PEM; makes tcp addresses use
+            /// TLS (default: none)
+            #[argh(option, arg_name = "file")]
+            tls_ca: Option<std::path::PathBuf>,
+
+            /// client certificate (chain), PEM (default: none)
+            #[argh(option, arg_name = "file")]
+            tls_cert: Option<std::path::PathBuf>,
+
+            /// private key of --tls-cert, PEM (default: none)
+            #[argh(option, arg_name = "file")]
+            tls_key: Option<std::path::PathBuf>,
+
+            /// name to expect in the wrapper's certificate (default: the host of the address)
+            #[argh(option, arg_name = "name")]
+            server_name: Option<String>,
+
+            /// file whose first line is the bearer token to send (default: none)
+            #[argh(option, arg_name = "file")]
+            token_file: Option<std::path::PathBuf>,
+
+            /// format of the answer on stdout: text or json (default: text)
+            #[argh(
+                option,
+                default = "crate::cli::options::Output::Text",
+                arg_name = "format"
+            )]
+            output: crate::cli::options::Output,
+        }
+
+        impl $name {
+            /// Takes the shared options out.
+            fn take_target(
+                &mut self,
+            ) -> Result<crate::cli::options::Target, crate::cli::options::ParseRefusal> {
+                crate::cli::options::Target::new(
+                    std::mem::take(&mut self.address),
+                    self.connect_timeout.take(),
+                    self.output,
+                    crate::client::Identity {
+                        authorities: self.tls_ca.take(),
+                        certificate: self.tls_cert.take(),
+                        key: self.tls_key.take(),
+                        server_name: self.server_name.take(),
+                        token: self.token_file.take(),
+                    },
+                )
+            }
+        }
+    };
+}
+pub(super) use client_arguments;
+
+/// The format of the answer on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Output {
     /// A line or a table, for people.
@@ -31,10 +106,10 @@ impl FromStr for Output {
     }
 }
 
-/// Whom to call and how to answer, validated.
+/// The shared options, validated.
 #[derive(Debug)]
 pub(in crate::cli) struct Target {
-    /// Empty means the default address.
+    /// Empty: the default address.
     pub(in crate::cli) addresses: Vec<Address>,
     pub(in crate::cli) connect_timeout: Duration,
     pub(in crate::cli) output: Output,
@@ -48,7 +123,8 @@ impl Target {
         output: Output,
         identity: Identity,
     ) -> Result<Self, ParseRefusal> {
-        let connect_timeout = connect_timeout.map_or(client::CONNECT_TIMEOUT, |span| span.0);
+        let connect_timeout =
+            connect_timeout.map_or(client::CONNECT_TIMEOUT, |duration| duration.0);
         if connect_timeout.is_zero() {
             let text = "--connect-timeout must be longer than 0; write for example 1s";
             return Err(ParseRefusal::Usage(text.to_owned()));
@@ -83,7 +159,7 @@ impl Target {
         ] {
             if given && !there {
                 return Err(ParseRefusal::Usage(format!(
-                    "{option} does nothing without {needs}"
+                    "{option} has no effect without {needs}"
                 )));
             }
         }
@@ -96,12 +172,12 @@ impl Target {
     }
 }
 
-/// How to wait for a state, validated.
+/// The options of a wait, validated.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::cli) struct Waiting {
-    /// `None` waits for as long as it takes.
+    /// `None`: no limit.
     pub(in crate::cli) timeout: Option<Duration>,
-    /// Whether to leave with the process's own exit code.
+    /// Whether to exit with the exit code of the process.
     pub(in crate::cli) propagate_exit: bool,
 }
 
@@ -110,13 +186,13 @@ impl Waiting {
         timeout: Option<HumanDuration>,
         propagate_exit: bool,
     ) -> Result<Self, ParseRefusal> {
-        // No time would be no time to connect either, and the answer that nobody is there.
+        // Zero leaves no time to connect, and would report the wrapper as unreachable.
         if timeout.is_some_and(|timeout| timeout.0.is_zero()) {
-            let text = "--timeout must be longer than 0; `status` tells how it stands now";
+            let text = "--timeout must be longer than 0; use `status` for the present state";
             return Err(ParseRefusal::Usage(text.to_owned()));
         }
         Ok(Self {
-            timeout: timeout.map(|span| span.0),
+            timeout: timeout.map(|duration| duration.0),
             propagate_exit,
         })
     }

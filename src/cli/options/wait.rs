@@ -2,111 +2,59 @@
 //!
 //! Owns their names, help texts and validation. It never acts on them.
 
-use std::str::FromStr;
-
-use std::path::PathBuf;
-
-use argh::FromArgs;
-
 use super::ParseRefusal;
-use super::target::{Output, Target, Waiting};
-use crate::address::Address;
-use crate::client::Identity;
+use super::target::{Target, Waiting, client_arguments};
 use crate::human_duration::HumanDuration;
 use crate::lifecycle::State;
 
-/// Wait until the wrapped process has reached a state, without asking it for anything.
-#[derive(Debug, FromArgs)]
-#[argh(
-    subcommand,
-    name = "wait",
-    help_triggers("-h", "--help"),
-    usage = "[OPTIONS]",
-    example = "process-wrapper wait",
-    example = "process-wrapper wait --until shutting_down --timeout 1h30m",
-    example = "process-wrapper wait --until running --connect-timeout 2m   # until the wrapper is up",
-    note = "A later state counts as well. A connection that is lost is made again; after\n\
-            --connect-timeout without one the wait ends. On a terminal a line on stderr shows how it\n\
-            stands.\n\
-            Several addresses are waited for at the same time; the exit code is the worst of them, in the\n\
-            order 4, 3, 1, 5, 0.",
-    error_code(0, "the state is reached, and the process did not fail"),
-    error_code(
-        1,
-        "the wrapper refused, or another process has taken the place of the one waited for"
-    ),
-    error_code(2, "wrong usage or a bad address"),
-    error_code(3, "the state was not reached within --timeout"),
-    error_code(4, "cannot connect"),
-    error_code(
-        5,
-        "the process is gone but failed; with --propagate-exit its own exit code"
-    )
-)]
-pub(super) struct WaitArguments {
-    /// where the wrapper listens: unix:///abs, unix:rel or tcp://host:port; repeatable
-    /// (default: PROCESS_WRAPPER_ADDRESS, else the default of `run`)
-    #[argh(option, arg_name = "address")]
-    address: Vec<Address>,
+client_arguments! {
+    connect_timeout = "how long to keep trying to connect or reconnect (default: 5s)";
+    /// Wait until the wrapped process reaches a state, without sending it a request.
+    #[argh(
+        subcommand,
+        name = "wait",
+        help_triggers("-h", "--help"),
+        usage = "[OPTIONS]",
+        example = "process-wrapper wait",
+        example = "process-wrapper wait --until shutting_down --timeout 1h30m",
+        example = "process-wrapper wait --until running --connect-timeout 2m   # until the wrapper is up",
+        note = "A later state counts as well. A wait reconnects after a lost connection, and ends after\n\
+                --connect-timeout without one. On a terminal a line on stderr shows the progress.\n\
+                Several addresses are called in parallel. The worst exit code wins, in the order\n\
+                4, 3, 1, 5, 0.",
+        error_code(0, "the process reached the state and did not fail"),
+        error_code(
+            1,
+            "the wrapper refused, or it was restarted with another process during the wait"
+        ),
+        error_code(2, "wrong usage or a bad address"),
+        error_code(3, "the process did not reach the state within --timeout"),
+        error_code(4, "cannot connect"),
+        error_code(
+            5,
+            "the process failed; with --propagate-exit its own exit code instead"
+        )
+    )]
+    struct WaitArguments {
+        /// state to wait for: running, shutting_down or gone (default: gone)
+        #[argh(option, default = "State::Gone", arg_name = "state")]
+        until: State,
 
-    /// the state to wait for: running, shutting_down or gone (default: gone)
-    #[argh(option, default = "Until(State::Gone)", arg_name = "state")]
-    until: Until,
+        /// how long to wait (default: no limit)
+        #[argh(option, arg_name = "duration")]
+        timeout: Option<HumanDuration>,
 
-    /// how long to wait (default: as long as it takes)
-    #[argh(option, arg_name = "duration")]
-    timeout: Option<HumanDuration>,
-
-    /// exit with the exit code of the process (128+n if signal n ended it) instead of 5
-    #[argh(switch)]
-    propagate_exit: bool,
-
-    /// how long to keep trying to connect, and to connect again (default: 5s)
-    #[argh(option, arg_name = "duration")]
-    connect_timeout: Option<HumanDuration>,
-
-    /// authorities that sign the certificate of the wrapper, PEM: tcp addresses speak TLS
-    /// (default: none)
-    #[argh(option, arg_name = "file")]
-    tls_ca: Option<PathBuf>,
-
-    /// our certificate (chain), PEM (default: none)
-    #[argh(option, arg_name = "file")]
-    tls_cert: Option<PathBuf>,
-
-    /// private key of our certificate, PEM (default: none)
-    #[argh(option, arg_name = "file")]
-    tls_key: Option<PathBuf>,
-
-    /// name in the certificate of the wrapper (default: the host of the address)
-    #[argh(option, arg_name = "name")]
-    server_name: Option<String>,
-
-    /// file whose first line is the bearer token to show (default: none)
-    #[argh(option, arg_name = "file")]
-    token_file: Option<PathBuf>,
-
-    /// the form of the answer on stdout: text or json (default: text)
-    #[argh(option, default = "Output::Text", arg_name = "form")]
-    output: Output,
+        /// exit with the exit code of the process (128+n if signal n ended it) instead of 5
+        #[argh(switch)]
+        propagate_exit: bool,
+    }
 }
 
 impl WaitArguments {
-    pub(super) fn validate(self) -> Result<Wait, ParseRefusal> {
+    pub(super) fn validate(mut self) -> Result<Wait, ParseRefusal> {
         Ok(Wait {
-            target: Target::new(
-                self.address,
-                self.connect_timeout,
-                self.output,
-                Identity {
-                    authorities: self.tls_ca,
-                    certificate: self.tls_cert,
-                    key: self.tls_key,
-                    server_name: self.server_name,
-                    token: self.token_file,
-                },
-            )?,
-            until: self.until.0,
+            target: self.take_target()?,
+            until: self.until,
             waiting: Waiting::new(self.timeout, self.propagate_exit)?,
         })
     }
@@ -118,20 +66,4 @@ pub(in crate::cli) struct Wait {
     pub(in crate::cli) target: Target,
     pub(in crate::cli) until: State,
     pub(in crate::cli) waiting: Waiting,
-}
-
-#[derive(Debug)]
-struct Until(State);
-
-impl FromStr for Until {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "running" => Ok(Self(State::Running)),
-            "shutting_down" => Ok(Self(State::ShuttingDown)),
-            "gone" => Ok(Self(State::Gone)),
-            _ => Err("write running, shutting_down or gone"),
-        }
-    }
 }

@@ -1,7 +1,6 @@
 //! `process-wrapper wrapper`: the command line of GitLab Runner's own wrapper.
 //!
-//! Owns its options, as GitLab writes them, and what they mean in ours. It never runs anything: the
-//! result is the same as that of `run`.
+//! Owns GitLab's options and their translation to the options of `run`. It never starts anything.
 
 use std::ffi::OsString;
 
@@ -17,17 +16,17 @@ use crate::log;
 /// The name of the command.
 pub(super) const NAME: &str = "wrapper";
 
-/// GitLab's options, which Go's flag package also takes with a single dash.
+/// GitLab's options, which Go's flag package also accepts with a single dash.
 const WITH_ONE_DASH: [&str; 2] = ["-grpc-listen", "-process-termination-timeout"];
 
-/// Where GitLab's wrapper listens by default. PROCESS_WRAPPER_ADDRESS does not change it: the tools that
-/// drive it would not know.
+/// The default address of GitLab's wrapper. PROCESS_WRAPPER_ADDRESS does not override it, because
+/// GitLab's tools do not read that variable.
 const DEFAULT_ADDRESS: Address = Address::Tcp {
     host: Host::Localhost,
     port: 7777,
 };
 
-/// Start gitlab-runner ARGS, as `gitlab-runner wrapper` does, and serve GitLab's and our control API.
+/// Start gitlab-runner ARGS like `gitlab-runner wrapper`; serve GitLab's and our control API.
 #[derive(Debug, FromArgs)]
 #[argh(
     subcommand,
@@ -35,18 +34,18 @@ const DEFAULT_ADDRESS: Address = Address::Tcp {
     help_triggers("-h", "--help"),
     usage = "[OPTIONS] [-- ARGS...]",
     example = "process-wrapper wrapper --grpc-listen tcp://localhost:7777 -- run --config /etc/config.toml",
-    note = "ARGS follow the first `--` and are given to gitlab-runner untouched (default: run).\n\
+    note = "ARGS follow the first `--` and reach gitlab-runner unchanged (default: run).\n\
             Durations are written as in Go: 300ms, 1m30s, 1.5h. `run` has more options.",
     error_code(
         1,
-        "the wrapper itself failed, for instance because an address is in use"
+        "the wrapper itself failed, for example because an address is in use"
     ),
     error_code(2, "wrong usage or a bad address; nothing was started"),
     error_code(126, "gitlab-runner is not executable"),
     error_code(127, "gitlab-runner was not found"),
     error_code(
         128,
-        "plus n: gitlab-runner was ended by signal n; otherwise its own exit code"
+        "plus n: signal n ended gitlab-runner; otherwise its own exit code"
     )
 )]
 pub(super) struct WrapperArguments {
@@ -59,36 +58,36 @@ pub(super) struct WrapperArguments {
     #[argh(option, arg_name = "duration")]
     process_termination_timeout: Option<GoDuration>,
 
-    /// the gitlab-runner to start: a path, or a name that is on PATH (default: gitlab-runner)
+    /// gitlab-runner to start: a path, or a name on PATH (default: gitlab-runner)
     #[argh(option, default = "\"gitlab-runner\".to_owned()", arg_name = "path")]
     runner_path: String,
 
-    /// refuse to serve where strangers could call, where a warning is logged otherwise
+    /// refuse to serve where strangers could call, instead of logging a warning
     #[argh(switch)]
     strict: bool,
 
-    /// forward another signal than the one received, as FROM:TO; FROM:0 ignores it; repeatable
+    /// forward signal FROM as signal TO, written FROM:TO; FROM:0 drops it; repeatable
     #[argh(option, arg_name = "from:to")]
     rewrite_signal: Vec<Rewrite>,
 
-    /// the form of log lines on stderr: text or json (default: text)
+    /// format of log lines on stderr: text or json (default: text)
     #[argh(option, default = "log::LogFormat::Text", arg_name = "format")]
     log_format: log::LogFormat,
 
-    /// the least severe lines to log: off, error, warn, info, debug or trace (default: info)
+    /// least severe level to log: off, error, warn, info, debug or trace (default: info)
     #[argh(option, default = "log::Level::Info", arg_name = "level")]
     log_level: log::Level,
 
-    /// for gitlab-runner as well, before what follows `--`
+    /// arguments of gitlab-runner, placed before ARGS
     #[argh(positional)]
     args: Vec<String>,
 }
 
-/// Why the arguments make no command.
+/// Why the arguments are refused.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WrapperRefusal {
     #[error(
-        "--strict refuses {0}: whoever reaches it could stop the runner; \
+        "--strict refuses --grpc-listen {0}: every peer that reaches it could stop the runner; \
          listen on a unix socket or tcp://localhost:7777"
     )]
     Exposed(Address),
@@ -96,7 +95,7 @@ pub(super) enum WrapperRefusal {
     Defaults(String),
 }
 
-/// Writes GitLab's options the way our parser knows them.
+/// Rewrites GitLab's one-dash options for argh, which only accepts two dashes.
 pub(super) fn with_two_dashes(own: Vec<String>) -> Vec<String> {
     if own.first().is_none_or(|command| command != NAME) {
         return own;
@@ -118,33 +117,36 @@ pub(super) fn with_two_dashes(own: Vec<String>) -> Vec<String> {
 }
 
 impl WrapperArguments {
-    /// What `run` would have been told.
-    pub(super) fn validate(self, behind: Option<Vec<OsString>>) -> Result<Run, WrapperRefusal> {
+    /// Translates to the options of `run`; `after_dashes` holds the arguments after `--`.
+    pub(super) fn validate(
+        self,
+        after_dashes: Option<Vec<OsString>>,
+    ) -> Result<Run, WrapperRefusal> {
         let address = self.grpc_listen.unwrap_or(DEFAULT_ADDRESS);
         let exposed = address.is_beyond_loopback();
         if exposed && self.strict {
             return Err(WrapperRefusal::Exposed(address));
         }
         let warning = exposed.then(|| format!(
-                "WHOEVER REACHES {address} CAN STOP THE RUNNER: it is served beyond loopback, without \
-                 encryption and without asking who calls; listen on tcp://localhost:7777 or a unix socket, \
-                 and let --strict refuse anything else"
+                "EVERY PEER THAT REACHES {address} CAN STOP THE RUNNER: the address is beyond loopback, \
+                 without encryption and authentication; listen on tcp://localhost:7777 or a unix socket, \
+                 and add --strict to refuse other addresses"
             ));
         let mut command = vec![OsString::from(self.runner_path)];
         command.extend(self.args.into_iter().map(OsString::from));
-        command.extend(behind.unwrap_or_default());
+        command.extend(after_dashes.unwrap_or_default());
         if command.len() == 1 {
             command.push("run".into());
         }
-        // What GitLab's command line has no words for is as `run` has it without options.
+        // GitLab's command line lacks the other options of `run`, which keep their defaults.
         let mut run = run::RunArguments::from_args(&["run"], &[])
             .map_err(|exit| WrapperRefusal::Defaults(exit.output))?
             .validate(Some(command));
         run.listen = vec![Listen::control(address)];
-        // GitLab's listens anywhere; so a warning is all there is, unless more was asked for.
+        // GitLab's wrapper listens on any address, so an exposed one only warns without --strict.
         run.access.insecure = !self.strict;
         run.accept_insecure = "without --strict";
-        run.lifecycle.kill_after = self.process_termination_timeout.map(|span| span.0);
+        run.lifecycle.kill_after = self.process_termination_timeout.map(|duration| duration.0);
         run.lifecycle.rewrites = self.rewrite_signal.into_iter().collect();
         run.log_format = self.log_format;
         run.log_level = self.log_level;
@@ -163,15 +165,17 @@ mod tests {
         text.split_whitespace().map(str::to_owned).collect()
     }
 
-    fn parse(own: &str, behind: &str) -> Result<Run, WrapperRefusal> {
+    fn parse(own: &str, after_dashes: &str) -> Result<Run, WrapperRefusal> {
         let own = with_two_dashes(words(&format!("wrapper {own}")));
         let own: Vec<_> = own.iter().skip(1).map(String::as_str).collect();
         let arguments = WrapperArguments::from_args(&["wrapper"], &own).unwrap();
-        arguments.validate(Some(words(behind).into_iter().map(Into::into).collect()))
+        arguments.validate(Some(
+            words(after_dashes).into_iter().map(Into::into).collect(),
+        ))
     }
 
     #[test]
-    fn gitlabs_own_command_line_means_what_it_says() {
+    fn gitlab_options_translate_to_run_options() {
         let run = parse(
             "--grpc-listen tcp://0.0.0.0:7777 --process-termination-timeout 3h",
             "run --config /etc/config.toml",
@@ -188,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn without_options_it_listens_on_port_7777_of_this_machine_and_never_kills() {
+    fn defaults_listen_on_localhost_7777_and_never_kill() {
         let run = parse("", "").unwrap();
         assert_eq!(run.listen[0].address.to_string(), "tcp://localhost:7777");
         assert_eq!(run.lifecycle.kill_after, None);
@@ -198,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn one_dash_is_as_good_as_two() {
+    fn options_with_one_dash_are_accepted() {
         let run = parse(
             "-grpc-listen=unix:a=b -process-termination-timeout 1.5h",
             "run",
@@ -209,13 +213,13 @@ mod tests {
     }
 
     #[test]
-    fn words_before_the_double_dash_are_for_the_runner_too() {
+    fn positional_arguments_reach_the_runner() {
         let run = parse("run", "--config x").unwrap();
         assert_eq!(run.program.arguments, ["run", "--config", "x"]);
     }
 
     #[test]
-    fn strict_refuses_what_is_only_warned_of_otherwise() {
+    fn strict_refuses_exposed_addresses_that_otherwise_warn() {
         for address in [
             "tcp://0.0.0.0:1",
             "tcp://[::]:1",

@@ -1,8 +1,8 @@
 //! The client: calls over one connection.
 //!
-//! Owns the request head, and the reading of a response head and of what went wrong into a status. It
-//! drives nothing: the caller polls the connection on whatever executor it has. It never connects, never
-//! reconnects and never tries again; a deadline is told to the server and not enforced here.
+//! Owns the request head, and the status of a response or of a failure. It spawns nothing: the
+//! caller polls the connection on its own executor. It never connects, reconnects or retries; the
+//! server enforces the timeout of a call, not the client.
 
 mod pings;
 mod responses;
@@ -21,7 +21,7 @@ use prost::Message;
 use smol::future::or;
 use smol::io::{AsyncRead, AsyncWrite};
 
-use crate::grpc::outgoing::{Closed, Outgoing};
+use crate::grpc::outgoing::{Outgoing, StreamClosed};
 use crate::grpc::rules::limits::Limits;
 use crate::grpc::rules::message;
 use crate::grpc::rules::metadata::APPLICATION_GRPC;
@@ -38,23 +38,23 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!(
     env!("CARGO_PKG_VERSION")
 ));
 
-/// Why there is no connection, or none any more.
+/// Why a connection failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GrpcError {
-    /// The name of the server is no authority of a URI.
+    /// The name of the server is not an authority of a URI.
     #[error("`{0}` cannot be the authority of a call: use a host name or an address")]
     Authority(String),
-    /// HTTP/2 could not begin, or ended with an error.
+    /// The HTTP/2 handshake or the connection failed.
     #[error("the HTTP/2 connection failed: {0}")]
     Http2(#[from] h2::Error),
 }
 
-/// What a call can be given besides its messages.
+/// The options of a call.
 #[derive(Debug, Clone, Default)]
 pub struct CallOptions {
-    /// How long the server may take. It ends the call then; if it has died, nothing here does.
+    /// How long the server may take. The server ends the call then; the client does not.
     pub timeout: Option<Duration>,
-    /// Headers to send along. Those of the protocol are overwritten.
+    /// Additional headers; those of the protocol replace them.
     pub metadata: HeaderMap,
 }
 
@@ -66,8 +66,8 @@ pub struct Channel {
     max_message: usize,
 }
 
-/// The connection under a [`Channel`]. Nothing happens on it unless it is polled. It completes when the
-/// server closes it, or once all channels and calls are gone.
+/// The connection under a [`Channel`]. It makes progress only while it is polled. It completes when
+/// the server closes it, or once all channels and calls are dropped.
 #[must_use = "calls make progress only while the connection is polled"]
 #[derive(Debug)]
 pub struct Connection<IO>
@@ -78,7 +78,7 @@ where
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
-    /// What sends PINGs on this connection; there is one for each.
+    /// The sender of PINGs; `None` after the first call.
     pub fn pings(&mut self) -> Option<Pings> {
         self.inner.ping_pong().map(Pings)
     }
@@ -92,7 +92,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Future for Connection<IO> {
     }
 }
 
-/// Starts HTTP/2 on `io`. `authority` is what the server is called, such as `localhost`.
+/// Starts HTTP/2 on `io`. `authority` is the name of the server, such as `localhost`.
 ///
 /// # Errors
 ///
@@ -128,8 +128,8 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// The status of the call, if it is not `OK`. What never became a status of the server's is turned
-    /// into one as the documents of gRPC say: `UNAVAILABLE` for a lost connection, for example.
+    /// The status of the call, if it is not `OK`. A failure without a status gets one as the
+    /// documents of gRPC say: `UNAVAILABLE` for a lost connection, for example.
     pub async fn unary<Req, Resp>(
         &self,
         path: &str,
@@ -141,8 +141,8 @@ impl Channel {
         Resp: Message + Default,
     {
         let (mut requests, mut responses) = self.open(path, options).await?;
-        // A server may answer before it has read everything. Then its answer counts, and neither a
-        // stream that has ended nor one whose window stays shut is a failure here.
+        // The answer counts, also before the server has read everything: then neither a stream that
+        // has ended nor one without window is a failure.
         let sending = async {
             match requests.send(request).await {
                 Ok(()) => requests.finish().await,
@@ -154,12 +154,12 @@ impl Channel {
         or(sending, responses.receive_only()).await
     }
 
-    /// Starts a call that takes and answers with any number of messages. It is cancelled when both
-    /// halves are dropped before its end.
+    /// Starts a call that takes and answers with any number of messages. Dropping both halves
+    /// cancels it.
     ///
     /// # Errors
     ///
-    /// `UNAVAILABLE` if the connection takes no more calls, `INTERNAL` if `path` is none.
+    /// `UNAVAILABLE` if the connection takes no more calls, `INTERNAL` if `path` is not a path.
     pub async fn open(
         &self,
         path: &str,
@@ -177,10 +177,10 @@ impl Channel {
 
     fn request(&self, path: &str, options: CallOptions) -> Result<Request<()>, Status> {
         let path = PathAndQuery::try_from(path).map_err(|_| {
-            Status::internal("the method's path is none: use /package.Service/Method")
+            Status::internal("the method's path is not valid: use /package.Service/Method")
         })?;
         let mut uri = http::uri::Parts::default();
-        // gRPC does not look at the scheme, but HTTP/2 wants one.
+        // HTTP/2 requires a scheme; gRPC ignores it.
         uri.scheme = Some(Scheme::HTTP);
         uri.authority = Some(self.authority.clone());
         uri.path_and_query = Some(path);
@@ -205,8 +205,8 @@ impl Channel {
     }
 }
 
-/// The request messages of a call. Dropped without [`finish`](Self::finish), it leaves the server waiting
-/// for more, until the responses are dropped as well.
+/// The request messages of a call. Dropped without [`finish`](Self::finish), the server waits for
+/// more until the responses are dropped as well.
 #[derive(Debug)]
 pub struct Requests {
     outgoing: Outgoing,
@@ -214,39 +214,40 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Sends a message. Completes when h2 has taken it, which a server that does not read holds up.
+    /// Sends a message. Completes when h2 has taken it, which waits for a slow server.
     ///
     /// # Errors
     ///
-    /// `CANCELLED` if the call has ended: its responses hold the status. `RESOURCE_EXHAUSTED` for a
+    /// `CANCELLED` if the call has ended: its responses have the status. `RESOURCE_EXHAUSTED` for a
     /// message over [`Limits::max_message`].
     pub async fn send<M: Message>(&mut self, message: &M) -> Result<(), Status> {
         let frame = message::encode(message, self.max_message)?;
         self.flush().await?;
-        self.outgoing.put(frame);
+        self.outgoing.start_send(frame);
         self.flush().await
     }
 
-    /// Says that there are no more messages. If the call has ended, its responses say how.
+    /// Half-closes the call: there are no more messages.
     pub async fn finish(mut self) {
         if self.flush().await.is_ok() {
-            let _: Result<(), Closed> = self.outgoing.end();
+            let _: Result<(), StreamClosed> = self.outgoing.end();
         }
     }
 
     async fn flush(&mut self) -> Result<(), Status> {
         poll_fn(|cx| self.outgoing.poll_flush(cx))
             .await
-            .map_err(|Closed| {
+            .map_err(|StreamClosed| {
                 Status::new(
                     Code::Cancelled,
-                    "the call has ended: its responses hold the status",
+                    "the call has ended: its responses have the status",
                 )
             })
     }
 }
 
-/// What an error of HTTP/2 means for a call (PROTOCOL-HTTP2, "Errors"; the rest is a lost connection).
+/// The status of a call after an HTTP/2 error (PROTOCOL-HTTP2, "Errors"); `UNAVAILABLE` for a lost
+/// connection.
 pub(in crate::grpc) fn status_of(error: h2::Error) -> Status {
     let code = match error.reason() {
         Some(reason) if error.is_reset() => Code::from_reset(reason.into()),

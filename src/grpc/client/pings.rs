@@ -1,6 +1,6 @@
-//! PINGs of a client, to learn whether its peer is still there (RFC 9113, section 6.7).
+//! PINGs of a client, to check that its peer is alive (RFC 9113, section 6.7).
 //!
-//! Owns one PING and its answer. It never decides when to send one or what silence means.
+//! Owns one PING and its acknowledgement. It never decides when to send one, or how long to wait.
 
 use h2::{Ping, PingPong};
 
@@ -9,8 +9,8 @@ use h2::{Ping, PingPong};
 pub struct Pings(pub(super) PingPong);
 
 impl Pings {
-    /// Sends a PING and waits for its answer. One at a time: dropping the future before its end spoils
-    /// the next.
+    /// Sends a PING and waits for its acknowledgement. Dropping the future before its end breaks
+    /// the next call.
     ///
     /// # Errors
     ///

@@ -1,7 +1,6 @@
-//! The receiving half of a call, as its client sees it.
+//! The receiving half of a client's call.
 //!
-//! Owns the reading of the response head, of the messages and of the status at the end. It never
-//! decides what to do about a status.
+//! Owns the response head, the messages and the status. It never decides what to do about a status.
 
 use std::future::poll_fn;
 
@@ -26,11 +25,11 @@ pub struct Responses {
 
 #[derive(Debug)]
 enum ResponseState {
-    /// The response head is still to come.
+    /// The response head has not come yet.
     Waiting(ResponseFuture),
-    /// Messages may come.
+    /// Messages and the status may come.
     Reading(Incoming),
-    /// The call has ended so.
+    /// The call has ended.
     Ended(Status),
 }
 
@@ -44,19 +43,20 @@ impl Responses {
         }
     }
 
-    /// The next message; `None` once the call has ended with `OK`. Dropping the future loses nothing.
+    /// The next message; `None` once the call has ended with `OK`. Dropping the future loses
+    /// nothing.
     ///
     /// # Errors
     ///
-    /// The status of the call, if it is not `OK`; again on every later call. `INTERNAL` for bytes that
-    /// are no message, `RESOURCE_EXHAUSTED` for a message over
+    /// The status of the call, if it is not `OK`; also at each later call. `INTERNAL` for bytes
+    /// that are not a message, `RESOURCE_EXHAUSTED` for a message over
     /// [`Limits::max_message`](crate::grpc::Limits).
     pub async fn receive<M: Message + Default>(&mut self) -> Result<Option<M>, Status> {
         self.headers().await;
         let received = match &mut self.state {
-            // The head has come, so this is never taken; asking again is right in any case.
+            // Never taken: the head has come.
             ResponseState::Waiting(_) => return Ok(None),
-            ResponseState::Ended(status) => return end(status),
+            ResponseState::Ended(status) => return to_result(status),
             ResponseState::Reading(incoming) => match poll_fn(|cx| incoming.poll_message(cx)).await
             {
                 Ok(Some(bytes)) => match M::decode(bytes) {
@@ -79,17 +79,17 @@ impl Responses {
             }
             Err(status) => status,
         };
-        let result = end(&status);
+        let result = to_result(&status);
         self.state = ResponseState::Ended(status);
         result
     }
 
-    /// The one message of a call that answers with exactly one.
+    /// The message of a call that answers with exactly one.
     ///
     /// # Errors
     ///
     /// As [`receive`](Self::receive), and `UNIMPLEMENTED` for none or several, as the status code
-    /// document asks.
+    /// document says.
     pub async fn receive_only<M: Message + Default>(&mut self) -> Result<M, Status> {
         let only = self.receive().await?.ok_or_else(|| {
             Status::unimplemented("the method answers with one message: none was sent")
@@ -102,7 +102,7 @@ impl Responses {
         }
     }
 
-    /// Waits for the headers of the response and returns them; empty if the call failed before.
+    /// Waits for the response head and returns its headers; empty if the call failed before.
     pub async fn headers(&mut self) -> &HeaderMap {
         if let ResponseState::Waiting(response) = &mut self.state {
             self.state = match response.await {
@@ -110,7 +110,7 @@ impl Responses {
                 Ok(response) => {
                     let (head, body) = response.into_parts();
                     self.headers = head.headers;
-                    match refusal(head.status, &self.headers, body.is_end_stream()) {
+                    match head_status(head.status, &self.headers, body.is_end_stream()) {
                         None => ResponseState::Reading(Incoming::new(body, self.max_message)),
                         Some(status) => {
                             self.trailers.clone_from(&self.headers);
@@ -123,16 +123,16 @@ impl Responses {
         &self.headers
     }
 
-    /// The trailers, once `receive` has returned the end of the call; those of a Trailers-Only answer
-    /// are its headers too.
+    /// The trailers, once `receive` has returned the end of the call. In a Trailers-Only answer
+    /// they are the headers.
     #[must_use]
     pub const fn trailers(&self) -> &HeaderMap {
         &self.trailers
     }
 }
 
-/// The status in a response head that no messages follow, or in one that is not gRPC at all.
-fn refusal(http: StatusCode, headers: &HeaderMap, ended: bool) -> Option<Status> {
+/// The status of a response head that no messages follow, or that is not gRPC.
+fn head_status(http: StatusCode, headers: &HeaderMap, ended: bool) -> Option<Status> {
     let status = Status::read_from(headers);
     let is_grpc = headers.get(CONTENT_TYPE).is_some_and(is_grpc);
     match status {
@@ -143,7 +143,7 @@ fn refusal(http: StatusCode, headers: &HeaderMap, ended: bool) -> Option<Status>
         )),
         Some(_) | None if !is_grpc => Some(Status::new(
             Code::Unknown,
-            "the server answered with something else than gRPC",
+            "the server's answer is not gRPC",
         )),
         Some(_) | None if ended => Some(Status::new(
             Code::Unknown,
@@ -153,7 +153,7 @@ fn refusal(http: StatusCode, headers: &HeaderMap, ended: bool) -> Option<Status>
     }
 }
 
-fn end<M>(status: &Status) -> Result<Option<M>, Status> {
+fn to_result<M>(status: &Status) -> Result<Option<M>, Status> {
     if status.code == Code::Ok {
         Ok(None)
     } else {

@@ -1,7 +1,7 @@
-//! The head of a request: what must hold before a call can start.
+//! Request and response heads of gRPC.
 //!
-//! Owns the checks on method, content type, `te`, encoding and timeout, and what a failed one is
-//! answered with. It never knows which methods exist; that is `router`.
+//! Owns the checks on method, content type, `te`, encoding and timeout, and the answer to a failed
+//! one. It never knows which methods exist; that is `router`.
 
 use std::time::Duration;
 
@@ -15,41 +15,40 @@ use crate::grpc::rules::metadata::{
 use crate::grpc::rules::status::{Code, Status};
 use crate::grpc::rules::timeout::{self, GRPC_TIMEOUT, TimeoutError};
 
-/// What the head of a well-formed request says.
+/// The head of a valid request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head<'a> {
-    /// `:path` in full, with whatever query came with it: only an exact `/package.Service/Method` is a
-    /// method.
+    /// `:path` with its query: only an exact `/package.Service/Method` is a method.
     pub path: &'a str,
-    /// How long the caller will wait. None: for as long as it takes.
+    /// How long the caller waits; `None`: without limit.
     pub timeout: Option<Duration>,
 }
 
-/// Why a request is not the start of a call.
+/// Why a request does not start a call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// gRPC is POST only.
+    /// Not POST.
     #[error("the HTTP method must be POST")]
     Method,
-    /// Missing, given twice, or something else.
+    /// Missing, repeated, or another one.
     #[error("the content-type must be application/grpc")]
     ContentType,
-    /// Given, and not `trailers`.
+    /// Present, and not `trailers`.
     #[error("te must be `trailers`")]
     Te,
-    /// Not understood, or given twice.
+    /// Malformed.
     #[error("{0}")]
     Timeout(#[from] TimeoutError),
-    /// A header that can only be given once was given twice.
+    /// A header that may occur once occurs more often.
     #[error("{0} was given more than once")]
     Repeated(HeaderName),
-    /// A compression that we do not know.
+    /// A compression other than `identity`.
     #[error("the grpc-encoding is not supported: send identity")]
     Encoding,
 }
 
 impl Rejection {
-    /// The status of HTTP to answer with. 200 where the request was gRPC and only the call is wrong.
+    /// The HTTP status of the answer: 200 where the request is gRPC and only the call is wrong.
     #[must_use]
     pub const fn http_status(&self) -> StatusCode {
         match self {
@@ -60,7 +59,7 @@ impl Rejection {
         }
     }
 
-    /// The status of gRPC to answer with.
+    /// The gRPC status of the answer.
     #[must_use]
     pub fn status(&self) -> Status {
         let code = match self {
@@ -71,7 +70,7 @@ impl Rejection {
         Status::new(code, self.to_string())
     }
 
-    /// The whole answer; it ends the stream.
+    /// The answer, which ends the stream.
     #[must_use]
     pub fn to_response(&self) -> Response<()> {
         let mut response = trailers_only(&self.status(), HeaderMap::new());
@@ -86,8 +85,7 @@ impl Rejection {
     }
 }
 
-/// The one HEADERS frame of a call that ended before it answered anything (PROTOCOL-HTTP2,
-/// "Trailers-Only").
+/// The one HEADERS frame of a call that ends without an answer (PROTOCOL-HTTP2, "Trailers-Only").
 #[must_use]
 pub fn trailers_only(status: &Status, mut metadata: HeaderMap) -> Response<()> {
     reserve(&mut metadata, 3);
@@ -96,7 +94,7 @@ pub fn trailers_only(status: &Status, mut metadata: HeaderMap) -> Response<()> {
     response
 }
 
-/// The HEADERS frame of an answer.
+/// The HEADERS frame before the messages of an answer.
 #[must_use]
 pub fn response_head(mut metadata: HeaderMap) -> Response<()> {
     reserve(&mut metadata, 2);
@@ -108,20 +106,25 @@ pub fn response_head(mut metadata: HeaderMap) -> Response<()> {
     response
 }
 
-/// Makes room for the headers of our own, so many at most. A map makes room for six, 104 bytes each, with its first,
-/// and most hold no other.
-pub(crate) fn reserve(metadata: &mut HeaderMap, most: usize) {
+/// Allocates an empty map for `headers` headers. By itself it would allocate six of 104 bytes.
+pub(crate) fn reserve(metadata: &mut HeaderMap, headers: usize) {
     if metadata.capacity() == 0 {
-        *metadata = HeaderMap::with_capacity(most);
+        *metadata = HeaderMap::with_capacity(headers);
     }
+}
+
+/// The first 128 characters of a path, for a log line: a peer's path may fill the header list.
+pub(crate) fn truncate_path(path: &str) -> &str {
+    let end = path.char_indices().nth(128).map(|(end, _)| end);
+    end.and_then(|end| path.get(..end)).unwrap_or(path)
 }
 
 /// Checks the head of a request.
 ///
 /// # Errors
 ///
-/// The first [`Rejection`] in this order: method, content type, `te`, timeout, encoding. So what is
-/// not gRPC at all is answered in HTTP's terms.
+/// The first [`Rejection`] in this order: method, content type, `te`, timeout, encoding. So a
+/// request that is not gRPC gets an HTTP status.
 pub fn validate(request: &Parts) -> Result<Head<'_>, Rejection> {
     if request.method != Method::POST {
         return Err(Rejection::Method);
@@ -182,7 +185,7 @@ mod tests {
     const GRPC: (&str, &str) = ("content-type", "application/grpc");
 
     #[test]
-    fn a_well_formed_head_is_read() {
+    fn a_valid_head_is_parsed() {
         let parts = request(
             "POST",
             "http://localhost/a.B/C",
@@ -201,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn te_timeout_and_encoding_may_be_left_out() {
+    fn te_timeout_and_encoding_are_optional() {
         let parts = request("POST", "/a.B/C", &[GRPC]);
         assert_eq!(validate(&parts).unwrap().timeout, None);
     }
@@ -220,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_answered_in_the_order_of_the_checks() {
+    fn rejections_come_in_the_order_of_the_checks() {
         let timeout = Rejection::Timeout(TimeoutError::Digits);
         let twice = Rejection::Repeated(GRPC_TIMEOUT);
         for (method, headers, rejection, http, code) in [

@@ -1,15 +1,24 @@
 //! When a connection of the server ends.
 //!
-//! Owns every timer of a connection and what follows from each: the greeting, idleness, a peer that does
-//! not read or does not answer, the maximum age, the drain. It never closes anything; `connection` does
-//! what it says.
+//! Owns the decisions of every timer of a connection: handshake, idleness, keepalive, writes,
+//! maximum age, drain. It never closes anything; `server/connection` performs the steps.
+//!
+//! ```text
+//!  accepted
+//!     │
+//! Handshake ──SETTINGS──> Open ──idle, max age, drain──> GoingAway ──grace over──> Terminating
+//!     │                    │                                │                          │
+//!     │                    └──flood, evicted──> Closing <───┴──no calls, GOAWAY acked──┘
+//!     │                                            │
+//!     └───────────────timeout───────────────> dropped <── write timeout, in every phase
+//! ```
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::grpc::rules::limits::Limits;
 
-/// What is known about a connection now.
+/// The facts about a connection on which a step is decided.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionFacts {
     /// The client's preface and SETTINGS have come.
@@ -18,15 +27,15 @@ pub struct ConnectionFacts {
     pub calls: usize,
     /// When the last call ended, or the connection began.
     pub idle_since: Instant,
-    /// When bytes last came from the peer.
+    /// When the peer last sent a byte, or the connection began.
     pub read_at: Instant,
-    /// Since when there has been something to write and no room for it.
+    /// Since when a write waits for room in the socket.
     pub blocked_since: Option<Instant>,
-    /// The peer has spent its allowance of frames.
+    /// The peer has emptied its token bucket.
     pub flooded: bool,
-    /// The server needs the place of this connection.
+    /// The server is at its maximum of connections and evicts this one.
     pub evicted: bool,
-    /// The server drains, until then.
+    /// The deadline of the server's drain, once it has begun.
     pub drain: Option<Instant>,
 }
 
@@ -37,60 +46,62 @@ pub enum CloseCause {
     Handshake,
     /// No call for too long.
     Idle,
-    /// Others needed its place, and it had no calls.
+    /// The server was at its maximum of connections, and this one had no calls.
     Evicted,
     /// The peer does not read.
-    Blocked,
+    WriteTimeout,
     /// The peer does not answer our PING.
-    Silent,
-    /// It has reached its maximum age.
-    Age,
+    KeepaliveTimeout,
+    /// The connection has reached its maximum age.
+    MaxAge,
     /// The server drains.
     Drain,
-    /// The peer sent too many frames that bring no call forward.
+    /// The peer sent too many frames without progress.
     Flood,
 }
 
-/// What to do.
+/// What the driver of the connection does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LifetimeStep {
-    /// Nothing until then, or until something happens.
+    /// Nothing until then, or until a fact changes.
     Wait(Option<Instant>),
-    /// Ask the peer for a sign of life.
+    /// Send a PING.
     Ping,
-    /// Say that no more calls are taken (GOAWAY), and let those in flight end.
-    Leave(CloseCause),
+    /// Send GOAWAY: the connection takes no more calls, and those in flight may end.
+    GoAway(CloseCause),
     /// End the calls in flight with `UNAVAILABLE`.
-    EndCalls(CloseCause),
-    /// Say goodbye and close as soon as that is written.
+    TerminateCalls(CloseCause),
+    /// Send the last GOAWAY, and close once it is written.
     Close(CloseCause),
     /// Close now.
     Drop(CloseCause),
 }
 
-/// How far a connection has come.
+/// The phase of one connection.
+///
+/// The driver calls [`step`](Self::step) after each step, at the time of a [`LifetimeStep::Wait`],
+/// and whenever a fact has changed.
 #[derive(Debug)]
 pub struct Lifetime {
     limits: Rc<Limits>,
-    /// When it is too old.
-    old_at: Option<Instant>,
+    max_age_at: Option<Instant>,
     phase: ConnectionPhase,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum ConnectionPhase {
-    /// The client has yet to greet.
-    Greeting { until: Option<Instant> },
-    /// Calls come and go. `asked`: when a PING was sent that nothing has followed yet.
-    Open { asked: Option<Instant> },
+    /// The client has not sent its preface yet.
+    Handshake { until: Option<Instant> },
+    /// Calls come and go. `pinged_at`: when a PING was sent, while nothing has come since.
+    Open { pinged_at: Option<Instant> },
     /// GOAWAY was sent; calls in flight may end until then.
-    Leaving {
+    GoingAway {
         since: Instant,
         until: Option<Instant>,
         cause: CloseCause,
     },
-    /// Calls were told to end.
-    Ending { since: Instant, cause: CloseCause },
+    /// The calls were told to end.
+    Terminating { since: Instant, cause: CloseCause },
     /// Only the last frames are still to be written.
     Closing { since: Instant, cause: CloseCause },
 }
@@ -100,25 +111,27 @@ impl Lifetime {
     #[must_use]
     pub fn new(now: Instant, limits: Rc<Limits>, serial: u64) -> Self {
         Self {
-            old_at: after(now, limits.max_age.saturating_sub(jitter(&limits, serial))),
-            phase: ConnectionPhase::Greeting {
+            max_age_at: after(now, limits.max_age.saturating_sub(jitter(&limits, serial))),
+            phase: ConnectionPhase::Handshake {
                 until: after(now, limits.handshake_timeout),
             },
             limits,
         }
     }
 
-    /// What to do at `now`. To be asked again after each step, at the time that a [`LifetimeStep::Wait`] gives,
-    /// and whenever the facts have changed.
+    /// What to do at `now`.
     pub fn step(&mut self, now: Instant, facts: &ConnectionFacts) -> LifetimeStep {
         let mut wake = Earliest::new(now);
-        if wake.due(self.blocked_until(facts)) {
-            return LifetimeStep::Drop(CloseCause::Blocked);
+        let blocked_until = facts
+            .blocked_since
+            .and_then(|since| after(since, self.limits.write_timeout));
+        if wake.due(blocked_until) {
+            return LifetimeStep::Drop(CloseCause::WriteTimeout);
         }
         match self.phase {
-            ConnectionPhase::Greeting { until } => {
+            ConnectionPhase::Handshake { until } => {
                 if facts.preface_received {
-                    self.phase = ConnectionPhase::Open { asked: None };
+                    self.phase = ConnectionPhase::Open { pinged_at: None };
                     return self.open(now, facts, None, wake);
                 }
                 if facts.drain.is_some() {
@@ -132,8 +145,8 @@ impl Lifetime {
                 }
                 wake.wait()
             }
-            ConnectionPhase::Open { asked } => self.open(now, facts, asked, wake),
-            ConnectionPhase::Leaving {
+            ConnectionPhase::Open { pinged_at } => self.open(now, facts, pinged_at, wake),
+            ConnectionPhase::GoingAway {
                 since,
                 until,
                 cause,
@@ -144,18 +157,18 @@ impl Lifetime {
                 if facts.evicted && facts.calls == 0 {
                     return self.close(now, CloseCause::Evicted);
                 }
-                if facts.calls == 0 && wake.due(self.goaway_timeout(since, facts)) {
+                if facts.calls == 0 && wake.due(self.goaway_until(since, facts)) {
                     return self.close(now, cause);
                 }
                 // A drain can only shorten what is left.
                 if wake.due(until) || wake.due(facts.drain) {
-                    self.phase = ConnectionPhase::Ending { since: now, cause };
-                    return LifetimeStep::EndCalls(cause);
+                    self.phase = ConnectionPhase::Terminating { since: now, cause };
+                    return LifetimeStep::TerminateCalls(cause);
                 }
                 wake.wait()
             }
-            ConnectionPhase::Ending { since, cause } => {
-                if facts.calls == 0 && wake.due(self.goaway_timeout(since, facts)) {
+            ConnectionPhase::Terminating { since, cause } => {
+                if facts.calls == 0 && wake.due(self.goaway_until(since, facts)) {
                     return self.close(now, cause);
                 }
                 if wake.due(after(since, self.limits.close_timeout)) {
@@ -176,7 +189,7 @@ impl Lifetime {
         &mut self,
         now: Instant,
         facts: &ConnectionFacts,
-        asked: Option<Instant>,
+        pinged_at: Option<Instant>,
         mut wake: Earliest,
     ) -> LifetimeStep {
         let limits = &self.limits;
@@ -187,30 +200,31 @@ impl Lifetime {
             return self.close(now, CloseCause::Evicted);
         }
         if facts.drain.is_some() {
-            return self.leave(now, facts.drain, CloseCause::Drain);
+            return self.go_away(now, facts.drain, CloseCause::Drain);
         }
-        if wake.due(self.old_at) {
-            return self.leave(now, after(now, limits.age_grace), CloseCause::Age);
+        if wake.due(self.max_age_at) {
+            return self.go_away(now, after(now, limits.age_grace), CloseCause::MaxAge);
         }
-        // While calls are in flight the wait is only to look again.
+        // While calls are in flight the timeout starts anew at each step.
         let idle_since = if facts.calls == 0 {
             facts.idle_since
         } else {
             now
         };
         if wake.due(after(idle_since, limits.idle_timeout)) {
-            return self.leave(now, after(now, limits.age_grace), CloseCause::Idle);
+            return self.go_away(now, after(now, limits.age_grace), CloseCause::Idle);
         }
-        match asked.filter(|asked| facts.read_at < *asked) {
-            Some(asked) => {
-                if wake.due(after(asked, limits.keepalive_timeout)) {
-                    return LifetimeStep::Drop(CloseCause::Silent);
+        match pinged_at.filter(|pinged_at| facts.read_at < *pinged_at) {
+            Some(pinged_at) => {
+                if wake.due(after(pinged_at, limits.keepalive_timeout)) {
+                    return LifetimeStep::Drop(CloseCause::KeepaliveTimeout);
                 }
             }
             None => {
-                self.phase = ConnectionPhase::Open { asked: None };
+                self.phase = ConnectionPhase::Open { pinged_at: None };
                 if wake.due(after(facts.read_at, limits.keepalive_interval)) {
-                    self.phase = ConnectionPhase::Open { asked: Some(now) };
+                    let pinged_at = Some(now);
+                    self.phase = ConnectionPhase::Open { pinged_at };
                     return LifetimeStep::Ping;
                 }
             }
@@ -218,13 +232,13 @@ impl Lifetime {
         wake.wait()
     }
 
-    fn leave(&mut self, now: Instant, until: Option<Instant>, cause: CloseCause) -> LifetimeStep {
-        self.phase = ConnectionPhase::Leaving {
+    fn go_away(&mut self, now: Instant, until: Option<Instant>, cause: CloseCause) -> LifetimeStep {
+        self.phase = ConnectionPhase::GoingAway {
             since: now,
             until,
             cause,
         };
-        LifetimeStep::Leave(cause)
+        LifetimeStep::GoAway(cause)
     }
 
     fn close(&mut self, now: Instant, cause: CloseCause) -> LifetimeStep {
@@ -232,28 +246,24 @@ impl Lifetime {
         LifetimeStep::Close(cause)
     }
 
-    fn blocked_until(&self, facts: &ConnectionFacts) -> Option<Instant> {
-        after(facts.blocked_since?, self.limits.write_timeout)
-    }
-
-    /// Until when a connection without calls may wait for the acknowledgement of our GOAWAY.
-    fn goaway_timeout(&self, since: Instant, facts: &ConnectionFacts) -> Option<Instant> {
-        after(since.max(facts.idle_since), self.limits.goodbye_timeout)
+    /// Until when a connection without calls waits for the acknowledgement of our GOAWAY.
+    fn goaway_until(&self, since: Instant, facts: &ConnectionFacts) -> Option<Instant> {
+        after(since.max(facts.idle_since), self.limits.goaway_timeout)
     }
 }
 
-/// How much sooner than others this connection grows old: up to an eighth of the maximum age.
+/// How much shorter than others this connection's maximum age is: up to an eighth.
 fn jitter(limits: &Limits, serial: u64) -> Duration {
     let sixteenths = u32::try_from(serial % 16).unwrap_or_default();
     (limits.max_age / 128).saturating_mul(sixteenths)
 }
 
-/// `None` is beyond the clock's range, and so never.
+/// `None` is beyond the clock's range: never.
 fn after(start: Instant, duration: Duration) -> Option<Instant> {
     start.checked_add(duration)
 }
 
-/// Collects the times to wait for.
+/// The earliest of the times that are not due yet.
 #[derive(Debug, Clone, Copy)]
 struct Earliest {
     now: Instant,
@@ -265,7 +275,7 @@ impl Earliest {
         Self { now, at: None }
     }
 
-    /// Whether the time has come; if not, it is one to wait for.
+    /// Whether `at` has come; if not, it is a time to wait for.
     fn due(&mut self, at: Option<Instant>) -> bool {
         let Some(at) = at else { return false };
         self.at = Some(self.at.map_or(at, |other| other.min(at)));
@@ -278,5 +288,4 @@ impl Earliest {
 }
 
 #[cfg(test)]
-#[path = "lifetime/tests.rs"]
 mod tests;

@@ -1,36 +1,36 @@
 //! Length-prefixed messages: the framing inside DATA frames.
 //!
-//! Owns the five-byte prefix in both directions (PROTOCOL-HTTP2, "Length-Prefixed-Message"). It never
-//! looks into a message, never compresses, and never holds more than one message and its prefix.
+//! Owns the five-byte prefix in both directions (PROTOCOL-HTTP2, "Length-Prefixed-Message"). It
+//! never parses a message, never compresses, and never holds more than one message and its prefix.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::grpc::rules::status::{Code, Status};
 
-/// One byte of flags and four of length.
+/// Bytes of a prefix: one of flags, four of length.
 pub const PREFIX: usize = 5;
 
-/// Why the bytes of a stream are no message.
+/// Why the bytes of a stream are not a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FramingError {
-    /// The compressed flag is set, and no encoding but identity was agreed on.
+    /// The compressed flag is set, and no encoding but identity is supported.
     #[error("a message is flagged as compressed without a grpc-encoding: send it uncompressed")]
     Compressed,
-    /// The flags hold something that the protocol does not define.
+    /// The protocol does not define these flags.
     #[error("a message has the undefined flags {0}: only 0 is accepted")]
     Flags(u8),
-    /// The declared length is over the limit. Nothing was allocated for it.
+    /// The declared length is over the limit. Nothing is allocated for it.
     #[error("a message of {length} bytes is over the limit of {limit}: send a smaller one")]
     TooLong {
-        /// What the prefix says, in bytes.
+        /// The declared length, in bytes.
         length: usize,
-        /// What is accepted, in bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
     /// The stream ended inside a prefix or a message.
     #[error("the stream ended inside a message: its last {missing} bytes or more are missing")]
     Truncated {
-        /// How many bytes are known to be missing.
+        /// Missing bytes, as far as known.
         missing: usize,
     },
 }
@@ -47,7 +47,7 @@ impl From<FramingError> for Status {
     }
 }
 
-/// Cuts messages out of chunks that may end anywhere.
+/// Finds messages in chunks that may end anywhere.
 #[derive(Debug)]
 pub struct Decoder {
     limit: usize,
@@ -56,10 +56,10 @@ pub struct Decoder {
 
 #[derive(Debug)]
 enum DecoderState {
-    /// Inside a prefix, of which this much has come.
+    /// Inside a prefix.
     Prefix { bytes: [u8; PREFIX], filled: usize },
-    /// Inside a message of `length` bytes. The buffer grows with what has come, not with what was
-    /// declared: a peer that only declares pins nothing.
+    /// Inside a message of `length` bytes. The buffer grows with the bytes that come: a peer that
+    /// only declares a length pins nothing.
     Body { length: usize, buffer: BytesMut },
 }
 
@@ -84,7 +84,7 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// The stream is beyond repair: no later call can find the start of a message again.
+    /// The stream is unusable: no later call can find the start of a message again.
     pub fn decode(&mut self, chunk: &mut Bytes) -> Result<Option<Bytes>, FramingError> {
         loop {
             match &mut self.state {
@@ -125,16 +125,16 @@ impl Decoder {
         }
     }
 
-    /// Bytes that are held for a message of which the rest is still to come.
+    /// Bytes that are buffered for an incomplete message.
     #[must_use]
-    pub fn held(&self) -> usize {
+    pub fn buffered(&self) -> usize {
         match &self.state {
             DecoderState::Prefix { .. } => 0,
             DecoderState::Body { buffer, .. } => buffer.capacity(),
         }
     }
 
-    /// Says whether the stream may end here.
+    /// Checks that the stream may end here.
     ///
     /// # Errors
     ///
@@ -170,7 +170,7 @@ const fn check_flags(flags: u8) -> Result<(), FramingError> {
 ///
 /// # Errors
 ///
-/// [`FramingError::TooLong`] if it is over `limit` or over what four bytes of length can say.
+/// [`FramingError::TooLong`] if it is over `limit` or over `u32::MAX` bytes.
 pub fn encode<M: prost::Message>(message: &M, limit: usize) -> Result<Bytes, FramingError> {
     let length = message.encoded_len();
     let declared = match u32::try_from(length) {
@@ -206,7 +206,7 @@ mod tests {
             }
             assert!(
                 chunk.is_empty(),
-                "a decoder that wants more has taken everything"
+                "an incomplete message leaves no bytes in the chunk"
             );
         }
         decoder.finish()?;
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_stream_holds_no_message() {
+    fn an_empty_stream_has_no_message() {
         assert_eq!(decode_all(b"", 1), Ok(vec![]));
     }
 
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_other_than_zero_are_refused_with_their_first_byte() {
+    fn undefined_flags_are_refused_at_the_first_byte() {
         assert_eq!(decode_all(&[1], 1), Err(FramingError::Compressed));
         for flags in [2, 3, 128, 255] {
             assert_eq!(decode_all(&[flags], 1), Err(FramingError::Flags(flags)));
@@ -276,18 +276,18 @@ mod tests {
     }
 
     #[test]
-    fn a_declared_length_reserves_nothing() {
+    fn a_declared_length_allocates_nothing() {
         let mut decoder = Decoder::new(usize::MAX);
         let mut chunk = Bytes::from_static(&[0, 0x7f, 0xff, 0xff, 0xff]);
         assert_eq!(decoder.decode(&mut chunk), Ok(None));
         match &decoder.state {
             DecoderState::Body { buffer, .. } => assert_eq!(buffer.capacity(), 0),
-            DecoderState::Prefix { .. } => panic!("the prefix was whole"),
+            DecoderState::Prefix { .. } => panic!("the prefix was complete"),
         }
     }
 
     #[test]
-    fn what_is_encoded_can_be_decoded() {
+    fn an_encoded_message_decodes() {
         let message = prost_types::Duration {
             seconds: 7,
             nanos: 0,

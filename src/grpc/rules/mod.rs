@@ -1,6 +1,6 @@
-//! The rules of gRPC and of its connections: framing, headers, status, deadlines, limits.
+//! The rules of gRPC and of its connections: framing, headers, status, timeouts, limits.
 //!
-//! Owns every decision that needs no I/O. It never reads a clock and never sees a stream.
+//! Owns every decision that needs no I/O. It never reads a clock and never touches a stream.
 
 pub mod frames;
 pub mod head;

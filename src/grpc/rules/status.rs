@@ -1,13 +1,13 @@
 //! Status codes and how a status travels in trailers.
 //!
-//! Owns `grpc-status` and `grpc-message`, and the tables that turn HTTP statuses and HTTP/2 error
-//! codes into status codes. It never sends anything.
+//! Owns `grpc-status` and `grpc-message`, and the mappings from HTTP statuses and HTTP/2 error
+//! codes. It never sends anything.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
 
-/// The longest `grpc-message` we send, in bytes of its encoded form. A message is for people; a long
-/// one would only press on the peer's header list limit, and a call would end without its status.
+/// The longest `grpc-message` that we send, in encoded bytes. A longer one might exceed the peer's
+/// limit of headers, and the call would end without its status.
 pub const MAX_MESSAGE: usize = 1024;
 
 /// The trailer with the decimal status code.
@@ -19,7 +19,7 @@ pub const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// PROTOCOL-HTTP2 leaves 0x20 to 0x7E as they are, but for `%`.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
-/// The status codes of gRPC; the numbers are those on the wire.
+/// The status codes of gRPC, with their numbers on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Code {
@@ -29,38 +29,38 @@ pub enum Code {
     Cancelled = 1,
     /// An error without a better code.
     Unknown = 2,
-    /// The request is wrong whatever the state of the server.
+    /// The request is wrong in every state of the server.
     InvalidArgument = 3,
     /// The deadline passed before the call ended.
     DeadlineExceeded = 4,
-    /// The thing that was asked for does not exist.
+    /// The requested entity does not exist.
     NotFound = 5,
-    /// The thing to be made exists already.
+    /// The entity to create exists already.
     AlreadyExists = 6,
-    /// The caller is known and may not do this.
+    /// The caller is authenticated and may not do this.
     PermissionDenied = 7,
     /// A limit or a quota was reached.
     ResourceExhausted = 8,
-    /// The server is not in the state that the call needs.
+    /// The server is not in the state that the call requires.
     FailedPrecondition = 9,
     /// A conflict with a concurrent call.
     Aborted = 10,
-    /// Past the end of what is there.
+    /// Past the end of a range.
     OutOfRange = 11,
-    /// There is no such method, or not in this form.
+    /// The method does not exist, or not in this form.
     Unimplemented = 12,
     /// A broken invariant or a broken message.
     Internal = 13,
-    /// Not now; trying again later may help.
+    /// The server is unavailable; a retry may help.
     Unavailable = 14,
     /// Data was lost.
     DataLoss = 15,
-    /// The caller is not known.
+    /// The caller is not authenticated.
     Unauthenticated = 16,
 }
 
 impl Code {
-    /// All codes; each stands at its own number.
+    /// All codes, each at its own number.
     pub const ALL: [Self; 17] = [
         Self::Ok,
         Self::Cancelled,
@@ -91,7 +91,7 @@ impl Code {
         DIGITS[self as usize]
     }
 
-    /// The name in the status code document, `RESOURCE_EXHAUSTED` for one.
+    /// The name in the status code document, such as `RESOURCE_EXHAUSTED`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -115,8 +115,7 @@ impl Code {
         }
     }
 
-    /// The code of a `grpc-status`. One that we do not know is `Unknown`, as the status code document
-    /// asks.
+    /// The code of a `grpc-status`; else `Unknown`, as the status code document says.
     #[must_use]
     pub fn from_digits(value: &[u8]) -> Self {
         Self::ALL
@@ -125,7 +124,7 @@ impl Code {
             .unwrap_or(Self::Unknown)
     }
 
-    /// The code for an HTTP status that came without a `grpc-status` (http-grpc-status-mapping).
+    /// The code for an HTTP status without a `grpc-status` (http-grpc-status-mapping).
     #[must_use]
     pub const fn from_http_status(status: u16) -> Self {
         match status {
@@ -138,14 +137,14 @@ impl Code {
         }
     }
 
-    /// The code for a stream that was reset with this HTTP/2 error code (PROTOCOL-HTTP2, "Errors").
+    /// The code for a stream reset with this HTTP/2 error code (PROTOCOL-HTTP2, "Errors").
     #[must_use]
     pub const fn from_reset(error_code: u32) -> Self {
         match error_code {
             // NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, SETTINGS_TIMEOUT,
             // FRAME_SIZE_ERROR, COMPRESSION_ERROR, CONNECT_ERROR
             0x0..=0x4 | 0x6 | 0x9 | 0xa => Self::Internal,
-            // REFUSED_STREAM: nothing ran, so trying again is safe.
+            // REFUSED_STREAM: nothing ran, so a retry is safe.
             0x7 => Self::Unavailable,
             // CANCEL
             0x8 => Self::Cancelled,
@@ -153,7 +152,7 @@ impl Code {
             0xb => Self::ResourceExhausted,
             // INADEQUATE_SECURITY
             0xc => Self::PermissionDenied,
-            // STREAM_CLOSED, HTTP_1_1_REQUIRED and what came after RFC 9113 have no code of their own.
+            // STREAM_CLOSED, HTTP_1_1_REQUIRED, and codes after RFC 9113.
             _ => Self::Unknown,
         }
     }
@@ -163,14 +162,14 @@ impl Code {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code:?}: {message}")]
 pub struct Status {
-    /// What kind of end it was; for programs.
+    /// The kind of end, for programs.
     pub code: Code,
-    /// What happened and what to do about it; for people. Cut to [`MAX_MESSAGE`] on the wire.
+    /// What happened and what to do, for people. Truncated to [`MAX_MESSAGE`] on the wire.
     pub message: String,
 }
 
 impl Status {
-    /// A status with a message for people.
+    /// A status with a message.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
@@ -188,13 +187,13 @@ impl Status {
         }
     }
 
-    /// The request is wrong whatever the state of the server.
+    /// The request is wrong in every state of the server.
     #[must_use]
     pub fn invalid_argument(message: impl Into<String>) -> Self {
         Self::new(Code::InvalidArgument, message)
     }
 
-    /// There is no such method, or not in this form.
+    /// The method does not exist, or not in this form.
     #[must_use]
     pub fn unimplemented(message: impl Into<String>) -> Self {
         Self::new(Code::Unimplemented, message)
@@ -206,7 +205,7 @@ impl Status {
         Self::new(Code::Internal, message)
     }
 
-    /// Writes `grpc-status` and, if there is a message, `grpc-message`, over what stands there.
+    /// Sets `grpc-status`, and sets or removes `grpc-message`.
     pub fn write_to(&self, trailers: &mut HeaderMap) {
         trailers.insert(GRPC_STATUS, HeaderValue::from_static(self.code.digits()));
         trailers.remove(GRPC_MESSAGE);
@@ -217,7 +216,7 @@ impl Status {
         }
     }
 
-    /// Reads the status out of trailers; `None` if they hold no `grpc-status`.
+    /// The status in trailers; `None` if they have no `grpc-status`.
     #[must_use]
     pub fn read_from(trailers: &HeaderMap) -> Option<Self> {
         let code = Code::from_digits(trailers.get(GRPC_STATUS)?.as_bytes());
@@ -228,7 +227,7 @@ impl Status {
     }
 }
 
-/// Percent-encodes a message and cuts it to [`MAX_MESSAGE`], never inside a character.
+/// Percent-encodes a message, truncated to [`MAX_MESSAGE`] between two characters.
 #[must_use]
 pub fn encode_message(message: &str) -> String {
     let mut encoded = String::new();
@@ -246,8 +245,8 @@ pub fn encode_message(message: &str) -> String {
     encoded
 }
 
-/// Undoes [`encode_message`]. A broken escape stays as it is: the protocol forbids losing a status
-/// over its message.
+/// Undoes [`encode_message`]. A malformed escape stays as it is: a status must survive
+/// its message.
 #[must_use]
 pub fn decode_message(value: &[u8]) -> String {
     percent_decode(value).decode_utf8_lossy().into_owned()
@@ -258,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_stands_at_its_number_and_survives_the_wire() {
+    fn every_code_is_at_its_number_and_survives_the_wire() {
         for (number, code) in Code::ALL.into_iter().enumerate() {
             assert_eq!(code as usize, number);
             assert_eq!(code.digits(), number.to_string());
@@ -267,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_that_are_no_code_are_unknown() {
+    fn other_digits_are_the_code_unknown() {
         for value in [
             "",
             "17",
@@ -331,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_encoded_outside_printable_ascii_and_at_the_percent_sign() {
+    fn control_characters_non_ascii_and_percent_signs_are_encoded() {
         for (message, encoded) in [
             ("", ""),
             (" plain ~text!", " plain ~text!"),
@@ -347,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_escapes_stay_as_they_are() {
+    fn malformed_escapes_stay_as_they_are() {
         for (value, message) in [
             (&b"%"[..], "%"),
             (b"%4", "%4"),
@@ -360,13 +359,13 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_is_cut_between_characters() {
+    fn a_long_message_is_truncated_between_characters() {
         assert_eq!(encode_message(&"a".repeat(MAX_MESSAGE)).len(), MAX_MESSAGE);
         assert_eq!(
             encode_message(&"a".repeat(MAX_MESSAGE + 1)).len(),
             MAX_MESSAGE
         );
-        // Nine bytes each when encoded: 113 of them fit, and 1017 bytes are taken.
+        // Nine encoded bytes each: 113 of them fit, in 1017 bytes.
         let snow = encode_message(&"☃".repeat(500));
         assert_eq!(snow.len(), 1017);
         assert_eq!(decode_message(snow.as_bytes()), "☃".repeat(113));

@@ -1,15 +1,15 @@
 //! The `grpc-timeout` header.
 //!
-//! Owns its parsing and its writing. It never turns a timeout into a deadline; that needs a clock.
+//! Owns its parsing and formatting. It never turns a timeout into a deadline; that needs a clock.
 
 use std::time::Duration;
 
 use http::HeaderName;
 
-/// The request header with the time that the caller gives the call.
+/// The request header with the timeout of the call.
 pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// The greatest value that fits the eight digits of PROTOCOL-HTTP2.
+/// The greatest value of eight digits (PROTOCOL-HTTP2).
 const MAX_VALUE: u32 = 99_999_999;
 
 /// The units, finest first.
@@ -22,13 +22,13 @@ const UNITS: [(u8, Duration); 6] = [
     (b'H', Duration::from_secs(60 * 60)),
 ];
 
-/// Why a `grpc-timeout` was not understood.
+/// Why a `grpc-timeout` is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TimeoutError {
-    /// There are no digits, more than eight, or something else between them.
+    /// Not one to eight digits before the unit.
     #[error("grpc-timeout needs 1 to 8 digits and then one of H M S m u n")]
     Digits,
-    /// The last character is none of the units.
+    /// The last character is not a unit.
     #[error("grpc-timeout ends in an unknown unit: use one of H M S m u n")]
     Unit,
 }
@@ -45,7 +45,7 @@ pub fn parse(value: &[u8]) -> Result<Duration, TimeoutError> {
         .find(|(letter, _)| letter == unit)
         .map(|(_, length)| *length)
         .ok_or(TimeoutError::Unit)?;
-    // The integer parser of the standard library would take a plus sign.
+    // `u32::from_str` would accept a plus sign.
     if !(1..=8).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
         return Err(TimeoutError::Digits);
     }
@@ -55,8 +55,8 @@ pub fn parse(value: &[u8]) -> Result<Duration, TimeoutError> {
     Ok(unit.saturating_mul(value))
 }
 
-/// Writes a timeout in the finest unit that holds it. Rounds up, so that a timeout never becomes
-/// shorter; beyond 99,999,999 hours it is cut.
+/// Formats a timeout in the finest unit that fits, rounded up so that it never becomes shorter; at
+/// most 99,999,999 hours.
 #[must_use]
 pub fn format(timeout: Duration) -> String {
     for (letter, unit) in UNITS {
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_unit_is_understood() {
+    fn every_unit_is_parsed() {
         for (value, timeout) in [
             ("1n", Duration::from_nanos(1)),
             ("20u", Duration::from_micros(20)),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_refused() {
+    fn malformed_timeouts_are_refused() {
         for value in [
             "S",
             "+5S",
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_finest_unit_that_fits_is_written_and_never_a_shorter_time() {
+    fn the_finest_unit_that_fits_is_formatted_and_never_a_shorter_time() {
         for (timeout, value) in [
             (Duration::ZERO, "0n"),
             (Duration::from_nanos(99_999_999), "99999999n"),

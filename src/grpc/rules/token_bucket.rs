@@ -1,92 +1,91 @@
-//! How many frames a peer may send that bring no call forward.
+//! A token bucket for frames without progress.
 //!
-//! Owns the price of each frame and the allowance that it is taken from. An allowance grows with time, and
-//! with each message and each answered call, so that a client that works is never held up however fast it
-//! is. It never reads a clock and never closes anything.
+//! Owns the cost of each frame and the refill. Time refills the bucket, and so do messages and
+//! completed calls: a client that makes progress is never limited, however fast it is. The bucket
+//! never reads a clock and never closes anything.
 //!
-//! An h2 connection bounds the memory that such frames can pin, but not the work: PING, SETTINGS,
-//! PRIORITY, `WINDOW_UPDATE`, CONTINUATION, unknown frames (CVE-2019-9512, 9515 and kin), and streams
-//! that are reset as fast as they are opened (CVE-2023-44487) or just slower than that.
+//! h2 bounds the memory that such frames can pin, but not the work: PING, SETTINGS, PRIORITY,
+//! `WINDOW_UPDATE`, CONTINUATION and unknown frames (CVE-2019-9512, 9515 and kin), and streams that
+//! are reset at once (CVE-2023-44487) or somewhat later.
 
 use std::time::{Duration, Instant};
 
 use crate::grpc::rules::frames::FrameKind;
 
-/// What each message, and each call that was answered, earns. Around a message there are at most a
-/// `WINDOW_UPDATE` for its stream, one for the connection, and a PING that measures the bandwidth.
-pub const EARNED: u32 = 4;
+/// Tokens that each message and each completed call refills. With a message a client sends at most
+/// a `WINDOW_UPDATE` for its stream, one for the connection, and a PING to measure bandwidth.
+pub const PROGRESS_TOKENS: u32 = 4;
 
-/// What a reset costs: a call was begun for nothing. More than its message can have earned.
+/// Tokens of an `RST_STREAM`: more than the reset call's message can have refilled.
 pub const RESET_COST: u32 = 8;
 
-/// What frames of this kind cost.
+/// The tokens that a frame of this kind costs.
 #[must_use]
 pub const fn cost(kind: FrameKind) -> u32 {
     match kind {
-        // Bytes of messages are bounded by flow control, and empty or tiny DATA frames by h2.
+        // Flow control bounds the bytes of messages, and h2 bounds empty and tiny DATA frames.
         FrameKind::Data => 0,
-        FrameKind::Headers | FrameKind::Other => 1,
+        FrameKind::Headers | FrameKind::Continuation | FrameKind::Other => 1,
         FrameKind::RstStream => RESET_COST,
     }
 }
 
-/// What is left of a peer's allowance.
+/// The tokens that one peer has left.
 #[derive(Debug)]
 pub struct TokenBucket {
-    left: u64,
-    most: u64,
-    /// Per second.
+    tokens: u64,
+    capacity: u64,
+    /// Tokens per second.
     rate: u64,
-    /// The time up to which it has grown.
-    grown: Instant,
-    /// The progress up to which it has grown.
+    /// The time up to which the bucket is refilled.
+    refilled_at: Instant,
+    /// The progress up to which the bucket is refilled.
     progress: u64,
 }
 
 impl TokenBucket {
-    /// A full allowance: `burst` at once, and `rate` in each second.
+    /// A full bucket of `burst` tokens that refills `rate` tokens per second.
     #[must_use]
     pub fn new(now: Instant, burst: u32, rate: u32) -> Self {
         Self {
-            left: burst.into(),
-            most: burst.into(),
+            tokens: burst.into(),
+            capacity: burst.into(),
             rate: rate.into(),
-            grown: now,
+            refilled_at: now,
             progress: 0,
         }
     }
 
-    /// Pays `cost` for frames that came at `now`, when `progress` messages and calls had been counted
-    /// since the start. Says whether the allowance was large enough.
+    /// Takes `cost` tokens at `now`, and returns whether there were as many. `progress` counts the
+    /// messages and completed calls since the start.
     pub fn consume(&mut self, now: Instant, progress: u64, cost: u64) -> bool {
-        self.grow(now, progress);
-        let enough = self.left >= cost;
-        self.left = self.left.saturating_sub(cost);
+        self.refill(now, progress);
+        let enough = self.tokens >= cost;
+        self.tokens = self.tokens.saturating_sub(cost);
         enough
     }
 
-    fn grow(&mut self, now: Instant, progress: u64) {
+    fn refill(&mut self, now: Instant, progress: u64) {
         let made = progress.saturating_sub(self.progress);
         self.progress = progress;
-        let earned = made.saturating_mul(EARNED.into());
-        // Whole units only, and the clock of the rest is kept: many small steps must give what one large
-        // one does.
-        let passed = now.saturating_duration_since(self.grown);
-        let grown = passed.as_secs().saturating_mul(self.rate).saturating_add(
+        let by_progress = made.saturating_mul(PROGRESS_TOKENS.into());
+        let passed = now.saturating_duration_since(self.refilled_at);
+        let by_time = passed.as_secs().saturating_mul(self.rate).saturating_add(
             u64::from(passed.subsec_nanos()).saturating_mul(self.rate) / 1_000_000_000,
         );
-        if grown > 0 {
-            let used = Duration::from_nanos(grown.saturating_mul(1_000_000_000) / self.rate);
-            self.grown = self.grown.checked_add(used).unwrap_or(now);
+        if by_time > 0 {
+            // Only the time of whole tokens is used up, so many short steps refill as much as one.
+            let used = Duration::from_nanos(by_time.saturating_mul(1_000_000_000) / self.rate);
+            self.refilled_at = self.refilled_at.checked_add(used).unwrap_or(now);
         }
-        self.left = self
-            .left
-            .saturating_add(earned)
-            .saturating_add(grown)
-            .min(self.most);
-        if self.left == self.most {
-            // Nothing grows beyond it, so nothing is kept for later either.
-            self.grown = self.grown.max(now);
+        self.tokens = self
+            .tokens
+            .saturating_add(by_progress)
+            .saturating_add(by_time)
+            .min(self.capacity);
+        if self.tokens == self.capacity {
+            // A full bucket saves no time up.
+            self.refilled_at = self.refilled_at.max(now);
         }
     }
 }
@@ -100,70 +99,74 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_allowed_and_one_frame_more_is_not() {
+    fn a_burst_passes_and_one_frame_more_does_not() {
         let now = Instant::now();
-        let mut allowance = TokenBucket::new(now, 100, 10);
+        let mut bucket = TokenBucket::new(now, 100, 10);
         for _ in 0..100 {
-            assert!(allowance.consume(now, 0, 1));
+            assert!(bucket.consume(now, 0, 1));
         }
-        assert!(!allowance.consume(now, 0, 1));
+        assert!(!bucket.consume(now, 0, 1));
     }
 
     #[test]
-    fn the_rate_is_allowed_for_ever_and_a_little_more_is_not() {
+    fn the_rate_passes_forever_and_a_higher_one_does_not() {
         let start = Instant::now();
-        let mut honest = TokenBucket::new(start, 100, 10);
-        assert!((0..10_000).all(|frame| honest.consume(after(start, frame * 100), 0, 1)));
-        let mut hasty = TokenBucket::new(start, 100, 10);
-        assert!(!(0..10_000).all(|frame| hasty.consume(after(start, frame * 90), 0, 1)));
+        let mut within = TokenBucket::new(start, 100, 10);
+        assert!((0..10_000).all(|frame| within.consume(after(start, frame * 100), 0, 1)));
+        let mut beyond = TokenBucket::new(start, 100, 10);
+        assert!(!(0..10_000).all(|frame| beyond.consume(after(start, frame * 90), 0, 1)));
     }
 
     #[test]
-    fn small_steps_of_time_are_not_lost() {
+    fn short_steps_of_time_add_up() {
         let start = Instant::now();
-        let mut allowance = TokenBucket::new(start, 10, 10);
-        assert!(allowance.consume(start, 0, 10));
-        // Each step alone is too short for a unit.
-        assert!((1..1000).all(|millis| allowance.consume(after(start, millis), 0, 0)));
-        assert!(allowance.consume(after(start, 1000), 0, 10));
+        let mut bucket = TokenBucket::new(start, 10, 10);
+        assert!(bucket.consume(start, 0, 10));
+        // One step alone is too short for a token.
+        assert!((1..1000).all(|millis| bucket.consume(after(start, millis), 0, 0)));
+        assert!(bucket.consume(after(start, 1000), 0, 10));
     }
 
     #[test]
-    fn a_long_silence_earns_no_more_than_the_burst() {
+    fn a_long_pause_refills_no_more_than_the_burst() {
         let start = Instant::now();
-        let mut allowance = TokenBucket::new(start, 100, 10);
+        let mut bucket = TokenBucket::new(start, 100, 10);
         let later = start + Duration::from_secs(1 << 40);
-        assert!(allowance.consume(later, 0, 100));
-        assert!(!allowance.consume(later, 0, 1));
+        assert!(bucket.consume(later, 0, 100));
+        assert!(!bucket.consume(later, 0, 1));
     }
 
     #[test]
-    fn a_client_that_works_is_never_held_up() {
+    fn a_client_that_makes_progress_is_never_limited() {
         let now = Instant::now();
-        let mut allowance = TokenBucket::new(now, 100, 10);
+        let mut bucket = TokenBucket::new(now, 100, 10);
         // HEADERS, two WINDOW_UPDATEs, a PING; no time passes at all.
-        assert!((0..100_000).all(|calls| allowance.consume(now, calls, 4)));
+        assert!((0..100_000).all(|calls| bucket.consume(now, calls, 4)));
     }
 
     #[test]
-    fn calls_that_are_reset_after_their_message_are_paid_for() {
+    fn calls_reset_after_their_message_empty_the_bucket() {
         let now = Instant::now();
-        let mut allowance = TokenBucket::new(now, 100, 10);
-        let price = u64::from(
+        let mut bucket = TokenBucket::new(now, 100, 10);
+        let cost_of_call = u64::from(
             cost(FrameKind::Headers) + cost(FrameKind::Data) + cost(FrameKind::RstStream),
         );
-        let allowed = (0..1000)
-            .take_while(|calls| allowance.consume(now, *calls, price))
+        let passed = (0..1000)
+            .take_while(|calls| bucket.consume(now, *calls, cost_of_call))
             .count();
-        assert!((10..30).contains(&allowed), "{allowed}");
+        assert!((10..30).contains(&passed), "{passed}");
     }
 
     #[test]
-    fn without_a_rate_only_progress_counts() {
+    fn without_a_rate_only_progress_refills() {
         let start = Instant::now();
-        let mut allowance = TokenBucket::new(start, 2, 0);
-        assert!(allowance.consume(start, 0, 2));
-        assert!(!allowance.consume(after(start, 1_000_000), 0, 1));
-        assert!(allowance.consume(after(start, 1_000_000), 1, u64::from(EARNED).min(2)));
+        let mut bucket = TokenBucket::new(start, 2, 0);
+        assert!(bucket.consume(start, 0, 2));
+        assert!(!bucket.consume(after(start, 1_000_000), 0, 1));
+        assert!(bucket.consume(
+            after(start, 1_000_000),
+            1,
+            u64::from(PROGRESS_TOKENS).min(2)
+        ));
     }
 }

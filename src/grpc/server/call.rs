@@ -1,8 +1,7 @@
 //! One call on the server, from its headers to its trailers.
 //!
-//! Owns what ends a call: its handler, its deadline, its client, a panic. Whatever it is, the handler
-//! is dropped and, if there is still somebody to tell, the status is sent. It never outlives the
-//! stream.
+//! Owns the end of a call: by its handler, its deadline, its client, or a panic. Then it drops the
+//! handler and sends the status, unless the client is gone. It never outlives the stream.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -16,193 +15,169 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
-use http::Request;
 use http::request::Parts;
+use http::{HeaderMap, Request};
 use smol::future::{FutureExt as _, or};
 
 use crate::clock::Clock;
-use crate::grpc::rules::head::{Head, trailers_only, validate};
+use crate::grpc::rules::head::{Head, trailers_only, truncate_path, validate};
 use crate::grpc::rules::limits::Limits;
 use crate::grpc::rules::status::{Code, Status};
 use crate::grpc::server::call_policy::{CallPolicy, PendingCall};
-use crate::grpc::server::exchange::{Exchange, SharedStream, too_much};
-use crate::grpc::server::in_flight::{InFlight, Running};
-use crate::grpc::server::memory::{Account, Share};
-use crate::grpc::server::observe::{Ended, Observer};
-use crate::grpc::server::page;
+use crate::grpc::server::exchange::{Exchange, SharedStream, memory_exhausted};
+use crate::grpc::server::in_flight::{CallGuard, InFlight};
+use crate::grpc::server::memory::{CallMemory, ConnectionMemory};
 use crate::grpc::server::router::{Context, Router};
+use crate::grpc::server::{FinishedCall, Observer, page};
 use crate::net::peer::Peer;
 
-/// What all calls of a connection have in common.
+/// What the calls of a connection share.
 #[derive(Debug)]
 pub(super) struct ConnectionContext<C> {
     pub(super) peer: Rc<Peer>,
-    pub(super) gate: Rc<dyn CallPolicy>,
+    pub(super) policy: Rc<dyn CallPolicy>,
     pub(super) router: Rc<Router>,
     pub(super) limits: Rc<Limits>,
     pub(super) clock: C,
-    pub(super) calls: Rc<InFlight>,
-    /// Whoever wants to know; nobody, as a rule.
+    pub(super) in_flight: Rc<InFlight>,
     pub(super) observer: Option<Rc<dyn Observer>>,
-    /// What the calls of the connection hold.
-    pub(super) account: Rc<Account>,
+    pub(super) memory: Rc<ConnectionMemory>,
 }
 
-/// Runs a call to its end, for as long as which it is counted. It never panics.
+/// Runs a call to its end, and counts it until then. It never panics.
 ///
-/// The request is taken apart before there is a future: a future keeps room for what it was given, beside
-/// what it makes of that, and this one is moved and freed with each call.
+/// The request is split before the future is made: a future reserves space for its arguments beside
+/// what it makes of them, and each call moves and frees one.
 pub(super) fn run<C: Clock>(
-    caller: Rc<ConnectionContext<C>>,
-    running: Running<C>,
-    share: Share,
+    connection: Rc<ConnectionContext<C>>,
+    guard: CallGuard<C>,
+    memory: CallMemory,
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
 ) -> impl Future<Output = ()> + 'static {
     let (mut parts, body) = request.into_parts();
     async move {
-        let started = caller.clock.now();
+        let started = connection.clock.now();
         let mut method = None;
-        // The handler's panics are caught further in, where they can still be answered. This catches those
-        // of a handler's destructors, and our own.
-        let answer = answer(&caller, share, &mut parts, &mut method, body, respond);
-        let code = match AssertUnwindSafe(answer).catch_unwind().await {
+        // `serve` answers a panic of the handler. This catches panics of its destructors, and ours.
+        let serve = serve(&connection, memory, &mut parts, &mut method, body, respond);
+        let code = match AssertUnwindSafe(serve).catch_unwind().await {
             Ok(code) => code,
             Err(panic) => {
-                report_panic(method.unwrap_or_else(|| parts.uri.path()), &*panic);
+                log_panic(method.unwrap_or_else(|| parts.uri.path()), &*panic);
                 Code::Internal
             }
         };
-        let duration = caller.clock.now().saturating_duration_since(started);
-        // Where there is a method, the path was let go of.
-        let named = CallLabel {
-            path: method.unwrap_or_else(|| parts.uri.path()),
-            method,
-        };
-        finished(&caller, &named, code, duration);
-        drop(running);
+        let duration = connection.clock.now().saturating_duration_since(started);
+        // The URI of a known method is dropped by now.
+        let path = method.unwrap_or_else(|| parts.uri.path());
+        record_end(&connection, path, method, code, duration);
+        drop(guard);
     }
 }
 
-/// Answers a call for which there is no memory; nothing of it has run.
+/// Refuses a call that exceeds the memory budget, before anything of it runs.
 pub(super) fn refuse<C>(
-    caller: &ConnectionContext<C>,
+    connection: &ConnectionContext<C>,
     request: &Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
 ) {
-    let status = too_much();
-    // An answer that cannot be written has nobody to read it.
-    let _ = respond.send_response(trailers_only(&status, http::HeaderMap::new()), true);
-    let named = CallLabel {
-        path: request.uri().path(),
-        method: None,
-    };
-    finished(caller, &named, status.code, Duration::ZERO);
+    let status = memory_exhausted();
+    send_status(&mut respond, &status);
+    let path = request.uri().path();
+    record_end(connection, path, None, status.code, Duration::ZERO);
 }
 
-/// What a call called itself, and which method that is if it may be called.
-struct CallLabel<'a> {
-    path: &'a str,
+/// Answers with a status alone. The error of a client that is gone does not matter.
+fn send_status(respond: &mut SendResponse<Bytes>, status: &Status) {
+    let _ = respond.send_response(trailers_only(status, HeaderMap::new()), true);
+}
+
+/// Logs and reports the end of a call, once for each.
+fn record_end<C>(
+    connection: &ConnectionContext<C>,
+    path: &str,
     method: Option<&'static str>,
-}
-
-/// Every call passes here once, at its end.
-fn finished<C>(
-    caller: &ConnectionContext<C>,
-    named: &CallLabel<'_>,
     code: Code,
     duration: Duration,
 ) {
     tracing::debug!(
-        method = ?shortened(named.path),
-        peer = %caller.peer,
+        method = ?truncate_path(path),
+        peer = %connection.peer,
         ?code,
         ?duration,
         "call finished"
     );
-    if let Some(observer) = &caller.observer {
-        observer.call_ended(&Ended {
-            method: named.method,
+    if let Some(observer) = &connection.observer {
+        observer.call_finished(&FinishedCall {
+            method,
             code,
             duration,
         });
     }
 }
 
-/// A path that no method has can be as long as the header list.
-fn shortened(path: &str) -> &str {
-    if path.len() <= 128 {
-        return path;
-    }
-    let end = path
-        .char_indices()
-        .nth(128)
-        .map_or(path.len(), |(at, _)| at);
-    &path[..end]
-}
-
-/// Answers a call and says with which code it ended; `called` is the method, once it is known that it may be called.
-async fn answer<C: Clock>(
-    caller: &ConnectionContext<C>,
-    share: Share,
+/// Answers a call and returns its code. Sets `called` to the method once the call is admitted.
+async fn serve<C: Clock>(
+    connection: &ConnectionContext<C>,
+    memory: CallMemory,
     parts: &mut Parts,
     called: &mut Option<&'static str>,
     body: RecvStream,
     mut respond: SendResponse<Bytes>,
 ) -> Code {
-    // An answer that cannot be written has nobody to read it.
+    let in_flight = &connection.in_flight;
     let Head { path, timeout } = match validate(parts) {
         Ok(head) => head,
         Err(rejection) => {
-            if let Some(text) = caller.router.find_page(&rejection, parts.uri.path()) {
+            if let Some(text) = connection.router.find_page(&rejection, parts.uri.path()) {
                 page::send(body, respond, text).await;
                 return Code::Ok;
             }
             let _ = respond.send_response(rejection.to_response(), true);
-            caller.calls.made_progress();
+            in_flight.add_progress();
             return rejection.status().code;
         }
     };
-    let asked = PendingCall {
-        peer: &caller.peer,
+    let pending = PendingCall {
+        peer: &connection.peer,
         path,
         metadata: &parts.headers,
     };
-    // Before anything else is said, and before a byte of the message is read.
-    if let Err(refusal) = caller.gate.admit(&asked) {
-        if !refusal.after.is_zero() {
-            let _refused = caller.calls.refuse();
-            let gone = async {
+    // First of all: a refused caller learns nothing else, and no byte of the message is read.
+    if let Err(refusal) = connection.policy.admit(&pending) {
+        if !refusal.delay.is_zero() {
+            let _guard = in_flight.start_refusal();
+            let closed = async {
                 let _ = poll_fn(|cx| respond.poll_reset(cx)).await;
             };
-            or(gone, caller.clock.sleep(refusal.after)).await;
+            or(closed, connection.clock.sleep(refusal.delay)).await;
         }
-        let response = trailers_only(&refusal.status, http::HeaderMap::new());
-        let _ = respond.send_response(response, true);
+        send_status(&mut respond, &refusal.status);
         return refusal.status.code;
     }
-    let Some((method, handler)) = caller.router.find(path) else {
+    let Some((method, handler)) = connection.router.find(path) else {
         let status = Status::unimplemented("there is no such method");
-        let _ = respond.send_response(trailers_only(&status, http::HeaderMap::new()), true);
-        caller.calls.made_progress();
+        send_status(&mut respond, &status);
+        in_flight.add_progress();
         return status.code;
     };
     *called = Some(method);
-    // It would keep the buffer that it was read into.
+    // The URI would keep its read buffer alive.
     drop(mem::take(&mut parts.uri));
-    // A timeout that the clock cannot hold is as good as none.
-    let deadline = timeout.and_then(|timeout| caller.clock.now().checked_add(timeout));
-    let max_message = caller.limits.max_message;
-    let stream = SharedStream::new(body, respond, max_message, Rc::clone(&caller.calls), share);
+    // A timeout beyond the clock's range is no timeout.
+    let deadline = timeout.and_then(|timeout| connection.clock.now().checked_add(timeout));
+    let max_message = connection.limits.max_message;
+    let stream = SharedStream::new(body, respond, max_message, Rc::clone(in_flight), memory);
     let exchange = Exchange::new(stream.clone(), max_message);
     let context = Context {
-        peer: Rc::clone(&caller.peer),
+        peer: Rc::clone(&connection.peer),
         method,
         metadata: mem::take(&mut parts.headers),
         deadline,
     };
 
-    let work = async {
+    let handled = async {
         let handled = AssertUnwindSafe(async { handler(context, exchange).await });
         let status = match handled.catch_unwind().await {
             Ok(Ok(())) => Status::ok(),
@@ -211,81 +186,83 @@ async fn answer<C: Clock>(
             }
             Ok(Err(status)) => status,
             Err(panic) => {
-                report_panic(method, &*panic);
+                log_panic(method, &*panic);
                 Status::internal("the method failed; the server's log says why")
             }
         };
-        // A handler may have dropped a `send` half way.
+        // The handler may have dropped a `send` before its end.
         match poll_fn(|cx| stream.poll_flush(cx)).await {
-            Ok(()) => End::Status(status),
-            Err(_) => End::Closed,
+            Ok(()) => CallEnd::Status(status),
+            Err(_) => CallEnd::Closed,
         }
     };
     let closed = async {
         poll_fn(|cx| stream.poll_closed(cx)).await;
-        End::Closed
+        CallEnd::Closed
     };
-    let told = async {
-        caller.calls.told_to_end().await;
-        End::Status(Status::new(
+    let terminated = async {
+        in_flight.terminated().await;
+        CallEnd::Status(Status::new(
             Code::Unavailable,
             "the connection has to end; call again on a new one",
         ))
     };
-    // Pinned here, so that what is put together are pointers and not the futures themselves. All of them,
-    // the handler's above all, are dropped before anything is said.
+    // The block drops all futures, above all the handler, before the status is sent. `or` gets
+    // pointers to them, which are smaller than the futures.
     let end = {
         let closed = pin!(closed);
-        let expired = pin!(expired(&caller.clock, deadline));
-        let work = pin!(work);
-        let told = pin!(told);
-        let stuck = pin!(stuck(caller, &stream));
-        // In this order: no work for a client that has gone or does not wait any more, so a timeout of
-        // zero never starts the handler. Last, what most calls never wait for.
-        or(closed, or(expired, or(work, or(told, stuck)))).await
+        let expired = pin!(expired(&connection.clock, deadline));
+        let handled = pin!(handled);
+        let terminated = pin!(terminated);
+        let stalled = pin!(stalled(connection, &stream));
+        // In this order: a client that is gone or past its deadline starts no handler. Last, what
+        // most calls never wait for.
+        or(closed, or(expired, or(handled, or(terminated, stalled)))).await
     };
     match end {
-        End::Status(status) => {
+        CallEnd::Status(status) => {
             stream.end(&status);
-            caller.calls.made_progress();
+            in_flight.add_progress();
             status.code
         }
-        End::Closed => {
+        CallEnd::Closed => {
             stream.abandon();
             Code::Cancelled
         }
     }
 }
 
-/// What ended a call.
-enum End {
-    /// The handler or the deadline; the client is to be told.
+/// The end of a call.
+enum CallEnd {
+    /// With a status for the client.
     Status(Status),
-    /// The client, or the loss of its connection.
+    /// By the client, or by the loss of its connection.
     Closed,
 }
 
-async fn expired<C: Clock>(clock: &C, deadline: Option<Instant>) -> End {
+async fn expired<C: Clock>(clock: &C, deadline: Option<Instant>) -> CallEnd {
     match deadline {
         Some(at) if at <= clock.now() => {}
         Some(at) => clock.sleep_until(at).await,
         None => std::future::pending().await,
     }
-    End::Status(Status::new(
+    CallEnd::Status(Status::new(
         Code::DeadlineExceeded,
         "the deadline passed before the call ended",
     ))
 }
 
-/// Completes when the client has had something to read for too long and left no room for it in the
-/// stream's window.
-async fn stuck<C: Clock>(caller: &ConnectionContext<C>, stream: &SharedStream) -> End {
+/// Completes when the client has left no room in the stream's window for the write timeout.
+async fn stalled<C: Clock>(connection: &ConnectionContext<C>, stream: &SharedStream) -> CallEnd {
     loop {
-        // Nobody has to wake this: it is polled after each poll of the handler, which is what gets stuck.
-        let gone = poll_fn(|_| stream.stuck().map_or(Poll::Pending, Poll::Ready)).await;
-        caller.clock.sleep(caller.limits.write_timeout).await;
-        if stream.stuck() == Some(gone) {
-            return End::Status(Status::new(
+        // It needs no waker: each poll of the handler, whose write is blocked, comes before this.
+        let pieces = poll_fn(|_| stream.blocked_after().map_or(Poll::Pending, Poll::Ready)).await;
+        connection
+            .clock
+            .sleep(connection.limits.write_timeout)
+            .await;
+        if stream.blocked_after() == Some(pieces) {
+            return CallEnd::Status(Status::new(
                 Code::Cancelled,
                 "the client did not read the answer",
             ));
@@ -293,11 +270,11 @@ async fn stuck<C: Clock>(caller: &ConnectionContext<C>, stream: &SharedStream) -
     }
 }
 
-pub(super) fn report_panic(what: &str, panic: &(dyn Any + Send)) {
+pub(super) fn log_panic(what: &str, panic: &(dyn Any + Send)) {
     let message = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    tracing::error!(what = ?shortened(what), panic = message, "a task panicked; it was ended");
+    tracing::error!(what = ?truncate_path(what), panic = message, "a task panicked; it was ended");
 }

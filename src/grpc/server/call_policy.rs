@@ -1,7 +1,7 @@
-//! Who decides whether a call may begin.
+//! The decision whether a call may begin.
 //!
-//! Owns the seam between the server and that decision, which comes before a message is read. It never
-//! decides: whoever accepts connections brings the gate along.
+//! Owns the interface between the server and that decision, which comes before a message is read.
+//! It never decides: the code that accepts connections brings a policy along.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use http::HeaderMap;
 use crate::grpc::rules::status::Status;
 use crate::net::peer::Peer;
 
-/// A call that is about to begin. Only its head has been read.
+/// A call of which only the head has been read.
 #[derive(Debug, Clone, Copy)]
 pub struct PendingCall<'a> {
-    /// Who calls.
+    /// The peer of the connection.
     pub peer: &'a Peer,
-    /// What is called, as the caller wrote it: `:path`. It need not be a method.
+    /// `:path` as the caller sent it. It need not be a method.
     pub path: &'a str,
     /// The headers of the request.
     pub metadata: &'a HeaderMap,
@@ -25,30 +25,30 @@ pub struct PendingCall<'a> {
 /// A call that may not begin.
 #[derive(Debug, Clone)]
 pub struct CallRefusal {
-    /// What the caller is told.
+    /// The status for the caller.
     pub status: Status,
-    /// How long the answer waits, so that nobody asks too often.
-    pub after: Duration,
+    /// How long the answer is delayed, to limit the rate of attempts.
+    pub delay: Duration,
 }
 
 impl From<Status> for CallRefusal {
     fn from(status: Status) -> Self {
-        let after = Duration::ZERO;
-        Self { status, after }
+        let delay = Duration::ZERO;
+        Self { status, delay }
     }
 }
 
-/// Decides about the calls of one connection.
+/// Admits or refuses the calls of one connection.
 pub trait CallPolicy: fmt::Debug {
     /// Whether the call may begin.
     ///
     /// # Errors
     ///
-    /// Why not. No byte of its message is read.
-    fn admit(&self, asked: &PendingCall<'_>) -> Result<(), CallRefusal>;
+    /// The refusal. No byte of the call's message is read.
+    fn admit(&self, call: &PendingCall<'_>) -> Result<(), CallRefusal>;
 }
 
-/// Lets everybody call everything: for streams whose other end is known, as in tests.
+/// Admits every call: for streams with a trusted peer, as in tests.
 #[derive(Debug, Clone, Copy)]
 pub struct AllowAll;
 

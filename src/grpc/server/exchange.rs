@@ -1,8 +1,8 @@
-//! One call, as its handler sees it: messages in, messages out.
+//! The messages of one call, for its handler.
 //!
-//! Owns the two halves of a server's stream and what is sent first and last on it. The handler and the
-//! driver of the call share them, so that the driver can end the call with trailers whatever became of
-//! the handler. It never decides when that is; that is `call`.
+//! Owns both halves of a server's stream, its headers and its trailers. The handler and the driver
+//! of the call share them, so that the driver can end the call without the handler. It never
+//! decides when; that is `call`.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -17,17 +17,17 @@ use http::HeaderMap;
 use prost::Message;
 
 use crate::grpc::incoming::{Incoming, ReceiveError};
-use crate::grpc::outgoing::{Closed, Outgoing};
+use crate::grpc::outgoing::{Outgoing, StreamClosed};
 use crate::grpc::rules::head::{reserve, response_head, trailers_only};
 use crate::grpc::rules::message;
 use crate::grpc::rules::status::{Code, Status};
 use crate::grpc::server::in_flight::InFlight;
-use crate::grpc::server::memory::Share;
+use crate::grpc::server::memory::CallMemory;
 
 /// The messages and the metadata of a call.
 ///
-/// It belongs to the handler's future: h2 wakes one task for each side of a stream, so an exchange that
-/// is used in a task of its own would wait forever. Every method fails with `CANCELLED` once the call
+/// Only the handler's future may use it: h2 wakes one task for each half of a stream, so an
+/// exchange in another task would wait forever. Every method fails with `CANCELLED` once the call
 /// has ended.
 #[derive(Debug)]
 pub struct Exchange {
@@ -47,8 +47,8 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// `RESOURCE_EXHAUSTED` for a message over [`Limits::max_message`](super::Limits), `INTERNAL` for
-    /// bytes that are no message, `CANCELLED` if the stream ended. The handler should pass it on.
+    /// `RESOURCE_EXHAUSTED` for a message over [`Limits::max_message`](super::Limits), `INTERNAL`
+    /// for bytes that are not a message, `CANCELLED` if the stream ended. The handler returns it.
     pub async fn receive<M: Message + Default>(&mut self) -> Result<Option<M>, Status> {
         match poll_fn(|cx| self.stream.poll_message(cx)).await? {
             None => Ok(None),
@@ -58,17 +58,16 @@ impl Exchange {
         }
     }
 
-    /// The one request message of a call that takes exactly one, after the client has half-closed.
+    /// The request message of a call that takes exactly one, after the client has half-closed.
     ///
     /// # Errors
     ///
-    /// `UNIMPLEMENTED` for none or several, as the status code document asks; else as
+    /// `UNIMPLEMENTED` for none or several, as the status code document says; else as
     /// [`receive`](Self::receive).
     pub async fn receive_only<M: Message + Default>(&mut self) -> Result<M, Status> {
         let only = self.receive().await?.ok_or_else(|| {
             Status::unimplemented("the method takes one request message: none was sent")
         })?;
-        // Its bytes are not decoded: that there is a second one is all that matters.
         match poll_fn(|cx| self.stream.poll_message(cx)).await? {
             None => Ok(only),
             Some(_) => Err(Status::unimplemented(
@@ -77,8 +76,8 @@ impl Exchange {
         }
     }
 
-    /// Sends a response message, after the headers if they are still to go. Completes when h2 has taken
-    /// it, which a client that does not read holds up. Dropping the future loses nothing.
+    /// Sends a response message, and the headers before the first. Completes when h2 has taken it,
+    /// which waits for a client that does not read. Dropping the future loses nothing.
     ///
     /// # Errors
     ///
@@ -89,8 +88,8 @@ impl Exchange {
             .await
     }
 
-    /// [`send`](Self::send) for a message that is as large as a peer wants it: what goes is counted, and the
-    /// message that it was made of is not kept beside it.
+    /// [`send`](Self::send) for a message whose size the peer determines: it keeps only the encoded
+    /// form, which the memory budget counts.
     ///
     /// # Errors
     ///
@@ -104,34 +103,24 @@ impl Exchange {
     async fn send_frame(&mut self, frame: Bytes) -> Result<(), Status> {
         self.stream.with_open(|open| open.send_headers())?;
         poll_fn(|cx| self.stream.poll_flush(cx)).await?;
-        self.stream.with_open(|open| open.put(frame))?;
+        self.stream.with_open(|open| open.start_send(frame))?;
         poll_fn(|cx| self.stream.poll_flush(cx)).await
     }
 
-    /// Sets the metadata that goes before the first message. It does nothing after that.
+    /// Sets the metadata before the first message. It does nothing after that.
     pub fn set_initial_metadata(&mut self, metadata: HeaderMap) {
-        // A call that has ended has no use for it, and its handler will be told by the next message.
         let _ = self.stream.with_open(|open| {
             open.initial = metadata;
             Ok(())
         });
     }
 
-    /// Sets the metadata that goes with the status, at the end.
+    /// Sets the metadata beside the status, at the end.
     pub fn set_trailing_metadata(&mut self, metadata: HeaderMap) {
         let _ = self.stream.with_open(|open| {
             open.trailing = metadata;
             Ok(())
         });
-    }
-
-    /// Sends the headers now, ahead of the first message.
-    ///
-    /// # Errors
-    ///
-    /// `CANCELLED` if the stream ended.
-    pub fn send_headers(&mut self) -> Result<(), Status> {
-        self.stream.with_open(|open| open.send_headers())
     }
 }
 
@@ -145,17 +134,16 @@ struct OpenStream {
     reply: Reply,
     initial: HeaderMap,
     trailing: HeaderMap,
-    /// Where the messages that went through are counted.
-    calls: Rc<InFlight>,
-    /// What the call may hold.
-    share: Share,
+    /// Counts the messages as progress.
+    in_flight: Rc<InFlight>,
+    memory: CallMemory,
 }
 
 #[derive(Debug)]
 enum Reply {
-    /// Nothing was sent.
+    /// Nothing is sent yet.
     Unsent(SendResponse<Bytes>),
-    /// The headers were sent.
+    /// The headers are sent.
     Body(Outgoing),
 }
 
@@ -169,34 +157,33 @@ impl OpenStream {
         Ok(())
     }
 
-    fn put(&mut self, frame: Bytes) -> Result<(), Status> {
+    fn start_send(&mut self, frame: Bytes) -> Result<(), Status> {
         match &mut self.reply {
             Reply::Unsent(_) => {
                 return Err(Status::internal("a message was sent before the headers"));
             }
             Reply::Body(outgoing) => {
-                outgoing.put(frame);
-                self.calls.made_progress();
+                outgoing.start_send(frame);
+                self.in_flight.add_progress();
             }
         }
-        let counted = self.count();
-        // What there is no room for is not kept for a reader who may take his time.
+        let counted = self.count_memory();
+        // A message beyond the memory budget does not wait for a slow reader.
         if let (Err(_), Reply::Body(outgoing)) = (&counted, &mut self.reply) {
-            outgoing.take_back();
+            outgoing.cancel_unsent();
         }
         counted
     }
-}
 
-impl OpenStream {
-    /// Counts what the call holds now.
-    fn count(&mut self) -> Result<(), Status> {
+    /// Counts the buffered bytes in the memory budget.
+    fn count_memory(&mut self) -> Result<(), Status> {
         let outgoing = match &self.reply {
             Reply::Unsent(_) => 0,
-            Reply::Body(outgoing) => outgoing.held(),
+            Reply::Body(outgoing) => outgoing.buffered(),
         };
-        let held = self.incoming.held().saturating_add(outgoing);
-        self.share.hold(held).then_some(()).ok_or_else(too_much)
+        let messages = self.incoming.buffered().saturating_add(outgoing);
+        let fits = self.memory.set_messages(messages);
+        fits.then_some(()).ok_or_else(memory_exhausted)
     }
 }
 
@@ -205,16 +192,16 @@ impl SharedStream {
         body: RecvStream,
         respond: SendResponse<Bytes>,
         max_message: usize,
-        calls: Rc<InFlight>,
-        share: Share,
+        in_flight: Rc<InFlight>,
+        memory: CallMemory,
     ) -> Self {
         Self(Rc::new(RefCell::new(Some(OpenStream {
             incoming: Incoming::new(body, max_message),
             reply: Reply::Unsent(respond),
             initial: HeaderMap::new(),
             trailing: HeaderMap::new(),
-            calls,
-            share,
+            in_flight,
+            memory,
         }))))
     }
 
@@ -234,11 +221,11 @@ impl SharedStream {
             Some(open) => {
                 let message = open.incoming.poll_message(cx);
                 if let Poll::Ready(Ok(Some(_))) = message {
-                    open.calls.made_progress();
-                    // Handlers that wait let go of it, as `Router` asks of them.
-                    open.share.let_go_of_head();
+                    open.in_flight.add_progress();
+                    // A handler that waits drops the headers, as `Context` requires.
+                    open.memory.release_head();
                 }
-                open.count()?;
+                open.count_memory()?;
                 let message = ready!(message);
                 Poll::Ready(message.map_err(|error| match error {
                     ReceiveError::Framing(error) => error.into(),
@@ -248,27 +235,27 @@ impl SharedStream {
         }
     }
 
-    /// Completes once every message that was put is with h2.
+    /// Completes once h2 has every message.
     pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         match &mut *self.0.borrow_mut() {
             None => Poll::Ready(Err(ended())),
             Some(open) => match &mut open.reply {
                 Reply::Unsent(_) => Poll::Ready(Ok(())),
                 Reply::Body(outgoing) => {
-                    let flushed = outgoing.poll_flush(cx).map_err(|Closed| ended());
-                    // Less than before, so there is room for it.
-                    let _ = open.count();
+                    let flushed = outgoing.poll_flush(cx).map_err(|StreamClosed| ended());
+                    // Fewer bytes than before always fit.
+                    let _ = open.count_memory();
                     flushed
                 }
             },
         }
     }
 
-    /// While a message meets a window without room: how many pieces had gone before.
-    pub(super) fn stuck(&self) -> Option<u64> {
+    /// While the stream's window has no room for a message: the number of pieces before it.
+    pub(super) fn blocked_after(&self) -> Option<u64> {
         match &self.0.borrow().as_ref()?.reply {
             Reply::Unsent(_) => None,
-            Reply::Body(outgoing) => outgoing.stuck(),
+            Reply::Body(outgoing) => outgoing.blocked_after(),
         }
     }
 
@@ -283,9 +270,9 @@ impl SharedStream {
         }
     }
 
-    /// Ends the call. An error before anything was answered goes as Trailers-Only. If the client has
-    /// not half-closed, h2 resets the stream with `NO_ERROR` after the trailers, as both halves are
-    /// dropped here (RFC 9113, section 8.1).
+    /// Ends the call; an error before any answer is Trailers-Only. It drops both halves, so h2
+    /// resets a stream that is not half-closed with `NO_ERROR` after the trailers (RFC 9113,
+    /// section 8.1).
     pub(super) fn end(&self, status: &Status) {
         let Some(mut open) = self.0.borrow_mut().take() else {
             return;
@@ -310,17 +297,17 @@ impl SharedStream {
         }
     }
 
-    /// Lets the stream go without a word: there is nobody to tell.
+    /// Drops the stream of a client that is gone.
     pub(super) fn abandon(&self) {
         self.0.borrow_mut().take();
     }
 }
 
-/// The answer to a call that would hold more than there is.
-pub(super) fn too_much() -> Status {
+/// The status of a call that exceeds the memory budget.
+pub(super) fn memory_exhausted() -> Status {
     Status::new(
         Code::ResourceExhausted,
-        "the server holds too much for its callers already; try again later",
+        "the memory budget for calls is used up; try again later",
     )
 }
 

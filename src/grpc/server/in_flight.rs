@@ -1,7 +1,7 @@
-//! The calls of one connection, seen together.
+//! The calls in flight on one connection.
 //!
-//! Owns their count, the progress that they make, and the one word that ends them all. It never ends a call
-//! itself: each watches for that word.
+//! Owns their number, their progress, and the signal that terminates them. It never ends a call
+//! itself: each call watches for that signal.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -12,18 +12,18 @@ use event_listener::Event;
 
 use crate::clock::Clock;
 
-/// What the connection and its calls share.
+/// The state that a connection shares with its calls.
 #[derive(Debug)]
 pub(super) struct InFlight {
     running: Cell<usize>,
     refused: Cell<usize>,
     idle_since: Cell<Instant>,
     progress: Cell<u64>,
-    ended: Cell<bool>,
-    end: Event,
+    terminated: Cell<bool>,
+    terminate: Event,
     evicted: Cell<bool>,
-    /// Who is to be told when no call is left, or the connection must go; None while nobody cares.
-    waiting: RefCell<Option<Waker>>,
+    /// The connection's task: woken when no call is left, or for the eviction.
+    waker: RefCell<Option<Waker>>,
 }
 
 impl InFlight {
@@ -33,39 +33,40 @@ impl InFlight {
             refused: Cell::new(0),
             idle_since: Cell::new(now),
             progress: Cell::new(0),
-            ended: Cell::new(false),
-            end: Event::new(),
+            terminated: Cell::new(false),
+            terminate: Event::new(),
             evicted: Cell::new(false),
-            waiting: RefCell::new(None),
+            waker: RefCell::new(None),
         }
     }
 
-    /// Counts a call in for as long as the guard lives.
-    pub(super) fn enter<C: Clock>(self: &Rc<Self>, clock: C) -> Running<C> {
+    /// Counts a call for as long as the guard lives.
+    pub(super) fn start_call<C: Clock>(self: &Rc<Self>, clock: C) -> CallGuard<C> {
         self.running.set(self.running.get().saturating_add(1));
-        Running {
-            calls: Rc::clone(self),
+        CallGuard {
+            in_flight: Rc::clone(self),
             clock,
         }
     }
 
-    /// How many calls run, those included that wait to be told that they were refused.
+    /// The number of calls, including refused ones whose answer is delayed.
     pub(super) const fn running(&self) -> usize {
         self.running.get()
     }
 
-    /// How many calls keep the connection its place: somebody who may not call cannot hold one by calling.
+    /// The number of calls without refused ones: an unauthorized peer cannot keep its connection by
+    /// calling.
     pub(super) const fn admitted(&self) -> usize {
         self.running.get().saturating_sub(self.refused.get())
     }
 
     /// Counts a running call as refused for as long as the guard lives.
-    pub(super) fn refuse(&self) -> RefusedCall<'_> {
+    pub(super) fn start_refusal(&self) -> RefusalGuard<'_> {
         self.refused.set(self.refused.get().saturating_add(1));
         if self.admitted() == 0 {
             self.wake();
         }
-        RefusedCall(self)
+        RefusalGuard(self)
     }
 
     /// When the last call ended, or the connection began.
@@ -73,80 +74,80 @@ impl InFlight {
         self.idle_since.get()
     }
 
-    /// Messages that went through and calls that were answered, since the start.
+    /// The number of messages and completed calls since the start.
     pub(super) const fn progress(&self) -> u64 {
         self.progress.get()
     }
 
-    /// A message went through, or a call was answered.
-    pub(super) fn made_progress(&self) {
+    /// Counts a message or a completed call.
+    pub(super) fn add_progress(&self) {
         self.progress.set(self.progress.get().saturating_add(1));
     }
 
-    /// Asks the connection to make place for another.
+    /// Asks the connection to close in favour of a new one.
     pub(super) fn evict(&self) {
         self.evicted.set(true);
         self.wake();
     }
 
-    /// Whether the connection was asked to make place.
     pub(super) const fn evicted(&self) -> bool {
         self.evicted.get()
     }
 
-    /// Ends all calls, those to come as well.
-    pub(super) fn end_all(&self) {
-        self.ended.set(true);
-        self.end.notify(usize::MAX);
+    /// Terminates all calls, including later ones.
+    pub(super) fn terminate_all(&self) {
+        self.terminated.set(true);
+        self.terminate.notify(usize::MAX);
     }
 
-    /// Completes when the calls are to end.
-    pub(super) async fn told_to_end(&self) {
-        while !self.ended.get() {
-            self.end.listen().await;
+    /// Completes when the calls are terminated.
+    pub(super) async fn terminated(&self) {
+        while !self.terminated.get() {
+            self.terminate.listen().await;
         }
     }
 
-    /// Has `cx` woken when the last call has ended or the connection is asked to make place.
-    pub(super) fn wake_at_end(&self, cx: &Context<'_>) {
-        let mut waiting = self.waiting.borrow_mut();
-        match &mut *waiting {
+    /// Wakes `cx` when the last call has ended or the connection is evicted.
+    pub(super) fn register_waker(&self, cx: &Context<'_>) {
+        let mut registered = self.waker.borrow_mut();
+        match &mut *registered {
             Some(waker) => waker.clone_from(cx.waker()),
-            None => *waiting = Some(cx.waker().clone()),
+            None => *registered = Some(cx.waker().clone()),
         }
     }
 
     fn wake(&self) {
-        if let Some(waker) = &*self.waiting.borrow() {
+        if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }
     }
 }
 
-/// A call that was refused and has not been told yet.
+/// Counts a refused call until its answer is sent.
 #[derive(Debug)]
-pub(super) struct RefusedCall<'a>(&'a InFlight);
+pub(super) struct RefusalGuard<'a>(&'a InFlight);
 
-impl Drop for RefusedCall<'_> {
+impl Drop for RefusalGuard<'_> {
     fn drop(&mut self) {
         self.0.refused.set(self.0.refused.get().saturating_sub(1));
     }
 }
 
-/// A call that is counted.
+/// Counts a call.
 #[derive(Debug)]
-pub(super) struct Running<C: Clock> {
-    calls: Rc<InFlight>,
+pub(super) struct CallGuard<C: Clock> {
+    in_flight: Rc<InFlight>,
     clock: C,
 }
 
-impl<C: Clock> Drop for Running<C> {
+impl<C: Clock> Drop for CallGuard<C> {
     fn drop(&mut self) {
-        let calls = &self.calls;
-        calls.running.set(calls.running.get().saturating_sub(1));
-        if calls.running.get() == 0 {
-            calls.idle_since.set(self.clock.now());
-            calls.wake();
+        let in_flight = &self.in_flight;
+        let running = in_flight.running.get().saturating_sub(1);
+        in_flight.running.set(running);
+        if running == 0 {
+            in_flight.idle_since.set(self.clock.now());
+            in_flight.wake();
         }
     }
 }

@@ -1,125 +1,117 @@
-//! The memory that calls pin, over all connections of a server.
+//! The memory budget of the calls of a server.
 //!
-//! Owns the estimate of it and two sums: that of a connection, which has something of its own, and what all
-//! of them together have taken beyond that. The limits of a connection bound what one peer can pin; without
-//! a bound for all, a thousand connections could each pin as much. It never ends a call.
+//! Owns an estimate of the memory that calls pin, and two budgets: one of each connection, and one
+//! that all connections share beyond their own. The limits of a connection bound one peer; without
+//! a shared budget a thousand connections could each pin as much. It never ends a call.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use http::Request;
 
-/// A call without its headers and messages: its task, its stream, its handler.
+/// Bytes of a call without its headers and messages: task, stream, handler.
 const CALL: usize = 5 * 1024;
 
-/// What a head can keep of the buffer that it was read into, whatever else came with it.
-const BUFFER: usize = 16 * 1024;
+/// Bytes of the read buffer that a head may keep alive.
+const HEAD_BUFFER: usize = 16 * 1024;
 
-/// A header field besides its bytes.
-const FIELD: usize = 200;
+/// Bytes of a header field besides its name and value.
+const FIELD_OVERHEAD: usize = 200;
 
-/// Takes what a call pins at its start; None if there is not so much left.
-pub(super) fn take<T>(account: &Rc<Account>, request: &Request<T>) -> Option<Share> {
-    let head = head(request);
-    let mut share = Share {
-        account: Rc::clone(account),
-        head,
-        bytes: 0,
-    };
-    share.hold(0).then_some(share)
-}
-
-/// What the head of a call pins, in bytes, rounded up rather than down.
-fn head<T>(request: &Request<T>) -> usize {
-    let uri = request.uri();
-    let target = uri.path().len() + uri.authority().map_or(0, |name| name.as_str().len());
-    let fields = request.headers().iter();
-    fields.fold(BUFFER.saturating_add(target), |sum, (name, value)| {
-        sum.saturating_add(FIELD + name.as_str().len())
-            .saturating_add(value.len())
-    })
-}
-
-/// What all connections of a server share.
+/// The budget that all connections of a server share.
 #[derive(Debug)]
-pub(super) struct Memory {
-    most: usize,
-    taken: Cell<usize>,
+pub(super) struct MemoryBudget {
+    limit: usize,
+    used: Cell<usize>,
 }
 
-impl Memory {
-    /// So many bytes for all.
-    pub(super) const fn new(most: usize) -> Self {
+impl MemoryBudget {
+    /// A budget of `limit` bytes.
+    pub(super) const fn new(limit: usize) -> Self {
         Self {
-            most,
-            taken: Cell::new(0),
+            limit,
+            used: Cell::new(0),
         }
     }
 
-    /// How much of it is taken.
+    /// Bytes in use.
     #[cfg(test)]
-    pub(super) const fn taken(&self) -> usize {
-        self.taken.get()
+    pub(super) const fn used(&self) -> usize {
+        self.used.get()
     }
 
-    /// An account for a connection that has `own` bytes whatever the others take.
-    pub(super) const fn account(self: Rc<Self>, own: usize) -> Account {
-        Account {
-            memory: self,
+    /// A connection with a budget of `own` bytes before it uses the shared one.
+    pub(super) const fn connection(self: Rc<Self>, own: usize) -> ConnectionMemory {
+        ConnectionMemory {
+            shared: self,
             own,
-            held: Cell::new(0),
+            used: Cell::new(0),
         }
     }
 }
 
-/// What a connection holds. Only what is beyond its own is taken from the others.
+/// The memory of a connection. Only bytes beyond its own budget count in the shared one.
 #[derive(Debug)]
-pub(super) struct Account {
-    memory: Rc<Memory>,
+pub(super) struct ConnectionMemory {
+    shared: Rc<MemoryBudget>,
     own: usize,
-    held: Cell<usize>,
+    used: Cell<usize>,
 }
 
-impl Account {
-    /// Whether the connection may hold this much from now on; less is always possible.
-    fn hold(&self, held: usize) -> bool {
-        let beyond = |held: usize| held.saturating_sub(self.own);
-        let before = beyond(self.held.get());
-        let others = self.memory.taken.get().saturating_sub(before);
-        let taken = others.saturating_add(beyond(held));
-        let fits = taken <= self.memory.most || held <= self.held.get();
+impl ConnectionMemory {
+    /// Sets the bytes in use. False, without effect, if they exceed the budgets; fewer bytes never
+    /// do.
+    fn resize(&self, bytes: usize) -> bool {
+        let beyond_own = |bytes: usize| bytes.saturating_sub(self.own);
+        let before = beyond_own(self.used.get());
+        let others = self.shared.used.get().saturating_sub(before);
+        let shared = others.saturating_add(beyond_own(bytes));
+        let fits = shared <= self.shared.limit || bytes <= self.used.get();
         if fits {
-            self.held.set(held);
-            self.memory.taken.set(taken);
+            self.used.set(bytes);
+            self.shared.used.set(shared);
         }
         fits
     }
 }
 
-/// The share of a call; given back when it is dropped.
+/// The memory of a call; released on drop.
 #[derive(Debug)]
-pub(super) struct Share {
-    account: Rc<Account>,
-    /// What of it is the head's, until that is let go of.
+pub(super) struct CallMemory {
+    connection: Rc<ConnectionMemory>,
+    /// Bytes of the head, until it is released.
     head: usize,
     bytes: usize,
 }
 
-impl Share {
-    /// Notes how many bytes of messages the call holds. False, and nothing has changed, if there is not so
-    /// much left.
-    pub(super) fn hold(&mut self, messages: usize) -> bool {
+impl CallMemory {
+    /// Reserves the memory of a call at its start; `None` if it exceeds the budgets.
+    pub(super) fn reserve<T>(
+        connection: &Rc<ConnectionMemory>,
+        request: &Request<T>,
+    ) -> Option<Self> {
+        let mut memory = Self {
+            connection: Rc::clone(connection),
+            head: head_bytes(request),
+            bytes: 0,
+        };
+        memory.set_messages(0).then_some(memory)
+    }
+
+    /// Sets the bytes of messages that the call holds. False, without effect, if they exceed the
+    /// budgets.
+    pub(super) fn set_messages(&mut self, messages: usize) -> bool {
         self.resize(CALL.saturating_add(self.head).saturating_add(messages))
     }
 
-    /// Notes that the head is not needed any more.
-    pub(super) const fn let_go_of_head(&mut self) {
+    /// Stops to count the head, from the next [`set_messages`](Self::set_messages) on.
+    pub(super) const fn release_head(&mut self) {
         self.head = 0;
     }
 
     fn resize(&mut self, bytes: usize) -> bool {
-        let others = self.account.held.get().saturating_sub(self.bytes);
-        let fits = self.account.hold(others.saturating_add(bytes));
+        let others = self.connection.used.get().saturating_sub(self.bytes);
+        let fits = self.connection.resize(others.saturating_add(bytes));
         if fits {
             self.bytes = bytes;
         }
@@ -127,58 +119,69 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for CallMemory {
     fn drop(&mut self) {
         self.resize(0);
     }
+}
+
+/// The bytes that the head of a call pins, rounded up.
+fn head_bytes<T>(request: &Request<T>) -> usize {
+    let uri = request.uri();
+    let target = uri.path().len() + uri.authority().map_or(0, |name| name.as_str().len());
+    let fields = request.headers().iter();
+    fields.fold(HEAD_BUFFER.saturating_add(target), |sum, (name, value)| {
+        sum.saturating_add(FIELD_OVERHEAD + name.as_str().len())
+            .saturating_add(value.len())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Two connections, each with so much of its own.
-    fn accounts(shared: usize, own: usize) -> [Rc<Account>; 2] {
-        let memory = Rc::new(Memory::new(shared));
-        [(), ()].map(|()| Rc::new(Rc::clone(&memory).account(own)))
+    /// Two connections of one server.
+    fn connections(shared: usize, own: usize) -> [Rc<ConnectionMemory>; 2] {
+        let shared = Rc::new(MemoryBudget::new(shared));
+        [(), ()].map(|()| Rc::new(Rc::clone(&shared).connection(own)))
     }
 
     #[test]
-    fn what_was_given_back_can_be_taken_again() {
-        let [one, other] = accounts(100, 0);
-        assert!(one.hold(60));
-        assert!(!other.hold(41));
-        assert!(other.hold(40), "a refusal takes nothing");
-        assert!(!one.hold(61));
-        assert!(one.hold(0));
-        assert!(other.hold(100));
+    fn released_memory_is_available_again() {
+        let [one, other] = connections(100, 0);
+        assert!(one.resize(60));
+        assert!(!other.resize(41));
+        assert!(other.resize(40), "a refusal reserves nothing");
+        assert!(!one.resize(61));
+        assert!(one.resize(0));
+        assert!(other.resize(100));
     }
 
     #[test]
-    fn a_connection_has_its_own_whatever_others_take() {
-        let [one, other] = accounts(100, 10);
-        assert!(one.hold(110));
-        assert!(!one.hold(111));
-        assert!(other.hold(10));
-        assert!(!other.hold(11));
-        assert!(one.hold(10));
-        assert!(other.hold(110));
-        assert!(one.hold(9));
+    fn the_budget_of_a_connection_is_independent_of_others() {
+        let [one, other] = connections(100, 10);
+        assert!(one.resize(110));
+        assert!(!one.resize(111));
+        assert!(other.resize(10));
+        assert!(!other.resize(11));
+        assert!(one.resize(10));
+        assert!(other.resize(110));
+        assert!(one.resize(9));
     }
 
     #[test]
-    fn a_call_gives_back_its_head_and_in_the_end_the_rest() {
+    fn a_call_releases_its_head_and_at_its_end_the_rest() {
         let request = Request::builder().uri("/a.B/C").body(()).unwrap();
-        let [one, _] = accounts(0, CALL + head(&request));
-        let mut share = take(&one, &request).unwrap();
-        assert!(take(&one, &request).is_none());
-        assert!(!share.hold(1));
-        share.let_go_of_head();
-        assert!(share.hold(BUFFER) && share.hold(0));
-        assert!(take(&one, &request).is_none());
-        drop(share);
-        assert_eq!(one.held.get(), 0);
-        assert!(take(&one, &request).is_some());
+        let [one, _] = connections(0, CALL + head_bytes(&request));
+        let mut call = CallMemory::reserve(&one, &request).unwrap();
+        assert!(CallMemory::reserve(&one, &request).is_none());
+        assert!(!call.set_messages(1));
+        call.release_head();
+        assert!(call.set_messages(HEAD_BUFFER) && call.set_messages(0));
+        assert!(CallMemory::reserve(&one, &request).is_none());
+        drop(call);
+        assert_eq!(one.used.get(), 0);
+        assert!(CallMemory::reserve(&one, &request).is_some());
     }
 
     #[test]
@@ -189,6 +192,6 @@ mod tests {
             long = long.header(format!("x-{number}"), "yyyy");
         }
         let long = long.body(()).unwrap();
-        assert!(head(&long) - head(&plain) > 100 * FIELD);
+        assert!(head_bytes(&long) - head_bytes(&plain) > 100 * FIELD_OVERHEAD);
     }
 }

@@ -1,23 +1,20 @@
-//! The server: what its connections have in common, and their common end.
+//! The server: what its connections share, and their common end.
 //!
-//! Owns the methods, the limits, the places and the drain. It never listens: whoever accepts connections
-//! hands them over one by one.
+//! Owns the methods, the limits, the set of connections and the drain. It never listens: its caller
+//! accepts connections and hands them over one by one.
 
 mod call;
 pub mod call_policy;
 mod connection;
 mod connection_table;
-mod drain;
 pub mod exchange;
 mod in_flight;
-mod inline_spawn;
 mod memory;
 mod monitored_io;
-pub mod observe;
 mod page;
 pub mod router;
+mod timers;
 
-use std::cell::RefCell;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
@@ -31,22 +28,44 @@ use smol::future::{FutureExt as _, or};
 use smol::io::{AsyncRead, AsyncWrite};
 
 use crate::clock::Clock;
-use crate::grpc::rules::limits::{Limits, MAX_LEAVING};
+use crate::grpc::rules::limits::{Limits, MAX_EVICTING};
+use crate::grpc::rules::status::Code;
 use crate::grpc::server::call::ConnectionContext;
 use crate::grpc::server::call_policy::{AllowAll, CallPolicy};
-use crate::grpc::server::connection::Timers;
-use crate::grpc::server::connection_table::ConnectionTable;
-use crate::grpc::server::drain::{Drain, Entered};
+use crate::grpc::server::connection_table::{ConnectionGuard, ConnectionTable};
 use crate::grpc::server::in_flight::InFlight;
-use crate::grpc::server::memory::{Account, Memory};
-use crate::grpc::server::observe::Observer;
+use crate::grpc::server::memory::MemoryBudget;
 use crate::grpc::server::router::Router;
+use crate::grpc::server::timers::Timers;
 use crate::net::peer::Peer;
 
-/// A hundred years: as good as no bound, and within the range of every clock.
+/// A hundred years: in effect no limit, and within the range of every clock.
 const LONGEST_DRAIN: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// Serves gRPC on the connections that it is given. Clones share everything.
+/// A call that has ended.
+#[derive(Debug, Clone, Copy)]
+pub struct FinishedCall {
+    /// The method's path, for an admitted call of a known method: one of a fixed set.
+    pub method: Option<&'static str>,
+    /// Its status code.
+    pub code: Code,
+    /// From its headers to its trailers.
+    pub duration: Duration,
+}
+
+/// Gets the events of a server. It must not block.
+pub trait Observer: fmt::Debug {
+    /// A call has ended.
+    fn call_finished(&self, call: &FinishedCall);
+
+    /// A connection was accepted and admitted.
+    fn connection_opened(&self);
+
+    /// A connection was closed at once: its peer may not call, or the server is full.
+    fn connection_refused(&self);
+}
+
+/// Serves gRPC on connections. Clones share everything.
 pub struct Server<C> {
     shared: Rc<ServerState<C>>,
 }
@@ -56,15 +75,13 @@ struct ServerState<C> {
     limits: Rc<Limits>,
     clock: C,
     executor: Rc<LocalExecutor<'static>>,
-    drain: Rc<Drain>,
-    places: RefCell<ConnectionTable>,
+    connections: Rc<ConnectionTable>,
     observer: Option<Rc<dyn Observer>>,
-    memory: Rc<Memory>,
+    memory: Rc<MemoryBudget>,
 }
 
 impl<C: Clock> Server<C> {
-    /// A server for the methods of `router`. Each call runs as a task on `executor`; `observer`, if there is
-    /// one, is told what happens.
+    /// A server of the methods of `router`. Calls that wait run as tasks on `executor`.
     #[must_use]
     pub fn new(
         router: Router,
@@ -79,55 +96,51 @@ impl<C: Clock> Server<C> {
                 limits: Rc::new(limits),
                 clock,
                 executor,
-                drain: Rc::default(),
-                places: RefCell::default(),
+                connections: Rc::default(),
                 observer,
-                memory: Rc::new(Memory::new(limits.shared_memory)),
+                memory: Rc::new(MemoryBudget::new(limits.shared_memory)),
             }),
         }
     }
 
-    /// Takes a place for a connection that was just accepted. Its time to greet begins now, whatever
-    /// comes before [`Admitted::serve`], a TLS handshake for one.
+    /// Admits a connection that was just accepted. Its handshake timeout begins now, also for a TLS
+    /// handshake before [`AdmittedConnection::serve`].
     ///
-    /// Where all of [`Limits::max_connections`] are taken, one without calls is told to go: first those that
-    /// never made any, of them the longest idle. `None` if there is none: the new one has to be closed.
+    /// At [`Limits::max_connections`] an idle connection is evicted for it. `None` if none is idle:
+    /// the caller closes the new one.
     #[must_use]
-    pub fn admit(&self) -> Option<Admitted<C>> {
+    pub fn admit(&self) -> Option<AdmittedConnection<C>> {
         let shared = &self.shared;
-        let beyond = (shared.drain.open() + 1).saturating_sub(shared.limits.max_connections);
-        // Those who were told to go need a moment; a burst of newcomers has to wait for them.
-        if beyond > MAX_LEAVING || (beyond > 0 && !shared.places.borrow().evict()) {
-            self.refused();
+        let beyond = (shared.connections.len() + 1).saturating_sub(shared.limits.max_connections);
+        // Evicted connections need a moment to close, so the size of a burst is limited.
+        if beyond > MAX_EVICTING || (beyond > 0 && !shared.connections.evict_idle()) {
+            self.connection_refused();
             return None;
         }
         if let Some(observer) = &shared.observer {
             observer.connection_opened();
         }
         let now = shared.clock.now();
-        let calls = Rc::new(InFlight::new(now));
-        let serial = shared.places.borrow_mut().take(Rc::clone(&calls));
+        let in_flight = Rc::new(InFlight::new(now));
+        let guard = shared.connections.insert(Rc::clone(&in_flight));
         let timers = Timers::new(
             now,
             Rc::clone(&shared.limits),
-            serial,
+            guard.serial(),
             shared.clock.clone(),
-            Rc::clone(&calls),
-            shared.drain.watch(),
+            Rc::clone(&in_flight),
+            shared.connections.watch_drain(),
         );
-        Some(Admitted {
+        Some(AdmittedConnection {
             timers: Box::new(timers),
-            place: TableEntry {
-                serial,
-                calls,
-                shared: Rc::clone(shared),
-                _entered: shared.drain.enter(),
-            },
+            in_flight,
+            guard,
+            shared: Rc::clone(shared),
         })
     }
 
-    /// Takes a place for a connection and serves it to its end, with all methods open to its peer: for
-    /// tests and for streams whose other end is known. Closes it if there is no place.
+    /// Admits a connection and serves it to its end, with every method allowed: for tests and for
+    /// streams with a trusted peer. Closes it if it is not admitted.
     pub fn serve<IO>(&self, io: IO, peer: Peer) -> impl Future<Output = ()> + use<IO, C>
     where
         IO: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -140,53 +153,60 @@ impl<C: Clock> Server<C> {
         }
     }
 
-    /// Says that a connection was turned away before it got a place.
-    pub fn refused(&self) {
+    /// Reports a connection that was closed without [`admit`](Self::admit).
+    pub fn connection_refused(&self) {
         if let Some(observer) = &self.shared.observer {
             observer.connection_refused();
         }
     }
 
-    /// How many connections are being served.
-    #[must_use]
-    pub fn connections(&self) -> usize {
-        self.shared.drain.open()
-    }
-
-    /// How many bytes calls hold of what all connections share.
+    /// Bytes that calls use of the shared memory budget.
     #[cfg(test)]
-    pub(in crate::grpc) fn memory_taken(&self) -> usize {
-        self.shared.memory.taken()
+    pub(in crate::grpc) fn memory_used(&self) -> usize {
+        self.shared.memory.used()
     }
 
-    /// Tells all connections, and those still to come, to finish: no new calls, and what runs may end
-    /// within `bound`. After it, connections are closed whatever runs on them, and dropped after
-    /// [`Limits::close_timeout`]. Completes when none is left, or when that time has passed. Of several
-    /// drains the earliest bound counts.
-    pub async fn drain(&self, bound: Duration) {
+    /// Drains all connections, including later ones. They take no new calls, and calls in flight
+    /// may end within `timeout`. Then calls are terminated, and after [`Limits::close_timeout`]
+    /// connections are dropped. Completes when none is left, or at that time. Of several drains the
+    /// earliest deadline counts.
+    pub async fn drain(&self, timeout: Duration) {
         let shared = &*self.shared;
         let now = shared.clock.now();
-        let until = now.checked_add(bound.min(LONGEST_DRAIN)).unwrap_or(now);
-        shared.drain.begin(until);
-        let given_up = async {
-            shared.drain.bound_passed(&shared.clock).await;
+        let deadline = now.checked_add(timeout.min(LONGEST_DRAIN)).unwrap_or(now);
+        shared.connections.begin_drain(deadline);
+        let expired = async {
+            shared
+                .connections
+                .drain_deadline_passed(&shared.clock)
+                .await;
             shared.clock.sleep(shared.limits.close_timeout).await;
         };
-        or(shared.drain.empty(), given_up).await;
+        or(shared.connections.empty(), expired).await;
     }
 }
 
-/// A connection that has a place.
-pub struct Admitted<C: Clock> {
-    /// Boxed: each future that it is handed to keeps room for what it was given.
-    timers: Box<Timers<C>>,
-    place: TableEntry<C>,
+impl<C> Server<C> {
+    /// The number of connections.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.shared.connections.len()
+    }
 }
 
-impl<C: Clock> Admitted<C> {
-    /// Does what has to come before [`serve`](Self::serve), for as long as the connection may stay: `None`
-    /// if its time to greet is over, the server drains or the place is needed. A panic in `work` is
-    /// logged and is `None` as well.
+/// A connection that the server admitted, and counts until this is dropped.
+pub struct AdmittedConnection<C: Clock> {
+    /// Boxed: each future reserves space for its arguments.
+    timers: Box<Timers<C>>,
+    in_flight: Rc<InFlight>,
+    guard: ConnectionGuard,
+    shared: Rc<ServerState<C>>,
+}
+
+impl<C: Clock> AdmittedConnection<C> {
+    /// Runs `work` before [`serve`](Self::serve), such as a TLS handshake. `None` if the handshake
+    /// timeout passes, the server drains or evicts the connection, or `work` panics, which is
+    /// logged.
     pub async fn prepare<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         let timers = &mut self.timers;
         let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
@@ -197,64 +217,49 @@ impl<C: Clock> Admitted<C> {
         match done.await? {
             Ok(done) => Some(done),
             Err(panic) => {
-                call::report_panic("preparation", &*panic);
+                call::log_panic("preparation", &*panic);
                 None
             }
         }
     }
 
-    /// Serves the connection to its end; `gate` is asked about each of its calls. It never panics: a panic
-    /// ends this connection, or only one of its calls, and is logged.
-    pub async fn serve<IO>(self, gate: Rc<dyn CallPolicy>, io: IO, peer: Peer)
+    /// Serves the connection to its end; `policy` decides about each of its calls. It never panics:
+    /// a panic ends one of the calls or this connection, and is logged.
+    pub async fn serve<IO>(self, policy: Rc<dyn CallPolicy>, io: IO, peer: Peer)
     where
         IO: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let Self { timers, place } = self;
-        let shared = &place.shared;
-        let caller = Rc::new(ConnectionContext {
+        let Self {
+            timers,
+            in_flight,
+            guard,
+            shared,
+        } = self;
+        let memory = Rc::clone(&shared.memory).connection(shared.limits.connection_memory);
+        let context = Rc::new(ConnectionContext {
             peer: Rc::new(peer),
-            gate,
+            policy,
             router: Rc::clone(&shared.router),
             limits: Rc::clone(&shared.limits),
             clock: shared.clock.clone(),
-            calls: Rc::clone(&place.calls),
+            in_flight,
             observer: shared.observer.clone(),
-            account: Rc::new(place.account()),
+            memory: Rc::new(memory),
         });
-        let run = connection::run(io, caller, &shared.executor, timers);
+        let run = connection::run(io, context, &shared.executor, timers);
         if let Err(panic) = AssertUnwindSafe(run).catch_unwind().await {
-            call::report_panic("connection", &*panic);
+            call::log_panic("connection", &*panic);
         }
+        drop(guard);
     }
 }
 
-impl<C: Clock> fmt::Debug for Admitted<C> {
+impl<C: Clock> fmt::Debug for AdmittedConnection<C> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("Admitted")
-            .field("serial", &self.place.serial)
+            .debug_struct("AdmittedConnection")
+            .field("serial", &self.guard.serial())
             .finish_non_exhaustive()
-    }
-}
-
-/// The place of one connection; free again when it is dropped.
-struct TableEntry<C> {
-    serial: u64,
-    calls: Rc<InFlight>,
-    shared: Rc<ServerState<C>>,
-    _entered: Entered,
-}
-
-impl<C> TableEntry<C> {
-    fn account(&self) -> Account {
-        let shared = &self.shared;
-        Rc::clone(&shared.memory).account(shared.limits.own_memory)
-    }
-}
-
-impl<C> Drop for TableEntry<C> {
-    fn drop(&mut self) {
-        self.shared.places.borrow_mut().leave(self.serial);
     }
 }
 
@@ -272,7 +277,7 @@ impl<C> fmt::Debug for Server<C> {
             .debug_struct("Server")
             .field("router", &self.shared.router)
             .field("limits", &self.shared.limits)
-            .field("connections", &self.shared.drain.open())
+            .field("connections", &self.connections())
             .finish_non_exhaustive()
     }
 }

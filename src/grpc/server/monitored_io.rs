@@ -1,8 +1,8 @@
-//! The byte stream under a server's connection, watched.
+//! The byte stream under a server's connection, with statistics.
 //!
-//! Owns what can only be seen there: when the peer last sent and whether it reads, and how many frames it
-//! sends that bring no call forward. It never changes a byte; once the peer has spent its bucket it reads
-//! no more, nor twice in a turn of its task where there is nothing.
+//! Owns the facts that only the stream knows: when the peer last sent, whether it reads, and how
+//! many frames without progress it sends. It never changes a byte. It stops to read from a peer
+//! whose token bucket is empty, and after one read that found nothing until the task yields.
 
 use std::cell::Cell;
 use std::io;
@@ -19,16 +19,16 @@ use crate::grpc::rules::limits::Limits;
 use crate::grpc::rules::token_bucket::{TokenBucket, cost};
 use crate::grpc::server::in_flight::InFlight;
 
-/// What was seen, for whoever drives the connection while h2 owns the stream.
+/// The statistics, for the driver of the connection while h2 owns the stream.
 #[derive(Debug)]
 pub(super) struct IoStats {
     preface_received: Cell<bool>,
     read_at: Cell<Instant>,
     blocked_since: Cell<Option<Instant>>,
     flooded: Cell<bool>,
-    /// Bytes read since the connection's task last let others run.
-    in_a_row: Cell<usize>,
-    /// A read found nothing since then, so that the task will be woken for more.
+    /// Bytes read since the connection's task last yielded.
+    read_since_yield: Cell<usize>,
+    /// A read since then found nothing, so the task will be woken for more.
     read_exhausted: Cell<bool>,
 }
 
@@ -38,92 +38,88 @@ impl IoStats {
         self.preface_received.get()
     }
 
-    /// When bytes last came, or the connection began.
+    /// When the peer last sent a byte, or the connection began.
     pub(super) const fn read_at(&self) -> Instant {
         self.read_at.get()
     }
 
-    /// Since when there has been something to write and no room for it.
+    /// Since when a write waits for room in the socket.
     pub(super) const fn blocked_since(&self) -> Option<Instant> {
         self.blocked_since.get()
     }
 
-    /// Whether the peer has spent its bucket.
+    /// Whether the peer has emptied its token bucket.
     pub(super) const fn flooded(&self) -> bool {
         self.flooded.get()
     }
 
-    /// Bytes that were read since [`others_ran`](Self::others_ran).
-    pub(super) const fn in_a_row(&self) -> usize {
-        self.in_a_row.get()
+    /// Bytes read since [`task_yields`](Self::task_yields).
+    pub(super) const fn read_since_yield(&self) -> usize {
+        self.read_since_yield.get()
     }
 
-    /// The connection's task lets others run: whatever it is woken for, there may be something to read then.
-    pub(super) fn others_ran(&self) {
-        self.in_a_row.set(0);
+    /// The connection's task yields: when it runs next, there may be more to read.
+    pub(super) fn task_yields(&self) {
+        self.read_since_yield.set(0);
         self.read_exhausted.set(false);
     }
 }
 
-/// A byte stream that is watched.
+/// A byte stream with statistics.
 #[derive(Debug)]
 pub(super) struct MonitoredIo<IO, C> {
     io: IO,
     clock: C,
     frames: FrameScanner,
     bucket: TokenBucket,
-    calls: Rc<InFlight>,
-    seen: Rc<IoStats>,
+    in_flight: Rc<InFlight>,
+    stats: Rc<IoStats>,
 }
 
 impl<IO, C: Clock> MonitoredIo<IO, C> {
-    /// Watches `io`; progress is what `calls` counts.
-    pub(super) fn new(io: IO, limits: &Limits, clock: C, calls: Rc<InFlight>) -> Self {
+    /// Wraps `io`. The progress of `in_flight` refills the token bucket.
+    pub(super) fn new(io: IO, limits: &Limits, clock: C, in_flight: Rc<InFlight>) -> Self {
         let now = clock.now();
         Self {
             io,
             clock,
             frames: FrameScanner::default(),
             bucket: TokenBucket::new(now, limits.flood_burst, limits.flood_rate),
-            calls,
-            seen: Rc::new(IoStats {
+            in_flight,
+            stats: Rc::new(IoStats {
                 preface_received: Cell::new(false),
                 read_at: Cell::new(now),
                 blocked_since: Cell::new(None),
                 flooded: Cell::new(false),
-                in_a_row: Cell::new(0),
+                read_since_yield: Cell::new(0),
                 read_exhausted: Cell::new(false),
             }),
         }
     }
 
-    pub(super) fn seen(&self) -> Rc<IoStats> {
-        Rc::clone(&self.seen)
+    pub(super) fn stats(&self) -> Rc<IoStats> {
+        Rc::clone(&self.stats)
     }
 
-    fn read(&mut self, bytes: &[u8]) {
-        let mut spent = 0;
+    fn record_read(&mut self, bytes: &[u8]) {
+        let mut tokens = 0;
         self.frames
-            .feed(bytes, |kind| spent += u64::from(cost(kind)));
-        let now = self.clock.now();
-        let in_a_row = self.seen.in_a_row.get().saturating_add(bytes.len());
-        self.seen.in_a_row.set(in_a_row);
-        self.seen.read_at.set(now);
-        if !self.seen.preface_received.get() {
-            self.seen
-                .preface_received
-                .set(self.frames.preface_received());
-        }
-        if spent > 0 && !self.bucket.consume(now, self.calls.progress(), spent) {
-            self.seen.flooded.set(true);
+            .feed(bytes, |frame| tokens += u64::from(cost(frame.kind)));
+        let (stats, now) = (&*self.stats, self.clock.now());
+        let read = stats.read_since_yield.get().saturating_add(bytes.len());
+        stats.read_since_yield.set(read);
+        stats.read_at.set(now);
+        stats.preface_received.set(self.frames.preface_received());
+        if tokens > 0 && !self.bucket.consume(now, self.in_flight.progress(), tokens) {
+            stats.flooded.set(true);
         }
     }
 
-    fn wrote<T>(&self, result: Poll<T>) -> Poll<T> {
-        let blocked = self.seen.blocked_since.get();
+    fn record_write<T>(&self, result: Poll<T>) -> Poll<T> {
+        let blocked = self.stats.blocked_since.get();
         match (&result, blocked) {
-            (Poll::Pending, None) => self.seen.blocked_since.set(Some(self.clock.now())),
-            (Poll::Ready(_), Some(_)) => self.seen.blocked_since.set(None),
+            (Poll::Pending, None) => self.stats.blocked_since.set(Some(self.clock.now())),
+            (Poll::Ready(_), Some(_)) => self.stats.blocked_since.set(None),
             (Poll::Pending, Some(_)) | (Poll::Ready(_), None) => {}
         }
         result
@@ -137,15 +133,15 @@ impl<IO: AsyncRead + Unpin, C: Clock> AsyncRead for MonitoredIo<IO, C> {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        // Whoever drives the connection looks at the flood after each poll of it. h2 reads once for each call that it
-        // hands out, and most of those reads would be system calls for nothing.
-        if this.seen.flooded.get() || this.seen.read_exhausted.get() {
+        // The driver checks `flooded` after each poll. h2 reads once for each call that it accepts,
+        // and most of those reads would be system calls for nothing.
+        if this.stats.flooded.get() || this.stats.read_exhausted.get() {
             return Poll::Pending;
         }
         let read = Pin::new(&mut this.io).poll_read(cx, buffer);
-        this.seen.read_exhausted.set(read.is_pending());
+        this.stats.read_exhausted.set(read.is_pending());
         let read = ready!(read)?;
-        this.read(buffer.get(..read).unwrap_or_default());
+        this.record_read(buffer.get(..read).unwrap_or_default());
         Poll::Ready(Ok(read))
     }
 }
@@ -157,12 +153,12 @@ impl<IO: AsyncWrite + Unpin, C: Clock> AsyncWrite for MonitoredIo<IO, C> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write(cx, bytes);
-        self.wrote(result)
+        self.record_write(result)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.io).poll_flush(cx);
-        self.wrote(result)
+        self.record_write(result)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,6 +1,6 @@
-//! What those who do not speak gRPC are told, if anything.
+//! Plain HTTP answers, for the test suite of HTTP/2 servers.
 //!
-//! Owns the plain answer of HTTP. It never looks into a request.
+//! Owns the pages of a router. It never parses a request.
 
 use bytes::Bytes;
 use h2::RecvStream;
@@ -8,9 +8,29 @@ use h2::server::SendResponse;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 
-/// Answers with 200 and a text, once the request has come to its end: an earlier answer would reset the
-/// stream, which clients that do not speak gRPC need not expect. h2 holds the answer back where the window is
-/// too small, and it costs nothing to hold: all answers share the one text.
+use crate::grpc::rules::head::Rejection;
+use crate::grpc::server::router::Router;
+
+impl Router {
+    /// Answers requests at `path` that are not gRPC with `text`, to every peer that may connect.
+    pub fn page(&mut self, path: &'static str, text: &'static str) {
+        self.pages.insert(path, text);
+    }
+
+    /// The text for a request that was rejected.
+    pub(super) fn find_page(&self, rejection: &Rejection, path: &str) -> Option<&'static str> {
+        match rejection {
+            Rejection::Method | Rejection::ContentType => self.pages.get(path).copied(),
+            Rejection::Te
+            | Rejection::Timeout(_)
+            | Rejection::Repeated(_)
+            | Rejection::Encoding => None,
+        }
+    }
+}
+
+/// Answers with 200 and a text after the end of the request: an earlier answer would reset the
+/// stream. All answers share the text, so the memory budget does not count it.
 pub(super) async fn send(
     mut body: RecvStream,
     mut respond: SendResponse<Bytes>,
@@ -18,13 +38,11 @@ pub(super) async fn send(
 ) {
     while let Some(data) = body.data().await {
         let Ok(data) = data else { return };
-        // It fails for a stream that has ended, which the next turn finds out.
         let _ = body.flow_control().release_capacity(data.len());
     }
     let mut head = Response::new(());
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     head.headers_mut().insert(CONTENT_TYPE, plain);
-    // An answer that cannot be written has nobody to read it.
     if let Ok(mut stream) = respond.send_response(head, false) {
         let _ = stream.send_data(Bytes::from_static(text.as_bytes()), true);
     }

@@ -1,7 +1,7 @@
-//! Which handler answers which method.
+//! The methods of a server.
 //!
-//! Owns the table from `/package.Service/Method` to handlers, and what a handler is told about its
-//! call. It never touches a connection.
+//! Owns the table from `/package.Service/Method` to handlers, and the context of a handler's call.
+//! It never touches a connection.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -13,37 +13,36 @@ use std::time::Instant;
 use http::HeaderMap;
 use prost::Message;
 
-use crate::grpc::rules::head::Rejection;
 use crate::grpc::rules::status::Status;
 use crate::grpc::server::exchange::Exchange;
 use crate::net::peer::Peer;
 
-/// What a handler knows about its call besides the messages.
+/// A call without its messages, for its handler.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// Who calls.
+    /// The caller.
     pub peer: Rc<Peer>,
-    /// Which method, as `/package.Service/Method`.
+    /// The method, as `/package.Service/Method`.
     pub method: &'static str,
-    /// The headers of the request, those of the protocol included. They are not counted as memory of the
-    /// call once its first message has come, so a handler that waits after that drops them first.
+    /// The headers of the request, including those of the protocol. The memory budget counts them
+    /// up to the first message, so a handler that waits drops them first.
     pub metadata: HeaderMap,
-    /// When the caller stops waiting. The handler is dropped then; it need not look.
+    /// The deadline of the call. The server drops the handler then.
     pub deadline: Option<Instant>,
 }
 
 type HandlerFuture = Pin<Box<dyn Future<Output = Result<(), Status>>>>;
 type Handler = Rc<dyn Fn(Context, Exchange) -> HandlerFuture>;
 
-/// The methods that a server knows.
+/// The methods of a server.
 #[derive(Default)]
 pub struct Router {
     methods: HashMap<&'static str, Handler>,
-    pages: HashMap<&'static str, &'static str>,
+    pub(super) pages: HashMap<&'static str, &'static str>,
 }
 
 impl Router {
-    /// A router that knows no method.
+    /// A router without methods.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -52,8 +51,8 @@ impl Router {
     /// Adds a method that takes one message and answers with one. `path` is
     /// `/package.Service/Method`; a second handler for it replaces the first.
     ///
-    /// The handler's future is dropped when the call is cancelled or its deadline passes. A panic in it
-    /// ends that call with `INTERNAL` and nothing else.
+    /// The server drops the handler's future when the call is cancelled or its deadline passes. A
+    /// panic in it ends that call only, with `INTERNAL`.
     pub fn unary<Req, Resp, F, Fut>(&mut self, path: &'static str, handler: F)
     where
         Req: Message + Default + 'static,
@@ -72,7 +71,7 @@ impl Router {
         });
     }
 
-    /// Adds a method that takes and answers with any number of messages. As for the rest it is like
+    /// Adds a method that takes and answers with any number of messages; otherwise like
     /// [`unary`](Self::unary).
     pub fn streaming<F, Fut>(&mut self, path: &'static str, handler: F)
     where
@@ -84,13 +83,7 @@ impl Router {
         self.methods.insert(path, handler);
     }
 
-    /// Answers requests that are not gRPC with this text, at this path, where they would be refused
-    /// otherwise. No gate is asked: everybody who may connect can read it.
-    pub fn page(&mut self, path: &'static str, text: &'static str) {
-        self.pages.insert(path, text);
-    }
-
-    /// The full names of the services that have methods here.
+    /// The full names of the services.
     #[must_use]
     pub fn services(&self) -> BTreeSet<&'static str> {
         self.methods
@@ -99,22 +92,11 @@ impl Router {
             .collect()
     }
 
-    /// The method at exactly this path.
+    /// The method of exactly this path.
     pub(super) fn find(&self, path: &str) -> Option<(&'static str, Handler)> {
         self.methods
             .get_key_value(path)
             .map(|(path, handler)| (*path, Rc::clone(handler)))
-    }
-
-    /// The text for a request that was refused like this.
-    pub(super) fn find_page(&self, rejection: &Rejection, path: &str) -> Option<&'static str> {
-        match rejection {
-            Rejection::Method | Rejection::ContentType => self.pages.get(path).copied(),
-            Rejection::Te
-            | Rejection::Timeout(_)
-            | Rejection::Repeated(_)
-            | Rejection::Encoding => None,
-        }
     }
 }
 

@@ -1,30 +1,29 @@
-//! What the gate refuses does not begin.
+//! Calls that a policy refuses.
 
 use std::time::Duration;
 
 use smol::io::AsyncReadExt as _;
 use smol::io::AsyncWriteExt as _;
 
-use super::hostile::GREETING;
 use super::*;
 use crate::grpc::server::call_policy::{CallPolicy, CallRefusal, PendingCall};
 use crate::net::peer::Peer;
 
-/// Refuses `/t.T/Echo`, after a second.
+/// Refuses `/t.T/Echo` with a delay.
 #[derive(Debug)]
-struct Shut;
+struct RefuseEcho;
 
-const WAIT: Duration = Duration::from_secs(1);
+const DELAY: Duration = Duration::from_secs(1);
 
-impl CallPolicy for Shut {
-    fn admit(&self, asked: &PendingCall<'_>) -> Result<(), CallRefusal> {
-        if asked.path != "/t.T/Echo" {
+impl CallPolicy for RefuseEcho {
+    fn admit(&self, call: &PendingCall<'_>) -> Result<(), CallRefusal> {
+        if call.path != "/t.T/Echo" {
             return Ok(());
         }
         let status = Status::new(Code::PermissionDenied, "not you");
         Err(CallRefusal {
             status,
-            after: WAIT,
+            delay: DELAY,
         })
     }
 }
@@ -46,7 +45,7 @@ fn world_with(limits: Limits) -> (World, world::Pipe) {
             server
                 .admit()
                 .unwrap()
-                .serve(Rc::new(Shut), theirs, peer)
+                .serve(Rc::new(RefuseEcho), theirs, peer)
                 .await
         })
         .detach();
@@ -54,18 +53,15 @@ fn world_with(limits: Limits) -> (World, world::Pipe) {
 }
 
 #[test]
-fn a_refused_call_is_answered_after_its_wait_and_the_connection_lives() {
+fn a_refused_call_is_answered_after_its_delay_and_the_connection_lives() {
     let (world, io) = world();
     let limits = world.limits;
-    let (channel, connection) = world.run(async move {
-        super::super::client::handshake(io, "x", &limits)
-            .await
-            .unwrap()
-    });
+    let (channel, connection) =
+        world.run(async move { handshake(io, "x", &limits).await.unwrap() });
     let _driver = world.start(connection);
     let refused = channel.clone();
     let call = world.start(async move { echo_once(&refused, "hello").await });
-    world.advance(WAIT.checked_sub(Duration::from_millis(1)).unwrap());
+    world.advance(DELAY.checked_sub(Duration::from_millis(1)).unwrap());
     assert!(!call.is_finished());
     world.advance(Duration::from_millis(1));
     let status = world.finish(call).unwrap_err();
@@ -82,61 +78,31 @@ fn a_refused_call_is_answered_after_its_wait_and_the_connection_lives() {
 }
 
 #[test]
-fn a_call_that_waits_for_its_refusal_keeps_no_place_from_others() {
+fn a_delayed_refusal_does_not_prevent_eviction() {
     let (world, io) = world_with(Limits {
         max_connections: 1,
         ..Limits::default()
     });
     let limits = world.limits;
-    let (channel, connection) = world.run(async move {
-        super::super::client::handshake(io, "x", &limits)
-            .await
-            .unwrap()
-    });
+    let (channel, connection) =
+        world.run(async move { handshake(io, "x", &limits).await.unwrap() });
     let _driver = world.start(connection);
     let call = world.start(async move { echo_once(&channel, "hello").await });
     assert!(!call.is_finished());
-    let newcomer = world.server.admit();
-    assert!(newcomer.is_some());
+    let admitted = world.server.admit();
+    assert!(admitted.is_some());
     assert_ne!(world.finish(call).unwrap_err().code, Code::PermissionDenied);
     world.advance(world.limits.close_timeout);
     assert_eq!(world.server.connections(), 1);
 }
 
-/// HEADERS without END_STREAM and a DATA frame that begins a message and never ends it.
-fn half_a_call() -> Vec<u8> {
-    let mut block = Vec::new();
-    for (name, value) in [
-        (":method", "POST"),
-        (":scheme", "http"),
-        (":path", "/t.T/Echo"),
-        (":authority", "x"),
-        ("content-type", "application/grpc"),
-    ] {
-        // Literal without indexing, RFC 7541, section 6.2.2; all lengths are below 127.
-        block.push(0);
-        for text in [name, value] {
-            block.push(u8::try_from(text.len()).unwrap());
-            block.extend_from_slice(text.as_bytes());
-        }
-    }
-    let frame = |kind: u8, flags: u8, payload: &[u8]| {
-        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        let head = [&length[1..], &[kind, flags], &1_u32.to_be_bytes()].concat();
-        [head.as_slice(), payload].concat()
-    };
-    [
-        GREETING,
-        &frame(1, 4, &block),
-        &frame(0, 0, b"\0\0\0\0\x20part"),
-    ]
-    .concat()
-}
-
 #[test]
-fn the_answer_comes_before_the_message_has() {
+fn a_refusal_does_not_wait_for_the_message() {
     let (world, mut io) = world();
-    let sent = half_a_call();
+    // DATA frames that begin a message and never end it.
+    let head = http2::Head::of("/t.T/Echo").frame(1, 0);
+    let half = http2::frame(http2::DATA, 0, 1, b"\0\0\0\0\x20part");
+    let sent = [http2::PREFACE_AND_SETTINGS, &head, &half].concat();
     let task = world.start(async move {
         io.write_all(&sent).await.unwrap();
         let mut seen = Vec::new();
@@ -153,6 +119,6 @@ fn the_answer_comes_before_the_message_has() {
             }
         }
     });
-    world.advance(WAIT);
+    world.advance(DELAY);
     assert!(world.finish(task));
 }

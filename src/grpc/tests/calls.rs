@@ -1,4 +1,4 @@
-//! What calls do when both sides behave, and what becomes of them when a handler does not.
+//! Calls between a client and a server, and handlers that panic or wait.
 
 use std::cell::RefCell;
 
@@ -31,7 +31,7 @@ fn an_empty_message_is_a_message() {
 }
 
 #[test]
-fn messages_larger_than_every_window_get_through_both_ways() {
+fn messages_larger_than_every_window_pass_in_both_directions() {
     let mut router = Router::new();
     echo(&mut router);
     let limits = Limits {
@@ -47,7 +47,7 @@ fn messages_larger_than_every_window_get_through_both_ways() {
 }
 
 #[test]
-fn a_handler_learns_who_calls_and_with_what() {
+fn a_handler_gets_the_context_of_its_call() {
     let seen = Rc::new(RefCell::new(None::<Context>));
     let view = Rc::clone(&seen);
     let mut router = Router::new();
@@ -82,7 +82,7 @@ fn a_handler_learns_who_calls_and_with_what() {
 }
 
 #[test]
-fn messages_go_both_ways_in_turns() {
+fn messages_alternate_in_both_directions() {
     let mut router = Router::new();
     router.streaming("/t.T/PingPong", |_, mut exchange: Exchange| async move {
         while let Some(text) = exchange.receive::<String>().await? {
@@ -227,7 +227,7 @@ fn dropping_a_call_drops_its_handler() {
     assert_eq!(
         world.server.connections(),
         0,
-        "no channel is left, so the client has gone"
+        "the last channel was dropped, so the client has closed"
     );
 }
 
@@ -250,7 +250,7 @@ fn losing_the_connection_drops_the_handler() {
 }
 
 #[test]
-fn a_handler_that_streams_is_held_back_by_a_slow_reader() {
+fn a_streaming_handler_waits_for_a_slow_reader() {
     let mut router = Router::new();
     let sent = flood(&mut router, 10_000);
     let world = World::new(router);
@@ -262,8 +262,8 @@ fn a_handler_that_streams_is_held_back_by_a_slow_reader() {
             .unwrap()
     });
     world.settle();
-    let held = sent.get();
-    assert!((1..20).contains(&held), "{held} messages were taken");
+    let taken = sent.get();
+    assert!((1..20).contains(&taken), "{taken} messages were taken");
     world.run(async move {
         for _ in 0..20 {
             assert_eq!(
@@ -273,14 +273,18 @@ fn a_handler_that_streams_is_held_back_by_a_slow_reader() {
         }
         drop((requests, responses));
     });
-    assert!(sent.get() >= 20, "reading lets it go on: {}", sent.get());
+    assert!(
+        sent.get() >= 20,
+        "it continues with the reader: {}",
+        sent.get()
+    );
 }
 
 #[test]
-fn an_answer_counts_although_the_request_is_stuck() {
+fn an_answer_counts_although_the_request_is_blocked() {
     let mut router = Router::new();
     router.streaming("/t.T/Refuse", |_, exchange: Exchange| async move {
-        // Kept, so that the stream stays as it is until the answer is there.
+        // Kept, so that the stream is open until the answer.
         let _exchange = exchange;
         Err(Status::new(Code::PermissionDenied, "not you"))
     });

@@ -1,4 +1,4 @@
-//! What a deadline ends, and how.
+//! Calls at their deadline.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn within(timeout: Duration) -> CallOptions {
 }
 
 #[test]
-fn at_the_deadline_the_handler_is_dropped_and_the_client_told() {
+fn at_the_deadline_the_handler_is_dropped_and_the_client_gets_the_status() {
     let mut router = Router::new();
     let dropped = hang(&mut router);
     let world = World::new(router);
@@ -51,7 +51,7 @@ fn a_call_that_has_expired_on_arrival_never_starts() {
 }
 
 #[test]
-fn the_deadline_holds_while_the_request_is_still_coming() {
+fn the_deadline_holds_before_the_request_is_complete() {
     let mut router = Router::new();
     echo(&mut router);
     let world = World::new(router);
@@ -91,7 +91,7 @@ fn trailers_follow_messages_that_were_sent_before_the_deadline() {
 }
 
 #[test]
-fn a_message_cut_in_two_by_the_deadline_ends_in_a_reset() {
+fn a_partly_sent_message_at_the_deadline_ends_in_a_reset() {
     let mut router = Router::new();
     let sent = flood(&mut router, 60_000);
     let world = World::new(router);
@@ -99,7 +99,7 @@ fn a_message_cut_in_two_by_the_deadline_ends_in_a_reset() {
     let options = within(Duration::from_secs(1));
     let (requests, mut responses) =
         world.run(async move { channel.open("/t.T/Flood", options).await.unwrap() });
-    // Nobody reads, so the second message is stuck where the window ended.
+    // The client does not read, so the second message is blocked by the window.
     world.advance(Duration::from_secs(1));
     assert_eq!(sent.get(), 1);
     let status = world.run(async move {
@@ -114,7 +114,7 @@ fn a_message_cut_in_two_by_the_deadline_ends_in_a_reset() {
 }
 
 #[test]
-fn an_answer_before_the_deadline_is_not_touched_by_it() {
+fn an_answer_before_the_deadline_is_complete() {
     let mut router = Router::new();
     echo(&mut router);
     let world = World::new(router);

@@ -1,4 +1,4 @@
-//! How serving ends.
+//! The drain.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use smol::io::AsyncWriteExt as _;
 
 use super::*;
 
-const BOUND: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[test]
 fn an_idle_connection_is_closed_at_once() {
@@ -14,7 +14,7 @@ fn an_idle_connection_is_closed_at_once() {
     let (_channel, driver) = world.connect();
     assert_eq!(world.server.connections(), 1);
     let server = world.server.clone();
-    world.run(async move { server.drain(BOUND).await });
+    world.run(async move { server.drain(TIMEOUT).await });
     assert_eq!(world.server.connections(), 0);
     world.finish(driver);
 }
@@ -27,13 +27,13 @@ fn draining_without_connections_completes_at_once() {
 }
 
 #[test]
-fn a_running_call_may_end_and_no_new_one_starts() {
-    let gate = Rc::new(event_listener::Event::new());
-    let open = Rc::clone(&gate);
+fn a_call_in_flight_may_end_and_no_new_one_starts() {
+    let event = Rc::new(event_listener::Event::new());
+    let finish = Rc::clone(&event);
     let mut router = Router::new();
     echo(&mut router);
     router.unary("/t.T/Wait", move |_, (): ()| {
-        let listener = gate.listen();
+        let listener = event.listen();
         async move {
             listener.await;
             Ok("done".to_owned())
@@ -48,18 +48,18 @@ fn a_running_call_may_end_and_no_new_one_starts() {
             .await
     });
     let server = world.server.clone();
-    let drain = world.start(async move { server.drain(BOUND).await });
+    let drain = world.start(async move { server.drain(TIMEOUT).await });
     let refused = world.run(async move { echo_once(&channel, "late").await });
     assert_eq!(refused.unwrap_err().code, Code::Unavailable);
     assert!(!drain.is_finished());
-    open.notify(usize::MAX);
+    finish.notify(usize::MAX);
     assert_eq!(world.finish(running).unwrap(), "done");
     world.finish(drain);
     assert_eq!(world.server.connections(), 0);
 }
 
 #[test]
-fn after_the_bound_calls_are_ended_and_connections_closed() {
+fn calls_are_terminated_at_the_deadline_of_the_drain() {
     let mut router = Router::new();
     let dropped = hang(&mut router);
     let world = World::new(router);
@@ -70,8 +70,8 @@ fn after_the_bound_calls_are_ended_and_connections_closed() {
             .await
     });
     let server = world.server.clone();
-    let drain = world.start(async move { server.drain(BOUND).await });
-    world.advance(BOUND - Duration::from_millis(1));
+    let drain = world.start(async move { server.drain(TIMEOUT).await });
+    world.advance(TIMEOUT - Duration::from_millis(1));
     assert!(!drain.is_finished() && !dropped.get());
     world.advance(Duration::from_millis(1));
     world.finish(drain);
@@ -91,14 +91,14 @@ fn a_second_drain_can_only_shorten_the_first() {
             .unary::<String, String>("/t.T/Hang", &String::new(), CallOptions::default())
             .await
     });
-    let drains: Vec<_> = [BOUND, BOUND / 2, BOUND * 2]
+    let drains: Vec<_> = [TIMEOUT, TIMEOUT / 2, TIMEOUT * 2]
         .into_iter()
-        .map(|bound| {
+        .map(|timeout| {
             let server = world.server.clone();
-            world.start(async move { server.drain(bound).await })
+            world.start(async move { server.drain(timeout).await })
         })
         .collect();
-    world.advance(BOUND / 2 - Duration::from_millis(1));
+    world.advance(TIMEOUT / 2 - Duration::from_millis(1));
     assert!(!dropped.get());
     world.advance(Duration::from_millis(1));
     assert!(dropped.get());
@@ -108,18 +108,18 @@ fn a_second_drain_can_only_shorten_the_first() {
 }
 
 #[test]
-fn an_idle_peer_that_does_not_read_is_dropped_soon() {
+fn an_idle_peer_that_does_not_read_is_dropped_at_the_close_timeout() {
     let world = World::new(Router::new());
-    // Room for our SETTINGS, the acknowledgement of theirs and the window, but not for a GOAWAY.
+    // Room for SETTINGS, its acknowledgement and a WINDOW_UPDATE, but not for a GOAWAY.
     let (mut ours, theirs) = world::pipe(60);
     world.serve(theirs);
     let ours = world.run(async move {
-        ours.write_all(hostile::GREETING).await.unwrap();
+        ours.write_all(http2::PREFACE_AND_SETTINGS).await.unwrap();
         ours
     });
     let server = world.server.clone();
-    let drain = world.start(async move { server.drain(BOUND).await });
-    world.advance(world.limits.goodbye_timeout);
+    let drain = world.start(async move { server.drain(TIMEOUT).await });
+    world.advance(world.limits.goaway_timeout);
     assert!(!drain.is_finished());
     assert_eq!(world.server.connections(), 1);
     world.advance(world.limits.close_timeout);
@@ -129,44 +129,42 @@ fn an_idle_peer_that_does_not_read_is_dropped_soon() {
 }
 
 #[test]
-fn an_idle_peer_that_does_not_answer_is_closed_soon() {
+fn an_idle_peer_that_does_not_answer_is_closed_at_the_goaway_timeout() {
     let world = World::new(Router::new());
-    let mut peer = peer::Peer::connect(&world);
-    peer.greet(&world);
+    let mut peer = peer::FramePeer::connect(&world);
+    peer.send_preface(&world);
     let server = world.server.clone();
-    let drain = world.start(async move { server.drain(BOUND).await });
-    world.advance(world.limits.goodbye_timeout - Duration::from_millis(1));
+    let drain = world.start(async move { server.drain(TIMEOUT).await });
+    world.advance(world.limits.goaway_timeout - Duration::from_millis(1));
     assert!(!drain.is_finished());
     world.advance(Duration::from_millis(1));
     world.finish(drain);
-    let goodbyes: Vec<_> = peer.goodbyes(&world);
-    assert_eq!(goodbyes, [(0x7fff_ffff, 0), (0, 0)]);
+    assert_eq!(peer.goaways(&world), [(0x7fff_ffff, 0), (0, 0)]);
 }
 
 #[test]
-fn a_connection_that_comes_during_the_drain_is_closed() {
+fn a_connection_during_the_drain_is_closed() {
     let world = World::new(Router::new());
     let server = world.server.clone();
-    world.run(async move { server.drain(BOUND).await });
+    world.run(async move { server.drain(TIMEOUT).await });
     let _raw = world.connect_raw();
     world.settle();
     assert_eq!(world.server.connections(), 0);
 }
 
 #[test]
-fn a_peer_without_greeting_is_dropped_at_its_deadline() {
-    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    for greeting in [&b""[..], &PREFACE[..10], PREFACE] {
+fn a_peer_without_preface_is_dropped_at_the_handshake_timeout() {
+    for sent in [&b""[..], &http2::PREFACE[..10], http2::PREFACE] {
         let world = World::new(Router::new());
         let mut raw = world.connect_raw();
         let _raw = world.run(async move {
-            raw.write_all(greeting).await.unwrap();
+            raw.write_all(sent).await.unwrap();
             raw
         });
         let timeout = world.limits.handshake_timeout;
         world.advance(timeout - Duration::from_millis(1));
-        assert_eq!(world.server.connections(), 1, "{greeting:?}");
+        assert_eq!(world.server.connections(), 1, "{sent:?}");
         world.advance(Duration::from_millis(1));
-        assert_eq!(world.server.connections(), 0, "{greeting:?}");
+        assert_eq!(world.server.connections(), 0, "{sent:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Peers that want more than their share.
+//! Peers that take more than their limits.
 
 use std::io;
 use std::pin::Pin;
@@ -8,16 +8,13 @@ use smol::io::{AsyncRead, AsyncWrite};
 
 use super::*;
 
-/// Greets, then sends PINGs faster than anybody can read, and swallows what it is sent.
+/// Sends the preface, then PINGs without end, and discards what it reads.
 struct Pinger {
     sent: Rc<Cell<usize>>,
 }
 
-/// Where the flood ends, so that a test fails rather than hangs.
+/// Bytes after which the flood ends, so that a test fails rather than hangs.
 const FLOOD: usize = 2 << 20;
-
-pub(super) const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0pingping";
 
 impl AsyncRead for Pinger {
     fn poll_read(
@@ -29,7 +26,8 @@ impl AsyncRead for Pinger {
         if sent > FLOOD {
             return Poll::Pending;
         }
-        let bytes = GREETING.iter().chain(PING.iter().cycle()).skip(sent);
+        let (preface, ping) = (http2::PREFACE_AND_SETTINGS, http2::ping());
+        let bytes = preface.iter().chain(ping.iter().cycle()).skip(sent);
         for (to, from) in buffer.iter_mut().zip(bytes) {
             *to = *from;
         }
@@ -57,7 +55,7 @@ impl AsyncWrite for Pinger {
 }
 
 #[test]
-fn a_peer_that_never_stops_sending_does_not_keep_the_executor() {
+fn a_peer_that_never_stops_sending_does_not_starve_other_tasks() {
     let mut router = Router::new();
     echo(&mut router);
     let world = World::new(router);
@@ -69,14 +67,14 @@ fn a_peer_that_never_stops_sending_does_not_keep_the_executor() {
         .executor
         .spawn(async move { echo_once(&channel, "hello").await });
     while !call.is_finished() {
-        assert!(world.executor.try_tick(), "the call waits for ever");
+        assert!(world.executor.try_tick(), "the call waits forever");
     }
     assert_eq!(smol::block_on(call).unwrap(), "hello");
     assert!(sent.get() < FLOOD, "the whole flood came first");
 }
 
 #[test]
-fn more_calls_at_once_than_the_limit_wait_for_their_turn() {
+fn calls_beyond_the_concurrency_limit_wait() {
     let mut router = Router::new();
     echo(&mut router);
     let limits = Limits {

@@ -1,4 +1,4 @@
-//! What calls may hold together, and who is refused once it is spent.
+//! The memory budget of calls, and the refusals beyond it.
 
 use std::io;
 use std::pin::Pin;
@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use smol::io::{AsyncRead, AsyncWrite};
 
+use super::http2::{DATA, END_STREAM, HEADERS, RST_STREAM, SETTINGS, frame};
+use super::peer::{self, Frame, FramePeer};
 use super::world::Pipe;
 use super::*;
 
-fn world(own_memory: usize, shared_memory: usize) -> (World, Dropped) {
+fn world(connection_memory: usize, shared_memory: usize) -> (World, Dropped) {
     let mut router = Router::new();
     echo(&mut router);
     let dropped = hang(&mut router);
@@ -19,14 +21,14 @@ fn world(own_memory: usize, shared_memory: usize) -> (World, Dropped) {
         exchange.send(&String::new()).await
     });
     let limits = Limits {
-        own_memory,
+        connection_memory,
         shared_memory,
         ..Limits::default()
     };
     (World::with_limits(router, limits), dropped)
 }
 
-/// Starts a call that waits for as long as the task lives.
+/// Starts a call that waits until its task is dropped.
 fn wait(world: &World, channel: &Channel) -> smol::Task<Result<String, Status>> {
     let channel = channel.clone();
     world.start(async move {
@@ -37,8 +39,8 @@ fn wait(world: &World, channel: &Channel) -> smol::Task<Result<String, Status>> 
 }
 
 #[test]
-fn a_call_without_room_is_refused_and_others_go_on() {
-    // Room for one call as it begins, with its head, and none for a second beside it.
+fn a_call_beyond_the_budget_is_refused_and_others_continue() {
+    // The budget of one call with its head.
     let (world, dropped) = world(26 * 1024, 0);
     let (channel, _driver) = world.connect();
     let (other, _other_driver) = world.connect();
@@ -48,14 +50,11 @@ fn a_call_without_room_is_refused_and_others_go_on() {
     let status = refused.unwrap_err();
     assert_eq!(status.code, Code::ResourceExhausted);
     assert!(status.message.contains("try again later"), "{status}");
-    assert!(
-        !dropped.get(),
-        "the call that waits has nothing to do with it"
-    );
-    // What a connection has of its own is there whatever the others hold.
+    assert!(!dropped.get(), "the waiting call continues");
+    // Each connection has a budget of its own.
     let answer = world.run(async move { echo_once(&other, "hello").await });
     assert_eq!(answer.unwrap(), "hello");
-    // What ends gives back what it held.
+    // The end of a call releases its memory.
     drop(waiting);
     world.settle();
     assert!(dropped.get());
@@ -64,11 +63,11 @@ fn a_call_without_room_is_refused_and_others_go_on() {
 }
 
 #[test]
-fn what_all_share_goes_to_whoever_comes_first() {
+fn the_shared_budget_goes_to_the_first_calls() {
     let (world, _) = world(0, 60 * 1024);
     let (channel, _driver) = world.connect();
     let (other, _other_driver) = world.connect();
-    // Once they have begun they hold less than at the start: about 5 KiB each.
+    // Once they wait without their heads they hold about 5 KiB each.
     let waiting: Vec<_> = (0..8).map(|_| wait(&world, &channel)).collect();
     assert!(waiting.iter().all(|call| !call.is_finished()));
     let refused = other.clone();
@@ -81,26 +80,26 @@ fn what_all_share_goes_to_whoever_comes_first() {
 }
 
 #[test]
-fn half_a_message_is_counted_as_it_comes_and_not_as_it_was_declared() {
+fn a_partial_message_counts_its_received_bytes_only() {
     let (world, _) = world(64 * 1024, 0);
-    let mut peer = peer::Peer::connect(&world);
-    peer.greet(&world);
+    let mut peer = FramePeer::connect(&world);
+    peer.send_preface(&world);
     let head = peer::call(1, "/t.T/Collect", 0);
-    // 60,000 bytes are declared; the message in `head` is an empty one before it.
+    // A message of 60,000 bytes, after the empty one of `call`.
     let declared = [0, 0, 0, 0xea, 0x60];
     assert!(peer.send(&world, head));
-    assert!(peer.send(&world, peer::frame(peer::DATA, 0, 1, &declared)));
-    let ended = |frames: &[peer::Came]| {
-        let ends = |frame: &&peer::Came| frame.kind == peer::HEADERS;
+    assert!(peer.send(&world, frame(DATA, 0, 1, &declared)));
+    let ended = |frames: &[Frame]| {
+        let ends = |frame: &&Frame| frame.kind == HEADERS;
         frames.iter().filter(ends).count()
     };
     let frames = peer.frames(&world);
     assert_eq!(ended(&frames), 0, "{frames:?}");
     let mut sent = 0;
     let frames = loop {
-        assert!(sent < 60_000, "all of it was taken");
+        assert!(sent < 60_000, "the whole message was accepted");
         let piece = [b'x'; 10_000];
-        assert!(peer.send(&world, peer::frame(peer::DATA, 0, 1, &piece)));
+        assert!(peer.send(&world, frame(DATA, 0, 1, &piece)));
         sent += piece.len();
         let frames = peer.frames(&world);
         if ended(&frames) > 0 {
@@ -108,23 +107,23 @@ fn half_a_message_is_counted_as_it_comes_and_not_as_it_was_declared() {
         }
     };
     assert!(sent > 20_000, "refused after {sent} bytes");
-    // Refused in one frame, and the rest of the stream is not waited for.
+    // The refusal is one frame, and the stream is reset.
     assert_eq!(ended(&frames), 1, "{frames:?}");
-    assert!(frames.iter().any(|frame| frame.kind == peer::RST_STREAM));
-    // What it held is free again.
+    assert!(frames.iter().any(|frame| frame.kind == RST_STREAM));
+    // Its memory is released.
     let (channel, _driver) = world.connect();
     let answer = world.run(async move { echo_once(&channel, "hello").await });
     assert_eq!(answer.unwrap(), "hello");
 }
 
-/// A world whose connections have room for a call that runs, and little more.
+/// A world with a budget for one running call, whose answer has `size` bytes.
 fn answering(size: usize) -> World {
     let mut router = Router::new();
     router.unary("/t.T/Long", move |_, _: String| async move {
         Ok("x".repeat(size))
     });
     let limits = Limits {
-        own_memory: 26 * 1024,
+        connection_memory: 26 * 1024,
         shared_memory: 0,
         ..Limits::default()
     };
@@ -132,22 +131,22 @@ fn answering(size: usize) -> World {
 }
 
 #[test]
-fn an_answer_that_does_not_fit_is_dropped_and_not_kept_for_a_reader() {
+fn an_answer_beyond_the_budget_does_not_wait_for_its_reader() {
     let world = answering(40 * 1024);
-    let mut peer = peer::Peer::connect(&world);
-    peer.greet(&world);
-    // No window for any answer (SETTINGS_INITIAL_WINDOW_SIZE).
-    let none = peer::frame(peer::SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
-    assert!(peer.send(&world, none));
-    assert!(peer.send(&world, peer::call(1, "/t.T/Long", peer::END_STREAM)));
+    let mut peer = FramePeer::connect(&world);
+    peer.send_preface(&world);
+    // No window for an answer (SETTINGS_INITIAL_WINDOW_SIZE).
+    let no_window = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    assert!(peer.send(&world, no_window));
+    assert!(peer.send(&world, peer::call(1, "/t.T/Long", END_STREAM)));
     let frames = peer.frames(&world);
-    let heads = frames.iter().filter(|frame| frame.kind == peer::HEADERS);
-    let ended = heads.filter(|frame| frame.flags & peer::END_STREAM != 0);
+    let heads = frames.iter().filter(|frame| frame.kind == HEADERS);
+    let ended = heads.filter(|frame| frame.flags & END_STREAM != 0);
     assert_eq!(ended.count(), 1, "{frames:?}");
-    assert_eq!(world.server.memory_taken(), 0);
+    assert_eq!(world.server.memory_used(), 0);
 }
 
-/// A handler that panics while it is dropped.
+/// Panics when it is dropped.
 struct Bomb;
 
 impl Drop for Bomb {
@@ -156,8 +155,8 @@ impl Drop for Bomb {
     }
 }
 
-/// Methods that end in every way, or do not end at all.
-fn odd() -> World {
+/// Methods that end in every way, or never.
+fn every_method() -> World {
     let mut router = Router::new();
     echo(&mut router);
     hang(&mut router);
@@ -173,14 +172,14 @@ fn odd() -> World {
         std::future::pending().await
     });
     let limits = Limits {
-        own_memory: 0,
+        connection_memory: 0,
         shared_memory: 400 * 1024,
         ..Limits::default()
     };
     World::with_limits(router, limits)
 }
 
-/// A stream that makes whoever reads it panic once it is told to.
+/// A stream of which a read panics once `now` is set.
 struct Faulty {
     io: Pipe,
     now: Rc<Cell<bool>>,
@@ -215,45 +214,45 @@ impl AsyncWrite for Faulty {
     }
 }
 
-/// Calls of all methods, some with their end, some with half a message after the first.
-fn call_all(world: &World, peer: &mut peer::Peer, round: u32) {
+/// Calls every method five times; two thirds of the calls continue with half a message.
+fn call_all(world: &World, peer: &mut FramePeer, round: u32) {
     let methods = ["Echo", "Hang", "Flood", "Collect", "Panic", "Bomb", "None"];
     for (number, method) in (0..35).zip(methods.iter().cycle()) {
         let stream = 2 * number + 1;
-        let ends = (number + round).is_multiple_of(3);
-        let flags = if ends { peer::END_STREAM } else { 0 };
+        let complete = (number + round).is_multiple_of(3);
+        let flags = if complete { END_STREAM } else { 0 };
         assert!(peer.send(world, peer::call(stream, &format!("/t.T/{method}"), flags)));
-        if !ends {
+        if !complete {
             let half = [&[0, 0, 0, 0x40, 0][..], &[b'x'; 900]].concat();
-            assert!(peer.send(world, peer::frame(peer::DATA, 0, stream, &half)));
+            assert!(peer.send(world, frame(DATA, 0, stream, &half)));
         }
     }
 }
 
 #[test]
-fn calls_give_back_what_they_held_however_they_end() {
-    type Parting = fn(&World, &mut peer::Peer, &Cell<bool>);
-    let partings: [(&str, Parting); 7] = [
-        ("lost", |_, _, _| ()),
-        ("reset", |world, peer, _| {
+fn calls_release_their_memory_at_every_kind_of_end() {
+    type Ending = fn(&World, &mut FramePeer, &Cell<bool>);
+    let endings: [(&str, Ending); 7] = [
+        ("a lost connection", |_, _, _| ()),
+        ("resets", |world, peer, _| {
             for stream in (0..35).map(|number| 2 * number + 1) {
                 let cancel = 8_u32.to_be_bytes();
-                peer.send(world, peer::frame(peer::RST_STREAM, 0, stream, &cancel));
+                peer.send(world, frame(RST_STREAM, 0, stream, &cancel));
             }
             world.settle();
-            assert_eq!(world.server.memory_taken(), 0);
+            assert_eq!(world.server.memory_used(), 0);
         }),
         ("a frame that ends the connection", |world, peer, _| {
-            peer.send(world, peer::frame(peer::SETTINGS, 0, 1, &[]));
+            peer.send(world, frame(SETTINGS, 0, 1, &[]));
         }),
         ("GOAWAY", |world, peer, _| {
-            peer.send(world, peer::frame(peer::GOAWAY, 0, 0, &[0; 8]));
+            peer.send(world, frame(http2::GOAWAY, 0, 0, &[0; 8]));
         }),
-        ("silent", |world, _, _| {
+        ("the keepalive timeout", |world, _, _| {
             for _ in 0..10 {
                 world.advance(world.limits.keepalive_interval);
             }
-            assert_eq!(world.server.memory_taken(), 0);
+            assert_eq!(world.server.memory_used(), 0);
         }),
         ("the server drains", |world, _, _| {
             let server = world.server.clone();
@@ -262,33 +261,33 @@ fn calls_give_back_what_they_held_however_they_end() {
                 world.advance(Duration::from_secs(1));
             }
             world.finish(drain);
-            assert_eq!(world.server.memory_taken(), 0);
+            assert_eq!(world.server.memory_used(), 0);
         }),
         ("a panic", |world, peer, now| {
             now.set(true);
-            peer.send(world, peer::frame(peer::PING, 0, 0, &[0; 8]));
+            peer.send(world, frame(http2::PING, 0, 0, &[0; 8]));
             world.settle();
-            assert_eq!(world.server.memory_taken(), 0);
+            assert_eq!(world.server.memory_used(), 0);
         }),
     ];
-    for (name, part) in partings {
+    for (name, end) in endings {
         for round in 0..6 {
-            let world = odd();
+            let world = every_method();
             let (ours, theirs) = world::pipe(256 * 1024);
             let now = Rc::new(Cell::new(false));
             world.serve(Faulty {
                 io: theirs,
                 now: Rc::clone(&now),
             });
-            let mut peer = peer::Peer::of(ours);
-            peer.greet(&world);
+            let mut peer = FramePeer::new(ours);
+            peer.send_preface(&world);
             call_all(&world, &mut peer, round);
             world.settle();
-            assert!(world.server.memory_taken() > 0, "{name}: something waits");
-            part(&world, &mut peer, &now);
+            assert!(world.server.memory_used() > 0, "{name}: no call waits");
+            end(&world, &mut peer, &now);
             drop(peer);
             world.settle();
-            assert_eq!(world.server.memory_taken(), 0, "{name}, {round}");
+            assert_eq!(world.server.memory_used(), 0, "{name}, {round}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The server and the client against each other and against peers that misbehave.
 //!
-//! Everything runs on one thread, over streams in memory and on virtual time: a test runs until no task
-//! can go on, so none of them waits or sleeps.
+//! Each test runs on one thread, over streams in memory and on virtual time, until no task can make
+//! progress. No test sleeps.
 
 mod call_policy;
 mod calls;
@@ -9,6 +9,13 @@ mod deadlines;
 mod drain;
 mod flood;
 mod hostile;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "shared with the integration tests"
+)]
+#[path = "../../../tests/support/http2.rs"]
+mod http2;
 mod memory;
 mod peer;
 mod raw;
@@ -28,7 +35,7 @@ use super::{Context, Exchange, Limits, Server};
 use crate::clock::Clock;
 use crate::net::peer::Peer;
 
-/// Says whether a handler was dropped.
+/// Whether a handler was dropped.
 #[derive(Default, Clone)]
 struct Dropped(Rc<Cell<bool>>);
 
@@ -38,21 +45,21 @@ impl Dropped {
     }
 }
 
-/// Lives in a handler's future.
-struct Guard(Dropped);
+/// Belongs to a handler's future.
+struct DropGuard(Dropped);
 
-impl Drop for Guard {
+impl Drop for DropGuard {
     fn drop(&mut self) {
         self.0.0.set(true);
     }
 }
 
-/// A method `/t.T/Hang` that never answers, and the view of its end.
+/// Adds `/t.T/Hang`, which never answers; returns whether its handler was dropped.
 fn hang(router: &mut Router) -> Dropped {
     let dropped = Dropped::default();
     let view = dropped.clone();
     router.unary("/t.T/Hang", move |_, _: String| {
-        let guard = Guard(dropped.clone());
+        let guard = DropGuard(dropped.clone());
         async move {
             let _guard = guard;
             std::future::pending::<Result<String, Status>>().await
@@ -61,12 +68,12 @@ fn hang(router: &mut Router) -> Dropped {
     view
 }
 
-/// A method `/t.T/Echo` that answers with what it is sent.
+/// Adds `/t.T/Echo`, which answers with its request.
 fn echo(router: &mut Router) {
     router.unary("/t.T/Echo", |_, text: String| async move { Ok(text) });
 }
 
-/// A method `/t.T/Flood` that streams without end, and the count of what h2 has taken.
+/// Adds `/t.T/Flood`, which streams without end; returns the number of messages that h2 has taken.
 fn flood(router: &mut Router, size: usize) -> Rc<Cell<usize>> {
     let sent = Rc::new(Cell::new(0));
     let count = Rc::clone(&sent);
@@ -84,7 +91,7 @@ fn flood(router: &mut Router, size: usize) -> Rc<Cell<usize>> {
 }
 
 #[test]
-fn the_client_is_send_if_its_stream_is() {
+fn the_client_is_send_over_a_send_stream() {
     fn send<T: Send>() {}
     send::<Channel>();
     send::<Connection<smol::net::TcpStream>>();

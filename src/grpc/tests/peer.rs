@@ -1,85 +1,43 @@
-//! A client that speaks in frames of its own making, over a stream in memory.
+//! A client that writes its own frames, over a stream in memory.
 
 use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::http2::{DATA, GOAWAY, Head, PREFACE_AND_SETTINGS, frame};
 use super::world::Pipe;
 use super::*;
 
-pub(super) const DATA: u8 = 0;
-pub(super) const HEADERS: u8 = 1;
-pub(super) const PRIORITY: u8 = 2;
-pub(super) const RST_STREAM: u8 = 3;
-pub(super) const SETTINGS: u8 = 4;
-pub(super) const PING: u8 = 6;
-pub(super) const GOAWAY: u8 = 7;
-pub(super) const WINDOW_UPDATE: u8 = 8;
-pub(super) const CONTINUATION: u8 = 9;
-
-pub(super) const END_STREAM: u8 = 1;
-pub(super) const END_HEADERS: u8 = 4;
-
-/// A frame as it goes over the wire (RFC 9113, section 4.1).
-pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
-    [&head, payload].concat()
-}
-
-/// Header fields as literals that are never indexed, with names of their own (RFC 7541, section 6.2.3).
-pub(super) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut block = Vec::new();
-    for (name, value) in fields {
-        block.push(0x10);
-        for text in [name, value] {
-            let length = u8::try_from(text.len()).unwrap();
-            assert!(length < 127, "one byte of length is enough here");
-            block.push(length);
-            block.extend(text.as_bytes());
-        }
-    }
-    block
-}
-
-/// A call of `path`, with its message.
+/// A call of `path` with an empty message; `flags` are those of its DATA frame.
 pub(super) fn call(stream: u32, path: &str, flags: u8) -> Vec<u8> {
-    let fields = [
-        (":method", "POST"),
-        (":scheme", "http"),
-        (":path", path),
-        (":authority", "localhost"),
-        ("content-type", "application/grpc"),
-        ("te", "trailers"),
-    ];
-    let head = frame(HEADERS, END_HEADERS, stream, &block(&fields));
-    [head, frame(DATA, flags, stream, &[0; 5])].concat()
+    let data = frame(DATA, flags, stream, &[0; 5]);
+    [Head::of(path).frame(stream, 0), data].concat()
 }
 
-/// The peer.
-pub(super) struct Peer {
-    /// None while it is lent to a task.
+/// The client's end of a connection.
+pub(super) struct FramePeer {
+    /// `None` while a task uses it.
     io: Option<Pipe>,
 }
 
-/// A frame that came.
+/// A frame from the server.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Came {
+pub(super) struct Frame {
     pub(super) kind: u8,
     pub(super) flags: u8,
     pub(super) stream: u32,
     pub(super) payload: Vec<u8>,
 }
 
-impl Peer {
+impl FramePeer {
+    /// Connects to the server of `world`, and sends nothing.
     pub(super) fn connect(world: &World) -> Self {
-        Self::of(world.connect_raw())
+        Self::new(world.connect_raw())
     }
 
-    /// A peer at this end of a stream that is served.
-    pub(super) fn of(io: Pipe) -> Self {
+    pub(super) fn new(io: Pipe) -> Self {
         Self { io: Some(io) }
     }
 
-    /// Sends bytes, which the server must take all at once; false if it has closed the connection.
+    /// Sends bytes, which the server must read all at once; false if it has closed the connection.
     pub(super) fn send(&mut self, world: &World, bytes: Vec<u8>) -> bool {
         let mut io = self.io.take().unwrap();
         let (io, sent) = world.run(async move {
@@ -90,13 +48,12 @@ impl Peer {
         sent
     }
 
-    /// Sends the preface and SETTINGS.
-    pub(super) fn greet(&mut self, world: &World) {
-        assert!(self.send(world, hostile::GREETING.to_vec()));
+    pub(super) fn send_preface(&mut self, world: &World) {
+        assert!(self.send(world, PREFACE_AND_SETTINGS.to_vec()));
     }
 
-    /// All frames that have come and were not looked at yet.
-    pub(super) fn frames(&mut self, world: &World) -> Vec<Came> {
+    /// The frames that have come since the last call.
+    pub(super) fn frames(&mut self, world: &World) -> Vec<Frame> {
         world.settle();
         let mut io = self.io.take().unwrap();
         let (io, bytes) = world.run(async move {
@@ -118,7 +75,7 @@ impl Peer {
             let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
             let (payload, after) = after.split_at(usize::try_from(length).unwrap());
             rest = after;
-            frames.push(Came {
+            frames.push(Frame {
                 kind: head[3],
                 flags: head[4],
                 stream: u32::from_be_bytes(head[5..9].try_into().unwrap()),
@@ -128,8 +85,8 @@ impl Peer {
         frames
     }
 
-    /// The last stream and the error of each GOAWAY that has come.
-    pub(super) fn goodbyes(&mut self, world: &World) -> Vec<(u32, u32)> {
+    /// The last stream and the error code of each GOAWAY since the last call.
+    pub(super) fn goaways(&mut self, world: &World) -> Vec<(u32, u32)> {
         let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().unwrap());
         self.frames(world)
             .iter()

@@ -1,22 +1,22 @@
-//! What no client of ours would send: heads and bodies made by hand, over h2.
+//! Requests that our client does not send: heads and bodies over h2 directly.
 
 use h2::Reason;
 use http::Request;
 
 use super::*;
 
-/// What came back on a stream.
+/// The answer on a stream.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
     http: u16,
-    /// In the head, and so the end of the stream.
+    /// The status was in the head.
     trailers_only: bool,
     code: Option<Code>,
     reset: Option<Reason>,
 }
 
-/// Sends one request by hand and reads all that comes back. `body` of None: half-closed by the head.
-/// The stream is left open after the body where `open` says so.
+/// Sends one request and reads its answer. Without `body` the head half-closes the stream; with
+/// `open` the body does not.
 fn send(
     world: &World,
     request: http::request::Builder,
@@ -80,7 +80,7 @@ fn grpc(path: &str) -> http::request::Builder {
     Request::post(format!("http://localhost{path}")).header("content-type", "application/grpc")
 }
 
-fn frame(flags: u8, payload: &[u8]) -> Vec<u8> {
+fn message(flags: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&[flags][..], &length, payload].concat()
 }
@@ -101,7 +101,7 @@ fn refused(http: u16, code: Code) -> Outcome {
 }
 
 #[test]
-fn what_is_not_a_call_is_refused_in_one_frame() {
+fn a_request_that_is_no_call_is_refused_in_one_frame() {
     let world = world();
     let post = || Request::post("http://localhost/t.T/Echo");
     let echo = || grpc("/t.T/Echo");
@@ -142,16 +142,16 @@ fn what_is_not_a_call_is_refused_in_one_frame() {
 }
 
 #[test]
-fn bodies_that_are_no_request_are_refused() {
+fn malformed_bodies_are_refused() {
     let world = world();
-    let one = frame(0, &[10, 1, b'a']);
+    let one = message(0, &[10, 1, b'a']);
     let declared = [&[0][..], &u32::MAX.to_be_bytes()].concat();
     for (body, code) in [
         (vec![], Code::Unimplemented),
         ([one.clone(), one.clone()].concat(), Code::Unimplemented),
-        (frame(0, &[0xff]), Code::Internal),
-        (frame(1, &[10, 1, b'a']), Code::Internal),
-        (frame(2, b""), Code::Internal),
+        (message(0, &[0xff]), Code::Internal),
+        (message(1, &[10, 1, b'a']), Code::Internal),
+        (message(2, b""), Code::Internal),
         (one[..3].to_vec(), Code::Internal),
         (one[..6].to_vec(), Code::Internal),
         (declared, Code::ResourceExhausted),
@@ -162,7 +162,7 @@ fn bodies_that_are_no_request_are_refused() {
 }
 
 #[test]
-fn a_call_may_come_with_identity_and_te_and_parameters() {
+fn identity_te_and_content_type_parameters_are_accepted() {
     let world = world();
     let request = Request::post("http://localhost/t.T/Echo")
         .header("content-type", "application/grpc+proto; x=y")
@@ -174,11 +174,14 @@ fn a_call_may_come_with_identity_and_te_and_parameters() {
         code: Some(Code::Ok),
         reset: None,
     };
-    assert_eq!(send(&world, request, Some(frame(0, b"")), false), answered);
+    assert_eq!(
+        send(&world, request, Some(message(0, b"")), false),
+        answered
+    );
 }
 
 #[test]
-fn an_answer_before_the_half_close_is_followed_by_a_reset_without_error() {
+fn a_reset_with_no_error_follows_an_answer_before_the_half_close() {
     let world = world();
     let early = Outcome {
         reset: Some(Reason::NO_ERROR),

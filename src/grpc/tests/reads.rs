@@ -1,4 +1,4 @@
-//! How often the server looks for more where there is nothing.
+//! Reads of the server that find nothing.
 
 use std::io;
 use std::pin::Pin;
@@ -9,13 +9,13 @@ use smol::io::{AsyncRead, AsyncWrite};
 use super::world::{Pipe, pipe};
 use super::*;
 
-/// A stream that counts the reads that find nothing: over a socket each would be a system call.
-struct Counted {
+/// Counts the reads that find nothing: on a socket each would be a system call.
+struct CountingIo {
     io: Pipe,
-    in_vain: Rc<Cell<usize>>,
+    empty_reads: Rc<Cell<usize>>,
 }
 
-impl AsyncRead for Counted {
+impl AsyncRead for CountingIo {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut task::Context<'_>,
@@ -23,13 +23,13 @@ impl AsyncRead for Counted {
     ) -> Poll<io::Result<usize>> {
         let read = Pin::new(&mut self.io).poll_read(cx, buffer);
         if read.is_pending() {
-            self.in_vain.set(self.in_vain.get() + 1);
+            self.empty_reads.set(self.empty_reads.get() + 1);
         }
         read
     }
 }
 
-impl AsyncWrite for Counted {
+impl AsyncWrite for CountingIo {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut task::Context<'_>,
@@ -48,19 +48,22 @@ impl AsyncWrite for Counted {
 }
 
 #[test]
-fn calls_that_come_together_cost_one_read_in_vain_and_not_one_each() {
+fn a_batch_of_calls_costs_one_empty_read_and_not_one_each() {
     let mut router = Router::new();
     echo(&mut router);
     let world = World::new(router);
     let (ours, io) = pipe(256 * 1024);
-    let in_vain = Rc::new(Cell::new(0));
-    let count = Rc::clone(&in_vain);
-    world.serve(Counted { io, in_vain: count });
+    let empty_reads = Rc::new(Cell::new(0));
+    let count = Rc::clone(&empty_reads);
+    world.serve(CountingIo {
+        io,
+        empty_reads: count,
+    });
     let limits = world.limits;
     let (channel, connection) =
         world.run(async move { handshake(ours, "localhost", &limits).await.unwrap() });
     let _driver = world.start(connection);
-    let before = in_vain.get();
+    let before = empty_reads.get();
     let calls: Vec<_> = (0..32)
         .map(|_| {
             let channel = channel.clone();
@@ -72,6 +75,6 @@ fn calls_that_come_together_cost_one_read_in_vain_and_not_one_each() {
     for call in calls {
         assert_eq!(world.finish(call).unwrap(), "hello");
     }
-    let in_vain = in_vain.get() - before;
-    assert!((1..8).contains(&in_vain), "{in_vain} reads in vain");
+    let empty_reads = empty_reads.get() - before;
+    assert!((1..8).contains(&empty_reads), "{empty_reads} empty reads");
 }

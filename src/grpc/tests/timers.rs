@@ -1,13 +1,14 @@
-//! The timers of a connection, on virtual time: what each of them ends, and how the peer learns of it.
+//! The timers of a connection on virtual time: what each ends, and the frames that tell the peer.
 
 use std::time::Duration;
 
-use super::peer::{self, Peer, frame};
+use super::http2::{DATA, END_STREAM, HEADERS, PING, frame};
+use super::peer::{self, Frame, FramePeer};
 use super::*;
 
 const MILLI: Duration = Duration::from_millis(1);
 
-/// Timers short enough for small steps; those that a test is not about, out of its way.
+/// Limits without the timers that a test does not enable.
 fn limits() -> Limits {
     Limits {
         idle_timeout: Duration::MAX,
@@ -17,83 +18,83 @@ fn limits() -> Limits {
     }
 }
 
-fn preface_received(limits: Limits) -> (World, Peer, Dropped) {
+fn connected(limits: Limits) -> (World, FramePeer, Dropped) {
     let mut router = Router::new();
     let dropped = hang(&mut router);
     echo(&mut router);
     let world = World::with_limits(router, limits);
-    let mut peer = Peer::connect(&world);
-    peer.greet(&world);
+    let mut peer = FramePeer::connect(&world);
+    peer.send_preface(&world);
     peer.frames(&world);
     (world, peer, dropped)
 }
 
-/// What kinds of frames came.
-fn kinds(frames: &[peer::Came]) -> Vec<u8> {
+/// The kinds of frames.
+fn kinds(frames: &[Frame]) -> Vec<u8> {
     frames.iter().map(|frame| frame.kind).collect()
 }
 
 #[test]
-fn an_idle_connection_is_told_to_leave_and_closed() {
+fn an_idle_connection_gets_goaway_and_is_closed() {
     let timeout = Duration::from_secs(300);
-    let (world, mut peer, _) = preface_received(Limits {
+    let (world, mut peer, _) = connected(Limits {
         idle_timeout: timeout,
         ..limits()
     });
-    // Pings are no reason to stay.
+    // PINGs do not keep a connection.
     for _ in 0..299 {
         world.advance(Duration::from_secs(1));
-        assert!(peer.send(&world, frame(peer::PING, 0, 0, b"pingping")));
+        assert!(peer.send(&world, frame(PING, 0, 0, b"pingping")));
     }
-    assert_eq!(peer.goodbyes(&world), []);
+    assert_eq!(peer.goaways(&world), []);
     world.advance(Duration::from_secs(1));
-    assert_eq!(peer.goodbyes(&world), [(0x7fff_ffff, 0)]);
-    world.advance(world.limits.goodbye_timeout);
-    assert_eq!(peer.goodbyes(&world), [(0, 0)]);
+    assert_eq!(peer.goaways(&world), [(0x7fff_ffff, 0)]);
+    world.advance(world.limits.goaway_timeout);
+    assert_eq!(peer.goaways(&world), [(0, 0)]);
     assert_eq!(world.server.connections(), 0);
 }
 
 #[test]
 fn a_connection_with_a_call_is_not_idle() {
     let timeout = Duration::from_secs(300);
-    let (world, mut peer, dropped) = preface_received(Limits {
+    let (world, mut peer, dropped) = connected(Limits {
         idle_timeout: timeout,
         ..limits()
     });
-    let call = peer::call(1, "/t.T/Hang", peer::END_STREAM);
+    let call = peer::call(1, "/t.T/Hang", END_STREAM);
     assert!(peer.send(&world, call));
     for _ in 0..10 {
         world.advance(timeout);
     }
-    assert_eq!(peer.goodbyes(&world), []);
+    assert_eq!(peer.goaways(&world), []);
     assert!(!dropped.get());
-    assert!(peer.send(&world, frame(peer::RST_STREAM, 0, 1, &[0, 0, 0, 8])));
+    assert!(peer.send(&world, frame(http2::RST_STREAM, 0, 1, &[0, 0, 0, 8])));
     assert!(dropped.get());
     world.advance(timeout - MILLI);
-    assert_eq!(peer.goodbyes(&world), []);
+    assert_eq!(peer.goaways(&world), []);
     world.advance(MILLI);
-    assert_eq!(peer.goodbyes(&world), [(0x7fff_ffff, 0)]);
+    assert_eq!(peer.goaways(&world), [(0x7fff_ffff, 0)]);
 }
 
 #[test]
-fn a_peer_that_has_vanished_is_noticed_and_its_call_cancelled() {
-    let (world, mut peer, dropped) = preface_received(Limits {
+fn the_call_of_a_vanished_peer_is_cancelled() {
+    let (world, mut peer, dropped) = connected(Limits {
         keepalive_interval: Duration::from_secs(120),
         ..limits()
     });
-    let call = peer::call(1, "/t.T/Hang", peer::END_STREAM);
+    let call = peer::call(1, "/t.T/Hang", END_STREAM);
     assert!(peer.send(&world, call));
     peer.frames(&world);
     world.advance(Duration::from_secs(120));
-    let asked = peer.frames(&world);
-    assert_eq!(kinds(&asked), [peer::PING]);
-    // This time it answers, and is asked again later.
-    let answer = frame(peer::PING, 1, 0, &asked[0].payload);
+    let pings = peer.frames(&world);
+    assert_eq!(kinds(&pings), [PING]);
+    // It acknowledges this PING, so the next comes later.
+    let answer = frame(PING, 1, 0, &pings[0].payload);
     assert!(peer.send(&world, answer));
     world.advance(Duration::from_secs(119));
     assert!(peer.frames(&world).is_empty());
     world.advance(Duration::from_secs(1));
-    assert_eq!(kinds(&peer.frames(&world)), [peer::PING]);
+    assert_eq!(kinds(&peer.frames(&world)), [PING]);
     world.advance(world.limits.keepalive_timeout - MILLI);
     assert!(!dropped.get());
     world.advance(MILLI);
@@ -102,7 +103,7 @@ fn a_peer_that_has_vanished_is_noticed_and_its_call_cancelled() {
 }
 
 #[test]
-fn at_the_maximum_age_calls_may_end_and_waiting_ones_are_told_to_come_back() {
+fn calls_at_the_maximum_age_have_a_grace_and_then_end_as_unavailable() {
     let age = Duration::from_secs(1000);
     let mut router = Router::new();
     let dropped = hang(&mut router);
@@ -129,43 +130,42 @@ fn at_the_maximum_age_calls_may_end_and_waiting_ones_are_told_to_come_back() {
     assert_eq!(status.code, Code::Unavailable);
     assert_eq!(
         status.message, "the connection has to end; call again on a new one",
-        "it came in trailers"
+        "the status is in the trailers"
     );
     assert_eq!(world.server.connections(), 0);
 }
 
 #[test]
-fn an_answer_without_room_in_the_window_is_given_up() {
-    let (world, mut peer, _) = preface_received(limits());
+fn an_answer_without_window_ends_at_the_write_timeout() {
+    let (world, mut peer, _) = connected(limits());
     // An initial window of zero (RFC 9113, section 6.9.2).
     let setting = [0, 4, 0, 0, 0, 0];
-    assert!(peer.send(&world, frame(peer::SETTINGS, 0, 0, &setting)));
-    assert!(peer.send(&world, peer::call(1, "/t.T/Echo", peer::END_STREAM)));
-    assert!(kinds(&peer.frames(&world)).contains(&peer::HEADERS));
+    assert!(peer.send(&world, frame(http2::SETTINGS, 0, 0, &setting)));
+    assert!(peer.send(&world, peer::call(1, "/t.T/Echo", END_STREAM)));
+    assert!(kinds(&peer.frames(&world)).contains(&HEADERS));
     world.advance(world.limits.write_timeout - MILLI);
     assert!(peer.frames(&world).is_empty());
     world.advance(MILLI);
-    // Nothing of the message has gone, so there is a place for trailers.
+    // Nothing of the message was sent, so trailers are possible.
     let frames = peer.frames(&world);
-    assert_eq!(kinds(&frames), [peer::HEADERS]);
-    assert_eq!(frames[0].flags & peer::END_STREAM, peer::END_STREAM);
-    // The connection is not to blame.
+    assert_eq!(kinds(&frames), [HEADERS]);
+    assert_eq!(frames[0].flags & END_STREAM, END_STREAM);
     assert_eq!(world.server.connections(), 1);
 }
 
 #[test]
-fn a_window_that_opens_in_time_lets_the_answer_through() {
-    let (world, mut peer, _) = preface_received(limits());
+fn a_window_that_opens_in_time_is_used() {
+    let (world, mut peer, _) = connected(limits());
     let setting = [0, 4, 0, 0, 0, 0];
-    assert!(peer.send(&world, frame(peer::SETTINGS, 0, 0, &setting)));
-    assert!(peer.send(&world, peer::call(1, "/t.T/Echo", peer::END_STREAM)));
+    assert!(peer.send(&world, frame(http2::SETTINGS, 0, 0, &setting)));
+    assert!(peer.send(&world, peer::call(1, "/t.T/Echo", END_STREAM)));
     peer.frames(&world);
-    // Byte by byte, each in time: slow, but alive.
+    // Byte by byte: slow, but in time.
     for _ in 0..5 {
         world.advance(world.limits.write_timeout - MILLI);
-        let more = frame(peer::WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1]);
+        let more = frame(http2::WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1]);
         assert!(peer.send(&world, more));
-        assert_eq!(kinds(&peer.frames(&world))[..1], [peer::DATA]);
+        assert_eq!(kinds(&peer.frames(&world))[..1], [DATA]);
     }
 }
 
@@ -174,8 +174,8 @@ fn a_peer_that_does_not_read_is_dropped() {
     let world = World::with_limits(Router::new(), limits());
     let (mut ours, theirs) = world::pipe(100);
     world.serve(theirs);
-    let pings = frame(peer::PING, 0, 0, b"pingping");
-    let bytes = [hostile::GREETING, &pings.repeat(20)].concat();
+    let pings = frame(PING, 0, 0, b"pingping");
+    let bytes = [http2::PREFACE_AND_SETTINGS, &pings.repeat(20)].concat();
     let _writing = world.start(async move {
         use smol::io::AsyncWriteExt as _;
         let _ = ours.write_all(&bytes).await;
@@ -188,52 +188,52 @@ fn a_peer_that_does_not_read_is_dropped() {
 }
 
 #[test]
-fn the_connection_that_was_idle_for_longest_makes_place_for_a_new_one() {
-    let (world, mut busy, dropped) = preface_received(Limits {
+fn the_longest_idle_connection_is_evicted_for_a_new_one() {
+    let (world, mut busy, dropped) = connected(Limits {
         max_connections: 3,
         ..limits()
     });
-    assert!(busy.send(&world, peer::call(1, "/t.T/Hang", peer::END_STREAM)));
+    assert!(busy.send(&world, peer::call(1, "/t.T/Hang", END_STREAM)));
     let mut others: Vec<_> = (0..3)
         .map(|_| {
             world.advance(Duration::from_secs(1));
-            let mut peer = Peer::connect(&world);
-            peer.greet(&world);
+            let mut peer = FramePeer::connect(&world);
+            peer.send_preface(&world);
             peer
         })
         .collect();
     assert_eq!(world.server.connections(), 3);
-    assert_eq!(others[0].goodbyes(&world), [(0, 0)]);
-    assert_eq!(others[1].goodbyes(&world), []);
-    assert_eq!(others[2].goodbyes(&world), []);
-    assert!(!dropped.get(), "a connection with a call keeps its place");
+    assert_eq!(others[0].goaways(&world), [(0, 0)]);
+    assert_eq!(others[1].goaways(&world), []);
+    assert_eq!(others[2].goaways(&world), []);
+    assert!(!dropped.get(), "a connection with a call is not evicted");
 }
 
 #[test]
-fn a_client_that_works_keeps_its_place_longer_than_those_that_never_did() {
-    let (world, mut honest, _) = preface_received(Limits {
+fn connections_without_progress_are_evicted_first() {
+    let (world, mut active, _) = connected(Limits {
         max_connections: 2,
         ..limits()
     });
-    assert!(honest.send(&world, peer::call(1, "/t.T/Echo", peer::END_STREAM)));
+    assert!(active.send(&world, peer::call(1, "/t.T/Echo", END_STREAM)));
     for _ in 0..50 {
         world.advance(Duration::from_secs(1));
-        let mut hoarder = Peer::connect(&world);
-        hoarder.greet(&world);
+        let mut idle = FramePeer::connect(&world);
+        idle.send_preface(&world);
     }
-    assert_eq!(honest.goodbyes(&world), []);
+    assert_eq!(active.goaways(&world), []);
 }
 
 #[test]
 fn without_an_idle_connection_the_new_one_is_closed() {
-    let (world, mut busy, _) = preface_received(Limits {
+    let (world, mut busy, _) = connected(Limits {
         max_connections: 1,
         ..limits()
     });
-    assert!(busy.send(&world, peer::call(1, "/t.T/Hang", peer::END_STREAM)));
-    let mut late = Peer::connect(&world);
+    assert!(busy.send(&world, peer::call(1, "/t.T/Hang", END_STREAM)));
+    let mut late = FramePeer::connect(&world);
     world.settle();
     assert_eq!(world.server.connections(), 1);
-    assert!(!late.send(&world, hostile::GREETING.to_vec()));
-    assert_eq!(busy.goodbyes(&world), []);
+    assert!(!late.send(&world, http2::PREFACE_AND_SETTINGS.to_vec()));
+    assert_eq!(busy.goaways(&world), []);
 }

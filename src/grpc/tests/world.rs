@@ -1,6 +1,6 @@
-//! An executor, a clock and streams that only move when the test does.
+//! An executor, a clock and streams that make progress only when the test runs them.
 //!
-//! The fuzzer runs this file too: what it names of ours comes through `super`.
+//! The fuzz targets include this file too: it imports our types through `super`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ use smol::{LocalExecutor, Task};
 
 use super::{Channel, Clock, Limits, Peer, Router, Server, handshake};
 
-/// A clock that stands still until it is moved.
+/// A clock that only [`World::advance`] moves.
 #[derive(Clone)]
 pub(super) struct VirtualClock {
     start: Instant,
@@ -44,7 +44,7 @@ impl Clock for VirtualClock {
     }
 }
 
-/// A server and what it lives in.
+/// A server with its executor and clock.
 pub(super) struct World {
     pub(super) executor: Rc<LocalExecutor<'static>>,
     pub(super) clock: VirtualClock,
@@ -73,7 +73,7 @@ impl World {
         }
     }
 
-    /// Runs until no task can go on.
+    /// Runs until no task can make progress.
     pub(super) fn settle(&self) {
         while self.executor.try_tick() {}
     }
@@ -86,37 +86,34 @@ impl World {
         self.settle();
     }
 
-    /// Starts a task and lets it go as far as it can.
+    /// Starts a task, and runs until no task can make progress.
     pub(super) fn start<T: 'static>(&self, task: impl Future<Output = T> + 'static) -> Task<T> {
         let task = self.executor.spawn(task);
         self.settle();
         task
     }
 
-    /// Runs a task to its end, which must come without the clock.
+    /// Runs a task to its end, which must not need the clock.
     pub(super) fn run<T: 'static>(&self, task: impl Future<Output = T> + 'static) -> T {
         let task = self.start(task);
         self.finish(task)
     }
 
-    /// Takes the result of a task that must have ended.
+    /// The result of a task that must have ended.
     pub(super) fn finish<T>(&self, task: Task<T>) -> T {
         self.settle();
-        assert!(
-            task.is_finished(),
-            "the task waits for something that never comes"
-        );
+        assert!(task.is_finished(), "the task waits forever");
         smol::block_on(task)
     }
 
-    /// Has the server serve one end of a stream and returns the other.
+    /// The client's end of a stream that the server serves.
     pub(super) fn connect_raw(&self) -> Pipe {
         let (ours, theirs) = pipe(256 * 1024);
         self.serve(theirs);
         ours
     }
 
-    /// Has the server serve a stream.
+    /// Lets the server serve a stream.
     pub(super) fn serve<IO: AsyncRead + AsyncWrite + Unpin + 'static>(&self, io: IO) {
         let server = self.server.clone();
         let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
@@ -131,14 +128,14 @@ impl World {
         let (channel, connection) =
             self.run(async move { handshake(io, "localhost", &limits).await.unwrap() });
         let driver = self.start(async move {
-            // Some tests end connections the hard way.
+            // Some tests break the connection.
             let _ = connection.await;
         });
         (channel, driver)
     }
 }
 
-/// One end of a stream in memory. Dropping it is end of file for the other end.
+/// One end of a stream in memory. Dropping it closes both directions.
 pub(super) struct Pipe {
     incoming: Rc<RefCell<Queue>>,
     outgoing: Rc<RefCell<Queue>>,
@@ -158,7 +155,7 @@ impl Queue {
     }
 }
 
-/// A stream in memory that holds `room` bytes each way.
+/// A stream in memory with a buffer of `room` bytes in each direction.
 pub(super) fn pipe(room: usize) -> (Pipe, Pipe) {
     let queue = || {
         Rc::new(RefCell::new(Queue {

@@ -1,4 +1,4 @@
-//! What lines look like, and that nobody can forge one.
+//! The formats of lines, and that no value forges one.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::{Level, LogFormat, MAX_LINE, subscriber};
 use super::{pipe, read_available};
 
-/// What `work` logs.
+/// The output of `work`.
 fn logged(format: LogFormat, level: Level, work: impl FnOnce()) -> String {
     let (reader, writer) = pipe();
     tracing::subscriber::with_default(subscriber(format, level, writer), work);
@@ -44,7 +44,7 @@ impl fmt::Debug for Raw {
     }
 }
 
-/// A value that cannot be shown.
+/// A value whose formatting fails.
 struct Broken;
 
 impl fmt::Display for Broken {
@@ -136,7 +136,7 @@ fn spans_are_shown_and_escaped() {
 }
 
 #[test]
-fn a_long_value_is_cut_and_says_so() {
+fn a_long_value_is_truncated_and_marked() {
     let long = "ü".repeat(5000);
     let line = text(|| tracing::info!(path = long, code = 5, "called"));
     assert!(line.ends_with("ü...[cut] code=5"), "{line}");
@@ -183,14 +183,14 @@ fn a_value_that_fails_to_format_costs_no_event() {
 }
 
 #[test]
-fn the_level_is_ours_and_others_warn() {
+fn the_level_applies_to_our_events_and_others_warn() {
     let work = || {
         tracing::debug!("ours at debug");
         tracing::info!("ours at info");
         tracing::info!(target: "polling::epoll", "theirs at info");
         tracing::warn!(target: "polling::epoll", "theirs at warn");
         tracing::error!(target: "polling::epoll", "theirs at error");
-        // A peer has this said as often as it likes.
+        // A peer can cause this at any rate.
         tracing::warn!(target: "h2::proto::ping_pong", "recv PING ack that we never sent");
     };
     let shown = |level| {
@@ -215,7 +215,7 @@ fn the_level_is_ours_and_others_warn() {
 }
 
 #[test]
-fn options_are_read_as_they_are_shown() {
+fn formats_and_levels_parse_as_they_print() {
     for level in ["off", "error", "warn", "info", "debug", "trace"] {
         assert_eq!(level.parse::<Level>().unwrap().to_string(), level);
     }

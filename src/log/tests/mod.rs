@@ -13,12 +13,12 @@ use std::time::Duration;
 use rustix::io::{Errno, ReadWriteFlags};
 use rustix::pipe::PipeFlags;
 
-/// Runs `work` and fails if it takes longer than any non-blocking work may.
+/// Runs `work` and fails if it blocks.
 fn promptly<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::channel();
     let worker = thread::spawn(move || {
         let result = work();
-        // The receiver is gone only if the deadline has passed, which it has told already.
+        // The receiver is gone only after the deadline, which has failed the test.
         let _ = sender.send(());
         result
     });
@@ -33,7 +33,7 @@ fn pipe() -> (OwnedFd, OwnedFd) {
     rustix::pipe::pipe_with(PipeFlags::CLOEXEC).unwrap()
 }
 
-/// Writes to a pipe until not one byte more fits.
+/// Fills a pipe to the last byte.
 fn fill_pipe(pipe: BorrowedFd<'_>) -> usize {
     let junk = [b'.'; 4096];
     let mut filled = 0;
@@ -50,14 +50,14 @@ fn fill_pipe(pipe: BorrowedFd<'_>) -> usize {
     filled
 }
 
-/// Reads what is there, up to the end or until nothing more is there.
+/// Reads the available bytes.
 fn read_available(fd: impl AsFd) -> String {
     rustix::io::ioctl_fionbio(fd.as_fd(), true).unwrap();
     let mut all = Vec::new();
     let mut buffer = [0; 65536];
     loop {
         match rustix::io::read(fd.as_fd(), &mut buffer) {
-            // A terminal whose other side is closed says EIO.
+            // EIO: the other side of the terminal is closed.
             Ok(0) | Err(Errno::AGAIN | Errno::IO) => break,
             Ok(count) => all.extend_from_slice(&buffer[..count]),
             Err(error) => panic!("{error}"),

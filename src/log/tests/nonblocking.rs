@@ -1,4 +1,4 @@
-//! Lines into what nobody reads: dropped, counted, told, and never waited for.
+//! Lines to a reader that does not read: dropped, counted, reported, never blocking.
 
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
@@ -8,7 +8,7 @@ use rustix::fs::OFlags;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pty::OpenptFlags;
 
-use super::super::sink::{Sink, Way, reopened};
+use super::super::sink::{Sink, WriteMethod, reopened};
 use super::super::writer::LineWriter;
 use super::super::{LogFormat, MAX_LINE};
 use super::{fill_pipe, pipe, promptly, read_available};
@@ -42,7 +42,7 @@ fn is_nonblocking(fd: impl AsFd) -> bool {
         .contains(OFlags::NONBLOCK)
 }
 
-/// A full pipe over `way`: three lines are lost, the next one tells so.
+/// A full pipe: three lines are dropped, and the next one reports it.
 fn full_pipe_drops(format: LogFormat, sink: impl FnOnce(OwnedFd) -> Sink<OwnedFd>) -> String {
     let (reader, writer) = pipe();
     let shared = writer.try_clone().unwrap();
@@ -55,61 +55,65 @@ fn full_pipe_drops(format: LogFormat, sink: impl FnOnce(OwnedFd) -> Sink<OwnedFd
         !is_nonblocking(&shared),
         "the child's description was changed"
     );
-    let told = read_available(&reader);
+    let report = read_available(&reader);
     writeln_once(&mut lines, "later");
-    assert_eq!(read_available(&reader), "later\n", "the loss is told once");
-    let (first, second) = told.split_once('\n').unwrap();
+    assert_eq!(
+        read_available(&reader),
+        "later\n",
+        "the loss is reported once"
+    );
+    let (first, second) = report.split_once('\n').unwrap();
     assert!(
         second.starts_with("line 0 x") && second.ends_with("x\n"),
-        "{told}"
+        "{report}"
     );
     first.to_owned()
 }
 
 #[test]
 fn a_full_pipe_drops_and_counts() {
-    let way = |fd| {
+    let method = |fd| {
         let sink = Sink::new(fd);
-        assert!(matches!(sink.way(), Way::Nowait));
+        assert!(matches!(sink.method(), WriteMethod::Nowait));
         sink
     };
-    let told = full_pipe_drops(LogFormat::Text, way);
+    let report = full_pipe_drops(LogFormat::Text, method);
     assert!(
-        told.ends_with(" WARN process_wrapper: stderr was full: log lines dropped lines=3"),
-        "{told}"
+        report.ends_with(" WARN process_wrapper: stderr was full: log lines dropped lines=3"),
+        "{report}"
     );
-    let told: serde_json::Value =
-        serde_json::from_str(&full_pipe_drops(LogFormat::Json, way)).unwrap();
-    assert_eq!(told["lines"], 3);
-    assert_eq!(told["level"], "WARN");
-    assert_eq!(told["target"], "process_wrapper");
+    let report: serde_json::Value =
+        serde_json::from_str(&full_pipe_drops(LogFormat::Json, method)).unwrap();
+    assert_eq!(report["lines"], 3);
+    assert_eq!(report["level"], "WARN");
+    assert_eq!(report["target"], "process_wrapper");
 }
 
 #[test]
 fn a_full_pipe_drops_and_counts_without_nowait() {
-    let told = full_pipe_drops(LogFormat::Text, |fd| {
-        let way = reopened(fd.as_fd());
-        assert!(matches!(way, Way::Reopened(_)));
-        Sink::with_way(fd, way)
+    let report = full_pipe_drops(LogFormat::Text, |fd| {
+        let method = reopened(fd.as_fd());
+        assert!(matches!(method, WriteMethod::Reopened(_)));
+        Sink::with_method(fd, method)
     });
-    assert!(told.ends_with("lines=3"), "{told}");
+    assert!(report.ends_with("lines=3"), "{report}");
 }
 
 #[test]
 fn a_full_pipe_drops_and_counts_when_polled() {
-    let told = full_pipe_drops(LogFormat::Text, |fd| {
-        Sink::with_way(fd, Way::Polled(MAX_LINE))
+    let report = full_pipe_drops(LogFormat::Text, |fd| {
+        Sink::with_method(fd, WriteMethod::Polled(MAX_LINE))
     });
-    assert!(told.ends_with("lines=3"), "{told}");
+    assert!(report.ends_with("lines=3"), "{report}");
 }
 
 #[test]
-fn what_refuses_nowait_is_reopened() {
+fn a_file_without_nowait_is_reopened() {
     // A terminal knows no RWF_NOWAIT, as pipes before Linux 6.4.
     let (controller, terminal) = terminal();
-    let mut sink = Sink::with_way(terminal, Way::Nowait);
+    let mut sink = Sink::with_method(terminal, WriteMethod::Nowait);
     assert_eq!(sink.write(b"line\n"), 5);
-    assert!(matches!(sink.way(), Way::Reopened(_)));
+    assert!(matches!(sink.method(), WriteMethod::Reopened(_)));
     assert_eq!(read_available(controller), "line\r\n");
 }
 
@@ -120,7 +124,7 @@ fn a_full_socket_drops_and_counts() {
             socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).unwrap();
         let shared = writer.try_clone().unwrap();
         let sink = Sink::new(writer);
-        assert!(matches!(sink.way(), Way::DontWait));
+        assert!(matches!(sink.method(), WriteMethod::DontWait));
         unread_then_read(sink, &reader);
         assert!(!is_nonblocking(shared));
     }
@@ -131,7 +135,7 @@ fn a_terminal_that_is_not_read_drops_and_counts() {
     let (controller, terminal) = terminal();
     let shared = terminal.try_clone().unwrap();
     let sink = Sink::new(terminal);
-    assert!(matches!(sink.way(), Way::Reopened(_)));
+    assert!(matches!(sink.method(), WriteMethod::Reopened(_)));
     unread_then_read(sink, &controller);
     assert!(!is_nonblocking(shared));
 }
@@ -139,17 +143,20 @@ fn a_terminal_that_is_not_read_drops_and_counts() {
 #[test]
 fn a_terminal_that_may_not_be_reopened_drops_and_counts() {
     let (controller, terminal) = terminal();
-    unread_then_read(Sink::with_way(terminal, Way::Polled(1)), &controller);
+    unread_then_read(
+        Sink::with_method(terminal, WriteMethod::Polled(1)),
+        &controller,
+    );
 }
 
-/// Logs to what is not read, then reads it until the newest line comes through: every line is
-/// whole, in order, and either there or counted where it is missing.
+/// Logs without a reader, then reads until the newest line arrives: every line is whole and in
+/// order, or counted where it is missing.
 fn unread_then_read(sink: Sink<OwnedFd>, reader: &OwnedFd) {
     let mut lines = log(Lines::new(sink, LogFormat::Text), 10_000);
     let deadline = Instant::now() + Duration::from_secs(20);
     let mut logged = 10_000;
     let mut all = read_available(reader);
-    // A terminal passes on what was written, and gives room again, a moment after the call.
+    // A terminal passes the data on, and frees its room, shortly after the call.
     while !all.ends_with(&(numbered(logged - 1) + "\n")) {
         assert!(Instant::now() < deadline, "{all}");
         writeln_once(&mut lines, &numbered(logged));

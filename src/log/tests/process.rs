@@ -1,4 +1,4 @@
-//! The real thing, in a process of its own: `init`, descriptor 2 and panics.
+//! `init`, descriptor 2 and panics, in a process of their own.
 
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
@@ -8,7 +8,8 @@ use super::{fill_pipe, pipe, promptly, read_available};
 
 const ROLE: &str = "PROCESS_WRAPPER_LOG_TEST";
 
-/// Runs `test` again in a process whose stderr is a pipe, full if `is_full`, and returns what it logged.
+/// Runs `test` again in a process whose stderr is a pipe, full if `is_full`, and returns what it
+/// logged.
 fn again(test: &str, is_full: bool) -> String {
     let (reader, writer) = pipe();
     let filled = if is_full {
@@ -47,7 +48,7 @@ fn a_panic_is_one_line() {
 }
 
 #[test]
-fn a_stderr_that_nobody_reads_stops_nothing() {
+fn a_stderr_without_a_reader_blocks_nothing() {
     if is_child() {
         init(LogFormat::Json, Level::Info).unwrap();
         for number in 0..1000 {
@@ -57,7 +58,7 @@ fn a_stderr_that_nobody_reads_stops_nothing() {
         std::process::exit(0);
     }
     let logged = again(
-        "log::tests::process::a_stderr_that_nobody_reads_stops_nothing",
+        "log::tests::process::a_stderr_without_a_reader_blocks_nothing",
         true,
     );
     assert_eq!(logged, "");

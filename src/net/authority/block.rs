@@ -1,16 +1,16 @@
 //! Follows a header block byte by byte, and rewrites the value of `:authority` in it.
 //!
-//! Owns the encoding of fields, RFC 7541 sections 5 and 6, without any table: only a literal is of
-//! interest. It never decodes a string and never changes a length.
+//! Owns the encoding of fields (RFC 7541, sections 5 and 6), without any table: only literals
+//! matter. It never decodes a string and never changes a length.
 
-/// Where in a header block the next byte stands. A block may go on over several frames.
+/// The position of the next byte in a header block, which may span several frames.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum HeaderBlock {
     /// The first byte of a field, or of a table size update.
     Start,
     /// More bytes of an indexed field or of a table size.
     Number,
-    /// More bytes of the index of a name; that of `:authority` needs none.
+    /// More bytes of the index of a name; the index of `:authority` has one byte.
     NameIndex,
     /// The length of a string.
     Length { of: StringLiteral },
@@ -20,13 +20,13 @@ pub(super) enum HeaderBlock {
         length: u32,
         shift: u32,
     },
-    /// A name, compared as it comes.
+    /// A name, compared byte by byte.
     Name { left: u32, read: usize, same: bool },
-    /// A value, rewritten if it is that of `:authority`.
+    /// A value, rewritten if the name is `:authority`.
     Value { left: u32, authority: bool },
 }
 
-/// Which string of a field, and what is known of it.
+/// A string of a field, and whether it is to be compared or rewritten.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum StringLiteral {
     Name { plain: bool },
@@ -34,12 +34,11 @@ pub(super) enum StringLiteral {
 }
 
 const AUTHORITY: &[u8] = b":authority";
-/// The index of `:authority` in the static table, RFC 7541 appendix A.
+/// The index of `:authority` in the static table (RFC 7541, appendix A).
 const AUTHORITY_INDEX: u8 = 1;
 
 impl HeaderBlock {
-    /// Takes one byte, rewrites it if it must be, and says where the next one stands. `None`: no
-    /// block is encoded like this.
+    /// Follows one byte, and rewrites it in the value of `:authority`. `None`: malformed.
     pub(super) fn step(self, byte: &mut u8) -> Option<Self> {
         let read = *byte;
         match self {
@@ -49,7 +48,7 @@ impl HeaderBlock {
             Self::NameIndex if read & 0x80 == 0 => Some(value_of(false)),
             Self::NameIndex => Some(self),
             Self::Length { of } => {
-                let of = of.coded(read & 0x80 != 0);
+                let of = of.with_coding(read & 0x80 != 0);
                 let length = u32::from(read & 0x7f);
                 if length < 0x7f {
                     return Some(of.begin(length));
@@ -58,7 +57,7 @@ impl HeaderBlock {
                 Some(Self::LengthMore { of, length, shift })
             }
             Self::LengthMore { of, length, shift } => {
-                // Longer than any frame: h2 ends such a connection.
+                // Longer than any frame: h2 closes the connection.
                 if shift > 21 {
                     return None;
                 }
@@ -85,8 +84,8 @@ impl HeaderBlock {
                 })
             }
             Self::Value { left, authority } => {
-                // What the C core leaves of a path and h2 does not take: `%` (outside of user
-                // information), and more than one of the others or one in a wrong place.
+                // Bytes that the C core leaves unescaped in a path, or makes by escaping, and that
+                // h2 refuses: `%`, and several of the others or one in the wrong place.
                 if authority && matches!(read, b'%' | b':' | b'@' | b'[' | b']') {
                     *byte = b'-';
                 }
@@ -101,9 +100,9 @@ impl HeaderBlock {
         }
     }
 
-    /// The first byte of a field, RFC 7541 section 6.
+    /// The first byte of a field (RFC 7541, section 6).
     fn first(byte: u8) -> Self {
-        // The widest run of ones means that the number goes on.
+        // A prefix of all ones means that the number continues.
         let (mask, literal) = match byte {
             0x80.. => (0x7f, false),
             0x40.. => (0x3f, true),
@@ -132,8 +131,8 @@ fn value_of(authority: bool) -> HeaderBlock {
 }
 
 impl StringLiteral {
-    /// Notes whether the string is Huffman-coded. The C core codes none, so such strings pass.
-    fn coded(self, huffman: bool) -> Self {
+    /// Records whether the string is Huffman-coded. The C core codes none, so such strings pass.
+    fn with_coding(self, huffman: bool) -> Self {
         match self {
             Self::Name { .. } => Self::Name { plain: !huffman },
             Self::Value { authority, .. } => Self::Value {

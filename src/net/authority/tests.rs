@@ -1,15 +1,18 @@
-//! The filter, over frames as clients send them and as they never should.
+//! The filter on valid and malformed frames.
+
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "shared with the integration tests"
+)]
+#[path = "../../../tests/support/http2.rs"]
+mod http2;
 
 use super::*;
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+use http2::{END_HEADERS, PREFACE};
 
 fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut bytes = length[1..].to_vec();
-    bytes.extend([kind, flags, 0, 0, 0, 1]);
-    bytes.extend(payload);
-    bytes
+    http2::frame(kind, flags, 1, payload)
 }
 
 fn filtered(frames: &[Vec<u8>]) -> Vec<u8> {
@@ -18,17 +21,17 @@ fn filtered(frames: &[Vec<u8>]) -> Vec<u8> {
     let mut filter = AuthorityFilter::new();
     let mut whole = bytes.clone();
     filter.apply(&mut whole);
-    // However the bytes arrive, the outcome is the same.
+    // Chunks of any size give the same bytes.
     for size in 1..bytes.len().min(40) {
         let mut filter = AuthorityFilter::new();
         let mut parts = bytes.clone();
         parts.chunks_mut(size).for_each(|part| filter.apply(part));
-        assert_eq!(parts, whole, "in parts of {size}");
+        assert_eq!(parts, whole, "chunks of {size}");
     }
     whole.split_off(PREFACE.len())
 }
 
-/// A block as grpc-python 1.85 sends it, with a `%` in another field.
+/// A header block as grpc-python 1.85 sends it, with a `%` in another field.
 fn block(authority: &str) -> Vec<u8> {
     let mut block = b"@\x05:path\x06/a.B/C@\x0a:authority".to_vec();
     block.push(u8::try_from(authority.len()).unwrap());
@@ -38,10 +41,10 @@ fn block(authority: &str) -> Vec<u8> {
 }
 
 const SENT: &str = "a@b%2Fc:d[e]!$(f)_~.sock";
-const PASSED: &str = "a-b-2Fc-d-e-!$(f)_~.sock";
+const REWRITTEN: &str = "a-b-2Fc-d-e-!$(f)_~.sock";
 
 #[test]
-fn the_authority_of_a_local_client_is_made_acceptable_and_nothing_else_changes() {
+fn only_the_authority_of_a_local_client_is_rewritten() {
     let ends = END_HEADERS;
     let settings = frame(4, 0, b"\0\x04\0\0%%");
     let data = frame(0, 1, b"@\x0a:authority\x01%");
@@ -53,17 +56,17 @@ fn the_authority_of_a_local_client_is_made_acceptable_and_nothing_else_changes()
     ];
     let passed = [
         settings,
-        frame(1, ends, &block(PASSED)),
+        frame(1, ends, &block(REWRITTEN)),
         data,
-        frame(1, ends, &block(PASSED)),
+        frame(1, ends, &block(REWRITTEN)),
     ];
     assert_eq!(filtered(&sent), passed.concat());
-    assert!(PASSED.parse::<http::uri::Authority>().is_ok());
+    assert!(REWRITTEN.parse::<http::uri::Authority>().is_ok());
     assert!(SENT.parse::<http::uri::Authority>().is_err());
 }
 
 #[test]
-fn an_indexed_name_is_known_too() {
+fn an_indexed_name_is_recognized() {
     for first in [0x41, 0x01, 0x11] {
         let sent = frame(1, END_HEADERS, &[first, 3, b'a', b'%', b'b', 0x83]);
         let passed = frame(1, END_HEADERS, &[first, 3, b'a', b'-', b'b', 0x83]);
@@ -72,7 +75,7 @@ fn an_indexed_name_is_known_too() {
 }
 
 #[test]
-fn a_block_is_followed_over_padding_priority_and_continuations() {
+fn a_block_continues_over_padding_priority_and_continuations() {
     let frames = |authority: &str| {
         let block = block(authority);
         let (first, rest) = block.split_at(22);
@@ -89,7 +92,7 @@ fn a_block_is_followed_over_padding_priority_and_continuations() {
             frame(9, END_HEADERS, third),
         ]
     };
-    assert_eq!(filtered(&frames(SENT)), frames(PASSED).concat());
+    assert_eq!(filtered(&frames(SENT)), frames(REWRITTEN).concat());
 }
 
 #[test]
@@ -97,7 +100,7 @@ fn other_fields_with_long_indexes_and_strings_pass() {
     let mut block = vec![0x7f, 0x80, 0x01, 0x7f, 0x80 | 0x49, 0x01];
     block.extend(std::iter::repeat_n(b'%', 127 + 0xc9));
     block.extend([0xff, 0x80, 0x01, 0x3f, 0xe1, 0x1f, 0x0f, 0x05, 0x01, b'%']);
-    // A name that only begins alike, one that goes on, a Huffman-coded name and value, empty strings.
+    // A shorter and a longer name, a Huffman-coded name and value, empty strings.
     block.extend(b"@\x09:authorit\x01%@\x0b:authorityy\x01%");
     block.extend([
         0x40, 0x81, b'%', 0x01, b'%', 0x41, 0x81, b'%', 0x40, 0, 0, 0x41, 0,
@@ -110,7 +113,7 @@ fn other_fields_with_long_indexes_and_strings_pass() {
 }
 
 #[test]
-fn a_block_that_breaks_off_does_not_confuse_the_next() {
+fn a_truncated_block_does_not_affect_the_next() {
     let broken = frame(1, END_HEADERS, b"@\x0a:authority\x7f");
     let sent = [broken.clone(), frame(1, END_HEADERS, &[0x01, 1, b'%'])];
     let passed = [broken, frame(1, END_HEADERS, &[0x01, 1, b'-'])];
@@ -118,7 +121,7 @@ fn a_block_that_breaks_off_does_not_confuse_the_next() {
 }
 
 #[test]
-fn what_is_malformed_passes_as_it_is() {
+fn malformed_frames_pass_unchanged() {
     let after = frame(1, END_HEADERS, &[0x01, 1, b'%']);
     for frame in [
         frame(1, PADDED, b""),

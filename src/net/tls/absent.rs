@@ -1,30 +1,30 @@
-//! TLS where it was left out of the build.
+//! TLS in a build without the feature `tls`.
 //!
-//! Owns the word about that. There is never a value of these types, so nothing can be done with them.
+//! Owns the error that says so. The types have no values, so their methods are never called.
 
 use std::path::Path;
 
-use super::{Files, TlsError};
+use super::{TlsError, TlsFiles};
 use crate::access::TlsOptions;
 use crate::net::reload::{ReloadError, Reloadable};
 use crate::net::stream::Stream;
 
 const WHY: &str = "this process-wrapper was built without TLS (cargo feature `tls`)";
 
-/// What a listener would need to speak TLS.
+/// A listener's TLS.
 #[derive(Debug)]
 pub enum ServerTls {}
 
-/// What a client would need to speak TLS.
+/// A client's TLS.
 #[derive(Debug, Clone)]
 pub enum ClientTls {}
 
 impl ServerTls {
-    /// `None` if TLS was not asked for.
+    /// Returns `None` if no file is named.
     ///
     /// # Errors
     ///
-    /// TLS was asked for.
+    /// A file is named.
     pub fn read(options: &TlsOptions) -> Result<Option<Reloadable<Self>>, ReloadError> {
         absent(options.certificate.as_deref()).map(|()| None)
     }
@@ -40,12 +40,12 @@ impl ServerTls {
 }
 
 impl ClientTls {
-    /// `None` if TLS was not asked for.
+    /// Returns `None` if no file is named.
     ///
     /// # Errors
     ///
-    /// TLS was asked for.
-    pub fn read(files: &Files) -> Result<Option<Self>, ReloadError> {
+    /// A file is named.
+    pub fn read(files: &TlsFiles) -> Result<Option<Self>, ReloadError> {
         absent(files.authorities.as_deref())?;
         absent(files.certificate.as_deref())?;
         absent(files.key.as_deref()).map(|()| None)

@@ -1,6 +1,6 @@
-//! Our end of TLS towards a server.
+//! The client's end of TLS.
 //!
-//! Owns whom we trust and who we say we are. It never trusts an authority that was not named.
+//! Owns the trusted authorities and the client certificate. It trusts no authority but those named.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,24 +11,24 @@ use rustls::crypto::ring::default_provider;
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
 
-use super::{Files, H2, TlsError, pem};
+use super::{H2, TlsError, TlsFiles, pem};
 use crate::net::reload::{ReloadError, contents};
 use crate::net::stream::Stream;
 
-/// What a client needs to speak TLS.
+/// A client's TLS configuration.
 #[derive(Debug, Clone)]
 pub struct ClientTls {
     config: Arc<ClientConfig>,
 }
 
 impl ClientTls {
-    /// Reads the files; blocks. `None` if none is named.
+    /// Reads the files; blocks. Returns `None` if none is named.
     ///
     /// # Errors
     ///
-    /// The first file that cannot be used, or is missing beside the others.
-    pub fn read(files: &Files) -> Result<Option<Self>, ReloadError> {
-        let Files {
+    /// The first file that is invalid, or that lacks another.
+    pub fn read(files: &TlsFiles) -> Result<Option<Self>, ReloadError> {
+        let TlsFiles {
             certificate,
             key,
             authorities,
@@ -38,7 +38,7 @@ impl ClientTls {
             let own = certificate.as_ref().or(key.as_ref());
             return match own {
                 None => Ok(None),
-                Some(path) => Err(ReloadError::new(path, "say whom to trust with --tls-ca")),
+                Some(path) => Err(ReloadError::new(path, "it needs --tls-ca")),
             };
         };
         let trusted = pem::authorities(path, &read(path)?)?;
@@ -66,11 +66,12 @@ impl ClientTls {
         }))
     }
 
-    /// Shakes hands with a server that must be called `name`: a DNS name or an IP address.
+    /// Performs the handshake with a server whose certificate must hold `name`, a DNS name or IP
+    /// address.
     ///
     /// # Errors
     ///
-    /// [`TlsError`]: the connection is lost.
+    /// [`TlsError`]; the connection is unusable.
     pub async fn connect(&self, stream: Stream, name: &str) -> Result<Stream, TlsError> {
         let server = ServerName::try_from(name.to_owned())
             .map_err(|_| TlsError::ServerName(name.to_owned()))?;
@@ -83,7 +84,7 @@ impl ClientTls {
             }
         })?;
         if stream.get_ref().1.alpn_protocol() != Some(H2) {
-            return Err(TlsError::Protocol);
+            return Err(TlsError::NoHttp2);
         }
         Ok(Stream::Tls(Box::new(TlsStream::Client(stream))))
     }

@@ -1,8 +1,8 @@
-//! TLS on TCP connections: ours as a server, and as a client.
+//! TLS on TCP connections, of the server and of clients.
 //!
-//! Owns the certificates, what is spoken (HTTP/2 only, TLS 1.3 unless 1.2 was allowed) and whom a
-//! certificate names. It never opens a connection, and keeps no time: whoever asks for a handshake sets
-//! its deadline. Built without the feature `tls`, every use of it is an error that says so.
+//! Owns the certificates, the protocols (HTTP/2 only; TLS 1.3 unless 1.2 is allowed) and the names
+//! of a certificate. It opens no connection and has no deadline: the caller of a handshake sets
+//! one. Without the feature `tls` every use is an error that says so.
 
 #[cfg(feature = "tls")]
 mod client;
@@ -23,23 +23,23 @@ pub use server::ServerTls;
 
 use std::io;
 
-/// Why there is no TLS on a connection.
+/// Why a TLS handshake failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The other end speaks something else, or neither end trusts the other.
+    /// The peer does not speak TLS, or a certificate is not trusted.
     #[error("the TLS handshake failed: {0}")]
     Handshake(#[from] io::Error),
-    /// HTTP/2 was not agreed on (ALPN, RFC 7301), which gRPC asks for.
+    /// ALPN (RFC 7301) did not choose HTTP/2, which gRPC requires.
     #[error("the TLS handshake did not choose HTTP/2 (ALPN h2)")]
-    Protocol,
-    /// What the server answered is no TLS.
+    NoHttp2,
+    /// The server's answer is no TLS record.
     #[error("the server does not speak TLS on this port; leave out --tls-ca, or use another port")]
     Plaintext,
-    /// The certificate is valid, and names nobody who was allowed.
+    /// The certificate is valid, but none of its names is allowed.
     #[error("{} none of --allow-san", PeerNames(.0))]
-    Name(Vec<String>),
-    /// Not a name that a certificate could hold.
-    #[error("{0:?} is no name of a server; use --server-name")]
+    NotAllowed(Vec<String>),
+    /// No certificate can hold this name.
+    #[error("{0:?} is not a server name; use --server-name")]
     ServerName(String),
 }
 
@@ -54,17 +54,17 @@ impl std::fmt::Display for PeerNames<'_> {
     }
 }
 
-/// What HTTP/2 over TLS is called in ALPN, RFC 9113 section 3.2.
+/// The ALPN identifier of HTTP/2 over TLS, RFC 9113 section 3.2.
 #[cfg(feature = "tls")]
 const H2: &[u8] = b"h2";
 
-/// Where a server's or a client's own certificate and key are, and whom it trusts.
+/// The PEM files of one end of TLS.
 #[derive(Debug, Clone, Default)]
-pub struct Files {
-    /// The certificate and its chain.
+pub struct TlsFiles {
+    /// Its certificate and chain.
     pub certificate: Option<std::path::PathBuf>,
     /// Its private key.
     pub key: Option<std::path::PathBuf>,
-    /// The authorities that sign the certificates of the other end.
+    /// The authorities that it trusts for the peer's certificate.
     pub authorities: Option<std::path::PathBuf>,
 }

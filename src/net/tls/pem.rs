@@ -1,6 +1,6 @@
 //! Certificates and keys in PEM files, RFC 7468.
 //!
-//! Owns what is said about a file that holds something else. It never says what is in a key.
+//! Owns the errors of files with other contents. It never prints a key.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::net::reload::ReloadError;
 
-/// All certificates in a file, at least one.
+/// All certificates of a file, at least one.
 pub(super) fn certificates(
     path: &Path,
     text: &[u8],
@@ -23,13 +23,13 @@ pub(super) fn certificates(
     Ok(found)
 }
 
-/// The first private key in a file.
+/// The first private key of a file.
 pub(super) fn key(path: &Path, text: &[u8]) -> Result<PrivateKeyDer<'static>, ReloadError> {
     PrivateKeyDer::from_pem_slice(text)
         .map_err(|_| ReloadError::new(path, "it holds no private key (PEM)"))
 }
 
-/// The certificates in a file as authorities.
+/// The certificates of a file as authorities.
 pub(super) fn authorities(path: &Path, text: &[u8]) -> Result<RootCertStore, ReloadError> {
     let mut store = RootCertStore::empty();
     for certificate in certificates(path, text)? {

@@ -1,7 +1,8 @@
-//! Our end of TLS on a listener.
+//! The server's end of TLS.
 //!
-//! Owns the choice of protocol versions, the demand for a certificate and the check of its names. Sessions
-//! are not resumed: a certificate that was withdrawn by a rotation must not live on in a ticket.
+//! Owns the protocol versions, the request for a client certificate and the check of its names.
+//! Sessions are never resumed: a certificate withdrawn by a rotation must not stay valid in a
+//! ticket.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,21 +18,21 @@ use crate::access::{TlsOptions, TlsVersion};
 use crate::net::reload::{ReloadError, Reloadable};
 use crate::net::stream::Stream;
 
-/// What a listener needs to speak TLS.
+/// A listener's TLS configuration.
 #[derive(Debug)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
-    /// One of them must be in a caller's certificate; empty: any caller who has one.
+    /// A caller's certificate must hold one of these names; empty: any name.
     allowed: Vec<String>,
 }
 
 impl ServerTls {
-    /// Reads certificate, key and authorities, now and whenever they change. `None` if TLS was not asked
-    /// for.
+    /// Reads certificate, key and authorities, now and on each change. Returns `None` without a
+    /// certificate and key.
     ///
     /// # Errors
     ///
-    /// The first file that cannot be used.
+    /// The first file that is invalid.
     pub fn read(options: &TlsOptions) -> Result<Option<Reloadable<Self>>, ReloadError> {
         let (Some(certificate), Some(key)) = (&options.certificate, &options.key) else {
             return Ok(None);
@@ -51,30 +52,30 @@ impl ServerTls {
         made.map(Some)
     }
 
-    /// Takes the handshake of a caller. Answers with the stream under TLS and the names in the caller's
-    /// certificate, if one was asked for.
+    /// Performs the handshake with a caller. Returns the stream over TLS and the names of the
+    /// caller's certificate, if one was requested.
     ///
     /// # Errors
     ///
-    /// [`TlsError`]: the connection has to be closed.
+    /// [`TlsError`]; close the connection.
     pub async fn accept(&self, stream: Stream) -> Result<(Stream, Vec<String>), TlsError> {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
         let stream = acceptor.accept(stream).await?;
         let (_, session) = stream.get_ref();
-        // A caller who offers another protocol has been refused by now, but not one who offers none.
+        // rustls refuses callers that offer other protocols, but not those that offer none.
         if session.alpn_protocol() != Some(H2) {
-            return Err(TlsError::Protocol);
+            return Err(TlsError::NoHttp2);
         }
         let certificate = session.peer_certificates().and_then(|chain| chain.first());
         let names = certificate.map(|found| names(found)).unwrap_or_default();
         if !self.allowed.is_empty() && !names.iter().any(|name| self.is_allowed(name)) {
-            return Err(TlsError::Name(names));
+            return Err(TlsError::NotAllowed(names));
         }
         Ok((Stream::Tls(Box::new(TlsStream::Server(stream))), names))
     }
 
-    /// A DNS name is the same in either case (RFC 4343), but of two URIs that differ in case one may be
-    /// somebody else (RFC 3986, section 6.2.2.1). Only a URI holds a colon.
+    /// DNS names are case-insensitive (RFC 4343), the paths of URIs are not (RFC 3986 section
+    /// 6.2.2.1). Only a URI holds a colon.
     fn is_allowed(&self, name: &str) -> bool {
         self.allowed.iter().any(|allowed| {
             allowed == name || (!name.contains(':') && allowed.eq_ignore_ascii_case(name))
@@ -82,7 +83,7 @@ impl ServerTls {
     }
 }
 
-/// The DNS names and URIs in a certificate that was found valid.
+/// The DNS names and URIs of a valid certificate.
 fn names(certificate: &rustls::pki_types::CertificateDer<'_>) -> Vec<String> {
     let Ok(certificate) = webpki::EndEntityCert::try_from(certificate) else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! What may be called, and in how many spellings what may not.
+//! Allowed and denied destinations, and the many spellings of a denied address.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn policy(rules: &[&str]) -> Policy {
     Policy::new(rules.iter().map(|rule| rule.parse().unwrap()).collect())
 }
 
-/// Judges a URL as it is when it is accepted.
+/// Checks the host of a URL as registration does.
 fn check(policy: &Policy, url: &str) -> Result<(), PolicyRefusal> {
     let url = url::Url::parse(url).unwrap();
     policy.check_host(
@@ -26,7 +26,7 @@ const METADATA: &[&str] = &[
     "http://[febf:ffff::1]/",
     "http://[fd00:ec2::254]/",
     "http://[fd20:ce::254]/",
-    // The same in other words: one number, hexadecimal, octal, two parts.
+    // The same address as one number, hexadecimal, octal, two parts.
     "http://2852039166/",
     "http://0xa9fea9fe/",
     "http://0251.0376.0251.0376/",
@@ -55,18 +55,18 @@ fn metadata_and_link_local_addresses_are_refused_in_every_spelling() {
     for url in METADATA {
         let refused = check(&Policy::default(), url);
         assert!(
-            matches!(refused, Err(PolicyRefusal::PolicedListener(_))),
+            matches!(refused, Err(PolicyRefusal::DeniedByDefault(_))),
             "{url}: {refused:?}"
         );
     }
 }
 
 #[test]
-fn a_rule_that_names_the_host_does_not_open_a_guarded_address() {
+fn a_host_rule_does_not_allow_an_address_denied_by_default() {
     let named = policy(&["169.254.169.254", "[fe80::1]:80", "metadata.example"]);
     for url in ["http://169.254.169.254/", "http://[fe80::1]/"] {
         assert!(
-            matches!(check(&named, url), Err(PolicyRefusal::PolicedListener(_))),
+            matches!(check(&named, url), Err(PolicyRefusal::DeniedByDefault(_))),
             "{url}"
         );
     }
@@ -79,7 +79,7 @@ fn a_rule_that_names_the_host_does_not_open_a_guarded_address() {
 }
 
 #[test]
-fn a_network_opens_a_guarded_address_in_every_form_of_it() {
+fn a_network_rule_allows_an_address_denied_by_default_in_every_form() {
     let open = policy(&["169.254.0.0/16", "fe80::/10"]);
     for url in [
         "http://169.254.169.254/",
@@ -93,8 +93,8 @@ fn a_network_opens_a_guarded_address_in_every_form_of_it() {
 }
 
 #[test]
-fn an_address_that_only_looks_like_an_allowed_one_is_not_opened() {
-    // These forms may be routed elsewhere, so they count for refusing and not for allowing.
+fn an_address_that_embeds_an_allowed_one_stays_denied() {
+    // A router may send these forms elsewhere, so they count for denying only.
     let open = policy(&["169.254.0.0/16"]);
     for url in ["http://[2002:a9fe:a9fe::1]/", "http://[::169.254.169.254]/"] {
         assert!(check(&open, url).is_err(), "{url}");
@@ -102,7 +102,7 @@ fn an_address_that_only_looks_like_an_allowed_one_is_not_opened() {
 }
 
 #[test]
-fn without_rules_everything_else_may_be_called() {
+fn without_rules_all_other_addresses_are_allowed() {
     for url in [
         "http://127.0.0.1/",
         "http://10.1.2.3:8080/",
@@ -117,7 +117,7 @@ fn without_rules_everything_else_may_be_called() {
 }
 
 #[test]
-fn a_host_rule_means_this_host_and_this_port_only() {
+fn a_host_rule_allows_its_host_and_port_only() {
     let rules = policy(&["hooks.example.com:8443", "192.0.2.7"]);
     for (url, allowed) in [
         ("https://hooks.example.com:8443/", true),
@@ -132,7 +132,7 @@ fn a_host_rule_means_this_host_and_this_port_only() {
     ] {
         assert_eq!(check(&rules, url).is_ok(), allowed, "{url}");
     }
-    // Whatever the name resolves to, but for guarded addresses.
+    // A host rule allows any address that is not denied by default.
     let host = Host::Domain("hooks.example.com");
     let address = "10.0.0.1".parse().unwrap();
     assert_eq!(rules.check_address(&host, 8443, address), Ok(()));
@@ -140,7 +140,7 @@ fn a_host_rule_means_this_host_and_this_port_only() {
 }
 
 #[test]
-fn a_suffix_rule_means_what_is_below_it_and_not_itself() {
+fn a_suffix_rule_allows_subdomains_and_not_the_name_itself() {
     let rules = policy(&["*.example.com"]);
     for (url, allowed) in [
         ("https://a.example.com/", true),
@@ -155,7 +155,7 @@ fn a_suffix_rule_means_what_is_below_it_and_not_itself() {
 }
 
 #[test]
-fn a_network_rule_lets_names_in_until_their_address_is_known() {
+fn a_network_rule_accepts_a_name_until_its_address_is_known() {
     let rules = policy(&["10.0.0.0/8"]);
     assert_eq!(check(&rules, "http://any.example/"), Ok(()));
     let host = Host::Domain("any.example");
@@ -172,7 +172,7 @@ fn a_network_rule_lets_names_in_until_their_address_is_known() {
 }
 
 #[test]
-fn networks_end_where_their_bits_say() {
+fn a_network_covers_exactly_its_prefix() {
     for (rule, inside, outside) in [
         ("10.0.0.0/8", "10.255.255.255", "11.0.0.0"),
         ("192.0.2.128/25", "192.0.2.128", "192.0.2.127"),
@@ -205,7 +205,7 @@ fn networks_end_where_their_bits_say() {
 }
 
 #[test]
-fn what_is_no_rule_is_refused_with_advice() {
+fn an_invalid_rule_is_refused_with_examples() {
     for text in [
         "",
         "*",

@@ -1,4 +1,4 @@
-//! Each timer at its edge: nothing one nanosecond before, the step at its time.
+//! Each timer at its edge: no step one nanosecond early, the step at its time.
 
 use std::rc::Rc;
 
@@ -6,7 +6,7 @@ use super::*;
 
 const NANO: Duration = Duration::from_nanos(1);
 
-/// A connection and what is known about it, at a time of the test's choice.
+/// A connection and its facts, at a time that the test chooses.
 struct Subject {
     start: Instant,
     limits: Limits,
@@ -35,7 +35,7 @@ impl Subject {
         }
     }
 
-    /// Greeted, and with so many calls in flight.
+    /// After the preface, with `calls` in flight.
     fn open(calls: usize) -> Self {
         let mut subject = Self::new();
         subject.facts.preface_received = true;
@@ -47,7 +47,7 @@ impl Subject {
         self.lifetime.step(self.start + passed, &self.facts)
     }
 
-    /// Nothing happens before `passed`, it is waited for, and then `step` is due.
+    /// Before `passed` the step is to wait for it; at `passed` it is `step`.
     fn assert_due(&mut self, passed: Duration, step: LifetimeStep) {
         let wait = LifetimeStep::Wait(Some(self.start + passed));
         assert_eq!(self.at(passed.saturating_sub(NANO)), wait);
@@ -56,20 +56,20 @@ impl Subject {
 }
 
 #[test]
-fn who_does_not_greet_is_dropped() {
+fn a_peer_without_a_preface_is_dropped() {
     let mut subject = Subject::new();
     let timeout = subject.limits.handshake_timeout;
     subject.assert_due(timeout, LifetimeStep::Drop(CloseCause::Handshake));
 }
 
 #[test]
-fn a_connection_without_calls_leaves_when_it_has_been_idle() {
+fn an_idle_connection_goes_away() {
     let mut subject = Subject::open(0);
-    // It reads all the time, so that no PING is due.
+    // The peer has just sent something, so no PING is due.
     let timeout = subject.limits.idle_timeout;
     subject.facts.read_at = subject.start + timeout;
-    subject.assert_due(timeout, LifetimeStep::Leave(CloseCause::Idle));
-    let goaway_timeout = timeout + subject.limits.goodbye_timeout;
+    subject.assert_due(timeout, LifetimeStep::GoAway(CloseCause::Idle));
+    let goaway_timeout = timeout + subject.limits.goaway_timeout;
     subject.assert_due(goaway_timeout, LifetimeStep::Close(CloseCause::Idle));
     let close = goaway_timeout + subject.limits.close_timeout;
     subject.assert_due(close, LifetimeStep::Drop(CloseCause::Idle));
@@ -82,29 +82,29 @@ fn a_call_keeps_a_connection_from_being_idle() {
     subject.facts.read_at = subject.start + timeout * 2;
     let again = LifetimeStep::Wait(Some(subject.start + timeout * 2));
     assert_eq!(subject.at(timeout), again);
-    // It ends, and the time counts from then.
+    // The timeout runs from the end of the call.
     subject.facts.calls = 0;
     subject.facts.idle_since = subject.start + timeout;
-    subject.assert_due(timeout * 2, LifetimeStep::Leave(CloseCause::Idle));
+    subject.assert_due(timeout * 2, LifetimeStep::GoAway(CloseCause::Idle));
 }
 
 #[test]
-fn a_silent_peer_is_asked_once_and_then_dropped() {
+fn a_peer_that_does_not_answer_a_ping_is_dropped() {
     let mut subject = Subject::open(1);
-    let asked = subject.limits.keepalive_interval;
-    subject.assert_due(asked, LifetimeStep::Ping);
-    let given_up = asked + subject.limits.keepalive_timeout;
-    subject.assert_due(given_up, LifetimeStep::Drop(CloseCause::Silent));
+    let pinged = subject.limits.keepalive_interval;
+    subject.assert_due(pinged, LifetimeStep::Ping);
+    let timeout = pinged + subject.limits.keepalive_timeout;
+    subject.assert_due(timeout, LifetimeStep::Drop(CloseCause::KeepaliveTimeout));
 }
 
 #[test]
-fn a_peer_that_answers_is_asked_again_later() {
+fn a_peer_that_answers_a_ping_is_pinged_again_later() {
     let mut subject = Subject::open(1);
-    let asked = subject.limits.keepalive_interval;
-    subject.assert_due(asked, LifetimeStep::Ping);
-    let answered = asked + NANO;
+    let pinged = subject.limits.keepalive_interval;
+    subject.assert_due(pinged, LifetimeStep::Ping);
+    let answered = pinged + NANO;
     subject.facts.read_at = subject.start + answered;
-    subject.assert_due(answered + asked, LifetimeStep::Ping);
+    subject.assert_due(answered + pinged, LifetimeStep::Ping);
 }
 
 #[test]
@@ -115,54 +115,54 @@ fn a_peer_that_does_not_read_is_dropped_in_every_phase() {
             subject.facts.drain = after(subject.start, Duration::from_secs(3600));
             assert_eq!(
                 subject.at(Duration::ZERO),
-                LifetimeStep::Leave(CloseCause::Drain)
+                LifetimeStep::GoAway(CloseCause::Drain)
             );
         }
         let timeout = subject.limits.write_timeout;
         subject.facts.blocked_since = Some(subject.start);
-        subject.assert_due(timeout, LifetimeStep::Drop(CloseCause::Blocked));
+        subject.assert_due(timeout, LifetimeStep::Drop(CloseCause::WriteTimeout));
     }
 }
 
 #[test]
-fn an_old_connection_leaves_and_then_ends_its_calls() {
+fn an_old_connection_goes_away_and_then_terminates_its_calls() {
     let mut subject = Subject::open(1);
     let limits = subject.limits;
     subject.facts.read_at = subject.start + limits.max_age;
-    // The wait for idleness comes sooner, so only the step is looked at.
+    // The idle timeout comes sooner, so only the step at its time is checked.
     assert_eq!(
         subject.at(limits.max_age),
-        LifetimeStep::Leave(CloseCause::Age)
+        LifetimeStep::GoAway(CloseCause::MaxAge)
     );
-    let hard = limits.max_age + limits.age_grace;
-    subject.assert_due(hard, LifetimeStep::EndCalls(CloseCause::Age));
+    let terminated = limits.max_age + limits.age_grace;
+    subject.assert_due(terminated, LifetimeStep::TerminateCalls(CloseCause::MaxAge));
     subject.facts.calls = 0;
-    subject.facts.idle_since = subject.start + hard;
-    let close = hard + limits.goodbye_timeout;
-    subject.assert_due(close, LifetimeStep::Close(CloseCause::Age));
+    subject.facts.idle_since = subject.start + terminated;
+    let close = terminated + limits.goaway_timeout;
+    subject.assert_due(close, LifetimeStep::Close(CloseCause::MaxAge));
 }
 
 #[test]
-fn connections_of_one_moment_grow_old_at_different_times() {
+fn connections_of_one_moment_reach_their_maximum_age_at_different_times() {
     let limits = Limits::default();
-    let spreads: std::collections::BTreeSet<_> =
+    let jitters: std::collections::BTreeSet<_> =
         (0..16).map(|serial| jitter(&limits, serial)).collect();
-    assert_eq!(spreads.len(), 16);
-    assert!(spreads.last().unwrap() <= &(limits.max_age / 8));
+    assert_eq!(jitters.len(), 16);
+    assert!(jitters.last().unwrap() <= &(limits.max_age / 8));
 }
 
 #[test]
-fn a_drain_lets_calls_end_and_then_ends_them() {
+fn a_drain_waits_for_calls_and_then_terminates_them() {
     let mut subject = Subject::open(1);
-    let bound = Duration::from_secs(2);
-    subject.facts.drain = Some(subject.start + bound);
+    let deadline = Duration::from_secs(2);
+    subject.facts.drain = Some(subject.start + deadline);
     assert_eq!(
         subject.at(Duration::ZERO),
-        LifetimeStep::Leave(CloseCause::Drain)
+        LifetimeStep::GoAway(CloseCause::Drain)
     );
-    subject.assert_due(bound, LifetimeStep::EndCalls(CloseCause::Drain));
-    // A call that does not end, or a peer that does not read, is not waited for.
-    let drop = bound + subject.limits.close_timeout;
+    subject.assert_due(deadline, LifetimeStep::TerminateCalls(CloseCause::Drain));
+    // The drain does not wait for a call that does not end or a peer that does not read.
+    let drop = deadline + subject.limits.close_timeout;
     subject.assert_due(drop, LifetimeStep::Drop(CloseCause::Drain));
 }
 
@@ -173,12 +173,12 @@ fn a_drain_closes_a_connection_soon_after_its_last_call() {
         subject.facts.drain = Some(subject.start + Duration::from_secs(2));
         assert_eq!(
             subject.at(Duration::ZERO),
-            LifetimeStep::Leave(CloseCause::Drain)
+            LifetimeStep::GoAway(CloseCause::Drain)
         );
         let ends = Duration::from_millis(ends);
         subject.facts.calls = 0;
         subject.facts.idle_since = subject.start + ends;
-        let close = ends + subject.limits.goodbye_timeout;
+        let close = ends + subject.limits.goaway_timeout;
         subject.assert_due(close, LifetimeStep::Close(CloseCause::Drain));
     }
 }
@@ -188,14 +188,14 @@ fn a_drain_shortens_the_grace_of_an_old_connection() {
     let mut subject = Subject::open(1);
     let old = subject.limits.max_age;
     subject.facts.read_at = subject.start + old;
-    assert_eq!(subject.at(old), LifetimeStep::Leave(CloseCause::Age));
+    assert_eq!(subject.at(old), LifetimeStep::GoAway(CloseCause::MaxAge));
     let sooner = old + Duration::from_secs(2);
     subject.facts.drain = Some(subject.start + sooner);
-    subject.assert_due(sooner, LifetimeStep::EndCalls(CloseCause::Age));
+    subject.assert_due(sooner, LifetimeStep::TerminateCalls(CloseCause::MaxAge));
 }
 
 #[test]
-fn a_flood_closes_at_once_and_what_is_left_is_bounded() {
+fn a_flood_closes_at_once_and_drops_at_the_close_timeout() {
     let mut subject = Subject::open(5);
     subject.facts.flooded = true;
     assert_eq!(subject.at(NANO), LifetimeStep::Close(CloseCause::Flood));
@@ -204,7 +204,7 @@ fn a_flood_closes_at_once_and_what_is_left_is_bounded() {
 }
 
 #[test]
-fn only_a_connection_without_calls_gives_its_place_away() {
+fn only_a_connection_without_calls_is_evicted() {
     let mut subject = Subject::open(1);
     subject.facts.evicted = true;
     assert!(matches!(subject.at(NANO), LifetimeStep::Wait(_)));
