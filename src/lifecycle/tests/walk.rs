@@ -251,9 +251,20 @@ fn walk(config: &Config, inputs: &[Input]) -> Walked {
     }
 }
 
+/// Walking all configurations takes minutes: `.ci/long walk` does it. The suite walks a sample,
+/// spaced by a number that shares no factor with the numbers of options.
+fn stride() -> usize {
+    match std::env::var_os("PROCESS_WRAPPER_WALK_ALL") {
+        Some(_) => 1,
+        None => 23,
+    }
+}
+
 #[test]
 fn every_reachable_state_and_input_keeps_the_invariants() {
     let configs = configs();
+    assert_eq!(configs.len(), 4 * 7 * 9);
+    let configs: Vec<Config> = configs.into_iter().step_by(stride()).collect();
     // Each configuration stands alone, so they are walked side by side.
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let chunk = configs.len().div_ceil(threads);
@@ -280,11 +291,9 @@ fn every_reachable_state_and_input_keeps_the_invariants() {
                 all.and(walked)
             })
     });
-    assert_eq!(configs.len(), 4 * 7 * 9);
-    // When this was written: 250 859 states, the furthest 9 steps from the start, and 7 938 276
-    // steps.
+    println!("{} configurations: {walked:?}", configs.len());
     assert!(
-        walked.states > 100_000 && walked.steps > 3_000_000 && walked.depth >= 9,
+        walked.states > 1_000 && walked.steps > 30_000 && walked.depth >= 9,
         "{walked:?}"
     );
 }
