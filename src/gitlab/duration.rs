@@ -1,7 +1,7 @@
 //! Durations in Go's notation: `3h`, `1m30s`, `1.5h`, `1h0m0s`.
 //!
-//! Owns the parser of `--process-termination-timeout`. It never parses other options: `human_duration`
-//! does, whose grammar has days and no fractions.
+//! Owns the parser of `--process-termination-timeout`. It never parses other options:
+//! `human_duration` does, whose grammar has days and no fractions.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -52,8 +52,8 @@ const MAX_NANOS: u128 = i64::MAX as u128;
 impl FromStr for GoDuration {
     type Err = InvalidGoDuration;
 
-    /// Accepts the grammar of Go's `time.ParseDuration` except negative durations: decimal numbers with
-    /// units, a leading plus sign, and a bare `0`. Fractions of a nanosecond are cut off.
+    /// Accepts the grammar of Go's `time.ParseDuration` except negative durations: decimal numbers
+    /// with units, a leading plus sign, and a bare `0`. Fractions of a nanosecond are cut off.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         nanoseconds(text)
             .map(|nanos| Self(Duration::from_nanos(nanos)))

@@ -1,4 +1,5 @@
-//! Notations of GitLab's own wrapper, a Go program: durations in options, failure reasons in responses.
+//! Notations of GitLab's own wrapper, a Go program: durations in options, failure reasons in
+//! responses.
 //!
 //! Owns these two notations. It never serves a call and never starts a process.
 

@@ -1,7 +1,7 @@
 //! The two text formats of metrics.
 //!
-//! Owns content negotiation and the conversion from OpenMetrics to the Prometheus text format. It never
-//! collects a value.
+//! Owns content negotiation and the conversion from OpenMetrics to the Prometheus text format. It
+//! never collects a value.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! The HTTP/1.1 server for `/metrics`, `/livez` and `/readyz`.
 //!
-//! Owns the only use of hyper's server, and its limits. It never authenticates a caller: the pages hold
-//! no secret. It never changes any state.
+//! Owns the only use of hyper's server, and its limits. It never authenticates a caller: the pages
+//! hold no secret. It never changes any state.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -27,8 +27,8 @@ use crate::lifecycle::State;
 use crate::net::listen::Listener;
 use crate::supervisor::Handle;
 
-/// Maximum connections per listener. When full, the oldest is closed: idle or stalled clients must not
-/// block the kubelet's probe.
+/// Maximum connections per listener. When full, the oldest is closed: idle or stalled clients must
+/// not block the kubelet's probe.
 pub const MAX_CONNECTIONS: usize = 32;
 
 /// The time limit for a request head, from the accept or from the end of the previous request.
@@ -116,7 +116,8 @@ impl<C: Clock> Pages<C> {
                     accept.and_then(|types| types.to_str().ok()),
                 ))
             }
-            // The wrapper is alive while it answers. Draining or a gone process is no reason for a restart.
+            // The wrapper is alive while it answers. Draining or a gone process is no reason for a
+            // restart.
             "/livez" => page(StatusCode::OK, "ok\n"),
             "/readyz" => match self.handle.state() {
                 State::Running => page(StatusCode::OK, "running\n"),

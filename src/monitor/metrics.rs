@@ -1,7 +1,7 @@
 //! The metrics, as OpenMetrics.
 //!
-//! Owns names, help texts and labels, and the only use of prometheus-client. It never reads the state of
-//! the process: `snapshot` holds it at the time of a scrape.
+//! Owns names, help texts and labels, and the only use of prometheus-client. It never reads the
+//! state of the process: `snapshot` holds it at the time of a scrape.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -17,7 +17,8 @@ use prometheus_client::registry::Registry;
 use super::snapshot::{STATE_SET, Sample, Snapshot};
 use crate::grpc::server::{FinishedCall, Observer};
 
-/// Histogram buckets in seconds: most calls take less than a millisecond, a waiting one takes hours.
+/// Histogram buckets in seconds: most calls take less than a millisecond, a waiting one takes
+/// hours.
 const BUCKETS: [f64; 12] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1, 1.0, 10.0, 60.0, 600.0, 3_600.0,
 ];

@@ -1,6 +1,7 @@
 //! The values of a scrape.
 //!
-//! Owns the conversion from the supervisor's facts to gauges. It never keeps a value between scrapes.
+//! Owns the conversion from the supervisor's facts to gauges. It never keeps a value between
+//! scrapes.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

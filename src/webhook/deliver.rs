@@ -35,7 +35,8 @@ enum AttemptResult {
     TimedOut,
 }
 
-/// Makes attempts until the receiver accepts the webhook, a permanent error, or the end of `budget`.
+/// Makes attempts until the receiver accepts the webhook, a permanent error, or the end of
+/// `budget`.
 pub(super) async fn deliver<C: Clock>(
     clock: &C,
     transport: &Transport,

@@ -1,7 +1,8 @@
 //! Connections to receivers of webhooks.
 //!
 //! Owns resolving, connecting and TLS. The policy checks each resolved address right before the
-//! connect, so DNS rebinding cannot bypass it. It never speaks HTTP and never reads proxy variables.
+//! connect, so DNS rebinding cannot bypass it. It never speaks HTTP and never reads proxy
+//! variables.
 
 use std::fmt;
 use std::future::Future;
@@ -25,8 +26,8 @@ use crate::net::connect;
 /// Maximum addresses of one name that one attempt tries.
 const MAX_ADDRESSES: usize = 4;
 
-/// Bytes that one delivery reads before it yields: a receiver that floods the wrapper must not starve
-/// timers and other tasks.
+/// Bytes that one delivery reads before it yields: a receiver that floods the wrapper must not
+/// starve timers and other tasks.
 const READ_BUDGET: usize = 16 * 1024;
 
 /// Why a connection failed.
@@ -71,8 +72,8 @@ pub trait Resolve: fmt::Debug + Send + Sync {
     fn resolve(&self, host: String, port: u16) -> Resolved;
 }
 
-/// `getaddrinfo(3)` on a thread of its own, because it blocks. `localhost` is never looked up: RFC 6761
-/// section 6.3.
+/// `getaddrinfo(3)` on a thread of its own, because it blocks. `localhost` is never looked up: RFC
+/// 6761 section 6.3.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemResolver;
 

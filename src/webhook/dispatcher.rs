@@ -143,8 +143,8 @@ impl Dispatcher {
         }
     }
 
-    /// Whether a webhook with this URL is pending or delivered, so that a repeated registration begins no
-    /// delivery.
+    /// Whether a webhook with this URL is pending or delivered, so that a repeated registration
+    /// begins no delivery.
     pub fn is_pending_or_delivered(&self, webhook: &WebhookRequest) -> bool {
         let registry = self.shared.registry.borrow();
         let delivery = registry
@@ -184,7 +184,8 @@ impl Dispatcher {
         self.shared.registry.borrow().deliveries()
     }
 
-    /// Delivers one webhook. The output is whether the receiver accepted it. Dropping the future gives up.
+    /// Delivers one webhook. The output is whether the receiver accepted it. Dropping the future
+    /// gives up.
     pub fn deliver<C: Clock>(
         &self,
         slot: Slot,

@@ -1,7 +1,7 @@
 //! The file of `--webhook-file`, validated.
 //!
-//! Owns which entries are valid; `file_syntax` owns the line format. It never opens the file, and its
-//! errors give line numbers, never the text of a line.
+//! Owns which entries are valid; `file_syntax` owns the line format. It never opens the file, and
+//! its errors give line numbers, never the text of a line.
 
 use super::file_syntax::{self, MalformedHeader, WebhookBlock};
 use super::method::Method;

@@ -1,16 +1,16 @@
 //! The allow-list for webhook destinations.
 //!
-//! Owns the rules of `--webhook-allow` and the addresses denied by default. It never resolves a name.
-//! It checks the host of a URL at registration and each resolved address right before the connect, so
-//! DNS rebinding cannot bypass it.
+//! Owns the rules of `--webhook-allow` and the addresses denied by default. It never resolves a
+//! name. It checks the host of a URL at registration and each resolved address right before the
+//! connect, so DNS rebinding cannot bypass it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use url::Host;
 
-/// Link-local networks (RFC 3927, RFC 4291) and cloud metadata services, which give credentials to any
-/// local caller: Amazon, Google, Alibaba, Azure, Oracle.
+/// Link-local networks (RFC 3927, RFC 4291) and cloud metadata services, which give credentials to
+/// any local caller: Amazon, Google, Alibaba, Azure, Oracle.
 const DENIED_BY_DEFAULT: [Network; 7] = [
     Network::v4([169, 254, 0, 0], 16),
     Network::v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),
@@ -89,8 +89,8 @@ impl Policy {
         Self { rules }
     }
 
-    /// Checks the host of a URL before it is resolved. A name passes if a network rule may still allow
-    /// its address.
+    /// Checks the host of a URL before it is resolved. A name passes if a network rule may still
+    /// allow its address.
     ///
     /// # Errors
     /// A denied address literal, or a name that no rule can allow.
@@ -204,8 +204,8 @@ fn embedded(address: IpAddr) -> Vec<Ipv4Addr> {
         [0, 0, 0, 0, 0, 0, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => vec![ipv4_from(high, low)],
-        // NAT64 inside one network, RFC 8215. The prefix has 48, 56, 64 or 96 bits; octet 8 is never
-        // part of the address.
+        // NAT64 inside one network, RFC 8215. The prefix has 48, 56, 64 or 96 bits; octet 8 is
+        // never part of the address.
         [0x64, 0xff9b, 1, ..] => vec![
             pick([6, 7, 9, 10]),
             pick([7, 9, 10, 11]),

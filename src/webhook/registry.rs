@@ -1,6 +1,6 @@
-//! Which webhooks are registered, and how each stands.
+//! The registered webhooks and the state of each delivery.
 //!
-//! Owns one place for each URL and its id. It never calls anybody and reads no clock.
+//! Owns one slot and one id per URL. It never sends a request or reads a clock.
 
 use std::time::SystemTime;
 
@@ -8,7 +8,7 @@ use super::delivery::{Delivery, DeliveryState};
 use super::request::WebhookRequest;
 use crate::lifecycle::{MAX_WEBHOOKS, Slot};
 
-/// How much of an error is kept, in characters.
+/// Maximum length of a stored error, in characters.
 const MAX_ERROR: usize = 300;
 
 /// All registered webhooks.
@@ -23,15 +23,15 @@ struct RegistryEntry {
     delivery: Delivery,
 }
 
-/// There is no room for another one.
+/// The registry is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{MAX_WEBHOOKS} webhooks are registered, which is the limit; repeat one of their URLs, or go without"
+    "{MAX_WEBHOOKS} webhooks are registered, the maximum; use one of their URLs, or no webhook"
 )]
 pub struct TooMany;
 
 impl Registry {
-    /// The place of this webhook's URL, if it has one.
+    /// The slot of this webhook's URL.
     pub(super) fn find(&self, webhook: &WebhookRequest) -> Option<Slot> {
         self.entries
             .iter()
@@ -39,7 +39,7 @@ impl Registry {
             .find_map(|(entry, slot)| (entry.webhook.url() == webhook.url()).then_some(slot))
     }
 
-    /// Whether there is room for this webhook.
+    /// Whether [`Registry::register`] would accept this webhook.
     pub(super) fn check(&self, webhook: &WebhookRequest) -> Result<(), TooMany> {
         match self.find(webhook).or_else(|| self.free()) {
             Some(_) => Ok(()),
@@ -51,8 +51,8 @@ impl Registry {
         Slot::all().nth(self.entries.len())
     }
 
-    /// Registers a webhook, or replaces method and headers of the one with its URL unless that is delivered
-    /// already. `id` is asked for a new id if one is needed.
+    /// Registers a webhook. If its URL is registered and not yet delivered, replaces method and
+    /// headers. `id` makes the id of a new entry.
     pub(super) fn register(
         &mut self,
         webhook: WebhookRequest,
@@ -79,7 +79,7 @@ impl Registry {
         Ok(slot)
     }
 
-    /// Counts an attempt and answers with what it is to send.
+    /// Counts an attempt and gives the webhook to send.
     pub(super) fn begin(&mut self, slot: Slot) -> Option<(&WebhookRequest, &Delivery)> {
         let entry = self.entry(slot)?;
         entry.delivery.attempts = entry.delivery.attempts.saturating_add(1);
@@ -87,12 +87,12 @@ impl Registry {
         Some((&entry.webhook, &entry.delivery))
     }
 
-    /// A delivery begins, perhaps once more.
+    /// A delivery begins, the first or a repeated one.
     pub(super) fn arm(&mut self, slot: Slot) {
         self.set(slot, DeliveryState::Pending, None);
     }
 
-    /// The last attempt failed, and there will be another one.
+    /// The last attempt failed; the next one starts at `at`.
     pub(super) fn retry(&mut self, slot: Slot, error: &str, at: Option<SystemTime>) {
         self.set(slot, DeliveryState::Pending, Some(error));
         if let Some(entry) = self.entry(slot) {
@@ -100,24 +100,24 @@ impl Registry {
         }
     }
 
-    /// The last attempt failed, and it was the last.
+    /// The delivery failed.
     pub(super) fn fail(&mut self, slot: Slot, error: &str) {
         self.set(slot, DeliveryState::Failed, Some(error));
     }
 
-    /// The last attempt did it.
+    /// The receiver accepted the webhook.
     pub(super) fn deliver(&mut self, slot: Slot) {
         self.set(slot, DeliveryState::Delivered, None);
     }
 
-    /// How one stands.
+    /// The state of one delivery.
     pub(super) fn delivery(&self, slot: Slot) -> Option<&Delivery> {
         self.entries
             .get(usize::from(slot.index()))
             .map(|entry| &entry.delivery)
     }
 
-    /// How each stands, in the order of registration.
+    /// The state of each delivery, in order of registration.
     pub(super) fn deliveries(&self) -> Vec<Delivery> {
         self.entries
             .iter()
@@ -131,7 +131,7 @@ impl Registry {
             entry.delivery.next_attempt_at = None;
             if let Some(error) = error {
                 let shown = error.chars().take(MAX_ERROR);
-                // Part of it may be the receiver's words: a certificate holds what its maker likes.
+                // The receiver controls part of it, for example the names in its certificate.
                 let harmless = shown.map(|c| if c.is_control() { ' ' } else { c });
                 entry.delivery.last_error = harmless.collect();
             }
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_url_again_replaces_and_keeps_its_id_while_pending() {
+    fn a_repeated_url_replaces_headers_and_keeps_its_id() {
         let (mut registry, slots) = registry(&["http://a/", "http://b/"]);
         let again = registry.register(webhook("http://A:80/#x", "second"), || unreachable!());
         assert_eq!(again, Ok(slots[0]));
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delivered_one_stays_as_it_was_and_a_failed_one_is_replaced() {
+    fn a_repeated_url_changes_a_failed_webhook_but_not_a_delivered_one() {
         let (mut registry, slots) = registry(&["http://a/", "http://b/"]);
         registry.deliver(slots[0]);
         registry.fail(slots[1], "answered 404");
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_a_limit_and_what_is_registered_stays_reachable_at_it() {
+    fn a_full_registry_still_accepts_registered_urls() {
         let urls: Vec<String> = Slot::all()
             .map(|slot| format!("http://h/{}", slot.index()))
             .collect();
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_error_is_cut_between_characters_and_has_no_line_breaks() {
+    fn a_stored_error_is_shortened_to_one_line() {
         let (mut registry, slots) = registry(&["http://a/"]);
         let at = SystemTime::UNIX_EPOCH;
         registry.retry(slots[0], &"ä\n".repeat(1000), Some(at));

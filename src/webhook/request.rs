@@ -1,7 +1,7 @@
 //! A validated webhook: URL, method, headers.
 //!
-//! Owns validation and the part of a webhook that may be logged. It never decides whether the policy
-//! allows the host, and never shows a path or a header: both can be secrets.
+//! Owns validation and the part of a webhook that may be logged. It never decides whether the
+//! policy allows the host, and never shows a path or a header: both can be secrets.
 
 use std::fmt;
 

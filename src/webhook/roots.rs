@@ -1,7 +1,7 @@
 //! The trusted certificate authorities for https.
 //!
-//! Owns their order of precedence: a file, the system's store, the bundled store (an image built from
-//! scratch has no system store). It never connects.
+//! Owns their order of precedence: a file, the system's store, the bundled store (an image built
+//! from scratch has no system store). It never connects.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use smol::lock::OnceCell;
 
 use crate::thread;
 
-/// Trusted authorities, loaded on the first https connection: the system store has some hundred files.
+/// Trusted authorities, loaded on the first https connection: the system store has some hundred
+/// files.
 #[derive(Debug)]
 pub struct Roots {
     file: Option<RootCertStore>,

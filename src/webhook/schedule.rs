@@ -1,7 +1,7 @@
 //! Whether and when a delivery is retried.
 //!
-//! Owns the backoff and the meaning of a status code and of `Retry-After`. It never reads a clock or a
-//! random source: both values are arguments.
+//! Owns the backoff and the meaning of a status code and of `Retry-After`. It never reads a clock
+//! or a random source: both values are arguments.
 
 use std::time::{Duration, SystemTime};
 
@@ -48,8 +48,8 @@ impl RetryPolicy {
         attempt_timeout: Duration::from_secs(10),
     };
 
-    /// The delay after this many attempts, between 0 and the current maximum. `random` is uniform over
-    /// its whole range.
+    /// The delay after this many attempts, between 0 and the current maximum. `random` is uniform
+    /// over its whole range.
     pub fn delay(&self, attempts: u32, random: u32) -> Duration {
         let doublings = attempts.saturating_sub(1).min(31);
         let ceiling = self
@@ -62,8 +62,8 @@ impl RetryPolicy {
     }
 }
 
-/// Parses `Retry-After`, RFC 9110 section 10.2.3: seconds, or a date. A date in the past gives zero, an
-/// invalid value `None`.
+/// Parses `Retry-After`, RFC 9110 section 10.2.3: seconds, or a date. A date in the past gives
+/// zero, an invalid value `None`.
 pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,7 +1,7 @@
 //! Signatures by the Standard Webhooks scheme.
 //!
-//! Owns the secrets and the signatures. A secret never leaves this file, not even by `Debug` or in an
-//! error.
+//! Owns the secrets and the signatures. A secret never leaves this file, not even by `Debug` or in
+//! an error.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 
-/// The length of a secret in bytes, by the specification: longer than a password, and at most a block
-/// of SHA-256.
+/// The length of a secret in bytes, by the specification: longer than a password, and at most a
+/// block of SHA-256.
 const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// The signing secrets: usually one, two during a rotation.

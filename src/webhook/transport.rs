@@ -1,7 +1,7 @@
 //! One HTTP exchange over surf, with a backend of smol, hyper's connection API and rustls.
 //!
-//! The only file that uses surf. Owns one exchange: it sends the request, reads the response head and
-//! part of the body. It never retries, follows a redirect or reuses a connection.
+//! The only file that uses surf. Owns one exchange: it sends the request, reads the response head
+//! and part of the body. It never retries, follows a redirect or reuses a connection.
 
 use std::fmt;
 use std::pin::pin;
@@ -101,8 +101,8 @@ impl Transport {
         }
     }
 
-    /// Sends one request. The caller drops the future after `timeout`; once the status has arrived, the
-    /// future completes before that.
+    /// Sends one request. The caller drops the future after `timeout`; once the status has arrived,
+    /// the future completes before that.
     ///
     /// # Errors
     /// [`TransportError`]; the receiver may have the request all the same.
