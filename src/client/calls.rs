@@ -1,7 +1,8 @@
 //! One call, with as many connections as it takes.
 //!
-//! Owns connecting, trying again, and noticing that a peer is silently gone. It never decides what an
-//! answer means. Nothing is spawned: each call drives its own connection, so any executor will do.
+//! Owns connecting, trying again, and noticing that a peer is silently gone. It never decides what
+//! an answer means. Nothing is spawned: each call drives its own connection, so any executor will
+//! do.
 
 use std::future::Future;
 use std::pin::pin;
@@ -32,7 +33,8 @@ pub(super) struct KeepAlive {
 }
 
 impl KeepAlive {
-    /// Middleboxes forget idle connections after minutes; the timeout is that of gRPC's own clients.
+    /// Middleboxes forget idle connections after minutes; the timeout is that of gRPC's own
+    /// clients.
     pub(super) const DEFAULT: Self = Self {
         interval: Duration::from_secs(30),
         timeout: Duration::from_secs(20),
@@ -121,8 +123,8 @@ impl Calls {
         }
     }
 
-    /// One attempt, on a connection of its own, which must stand by `until`. `stands` is called when it does, and
-    /// the request is sent before anything else is waited for.
+    /// One attempt, on a connection of its own, which must stand by `until`. `stands` is called
+    /// when it does, and the request is sent before anything else is waited for.
     pub(super) async fn attempt<Q, A>(
         &self,
         path: &str,
@@ -188,8 +190,8 @@ impl Calls {
         }
     }
 
-    /// Connects, and waits for the peer's first word: a socket may take connections for a process that is
-    /// stopped.
+    /// Connects, and waits for the peer's first word: a socket may take connections for a process
+    /// that is stopped.
     async fn establish(&self) -> Result<Established, Trouble> {
         let shown = self.identity.show().await?;
         let stream = connect::connect(&self.address).await?;

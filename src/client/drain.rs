@@ -1,7 +1,7 @@
 //! A drain from the request to the exit of the process.
 //!
-//! Owns the order of the two calls: the wait is in flight before the request is sent. It never decides
-//! how long either is retried.
+//! Owns the order of the two calls: the wait is in flight before the request is sent. It never
+//! decides how long either is retried.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};

@@ -19,8 +19,8 @@ use crate::net::tls::TlsError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No connection came about, or the one that was lost could not be made again, in the time that was
-    /// given for it.
+    /// No connection came about, or the one that was lost could not be made again, in the time that
+    /// was given for it.
     #[error(
         "{address} cannot be reached: {trouble} (attempts: {attempts}, in {})",
         short(tried_for)
@@ -46,8 +46,8 @@ pub enum Error {
     /// The server refused the call.
     #[error("the wrapper refused: {} ({:?})", .0.message, .0.code)]
     Refused(Status),
-    /// At this address there is another process now: the one that was waited for has ended, and how is not
-    /// known.
+    /// At this address there is another process now: the one that was waited for has ended, and how
+    /// is not known.
     #[error(
         "the process that was waited for (pid {}) has ended, how is not known: its wrapper was \
          replaced by one of {:?} (pid {})", before.pid, now.program, now.pid
@@ -85,7 +85,8 @@ pub enum Trouble {
          if it asks for TLS, use --tls-ca"
     )]
     Plaintext(String),
-    /// The peer has shaken hands and then closed the connection: a server judges our certificate after that.
+    /// The peer has shaken hands and then closed the connection: a server judges our certificate
+    /// after that.
     #[error(
         "the connection was closed after the TLS handshake ({0}); the wrapper may ask for a certificate \
          (--tls-cert), or not accept ours: its authority, its dates, its names; the wrapper's log says \
@@ -133,8 +134,8 @@ impl Trouble {
         }
     }
 
-    /// What it means before the first answer on a connection to a socket file: whoever may not call is
-    /// closed at once, which resets what he has sent.
+    /// What it means before the first answer on a connection to a socket file: whoever may not call
+    /// is closed at once, which resets what he has sent.
     pub(super) fn on_unix(self) -> Self {
         if matches!(&self, Self::Http2(GrpcError::Http2(error)) if error.is_io()) {
             Self::Closed

@@ -18,21 +18,22 @@ const CHECK: &str = "/grpc.health.v1.Health/Check";
 pub enum Health {
     /// It serves.
     Serving,
-    /// It does not: for `process`, it is shutting down or gone; for the server, the wrapper is leaving.
+    /// It does not: for `process`, it is shutting down or gone; for the server, the wrapper is
+    /// leaving.
     NotServing,
     /// The server does not know.
     Unknown,
 }
 
 impl Client {
-    /// Whether `service` serves: empty for the wrapper itself, `process` for the process, or the full name of
-    /// a gRPC service. `timeout` limits the whole of it.
+    /// Whether `service` serves: empty for the wrapper itself, `process` for the process, or the
+    /// full name of a gRPC service. `timeout` limits the whole of it.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with `NOT_FOUND` for a name that the wrapper does not know; [`Error::TimedOut`] if a
-    /// connection stands and the answer does not come in time; [`Error::Unreachable`] and
-    /// [`Error::Malformed`].
+    /// [`Error::Refused`] with `NOT_FOUND` for a name that the wrapper does not know;
+    /// [`Error::TimedOut`] if a connection stands and the answer does not come in time;
+    /// [`Error::Unreachable`] and [`Error::Malformed`].
     pub async fn health(&self, service: &str, timeout: Option<Duration>) -> Result<Health, Error> {
         let request = HealthCheckRequest {
             service: service.to_owned(),

@@ -1,7 +1,7 @@
 //! Who we are to a wrapper, and how we know it.
 //!
-//! Owns the files that a client shows: they are read for each connection, so that a wait of hours outlives
-//! a rotation. It never shows a token to whom it has not been told to.
+//! Owns the files that a client shows: they are read for each connection, so that a wait of hours
+//! outlives a rotation. It never shows a token to whom it has not been told to.
 
 use std::path::PathBuf;
 

@@ -1,8 +1,9 @@
 //! A client of the control API: ask a process to drain, and wait until it is gone.
 //!
-//! Owns what a deployment tool needs: calls that are tried again while a wrapper starts, waits that outlive a
-//! lost connection, answers as plain types. It never polls, spawns nothing and logs nothing; each call has
-//! a connection of its own, which its future drives, so that it runs on any executor.
+//! Owns what a deployment tool needs: calls that are tried again while a wrapper starts, waits that
+//! outlive a lost connection, answers as plain types. It never polls, spawns nothing and logs
+//! nothing; each call has a connection of its own, which its future drives, so that it runs on any
+//! executor.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -90,8 +91,8 @@ impl Client {
         }
     }
 
-    /// Sets how long to keep trying to connect, and to connect again after a connection is lost; an answer
-    /// that should come at once has the same time. [`CONNECT_TIMEOUT`] unless set.
+    /// Sets how long to keep trying to connect, and to connect again after a connection is lost; an
+    /// answer that should come at once has the same time. [`CONNECT_TIMEOUT`] unless set.
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.calls.connect_timeout = timeout;
@@ -120,8 +121,8 @@ impl Client {
         self.watch().next().await
     }
 
-    /// Asks the process to finish what it is doing and exit; answers at once. Idempotent: asking again sends
-    /// no second signal and can only bring the deadlines nearer.
+    /// Asks the process to finish what it is doing and exit; answers at once. Idempotent: asking
+    /// again sends no second signal and can only bring the deadlines nearer.
     ///
     /// # Errors
     ///
@@ -152,13 +153,14 @@ impl Client {
         Ok(Process::try_from(answer.process)?)
     }
 
-    /// Waits until the process has reached `state` or a later one; without a timeout for as long as it takes,
-    /// over lost connections too.
+    /// Waits until the process has reached `state` or a later one; without a timeout for as long as
+    /// it takes, over lost connections too.
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] with the process as it was seen last; [`Error::Replaced`] if another process has
-    /// taken its place meanwhile; [`Error::Unreachable`], [`Error::Refused`] or [`Error::Malformed`].
+    /// [`Error::TimedOut`] with the process as it was seen last; [`Error::Replaced`] if another
+    /// process has taken its place meanwhile; [`Error::Unreachable`], [`Error::Refused`] or
+    /// [`Error::Malformed`].
     pub async fn wait_until(
         &self,
         state: State,

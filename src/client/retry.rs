@@ -1,7 +1,7 @@
 //! When to try again, and when to give up.
 //!
-//! Owns the pauses between attempts and the window in which an attempt must succeed. It knows no clock:
-//! times are arguments, counted from the start of the operation.
+//! Owns the pauses between attempts and the window in which an attempt must succeed. It knows no
+//! clock: times are arguments, counted from the start of the operation.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest pause. A wrapper that starts is found at most this much later.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// A connection that has held this long was a good one: its loss is a new trouble, not more of the old.
+/// A connection that has held this long was a good one: its loss is a new trouble, not more of the
+/// old.
 const PROVEN: Duration = Duration::from_secs(1);
 
 /// The attempts of one operation.
@@ -50,8 +51,8 @@ impl Retry {
         self.attempts
     }
 
-    /// Takes note of a failure at `now`, of an attempt whose connection stood for `held`; answers with the
-    /// pause before the next attempt, or `None` to give up.
+    /// Takes note of a failure at `now`, of an attempt whose connection stood for `held`; answers
+    /// with the pause before the next attempt, or `None` to give up.
     pub(super) fn failed(&mut self, now: Duration, held: Option<Duration>) -> Option<Duration> {
         if held.is_some_and(|held| held >= PROVEN) {
             *self = Self {

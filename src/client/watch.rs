@@ -1,7 +1,7 @@
 //! The states of one process, one after the other.
 //!
-//! Owns the waiting: each step is one call that the wrapper answers when there is something to say, so
-//! nothing polls. It never confuses a process with its successor at the same address.
+//! Owns the waiting: each step is one call that the wrapper answers when there is something to say,
+//! so nothing polls. It never confuses a process with its successor at the same address.
 
 use std::time::Instant;
 
@@ -50,13 +50,13 @@ impl Watch {
         self.last.as_ref()
     }
 
-    /// At first the process as it is now, then as it is when its next state is reached; once it is gone,
-    /// the same again. A state may be passed over. Dropping the future loses nothing.
+    /// At first the process as it is now, then as it is when its next state is reached; once it is
+    /// gone, the same again. A state may be passed over. Dropping the future loses nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] at the deadline, [`Error::Replaced`] if another process has taken its place, and
-    /// those of every call.
+    /// [`Error::TimedOut`] at the deadline, [`Error::Replaced`] if another process has taken its
+    /// place, and those of every call.
     pub async fn next(&mut self) -> Result<Process, Error> {
         let answer = match &self.last {
             None => self.now().await,
@@ -117,8 +117,8 @@ impl Watch {
         }
     }
 
-    /// The end of the process that was seen as `from`, in one call where nothing comes between. `stands` is called
-    /// with the request as good as sent.
+    /// The end of the process that was seen as `from`, in one call where nothing comes between.
+    /// `stands` is called with the request as good as sent.
     pub(super) async fn end(&self, from: &Process, stands: impl Fn()) -> Result<Process, Error> {
         let mut process = from.clone();
         while process.state < State::Gone {

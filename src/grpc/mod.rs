@@ -11,7 +11,7 @@ pub mod rules;
 pub mod server;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use rules::limits::Limits;
 pub use rules::status::{Code, Status};

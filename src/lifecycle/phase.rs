@@ -4,7 +4,7 @@
 //! never passes from one to another.
 
 use crate::lifecycle::post_exit::PostExit;
-use crate::lifecycle::stage::Shutdown;
+use crate::lifecycle::stage::ShutdownProgress;
 use crate::lifecycle::{Exit, Outcome};
 
 /// Where the machine stands.
@@ -16,7 +16,7 @@ pub(super) enum Phase {
         ready: bool,
     },
     /// The process is alive and was asked to stop.
-    ShuttingDown(Shutdown),
+    ShuttingDown(ShutdownProgress),
     /// The process is gone; its command after the exit runs, or webhooks are being delivered.
     Finishing(Finishing),
     /// The process is gone, all work is done, and the wrapper stays until it is told to stop.

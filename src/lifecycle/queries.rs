@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use crate::lifecycle::phase::{ExitInfo, Phase};
 use crate::lifecycle::post_exit::PostExit;
-use crate::lifecycle::stage::{Graceful, Shutdown, Stage};
+use crate::lifecycle::stage::{Graceful, ShutdownProgress, Stage};
 use crate::lifecycle::{Exit, Lifecycle, Outcome, State};
 
 impl Lifecycle {
     /// When [`Input::TimePassed`](crate::lifecycle::Input::TimePassed) is wanted next, if ever.
     pub fn next_timeout(&self) -> Option<Duration> {
         match &self.phase {
-            Phase::ShuttingDown(Shutdown { stage, .. }) => {
+            Phase::ShuttingDown(ShutdownProgress { stage, .. }) => {
                 let ready_at = match stage {
                     Stage::Drain {
                         graceful: Graceful::AwaitsReady(_),
@@ -105,7 +105,7 @@ impl Lifecycle {
         }
     }
 
-    fn shutdown(&self) -> Option<Shutdown> {
+    fn shutdown(&self) -> Option<ShutdownProgress> {
         match self.phase {
             Phase::ShuttingDown(shutdown) => Some(shutdown),
             Phase::Running { .. } | Phase::Finishing(_) | Phase::Gone(_) | Phase::Left(_) => None,

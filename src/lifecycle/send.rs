@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::lifecycle::phase::Phase;
-use crate::lifecycle::stage::{Graceful, Meaning, Shutdown, Stage};
+use crate::lifecycle::stage::{Graceful, Meaning, ShutdownProgress, Stage};
 use crate::lifecycle::{Action, DrainRequest, Input, Lifecycle, SignalCause, Transition};
 use crate::signal::Signal;
 
@@ -16,10 +16,10 @@ const KILL: (Signal, Meaning) = (Signal::KILL, Meaning::Kill);
 impl Lifecycle {
     /// A shutdown in its first instant, before any signal. A graceful signal that has to wait is
     /// noted with its cause.
-    pub(super) fn begin(&self, now: Duration, ready: bool, cause: SignalCause) -> Shutdown {
+    pub(super) fn begin(&self, now: Duration, ready: bool, cause: SignalCause) -> ShutdownProgress {
         let within = self.config.ready_within;
         let waits = !ready && within.is_some_and(|within| now < within);
-        Shutdown {
+        ShutdownProgress {
             stage: Stage::Drain {
                 graceful: match waits {
                     true => Graceful::AwaitsReady(cause),
@@ -37,7 +37,7 @@ impl Lifecycle {
     pub(super) fn drain(
         &mut self,
         now: Duration,
-        shutdown: Shutdown,
+        shutdown: ShutdownProgress,
         request: DrainRequest,
     ) -> Transition {
         let shutdown = tightened(now, shutdown, request);
@@ -64,7 +64,7 @@ impl Lifecycle {
 
     /// A caller asks for the abort stage. As GitLab's wrapper does, it sends the forceful signal
     /// again if the last one is old enough.
-    pub(super) fn abort(&mut self, now: Duration, shutdown: Shutdown) -> Transition {
+    pub(super) fn abort(&mut self, now: Duration, shutdown: ShutdownProgress) -> Transition {
         match shutdown.stage {
             Stage::Drain { .. } => {
                 let at_once = DrainRequest {
@@ -91,10 +91,10 @@ impl Lifecycle {
         }
     }
 
-    fn begin_abort(&mut self, now: Duration, shutdown: Shutdown) -> Transition {
+    fn begin_abort(&mut self, now: Duration, shutdown: ShutdownProgress) -> Transition {
         match self.config.forceful() {
             Some(forceful) => self.send_for_caller(now, shutdown, Some(forceful)),
-            None => self.record(Shutdown {
+            None => self.record(ShutdownProgress {
                 stage: Stage::begin_abort(now),
                 ..shutdown
             }),
@@ -117,7 +117,7 @@ impl Lifecycle {
             Phase::ShuttingDown(shutdown) => shutdown,
             Phase::Finishing(_) | Phase::Gone(_) | Phase::Left(_) => return Transition::nothing(),
         };
-        let shutdown = Shutdown {
+        let shutdown = ShutdownProgress {
             told_to_stop: before.told_to_stop || received.is_stop(),
             ..before
         };
@@ -139,7 +139,7 @@ impl Lifecycle {
     }
 
     /// The process handles signals: a graceful signal that waited for that is sent.
-    pub(super) fn become_ready(&mut self, now: Duration, shutdown: Shutdown) -> Transition {
+    pub(super) fn become_ready(&mut self, now: Duration, shutdown: ShutdownProgress) -> Transition {
         match shutdown.stage {
             Stage::Drain {
                 graceful: Graceful::AwaitsReady(cause),
@@ -151,13 +151,13 @@ impl Lifecycle {
 
     /// Begins the stages whose time has come. A step sends one signal: where two are due, the
     /// second follows with the next [`Input::TimePassed`], which is wanted at once.
-    pub(super) fn expire(&mut self, now: Duration, shutdown: Shutdown) -> Transition {
+    pub(super) fn expire(&mut self, now: Duration, shutdown: ShutdownProgress) -> Transition {
         if self.is_forced(now, shutdown) {
             let forceful = self.config.forceful();
             if forceful.is_some() {
                 return self.send_own(now, shutdown, forceful, SignalCause::Deadline);
             }
-            let begun = Shutdown {
+            let begun = ShutdownProgress {
                 stage: Stage::begin_abort(now),
                 ..shutdown
             };
@@ -193,7 +193,7 @@ impl Lifecycle {
             | Input::WebhookEnded { .. }
             | Input::TimePassed => false,
         };
-        let Phase::ShuttingDown(Shutdown {
+        let Phase::ShuttingDown(ShutdownProgress {
             stage:
                 Stage::Drain {
                     graceful: Graceful::Sent(last),
@@ -209,7 +209,7 @@ impl Lifecycle {
         (now < until).then_some(until)
     }
 
-    fn is_forced(&self, now: Duration, shutdown: Shutdown) -> bool {
+    fn is_forced(&self, now: Duration, shutdown: ShutdownProgress) -> bool {
         let at = shutdown.force_at(self.config.spacing);
         at.is_some_and(|at| at <= now)
     }
@@ -218,7 +218,7 @@ impl Lifecycle {
     fn send_for_caller(
         &mut self,
         now: Duration,
-        shutdown: Shutdown,
+        shutdown: ShutdownProgress,
         wanted: Option<(Signal, Meaning)>,
     ) -> Transition {
         let before = self.phase;
@@ -232,7 +232,7 @@ impl Lifecycle {
     fn send_own(
         &mut self,
         now: Duration,
-        shutdown: Shutdown,
+        shutdown: ShutdownProgress,
         wanted: Option<(Signal, Meaning)>,
         cause: SignalCause,
     ) -> Transition {
@@ -245,12 +245,12 @@ impl Lifecycle {
     fn send(
         &mut self,
         now: Duration,
-        shutdown: Shutdown,
+        shutdown: ShutdownProgress,
         signal: Signal,
         meaning: Meaning,
         cause: SignalCause,
     ) -> Transition {
-        let with = |stage| Phase::ShuttingDown(Shutdown { stage, ..shutdown });
+        let with = |stage| Phase::ShuttingDown(ShutdownProgress { stage, ..shutdown });
         self.phase = with(shutdown.stage.sent(now, meaning));
         let mut actions = vec![Action::SendStageSignal { signal, cause }];
         if signal != Signal::KILL {
@@ -262,14 +262,14 @@ impl Lifecycle {
         }
     }
 
-    fn record(&mut self, shutdown: Shutdown) -> Transition {
+    fn record(&mut self, shutdown: ShutdownProgress) -> Transition {
         self.phase = Phase::ShuttingDown(shutdown);
         Transition::nothing()
     }
 }
 
 /// Brings the deadlines of a shutdown nearer, never further away.
-fn tightened(now: Duration, shutdown: Shutdown, request: DrainRequest) -> Shutdown {
+fn tightened(now: Duration, shutdown: ShutdownProgress, request: DrainRequest) -> ShutdownProgress {
     let stage = match shutdown.stage {
         Stage::Drain { graceful, force_at } => Stage::Drain {
             graceful,
@@ -278,7 +278,7 @@ fn tightened(now: Duration, shutdown: Shutdown, request: DrainRequest) -> Shutdo
         Stage::Abort { .. } | Stage::Kill { .. } => shutdown.stage,
     };
     let kill_after = [shutdown.kill_after, request.kill_after];
-    Shutdown {
+    ShutdownProgress {
         stage,
         kill_after: kill_after.into_iter().flatten().min(),
         ..shutdown

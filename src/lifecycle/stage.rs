@@ -10,7 +10,7 @@ use crate::signal::Signal;
 
 /// What is known while the process is asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Shutdown {
+pub(super) struct ShutdownProgress {
     pub(super) stage: Stage,
     /// The shortest of the option and all requests.
     pub(super) kill_after: Option<Duration>,
@@ -186,7 +186,7 @@ impl Stage {
     }
 }
 
-impl Shutdown {
+impl ShutdownProgress {
     /// When the abort stage begins by itself, if it does: at the deadline, but not before a process
     /// that got the graceful signal can take another one.
     pub(super) fn force_at(self, spacing: Spacing) -> Option<Duration> {

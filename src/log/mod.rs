@@ -35,8 +35,9 @@ use self::writer::LineWriter;
 /// The target of our own events; those of modules begin with it.
 const OWN_TARGET: &str = "process_wrapper";
 
-/// Maximum length of a line in bytes with its newline: up to `PIPE_BUF` a write to a pipe is atomic,
-/// so it never mixes with the child's output (`pipe(7)`). Longer lines are truncated and marked.
+/// Maximum length of a line in bytes with its newline: up to `PIPE_BUF` a write to a pipe is
+/// atomic, so it never mixes with the child's output (`pipe(7)`). Longer lines are truncated and
+/// marked.
 const MAX_LINE: usize = rustix::pipe::PIPE_BUF;
 
 /// The format of a line.

@@ -8,8 +8,8 @@ use url::Host;
 use super::cursor::Cursor;
 
 /// Only a network rule allows an address denied by default, in each of its forms. A form changes no
-/// verdict, one more rule denies nothing that the others allow, and a literal host is checked as its
-/// address.
+/// verdict, one more rule denies nothing that the others allow, and a literal host is checked as
+/// its address.
 pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     let address = address(&mut cursor);

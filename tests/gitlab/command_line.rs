@@ -68,7 +68,7 @@ fn an_unsupported_option_is_exit_code_2_with_advice_and_starts_nothing() {
         ),
         (
             &["--config", "/etc/config.toml"],
-            &["--config", "behind `--`"],
+            &["--config", "after `--`"],
         ),
         (&["--process-termination-timeout", "-1s"], &["negative"]),
         (&["--process-termination-timeout", "10"], &["unit", "1m30s"]),

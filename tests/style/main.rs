@@ -47,6 +47,8 @@ const SHARED: &[&str] = &[
     "../fuzz_targets/mod.rs",
     "../../src/",
     "../../../tests/support/http2.rs",
+    // The model is also part of a fuzz target, which includes it by its path.
+    "model/",
 ];
 
 /// Types of one name: alternatives of which `cfg` compiles only one.
@@ -56,7 +58,7 @@ const TWINS: &[(&str, &str)] = &[
 ];
 
 /// Paths that do not keep the rules yet. A path leaves the list once its text is rewritten.
-const NOT_YET: &[&str] = &["docs/operations.md", "src/"];
+const NOT_YET: &[&str] = &["src/client/"];
 
 #[test]
 fn tracked_text_keeps_the_rules() {

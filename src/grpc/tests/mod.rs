@@ -15,7 +15,7 @@ mod hostile;
     reason = "shared with the integration tests"
 )]
 #[path = "../../../tests/support/http2.rs"]
-mod http2;
+pub(crate) mod http2;
 mod memory;
 mod peer;
 mod raw;

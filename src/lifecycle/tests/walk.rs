@@ -291,7 +291,6 @@ fn every_reachable_state_and_input_keeps_the_invariants() {
                 all.and(walked)
             })
     });
-    println!("{} configurations: {walked:?}", configs.len());
     assert!(
         walked.states > 1_000 && walked.steps > 30_000 && walked.depth >= 9,
         "{walked:?}"

@@ -1,15 +1,7 @@
 //! The filter on valid and malformed frames.
 
-#[allow(
-    dead_code,
-    unreachable_pub,
-    reason = "shared with the integration tests"
-)]
-#[path = "../../../tests/support/http2.rs"]
-mod http2;
-
 use super::*;
-use http2::{END_HEADERS, PREFACE};
+use crate::grpc::tests::http2::{self, END_HEADERS, PREFACE};
 
 fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     http2::frame(kind, flags, 1, payload)

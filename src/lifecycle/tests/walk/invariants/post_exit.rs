@@ -76,7 +76,7 @@ impl Step<'_> {
         }
         assert_eq!(
             sent, expected,
-            "a running command gets TERM when its time is over, KILL when its grace is or when nobody \
+            "a running command gets TERM when its time is over, KILL when its grace is or when nothing \
              waits for it any longer, and nothing else: {self:#?}"
         );
     }
@@ -95,7 +95,7 @@ impl Step<'_> {
         };
         let settled = !has_work(&history);
         let due = history.exit.filter(|_| {
-            // Once: whoever is leaving is not told again.
+            // Once: a wrapper that leaves is not told again.
             !self.history.left
                 && ((settled && (history.told_to_stop || by_itself)) || self.is_stopped_again())
         });
