@@ -15,7 +15,7 @@
 //! let hour = Duration::from_secs(3600);
 //! match smol::block_on(client.drain(&Shutdown::default(), Some(hour))) {
 //!     Ok(process) => println!("pid {} is {}", process.pid, process.state),
-//!     Err(Error::Unreachable { attempts, .. }) => println!("no wrapper after {attempts} attempts"),
+//!     Err(Error::Unreachable { attempts, .. }) => println!("{attempts} attempts failed"),
 //!     Err(error) => return Err(error.into()),
 //! }
 //! # Ok(())
