@@ -51,7 +51,7 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`ReloadError`] names the first that cannot.
+    /// `ReloadError` names the first that cannot.
     pub fn check(&self) -> Result<(), ReloadError> {
         self.read().map(|_| ())
     }

@@ -14,7 +14,7 @@ pub enum Exit {
     Code(u8),
     /// A signal ended it.
     Signal {
-        /// The signal's number: real-time signals have no [`Signal`].
+        /// The signal's number: real-time signals have no `Signal`.
         number: u8,
         /// Whether a core was dumped.
         core_dumped: bool,

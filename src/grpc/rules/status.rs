@@ -164,7 +164,7 @@ impl Code {
 pub struct Status {
     /// The kind of end, for programs.
     pub code: Code,
-    /// What happened and what to do, for people. Truncated to [`MAX_MESSAGE`] on the wire.
+    /// What happened and what to do, for people. Truncated to `MAX_MESSAGE` on the wire.
     pub message: String,
 }
 
