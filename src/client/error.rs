@@ -79,7 +79,7 @@ pub enum Trouble {
     /// The peer does not speak HTTP/2 as it should.
     #[error("{0}; is it a process-wrapper that listens there?")]
     Http2(#[from] GrpcError),
-    /// Nobody on this tcp port speaks HTTP/2 in plaintext.
+    /// The server on this tcp port does not speak HTTP/2 in plaintext.
     #[error(
         "HTTP/2 is not spoken there in plaintext ({0}); is it a process-wrapper that listens there? \
          if it asks for TLS, use --tls-ca"
@@ -134,8 +134,8 @@ impl Trouble {
         }
     }
 
-    /// What it means before the first answer on a connection to a socket file: whoever may not call
-    /// is closed at once, which resets what he has sent.
+    /// The meaning before the first answer on a connection to a socket file. The server closes a
+    /// connection that it does not admit at once, which resets the data that was sent.
     pub(super) fn on_unix(self) -> Self {
         if matches!(&self, Self::Http2(GrpcError::Http2(error)) if error.is_io()) {
             Self::Closed

@@ -1,7 +1,7 @@
 //! Who we are to a wrapper, and how we know it.
 //!
 //! Owns the files that a client shows: they are read for each connection, so that a wait of hours
-//! outlives a rotation. It never shows a token to whom it has not been told to.
+//! outlives a rotation. It shows a token only to servers that it was told to trust.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,8 @@ use crate::net::reload::{ReloadError, contents};
 use crate::net::stream::Stream;
 use crate::net::tls::{ClientTls, TlsError, TlsFiles};
 
-/// What a client shows, and whom it trusts. By default nothing, and whoever answers.
+/// The credentials that a client presents and the authorities that it trusts. By default it
+/// presents none and trusts any server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
     /// Authorities that sign the certificate of the wrapper, PEM. With it tcp addresses speak TLS.
@@ -99,7 +100,7 @@ impl Shown {
         }
     }
 
-    /// Makes a connection what it has to be: TLS for tcp, if we have whom to trust.
+    /// Secures a connection: TLS on tcp if authorities are configured.
     pub(super) async fn secure(
         &self,
         address: &Address,

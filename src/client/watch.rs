@@ -100,8 +100,8 @@ impl Watch {
                 Ok(answer) => Process::try_from(answer.process)?,
                 Err(failure) => {
                     attempts.pause_after(failure, self.deadline).await?;
-                    // Another process may be there by now, whose next state nobody waits for: look
-                    // before waiting again.
+                    // Another process may be there by now, and no call waits for its next
+                    // state: look before waiting again.
                     self.now().await?
                 }
             };

@@ -170,5 +170,8 @@ fn webhooks_work_in_an_empty_root_with_bundled_authorities() {
     let log = stderr.all();
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(log.contains("webhook delivered"), "{log}");
-    assert!(log.contains("using bundled certificate authorities"), "{log}");
+    assert!(
+        log.contains("using bundled certificate authorities"),
+        "{log}"
+    );
 }

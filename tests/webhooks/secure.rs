@@ -166,7 +166,10 @@ fn bundled_authorities_are_used_if_the_system_has_none() {
     let receiver = receiver(&authority(), "127.0.0.1", vec![ok()]);
     let url = format!("https://{}/", receiver.address);
     for (variables, expected) in [
-        (["/nonexistent", "/nonexistent"], "using bundled certificate authorities"),
+        (
+            ["/nonexistent", "/nonexistent"],
+            "using bundled certificate authorities",
+        ),
         (["", ""], "using the certificate authorities"),
     ] {
         let options = ["--log-level", "debug", "--webhook", &url];
