@@ -1,5 +1,5 @@
-//! Walks every reachable state with every input, breadth first, and asserts the invariants at each
-//! step.
+//! Walks every reachable state of a configuration with every input, breadth first, and asserts the
+//! invariants at each step.
 //!
 //! Owns the walk: which configurations, inputs and instants there are, and which states were seen.
 //! It never says what must hold; that is `invariants`. There is no limit to its depth: it goes on
