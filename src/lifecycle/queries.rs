@@ -91,6 +91,7 @@ impl Lifecycle {
 
     /// Whether the driver should report [`Input::Ready`](crate::lifecycle::Input::Ready): not once
     /// the process is ready, or past the stage in which that matters.
+    #[cfg_attr(not(feature = "unstable-internals"), allow(dead_code))]
     pub fn wants_ready(&self) -> bool {
         match &self.phase {
             Phase::Running { ready } => !ready,

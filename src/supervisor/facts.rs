@@ -45,7 +45,7 @@ pub struct ProcessFacts {
 
 /// How many sent signals are kept. A shutdown has three; a caller that repeats one for ever fills
 /// no memory.
-pub const MAX_SIGNALS: usize = 16;
+pub(super) const MAX_SIGNALS: usize = 16;
 
 /// A signal of the drain, abort or kill stage that the process got from the wrapper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use event_listener::Event;
 use smol::LocalExecutor;
 
 pub use drive::drive;
-pub use facts::{AfterExitFacts, MAX_SIGNALS, ProcessFacts, SentSignal};
+pub use facts::{AfterExitFacts, ProcessFacts, SentSignal};
 pub use milestones::Milestone;
 pub use requests::RequestError;
 
@@ -170,6 +170,7 @@ impl Handle {
     }
 
     /// Whether a graceful signal would wait for [`Handle::report_ready`].
+    #[cfg_attr(not(feature = "unstable-internals"), allow(dead_code))]
     pub fn wants_ready(&self) -> bool {
         self.core.supervised.borrow().lifecycle.wants_ready()
     }

@@ -62,6 +62,7 @@ impl Handle {
     }
 
     /// The process handles signals from now on.
+    #[cfg_attr(not(feature = "unstable-internals"), allow(dead_code))]
     pub fn report_ready(&self) {
         self.observe_exit();
         self.apply_or_log(Input::Ready);

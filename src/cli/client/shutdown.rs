@@ -50,10 +50,7 @@ pub(in crate::cli) fn shutdown(options: &ShutdownOptions) -> u8 {
 
 fn load_webhook(source: &WebhookSource) -> Result<client::Webhook, String> {
     match source {
-        WebhookSource::Url(url) => Ok(client::Webhook {
-            url: url.clone(),
-            ..client::Webhook::default()
-        }),
+        WebhookSource::Url(url) => Ok(client::Webhook::new(url)),
         WebhookSource::File(file) => read(file).map_err(|why| {
             format!(
                 "--webhook-file {}: {why}; no request was sent",
