@@ -1,4 +1,4 @@
-//! The wrapper around stand-ins for real programs, with their reactions to signals and their faults.
+//! The wrapper around stand-ins for real programs, which react to signals with the same faults.
 //!
 //! Owns the start of the stand-ins. `runner` behaves as GitLab Runner and is built with Go;
 //! `agent.py` drains on one signal and aborts on another, or on the second. `none_lost` sweeps the
