@@ -194,7 +194,7 @@ impl Calls {
     /// Connects, and waits for the peer's first word: a socket may take connections for a process
     /// that is stopped.
     async fn establish(&self) -> Result<Established, AttemptCause> {
-        let identity = self.identity.load().await?;
+        let identity = self.identity.load().await.map_err(AttemptCause::Thread)??;
         let stream = connect::connect(&self.address).await?;
         let tls = identity.uses_tls(&self.address);
         let stream = identity.secure(&self.address, stream).await?;

@@ -3,12 +3,12 @@
 //! Owns their files. Each connection reads them again, so that a wait of hours survives a rotation.
 //! It never sends a token to a server without the configured trust.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
-use super::attempt_error::AttemptCause;
 use crate::access::Tokens;
 use crate::address::{Address, Host};
 use crate::net::reload::{ReloadError, contents};
@@ -124,13 +124,16 @@ impl Identity {
     }
 
     /// Reads the files without blocking the executor.
-    pub(super) async fn load(&self) -> Result<Loaded, AttemptCause> {
+    ///
+    /// # Errors
+    ///
+    /// The outer error: no thread can be started.
+    pub(super) async fn load(&self) -> io::Result<Result<Loaded, InvalidIdentity>> {
         let identity = self.clone();
         if identity == Self::NONE {
-            return Ok(identity.read()?);
+            return Ok(identity.read());
         }
-        let read = thread::run(move || identity.read()).await;
-        Ok(read.map_err(AttemptCause::Thread)??)
+        thread::run(move || identity.read()).await
     }
 
     fn read(&self) -> Result<Loaded, InvalidIdentity> {
