@@ -5,6 +5,7 @@
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
+use super::endings;
 use crate::client::{
     AfterExit, AfterExitPhase, Health, Process, State, WebhookDelivery, WebhookPhase,
 };
@@ -30,7 +31,7 @@ pub(super) fn sentence(process: &Process, now: SystemTime) -> String {
     )
 }
 
-/// `started 2h ago`, `exited with code 1 5s ago, by itself` and the like.
+/// `started 2h ago`, `exited with code 1 5s ago, drain failed after 2m` and the like.
 pub(super) fn detail(process: &Process, now: SystemTime) -> String {
     let ago = |time: Option<SystemTime>| match time {
         Some(time) => format!(
@@ -41,25 +42,25 @@ pub(super) fn detail(process: &Process, now: SystemTime) -> String {
     };
     let mut text = match process.state {
         State::Running => format!("started{}", ago(process.started_at)),
-        State::ShuttingDown => format!("was asked to stop{}", ago(process.shutdown_requested_at)),
+        State::ShuttingDown => format!(
+            "was asked to stop{}{}",
+            ago(process.shutdown_requested_at),
+            endings::last_signal(process, now)
+        ),
         State::Gone => {
             let exit = match process.exit {
                 Some(exit) => exit.to_string(),
                 None => "ended with an unknown status".to_owned(),
             };
-            let cause = if process.requested {
-                "as asked"
-            } else {
-                "by itself"
-            };
-            format!("{exit}{}, {cause}", ago(process.exited_at))
+            let ending = endings::ending(process);
+            format!("{exit}{}, {ending}", ago(process.exited_at))
         }
     };
     if process.state != State::Gone {
-        for (signal, at) in [("SIGTERM", process.force_at), ("SIGKILL", process.kill_at)] {
+        for (what, at) in [("abort", process.force_at), ("SIGKILL", process.kill_at)] {
             if let Some(at) = at {
                 let left = at.duration_since(now).unwrap_or_default();
-                let _ = write!(text, ", {signal} in {}", rounded(left));
+                let _ = write!(text, ", {what} in {}", rounded(left));
             }
         }
     }
@@ -164,7 +165,7 @@ mod tests {
         shutting_down.kill_at = at(-1);
         assert_eq!(
             text(&shutting_down),
-            "gitlab-runner (pid 42) was asked to stop 20s ago, SIGTERM in 1m, SIGKILL in 0s"
+            "gitlab-runner (pid 42) was asked to stop 20s ago, abort in 1m, SIGKILL in 0s"
         );
 
         let mut gone = process(State::Gone, Some(Exit::Code(3)));
@@ -195,7 +196,7 @@ mod tests {
         });
         assert_eq!(
             text(&gone),
-            "gitlab-runner (pid 42) ended with an unknown status, by itself; after-exit command exited with \
+            "gitlab-runner (pid 42) ended with an unknown status, unasked; after-exit command exited with \
              code 1; webhook to https://a.example pending (attempts: 2, last error: timed out)"
         );
     }
