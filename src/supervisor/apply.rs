@@ -160,6 +160,8 @@ impl Supervised {
                     sent_at: SystemTime::now(),
                     cause,
                 });
+                // After the time above, so that the reported times are spaced as well.
+                self.lifecycle.sent(self.epoch.elapsed());
             }
             Err(_) => self.lifecycle.refused(step),
         }

@@ -48,7 +48,7 @@ fn assert_aborted(wrapper: &mut Wrapper, gone: &Process, sent: &[(&str, Cause)])
     assert_eq!(received(wrapper), names.collect::<Vec<_>>(), "{printed}");
     if let [first, second] = &gone.signals[..] {
         let apart = sent_at(second).duration_since(sent_at(first)).unwrap();
-        assert!(apart >= Duration::from_millis(150), "{apart:?}");
+        assert!(apart >= Duration::from_millis(250), "{apart:?}");
     }
 }
 
