@@ -63,8 +63,8 @@ pub struct Shutdown {
     pub force_after: Option<Duration>,
     /// Send SIGKILL if it is still alive this long after the abort stage began.
     pub kill_after: Option<Duration>,
-    /// Send the signal of the present stage again if the last one is at least 1 s old: the repair for
-    /// a process that has dropped it. It has no effect on a process that was not asked to stop yet.
+    /// Send the signal of the present stage again if the last one is at least 1 s old: the repair
+    /// for a process that has dropped it. It has no effect on a process that was not asked to stop.
     pub repeat_signal: bool,
     /// Call this once the process is gone.
     pub webhook: Option<Webhook>,

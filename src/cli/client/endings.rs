@@ -4,7 +4,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::phrases::{rounded, tenths};
+use super::durations::{rounded, tenths};
 use crate::client::{Outcome, Process, SentSignal, SignalCause};
 use crate::human_duration::HumanDuration;
 use crate::log::escaped;

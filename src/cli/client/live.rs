@@ -1,14 +1,14 @@
 //! The progress line of a wait, on a terminal.
 //!
-//! Owns one line on stderr, which it redraws and finally erases. It draws nothing where stderr is no
-//! terminal. The text is a pure function.
+//! Owns one line on stderr, which it redraws and finally erases. It draws nothing where stderr is
+//! no terminal. The text is a pure function.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::row::RowOutcome;
-use super::{phrases, terminal};
+use super::{durations, terminal};
 use crate::cli::complain;
 use crate::client::{Process, State};
 use crate::clock::{Clock, MonotonicClock};
@@ -125,9 +125,9 @@ fn render(
         [LiveProgress::Connecting] => "connecting".to_owned(),
         wrappers => counts(wrappers),
     };
-    text.push_str(&format!(", {} elapsed", phrases::rounded(elapsed)));
+    text.push_str(&format!(", {} elapsed", durations::rounded(elapsed)));
     if let Some((what, left)) = next_deadline(wrappers, timeout_in, now) {
-        text.push_str(&format!(", {what} in {}", phrases::rounded(left)));
+        text.push_str(&format!(", {what} in {}", durations::rounded(left)));
     }
     text
 }

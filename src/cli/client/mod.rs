@@ -3,6 +3,7 @@
 //! Owns the shared parts: parallel calls, output and exit code. It never speaks the protocol:
 //! `crate::client` does.
 
+mod durations;
 mod endings;
 mod hints;
 mod json;

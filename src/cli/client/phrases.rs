@@ -3,13 +3,13 @@
 //! Owns the phrases. The time is an argument. It never prints.
 
 use std::fmt::Write;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use super::durations::rounded;
 use super::endings;
 use crate::client::{
     AfterExit, AfterExitPhase, Health, Process, State, WebhookDelivery, WebhookPhase,
 };
-use crate::human_duration::HumanDuration;
 use crate::log::escaped;
 
 /// The name in grpc.health.v1.
@@ -113,26 +113,10 @@ fn webhook(delivery: &WebhookDelivery) -> String {
     text
 }
 
-/// Rounded down to seconds, and to the two largest units: `45s`, `3m10s`, `2h5m`, `3d4h`.
-pub(super) fn rounded(duration: Duration) -> HumanDuration {
-    let seconds = duration.as_secs();
-    let unit = match seconds {
-        0..3_600 => 1,
-        3_600..86_400 => 60,
-        _ => 3_600,
-    };
-    HumanDuration(Duration::from_secs(seconds - seconds % unit))
-}
-
-/// Rounded down to tenths of a second; milliseconds below that: `50ms`, `300ms`, `5s`.
-pub(super) fn tenths(duration: Duration) -> HumanDuration {
-    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let noise = if millis < 100 { 0 } else { millis % 100 };
-    HumanDuration(Duration::from_millis(millis - noise))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::cli::client::row::tests::process;
     use crate::client::Exit;

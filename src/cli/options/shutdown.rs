@@ -62,13 +62,13 @@ client_arguments! {
         #[argh(switch)]
         propagate_exit: bool,
 
-        /// send the signal of the present stage again if the last one is at least 1s old: the repair
-        /// for a process that has dropped it
+        /// send the signal of the present stage again if the last one is at least 1s old: the
+        /// repair for a process that has dropped it
         #[argh(switch)]
         again: bool,
 
-        /// begin the abort (send TERM) if the process is alive after this long (default: the value of
-        /// `run`)
+        /// begin the abort (send TERM) if the process is alive after this long (default: the value
+        /// of `run`)
         #[argh(option, arg_name = "duration")]
         force_after: Option<HumanDuration>,
 
