@@ -36,13 +36,13 @@ pub use self::error::Error;
 pub use self::health::Health;
 pub use self::identity::{Identity, InvalidIdentity};
 pub use self::process::{
-    AfterExit, AfterExitPhase, Malformed, Process, WebhookDelivery, WebhookPhase,
+    AfterExit, AfterExitPhase, Malformed, Process, SentSignal, WebhookDelivery, WebhookPhase,
 };
 pub use self::request::{Shutdown, Webhook};
 pub use self::watch::Watch;
 pub use crate::address::{Address, Host, InvalidAddress};
 pub use crate::grpc::rules::status::Code;
-pub use crate::lifecycle::{Exit, State, UnknownState};
+pub use crate::lifecycle::{Exit, Outcome, SignalCause, State, UnknownOutcome, UnknownState};
 
 use self::calls::{Calls, KeepAlive};
 use crate::pb::process_wrapper::v1 as pb;
@@ -116,7 +116,8 @@ impl Client {
 
     /// Requests the graceful shutdown and returns at once.
     ///
-    /// It is idempotent: a second request sends no second signal and can only shorten deadlines.
+    /// It is idempotent: a second request can only shorten deadlines, and sends no second signal
+    /// unless [`repeat_signal`](Shutdown::repeat_signal) is set.
     ///
     /// # Errors
     ///

@@ -24,28 +24,39 @@ use crate::pb::process_wrapper::v1 as pb;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Shutdown {
-    /// Time from the request to the forceful signal.
+    /// Time from the request to the abort stage, which begins with the forceful signal.
     pub force_after: Option<Duration>,
-    /// Time from the forceful signal to SIGKILL.
+    /// Time from the beginning of the abort stage to SIGKILL.
     pub kill_after: Option<Duration>,
+    /// Whether to send the signal of the present stage again if the last one is at least 1 s old.
+    pub repeat_signal: bool,
     /// The webhook to call once the process is gone.
     pub webhook: Option<Webhook>,
 }
 
 impl Shutdown {
-    /// Sets the time from the request to the forceful signal, SIGTERM unless the wrapper is
-    /// configured otherwise. Zero sends it at once.
+    /// Sets the time from the request to the abort stage, which begins with the forceful signal:
+    /// SIGTERM unless the wrapper was started with another one. Zero sends it at once.
     #[must_use]
     pub const fn force_after(mut self, time: Duration) -> Self {
         self.force_after = Some(time);
         self
     }
 
-    /// Sets the time from the forceful signal to SIGKILL. Without a forceful signal it never
-    /// begins.
+    /// Sets the time from the beginning of the abort stage to SIGKILL. It has no effect on a
+    /// process that never reaches that stage.
     #[must_use]
     pub const fn kill_after(mut self, time: Duration) -> Self {
         self.kill_after = Some(time);
+        self
+    }
+
+    /// Sets whether to send the signal of the present stage again if the last one is at least 1 s
+    /// old: the repair for a process that has dropped it. It has no effect on a process that was
+    /// not asked to stop.
+    #[must_use]
+    pub const fn repeat_signal(mut self, repeat: bool) -> Self {
+        self.repeat_signal = repeat;
         self
     }
 
@@ -127,7 +138,7 @@ impl From<&Shutdown> for pb::InitiateGracefulShutdownRequest {
             }),
             force_after: shutdown.force_after.map(duration),
             kill_after: shutdown.kill_after.map(duration),
-            repeat_signal: false,
+            repeat_signal: shutdown.repeat_signal,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns their text. It never decides the exit code.
 
-use super::phrases;
+use super::durations;
 use crate::client::{Address, AttemptErrorKind, Code, Error};
 
 /// The message for an error of the wrapper at `address`.
@@ -25,7 +25,7 @@ pub(super) fn explain(address: &Address, error: &Error) -> String {
         return error.to_string();
     };
     let tries = if *attempts == 1 { "try" } else { "tries" };
-    let tried = format!("{attempts} {tries} in {}", phrases::tenths(*tried_for));
+    let tried = format!("{attempts} {tries} in {}", durations::tenths(*tried_for));
     if cause.kind() != AttemptErrorKind::NotListening {
         return format!("{cause}{} ({tried})", option_hint(cause.kind()));
     }
