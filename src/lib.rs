@@ -66,6 +66,7 @@ cfg_if! {
         // L2: the driver and what it is asked for.
         #[cfg(feature = "monitor")]
         mod monitor;
+        mod readiness;
         mod service;
         mod supervisor;
         mod systemd;

@@ -28,7 +28,6 @@ pub enum Input {
     /// The wrapper received this signal.
     Signal(Signal),
     /// The process handles signals from now on.
-    #[cfg_attr(not(feature = "unstable-internals"), allow(dead_code))]
     Ready,
     /// The process has been reaped.
     Exited(Exit),

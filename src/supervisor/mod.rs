@@ -177,7 +177,6 @@ impl Handle {
     }
 
     /// Whether a graceful signal would wait for [`Handle::report_ready`].
-    #[cfg_attr(not(feature = "unstable-internals"), allow(dead_code))]
     pub fn wants_ready(&self) -> bool {
         self.core.supervised.borrow().lifecycle.wants_ready()
     }
