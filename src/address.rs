@@ -62,9 +62,15 @@ pub struct InvalidAddress {
     why: AddressFault,
 }
 
+impl InvalidAddress {
+    pub(crate) const fn why(&self) -> &AddressFault {
+        &self.why
+    }
+}
+
 /// The fault of an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum AddressFault {
+pub enum AddressFault {
     /// It starts with neither `unix:` nor `tcp://`.
     #[error("it has no scheme; write unix:///run/control.sock or tcp://localhost:7777")]
     Scheme,
