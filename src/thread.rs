@@ -10,7 +10,7 @@ use std::io;
 /// # Errors
 /// EAGAIN of `pthread_create(3)`: the work has not run. Any other error: the work panicked.
 pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
-    let (sender, receiver) = smol::channel::bounded(1);
+    let (sender, receiver) = async_channel::bounded(1);
     std::thread::Builder::new().spawn(move || {
         // The receiver may have been dropped.
         let _ = sender.try_send(work());
