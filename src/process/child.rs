@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,8 +20,8 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use crate::lifecycle::Exit;
 use crate::process::exec_stub::ExecStub;
+pub use crate::process::program::Program;
 use crate::process::reactor;
-use crate::process::search;
 use crate::process::sentinel::Sentinel;
 pub use crate::process::spawn_error::SpawnError;
 use crate::process::unregistered;
@@ -48,28 +48,6 @@ const SPAWN_DESCRIPTORS: usize = 4;
 
 /// Pause before the next attempt after an error that leaves the status to be waited for.
 const WAIT_RETRY: Duration = Duration::from_millis(100);
-
-/// A program with its arguments, which may be any bytes but NUL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Program {
-    /// A path, or a name that is looked up on PATH.
-    pub name: OsString,
-    /// Its arguments, passed on unchanged.
-    pub arguments: Vec<OsString>,
-}
-
-impl Program {
-    /// The shell that executes this script without a `#!` line, with the arguments of execvp(3).
-    fn by_shell(&self) -> Option<Self> {
-        let script = search::find_script(&self.name)?.into_os_string();
-        Some(Self {
-            name: search::SHELL.into(),
-            arguments: std::iter::once(script)
-                .chain(self.arguments.iter().cloned())
-                .collect(),
-        })
-    }
-}
 
 /// A running child process.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicBool;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use crate::process::{fd_channel, search, signals};
+use crate::process::{fd_channel, program, signals};
 
 /// First argument of a stub; no command has this name.
 pub const ARGUMENT: &str = "--exec-stub";
@@ -112,7 +112,7 @@ fn execute(stdin: &OwnedFd, arguments: impl Iterator<Item = OsString>) -> Errno 
     let path = std::env::var_os("PATH");
     let mut denied = false;
     let mut last = Errno::NOENT;
-    for candidate in search::candidates(OsStr::from_bytes(name.as_bytes()), path.as_deref()) {
+    for candidate in program::candidates(OsStr::from_bytes(name.as_bytes()), path.as_deref()) {
         let Ok(candidate) = CString::new(candidate.into_vec()) else {
             continue;
         };
@@ -135,10 +135,10 @@ fn exec(file: &CString, arguments: &[CString]) -> Errno {
 /// Executes a script without a `#!` line by `/bin/sh`. Not execvp(3), which hands binaries of other
 /// machines to the shell as well.
 fn run_by_shell(script: CString, arguments: &[CString]) -> Errno {
-    if !search::is_script(Path::new(OsStr::from_bytes(script.as_bytes()))) {
+    if !program::is_script(Path::new(OsStr::from_bytes(script.as_bytes()))) {
         return Errno::NOEXEC;
     }
-    let Ok(shell) = CString::new(search::SHELL) else {
+    let Ok(shell) = CString::new(program::SHELL) else {
         return Errno::NOEXEC;
     };
     let mut all = vec![shell.clone(), script];

@@ -10,9 +10,8 @@ use std::path::Path;
 use rustix::fs::StatVfsMountFlags;
 use rustix::io::Errno;
 
-use crate::process::child::Program;
+use crate::process::program::{self, Program};
 use crate::process::remedy::{remedy, remedy_of_clone};
-use crate::process::search;
 
 /// A process could not be started; none is left running.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +101,7 @@ impl SpawnError {
     pub(super) fn of_exec(program: &Program, source: io::Error) -> Self {
         let name = &program.name;
         let hint = match Errno::from_io_error(&source) {
-            Some(Errno::NOENT) if search::find(name).is_none() => {
+            Some(Errno::NOENT) if program::find(name).is_none() => {
                 return Self::NotFound {
                     program: name.clone(),
                 };
@@ -144,7 +143,7 @@ const REFUSED_BY_POLICY: &str = "; the file's mode allows it, so a security modu
      forbids execve or setpgid: allow them";
 
 fn no_exec_hint(name: &OsStr) -> &'static str {
-    if search::find_script(name).is_some() {
+    if program::find_script(name).is_some() {
         "; it has no #! line, and /bin/sh, which executes such a script, cannot be executed"
     } else {
         "; it is neither a program of this machine nor a script"
@@ -153,14 +152,14 @@ fn no_exec_hint(name: &OsStr) -> &'static str {
 
 /// Why EACCES: execve(2) has one number for each of these.
 fn denied_hint(name: &OsStr) -> &'static str {
-    let Some(file) = search::find(name) else {
+    let Some(file) = program::find(name) else {
         return "; this user may not search a directory on its path";
     };
     if !file.is_file() {
         "; it is a directory or a device; name a program"
     } else if has_noexec(&file) {
         "; its file system is mounted with noexec; move it or remount"
-    } else if !search::is_executable(&file) {
+    } else if !program::is_executable(&file) {
         "; its mode forbids it (chmod +x)"
     } else {
         REFUSED_BY_POLICY

@@ -302,7 +302,7 @@ fn without_proc_an_ignored_hup_becomes_the_default() {
              --listen unix:{}/control.sock -- /bin/sh -c '{}'",
             variant.binary.display(),
             folder.path().display(),
-            "sh -c \"kill -HUP \\$\\$; echo survived\"; echo $?"
+            "exec 2>/dev/null; sh -c \"kill -HUP \\$\\$; echo survived\"; echo $?"
         );
         printed(
             &state,

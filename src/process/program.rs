@@ -1,4 +1,4 @@
-//! The file that execvp(3) would execute for a name.
+//! A program to execute, and the file that execvp(3) would execute for its name.
 //!
 //! Owns the search along PATH, and which file is a script for `/bin/sh`. It never executes a file.
 
@@ -20,6 +20,28 @@ const DEFAULT_PATH: &str = if cfg!(target_env = "musl") {
 
 /// Bytes at the beginning of a file that tell a script from a binary.
 const SAMPLE: usize = 256;
+
+/// A program with its arguments, which may be any bytes but NUL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// A path, or a name that is looked up on PATH.
+    pub name: OsString,
+    /// Its arguments, passed on unchanged.
+    pub arguments: Vec<OsString>,
+}
+
+impl Program {
+    /// The shell that executes this script without a `#!` line, with the arguments of execvp(3).
+    pub(super) fn by_shell(&self) -> Option<Self> {
+        let script = find_script(&self.name)?.into_os_string();
+        Some(Self {
+            name: SHELL.into(),
+            arguments: std::iter::once(script)
+                .chain(self.arguments.iter().cloned())
+                .collect(),
+        })
+    }
+}
 
 /// The candidate files for a program, in the order of execvp(3).
 pub(super) fn candidates(name: &OsStr, path: Option<&OsStr>) -> Vec<OsString> {
