@@ -42,6 +42,8 @@ impl Signal {
     pub const CONT: Self = Self(18);
     /// Stop, sent by debuggers and administrators; cannot be caught.
     pub const STOP: Self = Self(19);
+    /// Terminal stop, sent by the terminal on Ctrl-Z.
+    pub const TSTP: Self = Self(20);
 
     /// The signal with this number, from 1 to 31.
     pub fn from_number(number: i32) -> Option<Self> {

@@ -12,4 +12,6 @@ pub mod reaper;
 pub mod self_process;
 pub mod sentinel;
 pub mod signals;
+pub mod streams;
+pub mod terminal;
 mod unregistered;

@@ -9,8 +9,12 @@
 )]
 
 mod after_exit;
+mod console;
+mod held;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;
+mod terminal;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
