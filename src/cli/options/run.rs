@@ -146,8 +146,9 @@ pub(super) struct RunArguments {
     on_wrapper_death: OnDeath,
 
     /// program and arguments to run once the process is gone; quoted as for a shell, but no shell
-    /// runs. Its environment has PROCESS_WRAPPER_EXIT_CODE or _EXIT_SIGNAL, _REQUESTED (true or
-    /// false), _STARTED_AT, _SHUTDOWN_REQUESTED_AT and _EXITED_AT (default: none)
+    /// runs. Its environment has PROCESS_WRAPPER_OUTCOME (drained, failed, aborted, killed or
+    /// unasked), _SIGNALS, _EXIT_CODE or _EXIT_SIGNAL, _REQUESTED (true or false), _STARTED_AT,
+    /// _SHUTDOWN_REQUESTED_AT and _EXITED_AT (default: none)
     #[argh(option, arg_name = "command")]
     after_exit: Option<AfterExitCommand>,
 
