@@ -7,21 +7,21 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use super::support::{self, Lines, binary};
 
 /// The shell and its terminal; both end with this.
-pub struct Console {
+pub(crate) struct Console {
     script: Child,
     keyboard: ChildStdin,
-    pub screen: Lines,
-    pub folder: tempfile::TempDir,
+    pub(crate) screen: Lines,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Console {
     /// Types what a person types; `\x03` is Ctrl-C, `\x1a` is Ctrl-Z.
-    pub fn keys(&mut self, keys: &str) {
+    pub(crate) fn keys(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
     /// Types `process-wrapper run … -- COMMAND`, with the end of the line given.
-    pub fn run(&mut self, command: &str, end: &str) {
+    pub(crate) fn run(&mut self, command: &str, end: &str) {
         let line = format!(
             "{} run --log-level debug --listen unix:{} -- {command} {end}\n",
             binary().display(),
@@ -31,7 +31,7 @@ impl Console {
     }
 
     /// The process id after `name=` in the first line of the log that has it.
-    pub fn pid(&self, name: &str) -> i32 {
+    pub(crate) fn pid(&self, name: &str) -> i32 {
         let line = self.screen.wait_for(&format!("{name}="));
         let digits = line.rsplit(&format!("{name}=")).next().unwrap();
         let end = digits.find(|c: char| !c.is_ascii_digit());
@@ -39,7 +39,7 @@ impl Console {
     }
 
     /// Ends the shell, and reports whether script(1) ended with it.
-    pub fn end(mut self) -> String {
+    pub(crate) fn end(mut self) -> String {
         self.keys("exit\n");
         support::wait_for_exit(&mut self.script);
         self.screen.all()
@@ -55,7 +55,7 @@ impl Drop for Console {
 }
 
 /// A shell with job control; `None`, loudly, without script(1).
-pub fn console() -> Option<Console> {
+pub(crate) fn console() -> Option<Console> {
     support::peers::find("script")?;
     let mut script = Command::new("script")
         .args(["--quiet", "--return", "--command", "sh -i", "/dev/null"])
@@ -78,7 +78,7 @@ pub fn console() -> Option<Console> {
 }
 
 /// The state letter of a process, proc_pid_stat(5): `T` is stopped.
-pub fn state(pid: i32) -> Option<char> {
+pub(crate) fn state(pid: i32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
 }
