@@ -121,7 +121,7 @@ fn an_interactive_shell_works_under_the_wrapper() {
     console.keys("sh -c 'echo job-$((1)); exec sleep 1000'\n");
     console.screen.wait_for("job-1");
     console.keys("\x1a");
-    console.keys("echo inner-$((40 + 2)); jobs; kill -9 %1; wait %1; exit 4\n");
+    console.keys("echo inner-$((40 + 2)); jobs; kill -9 %1; exec sh -c 'exit 4'\n");
     console.screen.wait_for("inner-42");
     console.screen.wait_for("the process is gone");
     console.keys("\x03");
