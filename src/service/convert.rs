@@ -166,6 +166,10 @@ pub(super) fn refused(error: &RequestError) -> Status {
             RejectReason::Limit => (Code::ResourceExhausted, "nothing was signalled"),
             RejectReason::Policy => (Code::PermissionDenied, "nothing was signalled"),
         },
+        RequestError::Ineffective => (
+            Code::FailedPrecondition,
+            "start the wrapper with --kill-after, or send kill_after; nothing was signalled",
+        ),
         RequestError::Leaving => (Code::Unavailable, "ask again without a webhook"),
     };
     Status::new(code, format!("{error}; {rest}"))

@@ -44,9 +44,14 @@ impl Handle {
         // An input that follows from an action comes after the other actions.
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
+            let was_held = supervised.lifecycle.holds_signal();
             let step = supervised.lifecycle.handle(now, input);
             let sent = supervised.send_stage_signal(&step);
             supervised.record();
+            if supervised.lifecycle.holds_signal() && !was_held {
+                let pid = supervised.facts.pid;
+                tracing::info!(pid, "the graceful signal waits until the process is ready");
+            }
             if sent.is_err() {
                 result = sent;
                 continue;

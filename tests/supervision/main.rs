@@ -10,7 +10,9 @@
 
 mod after_exit;
 mod console;
+mod forceful;
 mod held;
+mod readiness;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;
