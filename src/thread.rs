@@ -11,9 +11,16 @@ use std::io;
 /// EAGAIN of `pthread_create(3)`: the work has not run. Any other error: the work panicked.
 pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     let (sender, receiver) = async_channel::bounded(1);
-    std::thread::Builder::new().spawn(move || {
-        // The receiver may have been dropped.
-        let _ = sender.try_send(work());
-    })?;
+    let start = || {
+        std::thread::Builder::new().spawn(move || {
+            // The receiver may have been dropped.
+            let _ = sender.try_send(work());
+        })
+    };
+    // The wrapper handles signals on the main thread only.
+    #[cfg(feature = "wrapper")]
+    crate::process::signals::masked(start)?;
+    #[cfg(not(feature = "wrapper"))]
+    start()?;
     receiver.recv().await.map_err(io::Error::other)
 }

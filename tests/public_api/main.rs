@@ -127,8 +127,8 @@ fn each_public_item_is_listed_and_no_other() {
     let surface = example("");
     assert_eq!(
         surface.to_string(),
-        "const LIMIT: u8\n\n\
-         #[non_exhaustive] enum Kind: Clone, Debug, Display\n    One\n    Three { x: bool }\n    Two(u8)\n\n\
+        "#[non_exhaustive] enum Kind: Clone, Debug, Display\n    One\n    Three { x: bool }\n    Two(u8)\n\n\
+         const LIMIT: u8\n\n\
          struct Thing\n    fn kind(&self) -> Kind\n    pub name: String\n"
     );
     assert_eq!(surface.items(), 4);

@@ -168,10 +168,11 @@ impl Surface {
             let mut names = Names::default();
             names.visit_path_arguments(&last.arguments);
             // A conversion from or to an internal type cannot be called from outside.
-            if names
-                .0
-                .iter()
-                .all(|name| exported.contains(name) || crate::STD.contains(&&**name))
+            if !names.1
+                && names
+                    .0
+                    .iter()
+                    .all(|name| exported.contains(name) || crate::STD.contains(&&**name))
             {
                 let arguments: Vec<String> = names.0.into_iter().collect();
                 let arguments = match arguments.is_empty() {
@@ -269,15 +270,16 @@ impl fmt::Display for Surface {
     }
 }
 
-/// The last names of the paths in a type or signature.
+/// The last names of the paths in a type or signature, and whether a path names its module.
 #[derive(Debug, Default)]
-struct Names(BTreeSet<String>);
+struct Names(BTreeSet<String>, bool);
 
 impl<'ast> Visit<'ast> for Names {
     fn visit_path(&mut self, path: &'ast syn::Path) {
         if let Some(last) = path.segments.last() {
             self.0.insert(last.ident.to_string());
         }
+        self.1 |= path.segments.len() > 1;
         visit::visit_path(self, path);
     }
 
