@@ -34,8 +34,16 @@
 #![forbid(unsafe_code)]
 // Without the feature, `pub` items of internal modules are reachable within the crate only.
 #![cfg_attr(not(feature = "unstable-internals"), allow(unreachable_pub))]
-// The client alone does not use everything of the modules that it shares with the wrapper.
-#![cfg_attr(not(feature = "wrapper"), allow(dead_code, unused_imports))]
+// A build without one of the features does not use everything that it shares with the others.
+#![cfg_attr(
+    not(all(
+        feature = "wrapper",
+        feature = "monitor",
+        feature = "tls",
+        feature = "webhooks"
+    )),
+    allow(dead_code, unused_imports)
+)]
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("process-wrapper needs Linux: it rests on pidfds, SO_PEERCRED and /proc");
