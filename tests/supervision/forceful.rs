@@ -31,7 +31,10 @@ fn the_abort_sends_the_forceful_signal_of_the_option() {
     wrapper.stdout.wait_for("quit");
     client.shut_down_with(force_after(0)).unwrap();
     let gone = client.wait_until(State::Gone, None).unwrap();
-    assert_eq!((gone.exit_code, gone.outcome()), (Some(8), Outcome::Aborted));
+    assert_eq!(
+        (gone.exit_code, gone.outcome()),
+        (Some(8), Outcome::Aborted)
+    );
     wrapper.signal(Signal::SIGTERM);
     assert_eq!(wrapper.code(), 8);
     assert!(!wrapper.stdout.all().contains("term"));
@@ -48,7 +51,10 @@ fn without_a_forceful_signal_a_drain_is_followed_by_kill_alone() {
     let client = Client::connect(&wrapper.address());
     client.shut_down();
     let gone = client.wait_until(State::Gone, None).unwrap();
-    assert_eq!((gone.exit_signal, gone.outcome()), (Some(9), Outcome::Killed));
+    assert_eq!(
+        (gone.exit_signal, gone.outcome()),
+        (Some(9), Outcome::Killed)
+    );
     let sent: Vec<_> = gone.signals.iter().map(|sent| &*sent.name).collect();
     assert_eq!(sent, ["QUIT", "KILL"]);
     wrapper.signal(Signal::SIGTERM);
@@ -85,7 +91,10 @@ fn an_agent_that_drains_on_term_gets_a_second_one_as_its_abort() {
     let client = Client::connect(&wrapper.address());
     client.shut_down();
     let gone = client.wait_until(State::Gone, None).unwrap();
-    assert_eq!((gone.exit_code, gone.outcome()), (Some(9), Outcome::Aborted));
+    assert_eq!(
+        (gone.exit_code, gone.outcome()),
+        (Some(9), Outcome::Aborted)
+    );
     wrapper.signal(Signal::SIGTERM);
     assert_eq!(wrapper.code(), 9);
     assert_eq!(wrapper.stdout.all(), "ready\nterm x\nterm xx");
@@ -127,6 +136,9 @@ fn an_unknown_signal_and_a_bound_without_probes_are_usage_errors() {
         let mut wrapper = setup(options, &["true"]).start();
         assert_eq!(wrapper.code(), 2, "{options:?}");
         let error = wrapper.stderr.all();
-        assert!(error.contains(words) && error.lines().count() == 1, "{error}");
+        assert!(
+            error.contains(words) && error.lines().count() == 1,
+            "{error}"
+        );
     }
 }

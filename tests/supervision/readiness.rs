@@ -62,10 +62,17 @@ fn a_drain_at_once_does_not_end_a_process_that_has_no_handler_yet() {
     let client = Client::connect(&wrapper.address());
     assert_eq!(client.shut_down().state(), State::ShuttingDown);
     wrapper.stderr.wait_for(HELD);
-    assert_eq!(client.shut_down().signals, [], "a repeated request waits too");
+    assert_eq!(
+        client.shut_down().signals,
+        [],
+        "a repeated request waits too"
+    );
     let _listener = become_ready(&wrapper);
     let gone = client.wait_until(State::Gone, None).unwrap();
-    assert_eq!((gone.exit_code, gone.outcome()), (Some(0), Outcome::Drained));
+    assert_eq!(
+        (gone.exit_code, gone.outcome()),
+        (Some(0), Outcome::Drained)
+    );
     assert_eq!(gone.signals.len(), 1, "{gone:?}");
     wrapper.stderr.wait_for("the process is ready");
     wrapper.signal(Signal::SIGTERM);
@@ -147,20 +154,38 @@ fn an_abort_does_not_wait_for_a_listener_that_hangs() {
             ..InitiateGracefulShutdownRequest::default()
         })
         .unwrap();
-    assert_eq!(aborted.signals.len(), 1, "TERM is sent at once: {aborted:?}");
+    assert_eq!(
+        aborted.signals.len(),
+        1,
+        "TERM is sent at once: {aborted:?}"
+    );
     let gone = client.wait_until(State::Gone, None).unwrap();
-    assert_eq!((gone.exit_code, gone.outcome()), (Some(5), Outcome::Aborted));
+    assert_eq!(
+        (gone.exit_code, gone.outcome()),
+        (Some(5), Outcome::Aborted)
+    );
 }
 
 #[test]
 fn a_killed_process_was_not_held_back_either() {
-    let options = ["--ready-after=1h", "--force-after=50ms", "--kill-after=50ms"];
-    let wrapper = setup(&options, &["sh", "-c", "trap '' TERM; echo started; sleep 60"]).start();
+    let options = [
+        "--ready-after=1h",
+        "--force-after=50ms",
+        "--kill-after=50ms",
+    ];
+    let wrapper = setup(
+        &options,
+        &["sh", "-c", "trap '' TERM; echo started; sleep 60"],
+    )
+    .start();
     wrapper.stdout.wait_for("started");
     let client = Client::connect(&wrapper.address());
     client.shut_down();
     let gone = client.wait_until(State::Gone, None).unwrap();
-    assert_eq!((gone.exit_signal, gone.outcome()), (Some(9), Outcome::Killed));
+    assert_eq!(
+        (gone.exit_signal, gone.outcome()),
+        (Some(9), Outcome::Killed)
+    );
 }
 
 #[test]
@@ -181,8 +206,14 @@ fn only_a_success_of_the_url_counts() {
     while let Some(answer) = answers.next() {
         let (mut probe, _) = listener.accept().unwrap();
         let request = read_head(&mut probe);
-        assert!(request.starts_with("GET /health/ready?x=1 HTTP/1.1\r\n"), "{request}");
-        assert!(request.contains(&format!("\r\nHost: {address}\r\n")), "{request}");
+        assert!(
+            request.starts_with("GET /health/ready?x=1 HTTP/1.1\r\n"),
+            "{request}"
+        );
+        assert!(
+            request.contains(&format!("\r\nHost: {address}\r\n")),
+            "{request}"
+        );
         if answers.len() > 0 {
             assert_eq!(client.get_state().signals, [], "before {answer:?}");
         }
@@ -207,11 +238,14 @@ fn read_head(stream: &mut std::net::TcpStream) -> String {
 fn a_process_that_exits_while_its_signal_waits_is_reported_at_once() {
     let options = ["--ready-after=1h", "--rewrite-signal=TERM:QUIT"];
     let began = Instant::now();
-    let mut wrapper = setup(&options, &["sh", "-c", "echo started; read -r line; exit 4"])
-        .configure(|command| {
-            command.stdin(std::process::Stdio::piped());
-        })
-        .start();
+    let mut wrapper = setup(
+        &options,
+        &["sh", "-c", "echo started; read -r line; exit 4"],
+    )
+    .configure(|command| {
+        command.stdin(std::process::Stdio::piped());
+    })
+    .start();
     wrapper.stdout.wait_for("started");
     wrapper.signal(Signal::SIGTERM);
     wrapper.stderr.wait_for(HELD);
