@@ -134,10 +134,24 @@ fn arrives(facts: &ProcessFacts) {
         );
         assert_eq!(read.next_attempt_at, sent.next_attempt_at);
     }
-    assert_eq!(
-        process.failed(),
-        facts.state == State::Gone && facts.exit != Some(Exit::Code(0))
-    );
+    assert_eq!(process.outcome, facts.outcome);
+    let succeeded = match facts.outcome.map(Outcome::as_str) {
+        Some("drained") => true,
+        None | Some("unasked") => facts.exit == Some(Exit::Code(0)),
+        Some(_) => false,
+    };
+    assert_eq!(process.failed(), facts.state == State::Gone && !succeeded);
+    assert_eq!(process.signals.len(), facts.signals.len());
+    for (read, sent) in process.signals.iter().zip(&facts.signals) {
+        assert_eq!(
+            (read.number, &*read.name),
+            (sent.signal.number(), sent.signal.full_name())
+        );
+        assert_eq!(
+            (read.sent_at, read.cause),
+            (Some(sent.sent_at), Some(sent.cause))
+        );
+    }
 }
 
 /// ProcessFacts from a peer that claims to be a wrapper.
