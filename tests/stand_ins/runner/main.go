@@ -72,7 +72,7 @@ func main() {
 		running.Store(0)
 		close(finished)
 	})
-	go reportReady()
+	go reportReceiving("ready", "chan receive")
 
 	got := <-stop
 	fmt.Println("received", got)
@@ -85,18 +85,14 @@ func main() {
 	abort(stop, hurry)
 }
 
-// Waits until the main goroutine receives: a signal that comes before would be dropped, too.
-func reportReady() {
+// Prints a line once the main goroutine waits for signals: one that comes before is dropped, too.
+func reportReceiving(line, waits string) {
 	stacks := make([]byte, 1<<16)
-	for {
-		all := string(stacks[:runtime.Stack(stacks, true)])
-		if strings.Contains(all, "goroutine 1 [chan receive") {
-			break
-		}
+	for !strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "goroutine 1 ["+waits) {
 		time.Sleep(time.Millisecond)
 	}
 	state.CompareAndSwap("starting", "running")
-	fmt.Println("ready")
+	fmt.Println(line)
 }
 
 // Reports whether the jobs finished before a signal aborted them.
@@ -122,6 +118,7 @@ func drain(stop, hurry <-chan os.Signal, finished <-chan struct{}) bool {
 func abort(stop, hurry <-chan os.Signal) {
 	state.Store("forceful-shutdown")
 	fmt.Println("aborting")
+	go reportReceiving("cleaning up", "select")
 	select {
 	case <-time.After(*cleanUp):
 	case <-hurry:
