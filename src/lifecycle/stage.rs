@@ -112,6 +112,24 @@ impl Config {
             None
         }
     }
+
+    /// Whether `kill_after` is set although neither `force_after` nor a TERM, which platforms send
+    /// to stop a service, begins the abort stage. Then KILL comes only if a caller asks for that
+    /// stage.
+    pub fn needs_caller_to_kill(&self) -> bool {
+        let term = self.rewrites.apply(Signal::TERM);
+        let ends_drain = match term.and_then(|sent| self.meaning(sent, Some(Signal::TERM))) {
+            Some(Meaning::Abort | Meaning::Kill) => true,
+            Some(Meaning::Drain) | None => false,
+        };
+        self.kill_after.is_some() && self.force_after.is_none() && !ends_drain
+    }
+
+    /// Whether `force_after` is set although the abort stage has neither a signal nor a time to
+    /// KILL.
+    pub fn forces_in_vain(&self) -> bool {
+        self.force_after.is_some() && self.forceful_signal.is_none() && self.kill_after.is_none()
+    }
 }
 
 impl Stage {

@@ -16,13 +16,13 @@ pub enum ReadyAfter {
     /// This long after its start.
     Delay(Duration),
     /// Once it answers.
-    Answer(Probe),
+    Answer(ReadinessProbe),
 }
 
 /// How to ask a process whether it is ready. Its address is a socket file or on loopback: the
 /// process runs on this machine, and no name has to be resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Probe {
+pub enum ReadinessProbe {
     /// A connection to this address succeeds.
     Connect(Address),
     /// A GET request is answered with a status from 200 to 299.
@@ -83,7 +83,7 @@ impl FromStr for ReadyAfter {
             return Ok(Self::Delay(text.parse::<HumanDuration>()?.0));
         }
         match on_loopback(text) {
-            Ok(address) => Ok(Self::Answer(Probe::Connect(address))),
+            Ok(address) => Ok(Self::Answer(ReadinessProbe::Connect(address))),
             Err(InvalidReadyAfter::Address(AddressFault::Scheme)) => Err(InvalidReadyAfter::Form),
             Err(error) => Err(error),
         }
@@ -91,7 +91,7 @@ impl FromStr for ReadyAfter {
 }
 
 /// Reads what follows `http://`.
-fn http(rest: &str) -> Result<Probe, InvalidReadyAfter> {
+fn http(rest: &str) -> Result<ReadinessProbe, InvalidReadyAfter> {
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, target) = rest.split_at(end);
     if target.contains('#') {
@@ -108,7 +108,7 @@ fn http(rest: &str) -> Result<Probe, InvalidReadyAfter> {
     };
     // The path of a request target is never empty, RFC 9112 section 3.2.1.
     let slash = if target.starts_with('/') { "" } else { "/" };
-    Ok(Probe::Get {
+    Ok(ReadinessProbe::Get {
         address,
         target: format!("{slash}{target}"),
     })
@@ -136,7 +136,7 @@ impl fmt::Display for ReadyAfter {
     }
 }
 
-impl fmt::Display for Probe {
+impl fmt::Display for ReadinessProbe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connect(address) => address.fmt(f),
@@ -186,7 +186,8 @@ mod tests {
             ("http://localhost:1?a", "/?a"),
             ("http://localhost:1/a%20b?c", "/a%20b?c"),
         ] {
-            let Ok(ReadyAfter::Answer(Probe::Get { target: parsed, .. })) = text.parse() else {
+            let Ok(ReadyAfter::Answer(ReadinessProbe::Get { target: parsed, .. })) = text.parse()
+            else {
                 panic!("{text}");
             };
             assert_eq!(parsed, target);

@@ -17,7 +17,7 @@ use crate::human_duration::HumanDuration;
 use crate::net::connect;
 use crate::supervisor::Handle;
 
-use condition::Probe;
+use condition::ReadinessProbe;
 use response::{DECIDING_BYTES, is_success};
 
 /// The pause between two probes.
@@ -28,7 +28,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Probes until the process is ready, readiness no longer matters, or `within` has passed. The
 /// supervisor itself ends the wait of a signal then.
-pub async fn report<C: Clock>(handle: Handle, probe: Probe, within: Duration, clock: C) {
+pub async fn report<C: Clock>(handle: Handle, probe: ReadinessProbe, within: Duration, clock: C) {
     let began = clock.now();
     let ends_at = began.checked_add(within);
     let mut last = "no probe has ended".to_owned();
@@ -59,7 +59,7 @@ pub async fn report<C: Clock>(handle: Handle, probe: Probe, within: Duration, cl
 }
 
 /// One probe, with its time limit.
-async fn attempt<C: Clock>(probe: &Probe, now: Instant, clock: &C) -> io::Result<()> {
+async fn attempt<C: Clock>(probe: &ReadinessProbe, now: Instant, clock: &C) -> io::Result<()> {
     let timeout = clock.sleep_until(now + ANSWER_TIMEOUT);
     let timed_out = async {
         timeout.await;
@@ -68,10 +68,10 @@ async fn attempt<C: Clock>(probe: &Probe, now: Instant, clock: &C) -> io::Result
     future::or(ask(probe), timed_out).await
 }
 
-async fn ask(probe: &Probe) -> io::Result<()> {
+async fn ask(probe: &ReadinessProbe) -> io::Result<()> {
     let (address, target) = match probe {
-        Probe::Connect(address) => (address, None),
-        Probe::Get { address, target } => (address, Some(target)),
+        ReadinessProbe::Connect(address) => (address, None),
+        ReadinessProbe::Get { address, target } => (address, Some(target)),
     };
     let mut stream = connect::connect(address).await.map_err(io::Error::other)?;
     let Some(target) = target else {

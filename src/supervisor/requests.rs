@@ -60,7 +60,8 @@ impl Handle {
     /// enough. Held as [`Handle::shut_down`].
     ///
     /// # Errors
-    /// The kernel refused the signal, or the abort would never end the process; nothing has changed.
+    /// The kernel refused the signal, or the abort would never end the process; nothing has
+    /// changed.
     pub async fn abort(&self) -> Result<ProcessFacts, RequestError> {
         self.when_due(Input::AbortRequest, |handle, input| {
             handle.shut_down_now(input, None)

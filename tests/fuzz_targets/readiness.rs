@@ -1,6 +1,6 @@
 //! When a process counts as ready: what the command line says, and what the process answers.
 
-use process_wrapper::readiness::condition::{Probe, ReadyAfter};
+use process_wrapper::readiness::condition::{ReadinessProbe, ReadyAfter};
 use process_wrapper::readiness::response::{DECIDING_BYTES, is_success};
 
 /// A condition is read again as it was, or refused in one line; a request holds no other line. A
@@ -30,8 +30,8 @@ pub fn run(data: &[u8]) {
                 return;
             };
             let address = match &probe {
-                Probe::Connect(address) => address,
-                Probe::Get { address, target } => {
+                ReadinessProbe::Connect(address) => address,
+                ReadinessProbe::Get { address, target } => {
                     assert!(target.starts_with('/'));
                     assert!(target.bytes().all(|byte| byte.is_ascii_graphic()));
                     address

@@ -56,7 +56,7 @@ fn without_a_forceful_signal_a_drain_is_followed_by_kill_alone() {
         (Some(9), Outcome::Killed)
     );
     let sent: Vec<_> = gone.signals.iter().map(|sent| &*sent.name).collect();
-    assert_eq!(sent, ["QUIT", "KILL"]);
+    assert_eq!(sent, ["SIGQUIT", "SIGKILL"]);
     wrapper.signal(Signal::SIGTERM);
     assert_eq!(wrapper.code(), 128 + 9);
     assert_eq!(wrapper.stdout.all(), "ready\nquit");

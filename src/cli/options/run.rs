@@ -15,7 +15,7 @@ use crate::human_duration::HumanDuration;
 use crate::lifecycle::{AfterExitLimits, Config, ExitWhenGone, Rewrite, Spacing};
 use crate::log;
 use crate::process::child::Program;
-use crate::readiness::condition::{Probe, ReadyAfter};
+use crate::readiness::condition::{ReadinessProbe, ReadyAfter};
 use crate::signal::Signal;
 #[cfg(feature = "webhooks")]
 use crate::webhook::{WebhookRequest, policy::Rule, request::InvalidWebhook};
@@ -330,7 +330,7 @@ pub(in crate::cli) struct Run {
     pub(in crate::cli) connections: Connections,
     pub(in crate::cli) lifecycle: Config,
     /// Present only if `lifecycle.ready_within` is.
-    pub(in crate::cli) readiness: Option<Probe>,
+    pub(in crate::cli) readiness: Option<ReadinessProbe>,
     pub(in crate::cli) on_wrapper_death: Option<Signal>,
     /// Present exactly if `lifecycle.after_exit` is.
     pub(in crate::cli) after_exit: Option<Program>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::human_duration::HumanDuration;
 use crate::lifecycle::Config;
-use crate::readiness::condition::{Probe, ReadyAfter};
+use crate::readiness::condition::{ReadinessProbe, ReadyAfter};
 
 /// The default of `--ready-within`.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -25,7 +25,7 @@ pub(super) enum RunRefusal {
 pub(super) fn readiness(
     after: Option<ReadyAfter>,
     within: Option<HumanDuration>,
-) -> Result<(Option<Duration>, Option<Probe>), RunRefusal> {
+) -> Result<(Option<Duration>, Option<ReadinessProbe>), RunRefusal> {
     match (after, within) {
         (Some(ReadyAfter::Answer(probe)), within) => {
             let within = within.map_or(READY_WITHIN, |span| span.0);
