@@ -31,10 +31,7 @@ fn a_process_is_drained_from_any_executor() {
         );
 
         let waiting = client.wait_until(State::Gone, None);
-        let request = Shutdown {
-            kill_after: Some(Duration::MAX),
-            ..Shutdown::default()
-        };
+        let request = Shutdown::default().kill_after(Duration::MAX);
         let asked = client.shut_down(&request);
         let (gone, asked) = tokio::join!(waiting, asked);
         assert!(asked.unwrap().requested);
