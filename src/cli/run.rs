@@ -24,6 +24,7 @@ use crate::net::default_address::{self, Environment};
 use crate::process::child::{self, Child, SpawnError};
 use crate::process::pidfd::{self, PidfdError};
 use crate::process::reactor::{self, ReactorError};
+use crate::process::remedy::remedy;
 use crate::process::sentinel::{Sentinel, SentinelError};
 use crate::process::signals::{self, Signals};
 use crate::process::{reaper, self_process};
@@ -51,7 +52,7 @@ enum StartError {
     Monitoring(#[from] MonitoringError),
     #[error(transparent)]
     Connections(#[from] ConnectionsError),
-    #[error("signal handlers could not be installed: {0}")]
+    #[error("signal handlers could not be installed: {0}{hint}", hint = remedy(.0))]
     Signals(std::io::Error),
     #[error(transparent)]
     Pidfd(#[from] PidfdError),

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::process::pidfd_send_signal;
 
 use crate::process::fd_channel;
+use crate::process::remedy::remedy_of_clone;
 use crate::signal::Signal;
 
 /// First argument of a sentinel; no command has this name.
@@ -21,10 +22,15 @@ pub const ARGUMENT: &str = "--sentinel";
 
 /// The sentinel could not be started.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "--on-wrapper-death: the sentinel could not be started: {0}; it needs /proc and one more process"
-)]
+#[error("--on-wrapper-death: the sentinel could not be started: {0}{hint}", hint = hint(.0))]
 pub struct SentinelError(#[from] io::Error);
+
+fn hint(error: &io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::NOENT) => "; mount /proc, through which it finds its own binary",
+        Some(_) | None => remedy_of_clone(error),
+    }
+}
 
 /// The wrapper's half.
 #[derive(Debug)]
