@@ -72,12 +72,10 @@ fn a_drain_tells_its_outcome_and_the_signals_that_led_to_it() {
             vec![sent("SIGQUIT", 3, SignalCause::Request)]
         )
     );
-    let killed = Shutdown {
-        force_after: Some(Duration::ZERO),
-        kill_after: Some(Duration::ZERO),
-        repeat_signal: true,
-        ..Shutdown::default()
-    };
+    let killed = Shutdown::default()
+        .force_after(Duration::ZERO)
+        .kill_after(Duration::ZERO)
+        .repeat_signal(true);
     assert_eq!(
         end(STAYS, killed),
         (
