@@ -153,8 +153,8 @@ async fn supervise(
         Some(sentinel) => Child::spawn_watched(&options.program, sentinel)?,
         None => Child::spawn(&options.program, &[])?,
     };
-    // The process has its copies: ours would keep its pipes and locks busy. A command after the exit
-    // needs them until it starts.
+    // The process has its copies: ours would keep its pipes and locks busy. A command after the
+    // exit needs them until it starts.
     let inherited = match options.after_exit {
         Some(_) => Some(inherited),
         None => {

@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use process_wrapper::pb::process_wrapper::v1::{Outcome, State};
+use process_wrapper::pb::process_wrapper::v1::State;
+use process_wrapper::pb::process_wrapper::v1::process::Outcome;
 use rustix::process::{Resource, Rlimit, prlimit};
 
 use super::console::state;
