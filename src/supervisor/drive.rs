@@ -78,10 +78,11 @@ pub async fn drive(handle: &Handle, signals: Signals, inherited: Option<Inherite
                     tracing::error!(%error, "the exit status of the process is lost");
                     Exit::Code(u8::MAX)
                 });
-                handle.apply_or_log(Input::Exited(exit));
+                // Before anything says that the process is gone: a key then reaches the wrapper.
                 let key = terminal
                     .take()
                     .and_then(|terminal| terminal.process_gone(exit));
+                handle.apply_or_log(Input::Exited(exit));
                 // Again would mean that the wrapper gives up its webhooks.
                 if let Some(key) = key.filter(|_| !handle.is_told_to_stop()) {
                     tracing::info!(
