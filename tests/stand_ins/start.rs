@@ -79,27 +79,3 @@ fn a_program_without_a_handler_is_ended_by_the_signal_itself() {
     wrapper.signal(Signal::SIGTERM);
     assert_eq!(wrapper.code(), 128 + 3);
 }
-
-#[test]
-fn a_drain_before_the_handler_stands_waits_for_the_runner_to_report_ready() {
-    let Some(runner) = runner() else { return };
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
-    let ready = format!("--ready-after=http://{address}/health/ready");
-    let listen = format!("-listen={address}");
-    let arguments = ["-boot=500ms", "-job=1ms", &listen];
-    let mut wrapper = around(&[&ready, "--ready-within=1h"], &[runner], &arguments).start();
-    wrapper.stdout.wait_for("starting");
-    let client = Client::connect(&wrapper.address());
-    assert_eq!(client.shut_down().state(), State::ShuttingDown);
-    let gone = client.wait_until(State::Gone, None).unwrap();
-    assert_eq!(
-        (gone.exit_code, gone.outcome()),
-        (Some(0), Outcome::Drained)
-    );
-    assert_eq!(signals(&gone), [("SIGQUIT", Cause::Request)]);
-    wrapper.signal(Signal::SIGTERM);
-    assert_eq!(wrapper.code(), 0);
-    wrapper.stdout.wait_for("drained");
-}
