@@ -15,7 +15,7 @@ pub mod server;
 pub(crate) mod tests;
 
 pub use rules::limits::Limits;
-#[cfg(feature = "unstable-internals")]
+#[cfg(any(test, feature = "unstable-internals"))]
 pub use {
     rules::status::{Code, Status},
     server::Server,

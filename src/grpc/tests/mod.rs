@@ -14,7 +14,6 @@ mod hostile;
     unreachable_pub,
     reason = "shared with the integration tests"
 )]
-#[path = "../../../tests/support/http2.rs"]
 pub(crate) mod http2;
 mod memory;
 mod peer;
