@@ -14,7 +14,7 @@ pub mod throttle;
 mod token;
 
 pub use callers::Callers;
-#[cfg(any(test, feature = "unstable-internals"))]
+#[cfg(feature = "unstable-internals")]
 pub use callers::UNMAPPED;
 pub use exposure::{Exposure, MissingProtection, Protection, exposure};
 pub use group::{Group, gid_of};

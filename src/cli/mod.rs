@@ -53,7 +53,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 /// The result of [`check`], for tests of the parser.
-#[cfg(any(test, feature = "unstable-internals"))]
+#[cfg(feature = "unstable-internals")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckedArguments {
     /// A valid command, as Debug output without a stable format.
@@ -65,7 +65,7 @@ pub enum CheckedArguments {
 }
 
 /// Parses a command line. Performs no I/O and reads no environment variables.
-#[cfg(any(test, feature = "unstable-internals"))]
+#[cfg(feature = "unstable-internals")]
 pub fn check(arguments: impl IntoIterator<Item = OsString>) -> CheckedArguments {
     match parse(arguments) {
         Ok(command) => CheckedArguments::Command(format!("{command:?}")),

@@ -15,7 +15,7 @@ pub mod server;
 pub(crate) mod tests;
 
 pub use rules::limits::Limits;
-#[cfg(any(test, feature = "unstable-internals"))]
+#[cfg(feature = "unstable-internals")]
 pub use {
     rules::status::{Code, Status},
     server::Server,

@@ -11,7 +11,7 @@ pub mod exchange;
 mod in_flight;
 mod memory;
 mod monitored_io;
-#[cfg(any(test, feature = "unstable-internals"))]
+#[cfg(feature = "unstable-internals")]
 mod page;
 pub mod router;
 mod timers;

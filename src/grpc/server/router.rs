@@ -40,7 +40,7 @@ type Handler = Rc<dyn Fn(Context, Exchange) -> HandlerFuture>;
 #[derive(Default)]
 pub struct Router {
     methods: HashMap<&'static str, Handler>,
-    #[cfg(any(test, feature = "unstable-internals"))]
+    #[cfg(feature = "unstable-internals")]
     pub(super) pages: HashMap<&'static str, &'static str>,
 }
 

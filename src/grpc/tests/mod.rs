@@ -28,9 +28,11 @@ use std::rc::Rc;
 use world::World;
 
 use super::client::{CallOptions, Channel, Connection, Requests, Responses, handshake};
+use super::rules::limits::Limits;
 use super::rules::status::{Code, Status};
-use super::server::router::Router;
-use super::{Context, Exchange, Limits, Server};
+use super::server::Server;
+use super::server::exchange::Exchange;
+use super::server::router::{Context, Router};
 use crate::clock::Clock;
 use crate::net::peer::Peer;
 
