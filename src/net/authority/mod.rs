@@ -6,9 +6,9 @@
 //!
 //! Owns HEADERS and CONTINUATION frames (RFC 9113, sections 6.2 and 6.10): it joins the fragments
 //! of a field block, removes padding, and splits the new block. It never changes another field and
-//! never refuses a connection: malformed and oversized blocks pass, for h2 to judge. `block` follows
-//! the fields, `table` the dynamic table of the client, `huffman` the lengths of coded strings,
-//! `reads` the bytes between the socket and h2.
+//! never refuses a connection: malformed and oversized blocks pass, for h2 to judge. `block`
+//! follows the fields, `table` the dynamic table of the client, `huffman` the lengths of coded
+//! strings, `reads` the bytes between the socket and h2.
 
 mod block;
 mod huffman;
