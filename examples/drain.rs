@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use process_wrapper::client::{Client, Shutdown};
+use process_wrapper::client::{Client, Outcome, Shutdown};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).ok_or("usage: drain ADDRESS")?;
@@ -17,13 +17,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Jobs may take an hour. Without a deadline the wrapper kills nothing.
         force_after: Some(Duration::from_secs(3600)),
         kill_after: Some(Duration::from_secs(60)),
-        webhook: None,
+        ..Shutdown::default()
     };
     // Any executor works, because the client spawns no task.
     let process = smol::block_on(client.drain(&request, None))?;
     match process.exit {
         Some(exit) => println!("pid {}: {exit}", process.pid),
         None => println!("pid {}: {}", process.pid, process.state),
+    }
+    // Exit code 0 does not say that the jobs have finished.
+    if process.failed() {
+        let outcome = process.outcome.map_or("failed", Outcome::as_str);
+        return Err(format!("the jobs may be unfinished: {outcome}").into());
     }
     Ok(())
 }

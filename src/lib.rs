@@ -108,6 +108,10 @@ mod monitor;
 #[cfg(all(feature = "monitor", feature = "unstable-internals"))]
 pub mod monitor;
 #[cfg(not(feature = "unstable-internals"))]
+mod readiness;
+#[cfg(feature = "unstable-internals")]
+pub mod readiness;
+#[cfg(not(feature = "unstable-internals"))]
 mod service;
 #[cfg(feature = "unstable-internals")]
 pub mod service;

@@ -12,9 +12,37 @@ pub struct Signal(u8);
 
 /// Names by number from 1, as on x86, ARM and RISC-V.
 const NAMES: [&str; 31] = [
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
-    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
-    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+    "SIGHUP",
+    "SIGINT",
+    "SIGQUIT",
+    "SIGILL",
+    "SIGTRAP",
+    "SIGABRT",
+    "SIGBUS",
+    "SIGFPE",
+    "SIGKILL",
+    "SIGUSR1",
+    "SIGSEGV",
+    "SIGUSR2",
+    "SIGPIPE",
+    "SIGALRM",
+    "SIGTERM",
+    "SIGSTKFLT",
+    "SIGCHLD",
+    "SIGCONT",
+    "SIGSTOP",
+    "SIGTSTP",
+    "SIGTTIN",
+    "SIGTTOU",
+    "SIGURG",
+    "SIGXCPU",
+    "SIGXFSZ",
+    "SIGVTALRM",
+    "SIGPROF",
+    "SIGWINCH",
+    "SIGIO",
+    "SIGPWR",
+    "SIGSYS",
 ];
 
 /// Numbers of the forwarded signals: HUP, INT, QUIT, USR1, USR2, TERM, CONT, TSTP, TTIN, TTOU,
@@ -56,6 +84,11 @@ impl Signal {
 
     /// The signal's name without `SIG`.
     pub fn name(self) -> &'static str {
+        &self.full_name()[3..]
+    }
+
+    /// The signal's name, such as `SIGTERM`.
+    pub fn full_name(self) -> &'static str {
         NAMES[usize::from(self.0) - 1]
     }
 
@@ -82,7 +115,7 @@ impl Signal {
 
 impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SIG{}", self.name())
+        f.write_str(self.full_name())
     }
 }
 

@@ -27,6 +27,7 @@ use crate::process::reactor::{self, ReactorError};
 use crate::process::sentinel::{Sentinel, SentinelError};
 use crate::process::signals::{self, Signals};
 use crate::process::{reaper, self_process};
+use crate::readiness;
 use crate::service;
 use crate::supervisor::{self, Handle, Wrapped};
 use crate::systemd::{self, socket::ServiceManager};
@@ -161,6 +162,18 @@ async fn supervise(
         "started"
     );
     let handle = Handle::new(options.lifecycle.clone(), wrapped, Rc::clone(&executor));
+    let probing = options
+        .readiness
+        .clone()
+        .zip(options.lifecycle.ready_within)
+        .map(|(probe, within)| {
+            executor.spawn(readiness::report(
+                handle.clone(),
+                probe,
+                within,
+                MonotonicClock,
+            ))
+        });
     // Each listener has its own connection table, so that a flood on one does not block the others.
     let (servers, accepting): (Vec<_>, Vec<_>) = listeners
         .into_iter()
@@ -188,7 +201,7 @@ async fn supervise(
     let exit = executor
         .spawn(async move { supervisor::drive(&supervised, signals).await })
         .await;
-    drop(reporting);
+    drop((reporting, probing));
     // The listeners close first, then the open connections drain.
     for task in accepting.into_iter().chain(pages) {
         task.cancel().await;

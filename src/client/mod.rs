@@ -34,12 +34,12 @@ pub use self::error::{Error, Trouble};
 pub use self::health::Health;
 pub use self::identity::Identity;
 pub use self::process::{
-    AfterExit, AfterExitPhase, Malformed, Process, WebhookDelivery, WebhookPhase,
+    AfterExit, AfterExitPhase, Malformed, Process, SentSignal, WebhookDelivery, WebhookPhase,
 };
 pub use self::watch::Watch;
 pub use crate::address::Address;
 pub use crate::grpc::rules::status::{Code, Status};
-pub use crate::lifecycle::{Exit, State, UnknownState};
+pub use crate::lifecycle::{Exit, Outcome, SignalCause, State, UnknownOutcome, UnknownState};
 
 use self::calls::{Calls, KeepAlive};
 use crate::pb::process_wrapper::v1 as pb;
@@ -58,10 +58,14 @@ pub struct Client {
 /// What to ask for besides the shutdown itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shutdown {
-    /// Send SIGTERM if the process is still alive this long after the request.
+    /// Begin the abort stage if the process is still alive this long after the request: send the
+    /// forceful signal, SIGTERM unless the wrapper was started with another one.
     pub force_after: Option<Duration>,
-    /// Send SIGKILL if it is still alive this long after the first SIGTERM.
+    /// Send SIGKILL if it is still alive this long after the abort stage began.
     pub kill_after: Option<Duration>,
+    /// Send the signal of the present stage again if the last one is at least 1 s old: the repair
+    /// for a process that has dropped it. It has no effect on a process that was not asked to stop.
+    pub repeat_signal: bool,
     /// Call this once the process is gone.
     pub webhook: Option<Webhook>,
 }
@@ -122,7 +126,8 @@ impl Client {
     }
 
     /// Asks the process to finish what it is doing and exit; answers at once. Idempotent: asking
-    /// again sends no second signal and can only bring the deadlines nearer.
+    /// again can only bring the deadlines nearer, and sends no second signal unless
+    /// [`repeat_signal`](Shutdown::repeat_signal) is set.
     ///
     /// # Errors
     ///
@@ -146,7 +151,7 @@ impl Client {
             }),
             force_after: shutdown.force_after.map(duration),
             kill_after: shutdown.kill_after.map(duration),
-            repeat_signal: false,
+            repeat_signal: shutdown.repeat_signal,
         };
         let answer: pb::InitiateGracefulShutdownResponse =
             self.calls.call(INITIATE, &request, deadline).await?;

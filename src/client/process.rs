@@ -4,7 +4,7 @@
 
 use std::time::SystemTime;
 
-use crate::lifecycle::{Exit, State};
+use crate::lifecycle::{Exit, Outcome, SignalCause, State};
 use crate::pb::process_wrapper::v1 as pb;
 
 /// What a wrapper says about its process. Times are those of the wrapper's clock.
@@ -27,14 +27,35 @@ pub struct Process {
     pub exit: Option<Exit>,
     /// Whether the exit was asked for.
     pub requested: bool,
-    /// When SIGTERM will be sent if it is still alive.
+    /// How its shutdown went. `None` while it is alive, from a wrapper of version 0.1, and where a
+    /// later wrapper names an outcome that this version does not know.
+    pub outcome: Option<Outcome>,
+    /// The last 16 signals of the drain, abort and kill stages that the wrapper sent, oldest first;
+    /// empty from a wrapper of version 0.1.
+    pub signals: Vec<SentSignal>,
+    /// When the abort stage begins if it is still alive: the wrapper sends its forceful signal,
+    /// SIGTERM unless it was started with another one.
     pub force_at: Option<SystemTime>,
-    /// When SIGKILL will be sent if it is still alive.
+    /// When SIGKILL will be sent if it is still alive; not known before the abort stage.
     pub kill_at: Option<SystemTime>,
     /// The command that runs after the exit, if there is one.
     pub after_exit: Option<AfterExit>,
     /// The webhooks, in the order in which they were registered.
     pub webhooks: Vec<WebhookDelivery>,
+}
+
+/// A signal that the wrapper sent to the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SentSignal {
+    /// The number, `signal(7)`, on the wrapper's machine.
+    pub number: i32,
+    /// The name, such as `SIGTERM`.
+    pub name: String,
+    /// When the wrapper sent it.
+    pub sent_at: Option<SystemTime>,
+    /// Why. `None` where a later wrapper names a cause that this version does not know.
+    pub cause: Option<SignalCause>,
 }
 
 /// How the command that runs after the exit stands.
@@ -101,10 +122,27 @@ pub enum WebhookPhase {
 pub struct Malformed(pub(super) String);
 
 impl Process {
-    /// Whether the process is gone and did not end with code 0.
+    /// Whether the process is gone, and may have left its work unfinished. False if it drained; if
+    /// it was not asked to stop, or its wrapper tells no outcome, false after exit code 0.
+    ///
+    /// ```no_run
+    /// # use process_wrapper::client::{Client, Error, State};
+    /// # async fn example(client: Client) -> Result<(), Error> {
+    /// let gone = client.wait_until(State::Gone, None).await?;
+    /// if gone.failed() {
+    ///     println!("{:?}: {:?}", gone.outcome, gone.exit);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn failed(&self) -> bool {
-        self.state == State::Gone && self.exit != Some(Exit::Code(0))
+        self.state == State::Gone
+            && match self.outcome {
+                Some(Outcome::Drained) => false,
+                Some(Outcome::Failed | Outcome::Aborted | Outcome::Killed | Outcome::Lost) => true,
+                Some(Outcome::Unasked) | None => self.exit != Some(Exit::Code(0)),
+            }
     }
 
     /// Whether both are about the same process, not one about its successor.
@@ -136,6 +174,14 @@ impl TryFrom<Option<pb::Process>> for Process {
             exited_at: time(message.exited_at)?,
             exit: exit(message.exit_code, message.exit_signal, message.core_dumped)?,
             requested: message.requested,
+            outcome: pb::process::Outcome::try_from(message.outcome)
+                .ok()
+                .and_then(outcome),
+            signals: message
+                .signals
+                .into_iter()
+                .map(SentSignal::try_from)
+                .collect::<Result<_, _>>()?,
             force_at: time(message.force_at)?,
             kill_at: time(message.kill_at)?,
             after_exit: message.after_exit.map(AfterExit::try_from).transpose()?,
@@ -144,6 +190,38 @@ impl TryFrom<Option<pb::Process>> for Process {
                 .into_iter()
                 .map(WebhookDelivery::try_from)
                 .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn outcome(message: pb::process::Outcome) -> Option<Outcome> {
+    match message {
+        pb::process::Outcome::Unknown => None,
+        pb::process::Outcome::Drained => Some(Outcome::Drained),
+        pb::process::Outcome::Failed => Some(Outcome::Failed),
+        pb::process::Outcome::Aborted => Some(Outcome::Aborted),
+        pb::process::Outcome::Killed => Some(Outcome::Killed),
+        pb::process::Outcome::Unasked => Some(Outcome::Unasked),
+        pb::process::Outcome::Lost => Some(Outcome::Lost),
+    }
+}
+
+impl TryFrom<pb::SentSignal> for SentSignal {
+    type Error = Malformed;
+
+    fn try_from(message: pb::SentSignal) -> Result<Self, Malformed> {
+        use pb::sent_signal::Cause;
+        let cause = match Cause::try_from(message.cause) {
+            Ok(Cause::Request) => Some(SignalCause::Request),
+            Ok(Cause::Deadline) => Some(SignalCause::Deadline),
+            Ok(Cause::Forwarded) => Some(SignalCause::Forwarded),
+            Ok(Cause::Unknown) | Err(_) => None,
+        };
+        Ok(Self {
+            number: message.number,
+            name: message.name,
+            sent_at: time(message.sent_at)?,
+            cause,
         })
     }
 }
@@ -256,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_end_with_code_0_is_a_success() {
+    fn without_an_outcome_only_an_end_with_code_0_is_a_success() {
         let mut process = Process::try_from(Some(message(3))).unwrap();
         assert!(process.failed(), "how it ended is not known");
         process.exit = Some(Exit::Code(0));
@@ -265,6 +343,42 @@ mod tests {
         assert!(process.failed());
         process.state = State::Running;
         assert!(!process.failed());
+    }
+
+    #[test]
+    fn exit_code_0_is_a_failure_after_an_abort() {
+        let mut gone = Process::try_from(Some(message(3))).unwrap();
+        gone.exit = Some(Exit::Code(0));
+        for outcome in Outcome::ALL {
+            gone.outcome = Some(outcome);
+            let succeeds = [Outcome::Drained, Outcome::Unasked].contains(&outcome);
+            assert_eq!(gone.failed(), !succeeds, "{outcome}");
+        }
+        gone.outcome = Some(Outcome::Unasked);
+        gone.exit = Some(Exit::Code(1));
+        assert!(gone.failed());
+    }
+
+    #[test]
+    fn outcome_and_signals_are_read_and_unknown_numbers_are_none() {
+        let sent = |cause| pb::SentSignal {
+            number: 15,
+            name: "SIGTERM".to_owned(),
+            sent_at: None,
+            cause,
+        };
+        let mut newer = message(3);
+        newer.outcome = 3;
+        newer.signals = vec![sent(2), sent(99)];
+        let process = Process::try_from(Some(newer.clone())).unwrap();
+        assert_eq!(process.outcome, Some(Outcome::Aborted));
+        let causes: Vec<_> = process.signals.iter().map(|sent| sent.cause).collect();
+        assert_eq!(causes, [Some(SignalCause::Deadline), None]);
+        for unknown in [0, 7, -1, i32::MAX] {
+            newer.outcome = unknown;
+            let process = Process::try_from(Some(newer.clone())).unwrap();
+            assert_eq!(process.outcome, None, "{unknown}");
+        }
     }
 
     #[test]

@@ -12,7 +12,8 @@ use crate::signal::Signal;
 pub struct Config {
     /// The signal of the drain stage.
     pub graceful_signal: Signal,
-    /// The signal of the abort stage; `None` begins that stage without one.
+    /// The signal of the abort stage; `None` begins that stage without one, and only where a time
+    /// from it to KILL is known.
     pub forceful_signal: Option<Signal>,
     /// From the first request to drain to the abort stage; `None` is never.
     pub force_after: Option<Duration>,

@@ -65,7 +65,7 @@ use std::time::Duration;
 
 pub use config::{AfterExitLimits, Config, ExitWhenGone, Spacing};
 pub use exit::Exit;
-pub use outcome::Outcome;
+pub use outcome::{Outcome, StageSignal, UnknownOutcome};
 pub use rewrite::{InvalidRewrite, Rewrite, Rewrites};
 pub use state::UnknownState;
 pub use step::{Action, DrainRequest, Input, SignalCause};
@@ -106,8 +106,9 @@ impl Lifecycle {
         }
     }
 
-    /// Takes one input at one time. The machine counts the signal among the actions as sent, unless
-    /// the driver calls [`Lifecycle::refused`] before the next input.
+    /// Takes one input at one time. The machine counts the signal among the actions as sent now.
+    /// Before the next input the driver corrects that with [`Lifecycle::sent`] or
+    /// [`Lifecycle::refused`].
     pub fn handle(&mut self, now: Duration, input: Input) -> Transition {
         match (self.phase, input) {
             (Phase::Running { ready }, Input::DrainRequest(request)) => {
@@ -217,6 +218,15 @@ impl Lifecycle {
                 | Input::TimePassed,
             )
             | (Phase::Left(_), Input::WebhookAccepted(_)) => Transition::nothing(),
+        }
+    }
+
+    /// The kernel has taken the signal of the last step at this time. A wrapper that stood still
+    /// after that step sends the signal late: the spacing of signals and `kill_after` count from
+    /// here.
+    pub fn sent(&mut self, now: Duration) {
+        if let Phase::ShuttingDown(shutdown) = &mut self.phase {
+            shutdown.stage = shutdown.stage.sent_late(now);
         }
     }
 

@@ -1,12 +1,35 @@
 //! How the shutdown of a process went.
 //!
-//! Owns the [`Outcome`] fact. It never judges an exit code beyond zero.
+//! Owns the [`Outcome`] fact, its names, and the record of a signal that led to it. It never judges
+//! an exit code beyond zero.
 
 use std::fmt;
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use crate::lifecycle::SignalCause;
+use crate::signal::Signal;
+
+/// A signal of the drain, abort or kill stage that the wrapper sent to the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StageSignal {
+    /// The signal.
+    pub signal: Signal,
+    /// When the wrapper sent it.
+    pub sent_at: SystemTime,
+    /// Why.
+    pub cause: SignalCause,
+}
+
+/// The text is no name of an [`Outcome`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("write drained, failed, aborted, killed, unasked or lost")]
+pub struct UnknownOutcome;
 
 /// How the shutdown of a process went. Exit code 0 does not say it: GitLab Runner exits with 0
 /// after it has aborted its jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Outcome {
     /// The exit was asked for, at most the graceful signal was sent, and the process exited with
     /// code 0.
@@ -21,10 +44,29 @@ pub enum Outcome {
     Killed,
     /// The exit was not asked for.
     Unasked,
+    /// The wrapper did not see the end, because it was killed. Reserved: the state machine never
+    /// concludes it.
+    Lost,
 }
 
 impl Outcome {
-    /// The word for it on every surface.
+    /// All outcomes.
+    pub const ALL: [Self; 6] = [
+        Self::Drained,
+        Self::Failed,
+        Self::Aborted,
+        Self::Killed,
+        Self::Unasked,
+        Self::Lost,
+    ];
+
+    /// The word for it on every surface, as [`Display`](fmt::Display) writes it.
+    ///
+    /// ```
+    /// # use process_wrapper::client::Outcome;
+    /// assert_eq!(Outcome::Aborted.as_str(), "aborted");
+    /// ```
+    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Drained => "drained",
@@ -32,12 +74,35 @@ impl Outcome {
             Self::Aborted => "aborted",
             Self::Killed => "killed",
             Self::Unasked => "unasked",
+            Self::Lost => "lost",
         }
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Outcome {
+    type Err = UnknownOutcome;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named = |outcome: &Self| outcome.as_str() == text;
+        Self::ALL.into_iter().find(named).ok_or(UnknownOutcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_parses_to_its_outcome() {
+        for outcome in Outcome::ALL {
+            assert_eq!(outcome.to_string().parse(), Ok(outcome));
+        }
+        assert_eq!("Drained".parse::<Outcome>(), Err(UnknownOutcome));
     }
 }

@@ -81,7 +81,7 @@ impl Lifecycle {
 
     /// When the abort stage begins by itself, if it does.
     pub fn force_at(&self) -> Option<Duration> {
-        self.shutdown()?.force_at(self.config.spacing)
+        self.shutdown()?.force_at(&self.config)
     }
 
     /// When KILL will be sent, if it will; not known before the abort stage.
@@ -103,6 +103,11 @@ impl Lifecycle {
             },
             Phase::Finishing(_) | Phase::Gone(_) | Phase::Left(_) => false,
         }
+    }
+
+    /// Whether a graceful signal waits until the process is ready.
+    pub fn holds_signal(&self) -> bool {
+        self.state() == State::ShuttingDown && self.wants_ready()
     }
 
     fn shutdown(&self) -> Option<ShutdownProgress> {

@@ -179,6 +179,34 @@ impl Lifecycle {
         }
     }
 
+    /// Whether a request asks for an abort stage that would never end the process: the stage has no
+    /// signal, and neither an option nor a request has named the time from it to KILL. The driver
+    /// refuses such a request.
+    pub fn is_ineffective(&self, input: &Input) -> bool {
+        let request = match input {
+            Input::AbortRequest => DrainRequest::default(),
+            Input::DrainRequest(request) if request.force_after.is_some() => *request,
+            Input::DrainRequest(_)
+            | Input::Signal(_)
+            | Input::Ready
+            | Input::Exited(_)
+            | Input::AfterExitEnded
+            | Input::WebhookAccepted(_)
+            | Input::WebhookEnded { .. }
+            | Input::TimePassed => return false,
+        };
+        let shutdown = match self.phase {
+            Phase::Running { ready } => self.begin(Duration::ZERO, ready, SignalCause::Request),
+            Phase::ShuttingDown(shutdown) => shutdown,
+            Phase::Finishing(_) | Phase::Gone(_) | Phase::Left(_) => return false,
+        };
+        let shutdown = tightened(Duration::ZERO, shutdown, request);
+        match shutdown.stage {
+            Stage::Drain { .. } => !shutdown.can_end_a_drain(&self.config),
+            Stage::Abort { .. } | Stage::Kill { .. } => false,
+        }
+    }
+
     /// How long a request has to wait until the signal that it asks for may be sent: a driver that
     /// hands it in then can tell the caller whether the kernel took the signal.
     pub fn held_until(&self, now: Duration, input: &Input) -> Option<Duration> {
@@ -210,7 +238,7 @@ impl Lifecycle {
     }
 
     fn is_forced(&self, now: Duration, shutdown: ShutdownProgress) -> bool {
-        let at = shutdown.force_at(self.config.spacing);
+        let at = shutdown.force_at(&self.config);
         at.is_some_and(|at| at <= now)
     }
 

@@ -112,6 +112,24 @@ impl Config {
             None
         }
     }
+
+    /// Whether `kill_after` is set although neither `force_after` nor a TERM, which platforms send
+    /// to stop a service, begins the abort stage. Then KILL comes only if a caller asks for that
+    /// stage.
+    pub fn needs_caller_to_kill(&self) -> bool {
+        let term = self.rewrites.apply(Signal::TERM);
+        let ends_drain = match term.and_then(|sent| self.meaning(sent, Some(Signal::TERM))) {
+            Some(Meaning::Abort | Meaning::Kill) => true,
+            Some(Meaning::Drain) | None => false,
+        };
+        self.kill_after.is_some() && self.force_after.is_none() && !ends_drain
+    }
+
+    /// Whether `force_after` is set although the abort stage has neither a signal nor a time to
+    /// KILL.
+    pub fn forces_in_vain(&self) -> bool {
+        self.force_after.is_some() && self.forceful_signal.is_none() && self.kill_after.is_none()
+    }
 }
 
 impl Stage {
@@ -169,6 +187,43 @@ impl Stage {
         }
     }
 
+    /// This stage, whose signal was sent at this time rather than when the step was taken.
+    pub(super) fn sent_late(self, now: Duration) -> Self {
+        match self {
+            Self::Drain {
+                graceful: Graceful::Sent(_),
+                force_at,
+            } => Self::Drain {
+                graceful: Graceful::Sent(now),
+                force_at,
+            },
+            Self::Abort {
+                since,
+                last_sent: Some(last),
+            } => Self::Abort {
+                since: if since == last { now } else { since },
+                last_sent: Some(now),
+            },
+            Self::Kill {
+                last_sent: Some(_),
+                aborted,
+            } => Self::Kill {
+                last_sent: Some(now),
+                aborted,
+            },
+            Self::Drain {
+                graceful: Graceful::AwaitsReady(_) | Graceful::Unsent,
+                ..
+            }
+            | Self::Abort {
+                last_sent: None, ..
+            }
+            | Self::Kill {
+                last_sent: None, ..
+            } => self,
+        }
+    }
+
     /// The abort stage before any signal of it.
     pub(super) fn begin_abort(now: Duration) -> Self {
         Self::Abort {
@@ -188,15 +243,26 @@ impl Stage {
 
 impl ShutdownProgress {
     /// When the abort stage begins by itself, if it does: at the deadline, but not before a process
-    /// that got the graceful signal can take another one.
-    pub(super) fn force_at(self, spacing: Spacing) -> Option<Duration> {
+    /// that got the graceful signal can take another one. Never if neither a signal nor KILL would
+    /// come of it.
+    pub(super) fn force_at(self, config: &Config) -> Option<Duration> {
+        if !self.can_end_a_drain(config) {
+            return None;
+        }
         match self.stage {
             Stage::Drain { graceful, force_at } => match graceful {
-                Graceful::Sent(last) => Some(force_at?.max(last.checked_add(spacing.forceful)?)),
+                Graceful::Sent(last) => {
+                    Some(force_at?.max(last.checked_add(config.spacing.forceful)?))
+                }
                 Graceful::AwaitsReady(_) | Graceful::Unsent => force_at,
             },
             Stage::Abort { .. } | Stage::Kill { .. } => None,
         }
+    }
+
+    /// Whether the process gets a signal in or after an abort stage that no signal has begun.
+    pub(super) fn can_end_a_drain(self, config: &Config) -> bool {
+        config.forceful_signal.is_some() || self.kill_after.is_some()
     }
 
     /// When KILL is due, if it is; not known before the abort stage.

@@ -49,7 +49,8 @@ pub enum Input {
 }
 
 /// Why the wrapper sends a signal of a stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum SignalCause {
     /// A caller of an API asked for it.
     Request,
@@ -57,6 +58,18 @@ pub enum SignalCause {
     Deadline,
     /// The wrapper received a signal and forwards it, possibly rewritten.
     Forwarded,
+}
+
+impl SignalCause {
+    /// The word for it on every surface but the log, which names the option.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Deadline => "deadline",
+            Self::Forwarded => "forwarded",
+        }
+    }
 }
 
 /// What the driver does, in this order.

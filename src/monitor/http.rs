@@ -135,6 +135,7 @@ impl<C: Clock> Pages<C> {
         let snapshot = Snapshot {
             connections: self.servers.iter().map(Server::connections).sum(),
             orphans_reaped: self.handle.orphans_reaped(),
+            signals_sent: self.handle.signals_sent(),
             ..Snapshot::of(&self.handle.facts())
         };
         match self.metrics.text(&snapshot) {

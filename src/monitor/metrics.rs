@@ -37,13 +37,15 @@ pub struct Metrics {
     connections_refused: Counter,
     connections: Gauge,
     orphans_reaped: Counter,
+    signals_sent: Family<Labels, Counter>,
+    signals_refused: Counter,
     webhook_attempts: Counter,
     integers: Vec<(&'static str, IntegerGauges)>,
     times: Vec<(&'static str, SecondsGauges)>,
 }
 
 /// Integer gauges with their help texts. A gauge without a value is absent.
-const INTEGERS: [(&str, &str); 6] = [
+const INTEGERS: [(&str, &str); 7] = [
     (
         "process_state",
         "1 for the current state of the wrapped process, 0 for the others",
@@ -61,6 +63,7 @@ const INTEGERS: [(&str, &str); 6] = [
         "process_exit_requested",
         "1 if a stop was requested before the exit, 0 if not",
     ),
+    ("process_outcome", "1 for how the wrapped process ended"),
     (
         "webhooks",
         "Completion webhooks by the phase of their delivery",
@@ -118,6 +121,16 @@ impl Metrics {
             "webhook_attempts",
             "Delivery attempts of completion webhooks",
         );
+        let signals_refused = counter(
+            "signals_refused",
+            "Signals to the wrapped process that the kernel refused",
+        );
+        let signals_sent = Family::default();
+        registry.register(
+            "signals_sent",
+            "Signals sent to the wrapped process by signal and cause",
+            signals_sent.clone(),
+        );
         let connections = Gauge::default();
         registry.register("grpc_connections", "Open connections", connections.clone());
         let integers = INTEGERS.map(|(name, help)| {
@@ -138,6 +151,8 @@ impl Metrics {
             connections_refused,
             connections,
             orphans_reaped,
+            signals_sent,
+            signals_refused,
             webhook_attempts,
             integers: integers.into(),
             times: times.into(),
@@ -149,6 +164,11 @@ impl Metrics {
         self.connections
             .set(i64::try_from(snapshot.connections).unwrap_or(i64::MAX));
         raise_to(&self.orphans_reaped, snapshot.orphans_reaped);
+        raise_to(&self.signals_refused, snapshot.signals_refused);
+        for ((signal, cause), total) in &snapshot.signals_sent {
+            let labels = vec![("signal", signal.full_name()), ("cause", cause.as_str())];
+            raise_to(&self.signals_sent.get_or_create(&labels), *total);
+        }
         raise_to(&self.webhook_attempts, snapshot.webhook_attempts);
         for (name, gauges) in &self.integers {
             gauges.clear();

@@ -6,7 +6,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::lifecycle::{Exit, State};
-use crate::supervisor::ProcessFacts;
+use crate::supervisor::{ProcessFacts, SignalCounts};
 use crate::webhook::delivery::DeliveryState;
 
 /// One value of a gauge.
@@ -25,6 +25,8 @@ pub(super) struct Snapshot {
     pub(super) times: Vec<(&'static str, f64)>,
     pub(super) connections: usize,
     pub(super) orphans_reaped: u64,
+    pub(super) signals_sent: SignalCounts,
+    pub(super) signals_refused: u64,
     pub(super) webhook_attempts: u64,
 }
 
@@ -70,6 +72,11 @@ impl Snapshot {
         if facts.exit.is_some() {
             integers.push(unlabelled("process_exit_requested", facts.requested.into()));
         }
+        integers.extend(facts.outcome.map(|outcome| Sample {
+            name: "process_outcome",
+            label: Some(("outcome", outcome.as_str())),
+            value: 1,
+        }));
         integers.extend(DELIVERY_STATES.iter().map(|(state, word)| {
             let in_state = facts
                 .webhooks
@@ -95,6 +102,7 @@ impl Snapshot {
                 .into_iter()
                 .filter_map(|(name, time)| Some((name, seconds(time?))))
                 .collect(),
+            signals_refused: facts.signals_refused,
             webhook_attempts: facts
                 .webhooks
                 .iter()

@@ -101,6 +101,9 @@ pub async fn connect(address: &Address) -> Result<Stream, ConnectError> {
             let mut attempts = Vec::new();
             for candidate in addresses {
                 match Async::<TcpStream>::connect(candidate).await {
+                    Ok(socket) if is_connected_to_itself(socket.get_ref()) => {
+                        attempts.push((candidate, io::ErrorKind::ConnectionRefused.into()));
+                    }
                     Ok(socket) => match Stream::tcp(socket) {
                         Ok(stream) => return Ok(stream),
                         Err(error) => attempts.push((candidate, error)),
@@ -114,6 +117,12 @@ pub async fn connect(address: &Address) -> Result<Stream, ConnectError> {
             })
         }
     }
+}
+
+/// Whether the kernel chose the port to connect to as the port to connect from. TCP allows that
+/// where no process listens (simultaneous open, RFC 9293 section 3.5).
+fn is_connected_to_itself(socket: &TcpStream) -> bool {
+    matches!((socket.local_addr(), socket.peer_addr()), (Ok(local), Ok(peer)) if local == peer)
 }
 
 fn connect_unix(path: &Path) -> Result<Stream, ConnectError> {
@@ -176,5 +185,26 @@ pub(super) async fn resolve(host: &Host, port: u16) -> Result<Vec<SocketAddr>, (
             }
             Ok(addresses)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::{bind, connect, getsockname, ipproto, socket};
+
+    use super::*;
+
+    #[test]
+    fn a_connection_to_itself_is_told_from_one_to_a_listener() {
+        let address = SocketAddr::new(LOCALHOST[0], 0);
+        let own = socket(AddressFamily::INET, SocketType::STREAM, Some(ipproto::TCP)).unwrap();
+        bind(&own, &address).unwrap();
+        let port = SocketAddr::try_from(getsockname(&own).unwrap()).unwrap();
+        connect(&own, &port).unwrap();
+        assert!(is_connected_to_itself(&TcpStream::from(own)));
+
+        let listener = std::net::TcpListener::bind(address).unwrap();
+        let other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert!(!is_connected_to_itself(&other));
     }
 }

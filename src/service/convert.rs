@@ -5,9 +5,9 @@
 use std::time::{Duration, SystemTime};
 
 use crate::grpc::rules::status::{Code, Status};
-use crate::lifecycle::{Exit, Outcome, SignalCause, State};
+use crate::lifecycle::{Exit, Outcome, SignalCause, StageSignal, State};
 use crate::pb::process_wrapper::v1 as pb;
-use crate::supervisor::{AfterExitFacts, ProcessFacts, RequestError, SentSignal};
+use crate::supervisor::{AfterExitFacts, ProcessFacts, RequestError};
 use crate::webhook::delivery::{Delivery, DeliveryState, RejectReason};
 
 /// A `google.protobuf.Duration` that must not be negative; unset is `None`.
@@ -99,10 +99,11 @@ fn outcome(outcome: Outcome) -> pb::process::Outcome {
         Outcome::Aborted => pb::process::Outcome::Aborted,
         Outcome::Killed => pb::process::Outcome::Killed,
         Outcome::Unasked => pb::process::Outcome::Unasked,
+        Outcome::Lost => pb::process::Outcome::Lost,
     }
 }
 
-fn sent_signal(sent: &SentSignal) -> pb::SentSignal {
+fn sent_signal(sent: &StageSignal) -> pb::SentSignal {
     let cause = match sent.cause {
         SignalCause::Request => pb::sent_signal::Cause::Request,
         SignalCause::Deadline => pb::sent_signal::Cause::Deadline,
@@ -165,6 +166,10 @@ pub(super) fn refused(error: &RequestError) -> Status {
             RejectReason::Limit => (Code::ResourceExhausted, "nothing was signalled"),
             RejectReason::Policy => (Code::PermissionDenied, "nothing was signalled"),
         },
+        RequestError::Ineffective => (
+            Code::FailedPrecondition,
+            "start the wrapper with --kill-after, or send kill_after; nothing was signalled",
+        ),
         RequestError::Leaving => (Code::Unavailable, "ask again without a webhook"),
     };
     Status::new(code, format!("{error}; {rest}"))

@@ -8,12 +8,12 @@ use std::time::{Duration, SystemTime};
 
 use smol::future::yield_now;
 
-use crate::lifecycle::{Action, Input, SignalCause, State, Transition};
+use crate::lifecycle::{Action, Input, SignalCause, StageSignal, State, Transition};
 use crate::process::child::SignalError;
 use crate::process::reaper;
 use crate::process::sentinel::Sentinel;
 use crate::signal::Signal;
-use crate::supervisor::facts::{MAX_SIGNALS, SentSignal};
+use crate::supervisor::facts::MAX_SIGNALS;
 use crate::supervisor::post_exit_command::PostExitCommand;
 use crate::supervisor::{Handle, Milestone, Supervised};
 
@@ -44,9 +44,14 @@ impl Handle {
         // An input that follows from an action comes after the other actions.
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
+            let was_held = supervised.lifecycle.holds_signal();
             let step = supervised.lifecycle.handle(now, input);
             let sent = supervised.send_stage_signal(&step);
             supervised.record();
+            if supervised.lifecycle.holds_signal() && !was_held {
+                let pid = supervised.facts.pid;
+                tracing::info!(pid, "the graceful signal waits until the process is ready");
+            }
             if sent.is_err() {
                 result = sent;
                 continue;
@@ -155,11 +160,13 @@ impl Supervised {
                 if signals.len() == MAX_SIGNALS {
                     signals.remove(0);
                 }
-                signals.push(SentSignal {
+                signals.push(StageSignal {
                     signal,
                     sent_at: SystemTime::now(),
                     cause,
                 });
+                // After the time above, so that the reported times are spaced as well.
+                self.lifecycle.sent(self.epoch.elapsed());
             }
             Err(_) => self.lifecycle.refused(step),
         }
@@ -169,14 +176,17 @@ impl Supervised {
     fn send(&mut self, signal: Signal, cause: SignalCause) -> Result<(), SignalError> {
         let sent = self.child.signal(signal);
         let pid = self.facts.pid;
+        let kind = (signal, cause);
         let cause = match cause {
-            SignalCause::Request => "request",
             SignalCause::Deadline if signal == Signal::KILL => "--kill-after",
             SignalCause::Deadline => "--force-after",
-            SignalCause::Forwarded => "forwarded",
+            SignalCause::Request | SignalCause::Forwarded => cause.as_str(),
         };
         match &sent {
-            Ok(()) => tracing::info!(pid, "sent {signal} to the process (cause: {cause})"),
+            Ok(()) => {
+                *self.signals_sent.entry(kind).or_default() += 1;
+                tracing::info!(pid, "sent {signal} to the process (cause: {cause})");
+            }
             Err(error) => {
                 self.facts.signals_refused += 1;
                 tracing::error!(pid, "{error} (cause: {cause})");

@@ -106,6 +106,8 @@ fn gone(facts: &ProcessFacts) -> Option<ExitReport> {
         exited_at: facts.exited_at?,
         exit: facts.exit?,
         requested: facts.requested,
+        outcome: facts.outcome?,
+        signals: facts.signals.clone(),
         after_exit: match &facts.after_exit {
             Some(AfterExitFacts::Ended(exit)) => Some(AfterExitReport::Ended(*exit)),
             Some(AfterExitFacts::TimedOut(exit)) => Some(AfterExitReport::TimedOut(*exit)),

@@ -4,8 +4,7 @@
 
 use std::time::SystemTime;
 
-use crate::lifecycle::{Exit, Outcome, SignalCause, State};
-use crate::signal::Signal;
+use crate::lifecycle::{Exit, Outcome, StageSignal, State};
 use crate::webhook::delivery::Delivery;
 
 /// A snapshot. Times are of the wall clock, taken at the event.
@@ -30,7 +29,7 @@ pub struct ProcessFacts {
     /// How the shutdown went, once the process has ended.
     pub outcome: Option<Outcome>,
     /// The last [`MAX_SIGNALS`] signals of a stage that were sent, oldest first.
-    pub signals: Vec<SentSignal>,
+    pub signals: Vec<StageSignal>,
     /// How many signals the kernel has refused to send to the process.
     pub signals_refused: u64,
     /// When the abort stage begins by itself.
@@ -46,17 +45,6 @@ pub struct ProcessFacts {
 /// How many sent signals are kept. A shutdown has three; a caller that repeats one for ever fills
 /// no memory.
 pub const MAX_SIGNALS: usize = 16;
-
-/// A signal of the drain, abort or kill stage that the process got from the wrapper.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SentSignal {
-    /// The signal.
-    pub signal: Signal,
-    /// When it was sent.
-    pub sent_at: SystemTime,
-    /// Why.
-    pub cause: SignalCause,
-}
 
 /// How the command that runs after the exit stands.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,6 +13,7 @@ mod post_exit_command;
 mod requests;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,7 +21,7 @@ use event_listener::Event;
 use smol::LocalExecutor;
 
 pub use drive::drive;
-pub use facts::{AfterExitFacts, MAX_SIGNALS, ProcessFacts, SentSignal};
+pub use facts::{AfterExitFacts, MAX_SIGNALS, ProcessFacts};
 pub use milestones::Milestone;
 pub use requests::RequestError;
 
@@ -29,9 +30,10 @@ use milestones::Waiters;
 use post_exit_command::PostExitCommand;
 
 use crate::clock::{Clock, MonotonicClock};
-use crate::lifecycle::{Config, Exit, Input, Lifecycle, State};
+use crate::lifecycle::{Config, Exit, Input, Lifecycle, SignalCause, State};
 use crate::process::child::{Child, Program};
 use crate::process::sentinel::Sentinel;
+use crate::signal::Signal;
 use crate::webhook::Dispatcher;
 
 /// Reads the facts, waits for a state, asks for a shutdown. Clones refer to the same process.
@@ -51,6 +53,9 @@ struct Core {
     executor: Rc<LocalExecutor<'static>>,
 }
 
+/// How many signals the wrapper has sent to the process, by signal and cause.
+pub type SignalCounts = BTreeMap<(Signal, SignalCause), u64>;
+
 #[derive(Debug)]
 struct Supervised {
     lifecycle: Lifecycle,
@@ -64,6 +69,7 @@ struct Supervised {
     /// Until its exit has been seen.
     sentinel: Option<Sentinel>,
     orphans_reaped: u64,
+    signals_sent: SignalCounts,
     deliveries: Deliveries,
 }
 
@@ -124,6 +130,7 @@ impl Handle {
             after_exit: after_exit.map(PostExitCommand::new),
             sentinel,
             orphans_reaped: 0,
+            signals_sent: SignalCounts::new(),
             deliveries: Deliveries::new(webhooks),
         };
         Self {
@@ -214,6 +221,11 @@ impl Handle {
     /// How many orphans have been reaped so far.
     pub fn orphans_reaped(&self) -> u64 {
         self.core.supervised.borrow().orphans_reaped
+    }
+
+    /// How many signals the wrapper has sent to the process so far, forwarded ones included.
+    pub fn signals_sent(&self) -> SignalCounts {
+        self.core.supervised.borrow().signals_sent.clone()
     }
 
     fn next_timeout(&self) -> Option<Instant> {

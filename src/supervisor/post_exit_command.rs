@@ -8,7 +8,7 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use crate::clock::{Clock, MonotonicClock};
-use crate::lifecycle::{Exit, Input};
+use crate::lifecycle::{Exit, Input, StageSignal};
 use crate::process::child::{Child, Program, SignalError};
 use crate::signal::Signal;
 use crate::supervisor::facts::{AfterExitFacts, ProcessFacts};
@@ -218,6 +218,14 @@ fn environment(facts: &ProcessFacts) -> Vec<(&'static str, String)> {
             "PROCESS_WRAPPER_REQUESTED",
             Some(facts.requested.to_string()),
         ),
+        (
+            "PROCESS_WRAPPER_OUTCOME",
+            facts.outcome.map(|outcome| outcome.to_string()),
+        ),
+        (
+            "PROCESS_WRAPPER_SIGNALS",
+            (!facts.signals.is_empty()).then(|| signals(&facts.signals)),
+        ),
         ("PROCESS_WRAPPER_STARTED_AT", Some(time(facts.started_at))),
         (
             "PROCESS_WRAPPER_SHUTDOWN_REQUESTED_AT",
@@ -228,6 +236,13 @@ fn environment(facts: &ProcessFacts) -> Vec<(&'static str, String)> {
     .into_iter()
     .filter_map(|(name, value)| Some((name, value?)))
     .collect()
+}
+
+/// `SIGQUIT:request SIGTERM:deadline`, in the order in which they were sent. A shell splits it at
+/// the spaces.
+fn signals(sent: &[StageSignal]) -> String {
+    let word = |sent: &StageSignal| format!("{}:{}", sent.signal, sent.cause.as_str());
+    sent.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

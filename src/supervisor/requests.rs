@@ -21,6 +21,12 @@ pub enum RequestError {
     /// The webhook was not accepted.
     #[error(transparent)]
     Webhook(#[from] RegisterError),
+    /// The request asks for an abort that would never end the process.
+    #[error(
+        "the abort has no signal (--forceful-signal none) and no kill_after is known, so nothing \
+         would end the process"
+    )]
+    Ineffective,
     /// There is no time left for another webhook.
     #[error("the wrapper was told to stop and only waits for its last deliveries")]
     Leaving,
@@ -33,7 +39,8 @@ impl Handle {
     /// take the request back.
     ///
     /// # Errors
-    /// The webhook was not accepted, or the kernel refused the signal; nothing has changed.
+    /// The webhook was not accepted, the kernel refused the signal, or the request is for an abort
+    /// that would never end the process; nothing has changed.
     pub async fn shut_down(
         &self,
         request: DrainRequest,
@@ -53,7 +60,8 @@ impl Handle {
     /// enough. Held as [`Handle::shut_down`].
     ///
     /// # Errors
-    /// The kernel refused the signal; nothing has changed.
+    /// The kernel refused the signal, or the abort would never end the process; nothing has
+    /// changed.
     pub async fn abort(&self) -> Result<ProcessFacts, RequestError> {
         self.when_due(Input::AbortRequest, |handle, input| {
             handle.shut_down_now(input, None)
@@ -75,6 +83,13 @@ impl Handle {
         self.observe_exit();
         if let Some(webhook) = &webhook {
             self.check(webhook)?;
+        }
+        let is_ineffective = {
+            let supervised = self.core.supervised.borrow();
+            supervised.lifecycle.is_ineffective(&input)
+        };
+        if is_ineffective {
+            return Err(RequestError::Ineffective);
         }
         self.apply(input)?;
         if let Some(webhook) = webhook {

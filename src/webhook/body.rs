@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::exit_report::{AfterExitReport, ExitReport};
-use crate::lifecycle::Exit;
+use crate::lifecycle::{Exit, StageSignal};
 use crate::timestamp::rfc3339;
 
 #[derive(Serialize)]
@@ -24,7 +24,28 @@ struct Body<'a> {
     exit_signal: Option<u8>,
     core_dumped: bool,
     requested: bool,
+    outcome: &'static str,
+    signals: Vec<SignalBody>,
     after_exit: Option<AfterExitBody<'a>>,
+}
+
+#[derive(Serialize)]
+struct SignalBody {
+    number: i32,
+    name: &'static str,
+    sent_at: String,
+    cause: &'static str,
+}
+
+impl From<&StageSignal> for SignalBody {
+    fn from(sent: &StageSignal) -> Self {
+        Self {
+            number: sent.signal.number(),
+            name: sent.signal.full_name(),
+            sent_at: rfc3339(sent.sent_at).to_string(),
+            cause: sent.cause.as_str(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -75,6 +96,8 @@ impl ExitReport {
             exit_signal,
             core_dumped,
             requested: self.requested,
+            outcome: self.outcome.as_str(),
+            signals: self.signals.iter().map(SignalBody::from).collect(),
             after_exit: self.after_exit.as_ref().map(AfterExitBody::from),
         };
         // Strings and numbers always serialize.
@@ -98,6 +121,8 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
+    use crate::lifecycle::{Outcome, SignalCause};
+    use crate::signal::Signal;
 
     fn report() -> ExitReport {
         ExitReport {
@@ -109,6 +134,8 @@ mod tests {
             exited_at: UNIX_EPOCH + Duration::from_secs(1_795_428_060),
             exit: Exit::Code(3),
             requested: false,
+            outcome: Outcome::Unasked,
+            signals: Vec::new(),
             after_exit: None,
         }
     }
@@ -134,9 +161,35 @@ mod tests {
             "exit_signal": null,
             "core_dumped": false,
             "requested": false,
+            "outcome": "unasked",
+            "signals": [],
             "after_exit": null,
         });
         assert_eq!(parse(&report()), expected);
+    }
+
+    #[test]
+    fn the_body_has_the_outcome_and_the_signals_that_led_to_it() {
+        let sent = |signal, seconds, cause| StageSignal {
+            signal,
+            sent_at: UNIX_EPOCH + Duration::from_secs(seconds),
+            cause,
+        };
+        let aborted = ExitReport {
+            outcome: Outcome::Aborted,
+            signals: vec![
+                sent(Signal::QUIT, 0, SignalCause::Request),
+                sent(Signal::TERM, 2, SignalCause::Deadline),
+            ],
+            ..report()
+        };
+        let body = parse(&aborted);
+        assert_eq!(body["outcome"], "aborted");
+        let expected = serde_json::json!([
+            {"number": 3, "name": "SIGQUIT", "sent_at": "1970-01-01T00:00:00.000Z", "cause": "request"},
+            {"number": 15, "name": "SIGTERM", "sent_at": "1970-01-01T00:00:02.000Z", "cause": "deadline"},
+        ]);
+        assert_eq!(body["signals"], expected);
     }
 
     #[test]

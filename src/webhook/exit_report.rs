@@ -4,7 +4,7 @@
 
 use std::time::SystemTime;
 
-use crate::lifecycle::Exit;
+use crate::lifecycle::{Exit, Outcome, StageSignal};
 
 /// The exit of the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub struct ExitReport {
     pub exit: Exit,
     /// Whether a stop was requested before the exit.
     pub requested: bool,
+    /// How the shutdown went.
+    pub outcome: Outcome,
+    /// The last signals of a stage that the wrapper sent, oldest first.
+    pub signals: Vec<StageSignal>,
     /// The result of `--after-exit`, if it is set.
     pub after_exit: Option<AfterExitReport>,
 }

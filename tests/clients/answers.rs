@@ -70,7 +70,7 @@ fn deadlines_of_a_request_are_shown_and_kept() {
     let on = |arguments: &[&str]| call(&[arguments, &["--address", &address]].concat());
 
     let said = on(&["shutdown", "--force-after", "1h", "--kill-after", "1m"]);
-    assert!(said.stdout.contains("SIGTERM in 59m"), "{said:?}");
+    assert!(said.stdout.contains("abort in 59m"), "{said:?}");
     let said = on(&["shutdown", "--wait", "--timeout", "1s"]);
     assert_eq!(said.code, 3, "{said:?}");
     assert!(said.stderr.contains("still shutting_down"), "{said:?}");
@@ -80,6 +80,34 @@ fn deadlines_of_a_request_are_shown_and_kept() {
     let said = on(&[&["shutdown", "--wait"], &now[..]].concat());
     assert_eq!(said.code, 128 + 9, "{said:?}");
     assert!(said.stdout.contains("ended by SIGKILL"), "{said:?}");
+}
+
+#[test]
+fn a_kill_deadline_that_no_abort_begins_is_a_warning() {
+    let wrapper = start_ready(&[], STAYS);
+    let address = wrapper.address();
+    let on = |arguments: &[&str]| call(&[arguments, &["--address", &address]].concat());
+    let said = on(&["shutdown", "--kill-after=1h", "--output=json"]);
+    assert_eq!(said.code, 0);
+    assert!(said.json()["wrappers"][0]["process"]["kill_at"].is_null());
+    let warning = said
+        .stderr
+        .strip_prefix("process-wrapper: unix://")
+        .unwrap();
+    assert!(warning.contains("Add --force-after"), "{said:?}");
+    assert_eq!(warning.lines().count(), 1, "{said:?}");
+    // It says so before it waits.
+    let waits = ["shutdown", "--kill-after=1h", "--wait", "--timeout=1s"];
+    let said = on(&waits);
+    assert_eq!((said.code, said.stderr.lines().count()), (3, 2), "{said:?}");
+    assert!(said.stderr.contains("Add --force-after"), "{said:?}");
+    // With a deadline for the abort, now or from an earlier request, there is no warning.
+    for arguments in [
+        &["shutdown", "--kill-after=1h", "--force-after=1h"][..],
+        &["shutdown", "--kill-after=1h"],
+    ] {
+        assert_eq!(on(arguments).stderr, "", "{arguments:?}");
+    }
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn a_wait_on_a_terminal_shows_a_line_and_erases_it_at_the_end() {
         &address,
     ]);
     assert_eq!(said.code, 0, "{said:?}");
-    assert_eq!(wait_for_exit(&mut process).code(), Some(5));
+    assert_eq!(wait_for_exit(&mut process).code(), Some(6));
     let all = seen.all();
     assert_eq!(all.lines().last(), Some(ERASE), "{all:?}");
 }
@@ -95,7 +95,7 @@ fn a_wait_writes_nothing_to_a_stderr_that_is_no_terminal() {
         "--address",
         &wrapper.address(),
     ]);
-    assert_eq!((said.code, said.stderr.as_str()), (5, ""), "{said:?}");
+    assert_eq!((said.code, said.stderr.as_str()), (6, ""), "{said:?}");
     assert!(!said.stdout.contains('\x1b'), "{said:?}");
 }
 

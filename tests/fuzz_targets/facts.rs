@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use process_wrapper::client::{AfterExitPhase, Process, WebhookPhase};
 use process_wrapper::gitlab::failure_reason;
-use process_wrapper::lifecycle::{Exit, Outcome, SignalCause, State};
+use process_wrapper::lifecycle::{Exit, Outcome, SignalCause, StageSignal, State};
 use process_wrapper::pb::process_wrapper::v1 as pb;
 use process_wrapper::service::convert;
 use process_wrapper::signal::Signal;
-use process_wrapper::supervisor::{AfterExitFacts, ProcessFacts, SentSignal};
+use process_wrapper::supervisor::{AfterExitFacts, ProcessFacts};
 use process_wrapper::systemd::state::{Notifier, NotifyState, ServiceStatus};
 use process_wrapper::webhook::delivery::{Delivery, DeliveryState};
 use prost::Message;
@@ -76,12 +76,7 @@ fn arrives(facts: &ProcessFacts) {
         assert_eq!(read.name.parse(), Ok(sent.signal));
         assert_eq!(Signal::from_number(read.number), Some(sent.signal));
         assert_eq!(read.sent_at, Some(sent.sent_at.into()));
-        let cause = match sent.cause {
-            SignalCause::Request => pb::sent_signal::Cause::Request,
-            SignalCause::Deadline => pb::sent_signal::Cause::Deadline,
-            SignalCause::Forwarded => pb::sent_signal::Cause::Forwarded,
-        };
-        assert_eq!(read.cause(), cause);
+        assert_eq!(read.cause().as_str_name(), sent.cause.as_str());
     }
     let process = Process::try_from(Some(message)).unwrap();
     assert_eq!(
@@ -139,10 +134,24 @@ fn arrives(facts: &ProcessFacts) {
         );
         assert_eq!(read.next_attempt_at, sent.next_attempt_at);
     }
-    assert_eq!(
-        process.failed(),
-        facts.state == State::Gone && facts.exit != Some(Exit::Code(0))
-    );
+    assert_eq!(process.outcome, facts.outcome);
+    let succeeded = match facts.outcome.map(Outcome::as_str) {
+        Some("drained") => true,
+        None | Some("unasked") => facts.exit == Some(Exit::Code(0)),
+        Some(_) => false,
+    };
+    assert_eq!(process.failed(), facts.state == State::Gone && !succeeded);
+    assert_eq!(process.signals.len(), facts.signals.len());
+    for (read, sent) in process.signals.iter().zip(&facts.signals) {
+        assert_eq!(
+            (read.number, &*read.name),
+            (sent.signal.number(), sent.signal.full_name())
+        );
+        assert_eq!(
+            (read.sent_at, read.cause),
+            (Some(sent.sent_at), Some(sent.cause))
+        );
+    }
 }
 
 /// ProcessFacts from a peer that claims to be a wrapper.
@@ -213,6 +222,7 @@ fn facts(cursor: &mut Cursor<'_>) -> ProcessFacts {
         Some(Outcome::Aborted),
         Some(Outcome::Killed),
         Some(Outcome::Unasked),
+        Some(Outcome::Lost),
     ];
     let causes = [
         SignalCause::Request,
@@ -228,9 +238,9 @@ fn facts(cursor: &mut Cursor<'_>) -> ProcessFacts {
         exited_at: maybe(cursor),
         exit: cursor.bool().then(|| exit(cursor)),
         requested: cursor.bool(),
-        outcome: outcomes[usize::from(cursor.u8(..6))],
+        outcome: outcomes[usize::from(cursor.u8(..7))],
         signals: (0..cursor.u8(..3))
-            .map(|_| SentSignal {
+            .map(|_| StageSignal {
                 signal: Signal::from_number(cursor.u8(1..32).into()).unwrap(),
                 sent_at: time(cursor),
                 cause: causes[usize::from(cursor.u8(..3))],

@@ -18,6 +18,7 @@ pub mod message;
 pub mod messages;
 pub mod metadata;
 pub mod pages;
+pub mod readiness;
 pub mod reflection;
 pub mod server;
 pub mod status;
@@ -60,6 +61,7 @@ pub const ALL: &[Target] = &[
     ("messages", messages::run),
     ("metadata", metadata::run),
     ("pages", pages::run),
+    ("readiness", readiness::run),
     ("reflection", reflection::run),
     ("server", server::run),
     ("status", status::run),

@@ -4,10 +4,12 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::net::{Shutdown, TcpListener};
 use std::rc::Rc;
+use std::str::FromStr;
 use std::time::{Duration, Instant, SystemTime};
 
 use process_wrapper::clock::Clock;
-use process_wrapper::lifecycle::Exit;
+use process_wrapper::lifecycle::{Exit, Outcome, SignalCause, StageSignal};
+use process_wrapper::signal::Signal;
 use process_wrapper::webhook::delivery::DeliveryState;
 use process_wrapper::webhook::exit_report::{AfterExitReport, ExitReport};
 use process_wrapper::webhook::method::Method;
@@ -55,6 +57,11 @@ pub fn run(data: &[u8]) {
                 let body = exchange(&listener, answer).await;
                 assert_eq!(body["attempt"], attempt);
                 assert_eq!(body["exit_code"].is_null(), body["exit_signal"].is_number());
+                assert!(Outcome::from_str(body["outcome"].as_str().unwrap()).is_ok());
+                for sent in body["signals"].as_array().unwrap() {
+                    let signal: Signal = sent["name"].as_str().unwrap().parse().unwrap();
+                    assert_eq!(sent["number"], signal.number());
+                }
             }
             std::future::pending().await
         };
@@ -139,6 +146,14 @@ fn gone(cursor: &mut Cursor<'_>) -> ExitReport {
         shutdown_requested_at: None,
         exited_at: time(cursor),
         requested: cursor.bool(),
+        outcome: Outcome::ALL[usize::from(cursor.u8(..6))],
+        signals: (0..cursor.u8(..3))
+            .map(|_| StageSignal {
+                signal: Signal::from_number(cursor.u8(1..32).into()).unwrap(),
+                sent_at: time(cursor),
+                cause: SignalCause::Deadline,
+            })
+            .collect(),
     }
 }
 

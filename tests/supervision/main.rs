@@ -9,6 +9,8 @@
 )]
 
 mod after_exit;
+mod forceful;
+mod readiness;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::time::{Duration, Instant, SystemTime};
 
 use process_wrapper::clock::MonotonicClock;
-use process_wrapper::lifecycle::Exit;
+use process_wrapper::lifecycle::{Exit, Outcome};
 use process_wrapper::webhook::delivery::{Delivery, DeliveryState};
 use process_wrapper::webhook::exit_report::ExitReport;
 use process_wrapper::webhook::method::Method;
@@ -44,6 +44,8 @@ pub fn gone() -> ExitReport {
         exited_at: SystemTime::UNIX_EPOCH,
         exit: Exit::Code(0),
         requested: false,
+        outcome: Outcome::Unasked,
+        signals: Vec::new(),
         after_exit: None,
     }
 }

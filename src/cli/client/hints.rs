@@ -4,7 +4,7 @@
 
 use rustix::io::Errno;
 
-use super::phrases;
+use super::durations;
 use crate::client::{Address, Error, Trouble};
 use crate::grpc::Code;
 use crate::net::connect::ConnectError;
@@ -27,7 +27,7 @@ pub(super) fn explain(address: &Address, error: &Error) -> String {
         return error.to_string();
     };
     let tries = if *attempts == 1 { "try" } else { "tries" };
-    let tried = format!("{attempts} {tries} in {}", phrases::tenths(*tried_for));
+    let tried = format!("{attempts} {tries} in {}", durations::tenths(*tried_for));
     if !nothing_listens(trouble) {
         return format!("{trouble} ({tried})");
     }

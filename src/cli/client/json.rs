@@ -9,7 +9,10 @@ use serde::Serialize;
 
 use super::phrases;
 use super::row::{Row, RowAnswer};
-use crate::client::{AfterExit, AfterExitPhase, Exit, Process, WebhookDelivery, WebhookPhase};
+use crate::client::{
+    AfterExit, AfterExitPhase, Exit, Outcome, Process, SentSignal, SignalCause, WebhookDelivery,
+    WebhookPhase,
+};
 use crate::timestamp::rfc3339;
 
 #[derive(Serialize)]
@@ -45,10 +48,20 @@ struct ProcessJson<'a> {
     exit_signal: Option<u8>,
     core_dumped: bool,
     requested: bool,
+    outcome: Option<&'a str>,
+    signals: Vec<SignalJson<'a>>,
     force_at: Option<String>,
     kill_at: Option<String>,
     after_exit: Option<AfterExitJson<'a>>,
     webhooks: Vec<WebhookJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct SignalJson<'a> {
+    number: i32,
+    name: &'a str,
+    sent_at: Option<String>,
+    cause: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -106,10 +119,21 @@ fn process(process: &Process) -> ProcessJson<'_> {
         exit_signal,
         core_dumped,
         requested: process.requested,
+        outcome: process.outcome.map(Outcome::as_str),
+        signals: process.signals.iter().map(signal).collect(),
         force_at: time(process.force_at),
         kill_at: time(process.kill_at),
         after_exit: process.after_exit.as_ref().map(after_exit),
         webhooks: process.webhooks.iter().map(webhook).collect(),
+    }
+}
+
+fn signal(sent: &SentSignal) -> SignalJson<'_> {
+    SignalJson {
+        number: sent.number,
+        name: &sent.name,
+        sent_at: time(sent.sent_at),
+        cause: sent.cause.map(SignalCause::as_str),
     }
 }
 
@@ -182,6 +206,13 @@ mod tests {
         );
         gone.started_at = Some(SystemTime::UNIX_EPOCH);
         gone.requested = true;
+        gone.outcome = Some(Outcome::Killed);
+        gone.signals.push(SentSignal {
+            number: 9,
+            name: "SIGKILL".to_owned(),
+            sent_at: Some(SystemTime::UNIX_EPOCH),
+            cause: Some(SignalCause::Deadline),
+        });
         gone.after_exit = Some(AfterExit {
             phase: AfterExitPhase::FailedToStart,
             exit: None,
@@ -198,7 +229,7 @@ mod tests {
         let rows = [
             Row {
                 address: "unix:///a".to_owned(),
-                outcome: RowOutcome::ProcessFailed,
+                outcome: RowOutcome::ProcessAborted,
                 answer: RowAnswer::Process(Box::new(gone)),
                 error: None,
             },
@@ -219,10 +250,12 @@ mod tests {
             },
         ];
         let expected = concat!(
-            r#"{"exit_code":4,"wrappers":[{"address":"unix:///a","outcome":"process_failed","error":null,"#,
+            r#"{"exit_code":4,"wrappers":[{"address":"unix:///a","outcome":"process_aborted","error":null,"#,
             r#""process":{"state":"gone","pid":42,"program":"gitlab-runner","#,
             r#""started_at":"1970-01-01T00:00:00.000Z","shutdown_requested_at":null,"exited_at":null,"#,
-            r#""exit_code":null,"exit_signal":9,"core_dumped":true,"requested":true,"force_at":null,"#,
+            r#""exit_code":null,"exit_signal":9,"core_dumped":true,"requested":true,"#,
+            r#""outcome":"killed","signals":[{"number":9,"name":"SIGKILL","#,
+            r#""sent_at":"1970-01-01T00:00:00.000Z","cause":"deadline"}],"force_at":null,"#,
             r#""kill_at":null,"after_exit":{"phase":"failed_to_start","exit_code":null,"exit_signal":null,"#,
             r#""error":"no such file"},"webhooks":[{"id":"msg_1","target":"https://a.example","#,
             r#""phase":"delivered","attempts":1,"next_attempt_at":null,"last_error":null}]},"health":null},"#,

@@ -1,16 +1,18 @@
 //! The progress line of a wait, on a terminal.
 //!
-//! Owns one line on stderr, which it redraws and finally erases. It never writes where stderr is no
-//! terminal. The text is a pure function.
+//! Owns one line on stderr, which it redraws and finally erases. It draws nothing where stderr is
+//! no terminal. The text is a pure function.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::row::RowOutcome;
-use super::{phrases, terminal};
+use super::{durations, terminal};
+use crate::cli::complain;
 use crate::client::{Process, State};
 use crate::clock::{Clock, MonotonicClock};
+use crate::log::escaped;
 
 /// The redraw interval without updates; the line counts seconds.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -93,6 +95,15 @@ impl Live {
         }
     }
 
+    /// Writes a warning above the line.
+    pub(super) fn warn(&self, text: &str) {
+        if self.visible {
+            terminal::write_stderr(ERASE);
+        }
+        complain(&escaped(text));
+        self.draw();
+    }
+
     /// Clears the line, so that later output starts there.
     pub(super) fn erase(mut self) {
         if self.visible {
@@ -102,7 +113,7 @@ impl Live {
     }
 }
 
-/// `shutting_down, 1m5s elapsed, SIGTERM in 55s`; counts by state for several wrappers.
+/// `shutting_down, 1m5s elapsed, abort in 55s`; counts by state for several wrappers.
 fn render(
     wrappers: &[LiveProgress],
     elapsed: Duration,
@@ -114,9 +125,9 @@ fn render(
         [LiveProgress::Connecting] => "connecting".to_owned(),
         wrappers => counts(wrappers),
     };
-    text.push_str(&format!(", {} elapsed", phrases::rounded(elapsed)));
+    text.push_str(&format!(", {} elapsed", durations::rounded(elapsed)));
     if let Some((what, left)) = next_deadline(wrappers, timeout_in, now) {
-        text.push_str(&format!(", {what} in {}", phrases::rounded(left)));
+        text.push_str(&format!(", {what} in {}", durations::rounded(left)));
     }
     text
 }
@@ -127,9 +138,15 @@ fn counts(wrappers: &[LiveProgress]) -> String {
         let is = |p: &&LiveProgress| matches!(p, LiveProgress::Waiting(process) if process.state == wanted);
         wrappers.iter().filter(is).count()
     };
-    let failed = |p: &LiveProgress| matches!(p, LiveProgress::Ended(outcome) if *outcome != RowOutcome::Done);
+    let ended = |counted: fn(RowOutcome) -> bool| {
+        let is = |p: &&LiveProgress| matches!(p, LiveProgress::Ended(outcome) if counted(*outcome));
+        wrappers.iter().filter(is).count()
+    };
+    let aborted = ended(|outcome| outcome == RowOutcome::ProcessAborted);
+    let done = ended(|outcome| outcome == RowOutcome::Done);
     let rest = [
-        (count(failed), "failed"),
+        (aborted, "aborted"),
+        (ended(|_| true) - aborted - done, "failed"),
         (in_state(State::ShuttingDown), State::ShuttingDown.as_str()),
         (in_state(State::Running), State::Running.as_str()),
         (
@@ -137,7 +154,6 @@ fn counts(wrappers: &[LiveProgress]) -> String {
             "connecting",
         ),
     ];
-    let done = count(|p| matches!(p, LiveProgress::Ended(RowOutcome::Done)));
     let mut text = format!("{done} of {} done", wrappers.len());
     for (count, word) in rest {
         if count > 0 {
@@ -155,7 +171,7 @@ fn next_deadline(
 ) -> Option<(&'static str, Duration)> {
     let of_processes = wrappers.iter().flat_map(|progress| match progress {
         LiveProgress::Waiting(process) => vec![
-            process.force_at.map(|at| ("SIGTERM", at)),
+            process.force_at.map(|at| ("abort", at)),
             process.kill_at.map(|at| ("SIGKILL", at)),
         ],
         LiveProgress::Connecting | LiveProgress::Ended(_) => Vec::new(),
@@ -186,10 +202,10 @@ mod tests {
     fn one_wrapper_shows_state_and_nearest_deadline() {
         let wrappers = [waiting(State::ShuttingDown, Some(MINUTE))];
         let render = |timeout| render(&wrappers, Duration::from_secs(65), timeout, NOW);
-        assert_eq!(render(None), "shutting_down, 1m5s elapsed, SIGTERM in 1m");
+        assert_eq!(render(None), "shutting_down, 1m5s elapsed, abort in 1m");
         assert_eq!(
             render(Some(2 * MINUTE)),
-            "shutting_down, 1m5s elapsed, SIGTERM in 1m"
+            "shutting_down, 1m5s elapsed, abort in 1m"
         );
         assert_eq!(
             render(Some(MINUTE / 2)),
@@ -202,13 +218,14 @@ mod tests {
         let wrappers = [
             LiveProgress::Ended(RowOutcome::Done),
             LiveProgress::Ended(RowOutcome::Unreachable),
+            LiveProgress::Ended(RowOutcome::ProcessAborted),
             waiting(State::ShuttingDown, None),
             waiting(State::ShuttingDown, None),
             LiveProgress::Connecting,
         ];
         assert_eq!(
             render(&wrappers, MINUTE, None, NOW),
-            "1 of 5 done, 1 failed, 2 shutting_down, 1 connecting, 1m elapsed"
+            "1 of 6 done, 1 aborted, 1 failed, 2 shutting_down, 1 connecting, 1m elapsed"
         );
     }
 

@@ -3,6 +3,8 @@
 //! Owns the shared parts: parallel calls, output and exit code. It never speaks the protocol:
 //! `crate::client` does.
 
+mod durations;
+mod endings;
 mod hints;
 mod json;
 mod live;
@@ -139,10 +141,9 @@ fn row(client: &Client, result: Result<Process, Error>, counts_failure: bool) ->
     match result {
         Ok(process) => Row {
             address,
-            outcome: if counts_failure && process.failed() {
-                RowOutcome::ProcessFailed
-            } else {
-                RowOutcome::Done
+            outcome: match counts_failure {
+                true => RowOutcome::of(&process),
+                false => RowOutcome::Done,
             },
             answer: RowAnswer::Process(Box::new(process)),
             error: None,

@@ -3,12 +3,13 @@
 //! Owns the phrases. The time is an argument. It never prints.
 
 use std::fmt::Write;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use super::durations::rounded;
+use super::endings;
 use crate::client::{
     AfterExit, AfterExitPhase, Health, Process, State, WebhookDelivery, WebhookPhase,
 };
-use crate::human_duration::HumanDuration;
 use crate::log::escaped;
 
 /// The name in grpc.health.v1.
@@ -30,7 +31,7 @@ pub(super) fn sentence(process: &Process, now: SystemTime) -> String {
     )
 }
 
-/// `started 2h ago`, `exited with code 1 5s ago, by itself` and the like.
+/// `started 2h ago`, `exited with code 1 5s ago, drain failed after 2m` and the like.
 pub(super) fn detail(process: &Process, now: SystemTime) -> String {
     let ago = |time: Option<SystemTime>| match time {
         Some(time) => format!(
@@ -41,25 +42,25 @@ pub(super) fn detail(process: &Process, now: SystemTime) -> String {
     };
     let mut text = match process.state {
         State::Running => format!("started{}", ago(process.started_at)),
-        State::ShuttingDown => format!("was asked to stop{}", ago(process.shutdown_requested_at)),
+        State::ShuttingDown => format!(
+            "was asked to stop{}{}",
+            ago(process.shutdown_requested_at),
+            endings::last_signal(process, now)
+        ),
         State::Gone => {
             let exit = match process.exit {
                 Some(exit) => exit.to_string(),
                 None => "ended with an unknown status".to_owned(),
             };
-            let cause = if process.requested {
-                "as asked"
-            } else {
-                "by itself"
-            };
-            format!("{exit}{}, {cause}", ago(process.exited_at))
+            let ending = endings::ending(process);
+            format!("{exit}{}, {ending}", ago(process.exited_at))
         }
     };
     if process.state != State::Gone {
-        for (signal, at) in [("SIGTERM", process.force_at), ("SIGKILL", process.kill_at)] {
+        for (what, at) in [("abort", process.force_at), ("SIGKILL", process.kill_at)] {
             if let Some(at) = at {
                 let left = at.duration_since(now).unwrap_or_default();
-                let _ = write!(text, ", {signal} in {}", rounded(left));
+                let _ = write!(text, ", {what} in {}", rounded(left));
             }
         }
     }
@@ -112,26 +113,10 @@ fn webhook(delivery: &WebhookDelivery) -> String {
     text
 }
 
-/// Rounded down to seconds, and to the two largest units: `45s`, `3m10s`, `2h5m`, `3d4h`.
-pub(super) fn rounded(duration: Duration) -> HumanDuration {
-    let seconds = duration.as_secs();
-    let unit = match seconds {
-        0..3_600 => 1,
-        3_600..86_400 => 60,
-        _ => 3_600,
-    };
-    HumanDuration(Duration::from_secs(seconds - seconds % unit))
-}
-
-/// Rounded down to tenths of a second; milliseconds below that: `50ms`, `300ms`, `5s`.
-pub(super) fn tenths(duration: Duration) -> HumanDuration {
-    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let noise = if millis < 100 { 0 } else { millis % 100 };
-    HumanDuration(Duration::from_millis(millis - noise))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::cli::client::row::tests::process;
     use crate::client::Exit;
@@ -164,7 +149,7 @@ mod tests {
         shutting_down.kill_at = at(-1);
         assert_eq!(
             text(&shutting_down),
-            "gitlab-runner (pid 42) was asked to stop 20s ago, SIGTERM in 1m, SIGKILL in 0s"
+            "gitlab-runner (pid 42) was asked to stop 20s ago, abort in 1m, SIGKILL in 0s"
         );
 
         let mut gone = process(State::Gone, Some(Exit::Code(3)));
@@ -195,7 +180,7 @@ mod tests {
         });
         assert_eq!(
             text(&gone),
-            "gitlab-runner (pid 42) ended with an unknown status, by itself; after-exit command exited with \
+            "gitlab-runner (pid 42) ended with an unknown status, unasked; after-exit command exited with \
              code 1; webhook to https://a.example pending (attempts: 2, last error: timed out)"
         );
     }

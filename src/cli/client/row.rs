@@ -2,7 +2,7 @@
 //!
 //! Owns the exit codes of the client commands and their order. It never prints.
 
-use crate::client::{Error, Health, Process};
+use crate::client::{Error, Exit, Health, Outcome, Process};
 
 /// The outcome of one wrapper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,9 +17,24 @@ pub(super) enum RowOutcome {
     Unreachable,
     /// The process is gone but failed.
     ProcessFailed,
+    /// The process was aborted or killed.
+    ProcessAborted,
 }
 
 impl RowOutcome {
+    /// The outcome of a request whose success is judged by the end of the process.
+    pub(super) fn of(process: &Process) -> Self {
+        match process.outcome {
+            Some(Outcome::Aborted | Outcome::Killed) => Self::ProcessAborted,
+            Some(Outcome::Drained | Outcome::Failed | Outcome::Unasked | Outcome::Lost) | None => {
+                match process.failed() {
+                    true => Self::ProcessFailed,
+                    false => Self::Done,
+                }
+            }
+        }
+    }
+
     pub(super) const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -27,6 +42,7 @@ impl RowOutcome {
             Self::TimedOut => 3,
             Self::Unreachable => 4,
             Self::ProcessFailed => 5,
+            Self::ProcessAborted => 6,
         }
     }
 
@@ -38,14 +54,16 @@ impl RowOutcome {
             Self::TimedOut => "timed_out",
             Self::Unreachable => "unreachable",
             Self::ProcessFailed => "process_failed",
+            Self::ProcessAborted => "process_aborted",
         }
     }
 
-    /// From the worst to the best, by exit code: 4, 3, 1, 5, 0.
-    const WORST_FIRST: [Self; 5] = [
+    /// From the worst to the best, by exit code: 4, 3, 1, 6, 5, 0.
+    const WORST_FIRST: [Self; 6] = [
         Self::Unreachable,
         Self::TimedOut,
         Self::Failed,
+        Self::ProcessAborted,
         Self::ProcessFailed,
         Self::Done,
     ];
@@ -92,26 +110,34 @@ impl Row {
     }
 }
 
-/// The exit code of the worst row. With `propagate`, a failed process gives its own exit code; the
-/// first of several.
+/// The exit code of the worst row. With `propagate`, a process that failed or was aborted gives its
+/// own exit code unless that is 0; the first of several.
 pub(super) fn exit_code(rows: &[Row], propagate: bool) -> u8 {
     let worst = RowOutcome::WORST_FIRST
         .into_iter()
-        .find_map(|outcome| rows.iter().find(|row| row.outcome == outcome));
-    let Some(worst) = worst else {
-        return RowOutcome::Done.code();
+        .find(|outcome| rows.iter().any(|row| row.outcome == *outcome))
+        .unwrap_or(RowOutcome::Done);
+    let own = match worst {
+        RowOutcome::ProcessFailed | RowOutcome::ProcessAborted if propagate => rows
+            .iter()
+            .filter(|row| row.outcome == worst)
+            .filter_map(|row| row.process()?.exit)
+            .map(Exit::status)
+            .find(|status| *status != 0),
+        RowOutcome::ProcessFailed
+        | RowOutcome::ProcessAborted
+        | RowOutcome::Done
+        | RowOutcome::Failed
+        | RowOutcome::TimedOut
+        | RowOutcome::Unreachable => None,
     };
-    let own = worst.process().and_then(|process| process.exit);
-    match (worst.outcome, own) {
-        (RowOutcome::ProcessFailed, Some(exit)) if propagate => exit.status(),
-        (outcome, _) => outcome.code(),
-    }
+    own.unwrap_or(worst.code())
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::client::{Exit, State};
+    use crate::client::State;
 
     pub(in crate::cli::client) fn process(state: State, exit: Option<Exit>) -> Process {
         Process {
@@ -123,6 +149,8 @@ pub(super) mod tests {
             exited_at: None,
             exit,
             requested: false,
+            outcome: None,
+            signals: Vec::new(),
             force_at: None,
             kill_at: None,
             after_exit: None,
@@ -146,11 +174,12 @@ pub(super) mod tests {
 
     #[test]
     fn the_worst_outcome_decides() {
-        use RowOutcome::{Done, Failed, ProcessFailed, TimedOut, Unreachable};
+        use RowOutcome::{Done, Failed, ProcessAborted, ProcessFailed, TimedOut, Unreachable};
         for (outcomes, expected) in [
             (&[Done, Done][..], 0),
             (&[Done, ProcessFailed], 5),
-            (&[ProcessFailed, Failed, Done], 1),
+            (&[ProcessFailed, ProcessAborted, Done], 6),
+            (&[ProcessFailed, ProcessAborted, Failed, Done], 1),
             (&[Failed, TimedOut, ProcessFailed], 3),
             (&[TimedOut, Unreachable, Failed, Done], 4),
             (&[], 0),
@@ -174,5 +203,38 @@ pub(super) mod tests {
         let rows = [failed(seven), row(RowOutcome::TimedOut, None)];
         assert_eq!(exit_code(&rows, true), 3);
         assert_eq!(exit_code(&[row(RowOutcome::ProcessFailed, None)], true), 5);
+    }
+
+    #[test]
+    fn exit_code_0_after_an_abort_never_propagates() {
+        let aborted = |exit| row(RowOutcome::ProcessAborted, Some(exit));
+        let (zero, nine) = (Exit::Code(0), Exit::Code(9));
+        assert_eq!(exit_code(&[aborted(zero)], true), 6);
+        assert_eq!(exit_code(&[aborted(zero), aborted(nine)], true), 9);
+        let failed = row(RowOutcome::ProcessFailed, Some(Exit::Code(7)));
+        assert_eq!(exit_code(&[aborted(zero), failed], true), 6);
+    }
+
+    #[test]
+    fn the_outcome_of_the_process_decides_beside_its_exit_code() {
+        use Outcome::{Aborted, Drained, Failed, Killed, Lost, Unasked};
+        for (outcome, code_0, code_1) in [
+            (Some(Drained), 0, 0),
+            (Some(Failed), 5, 5),
+            (Some(Aborted), 6, 6),
+            (Some(Killed), 6, 6),
+            (Some(Unasked), 0, 5),
+            (Some(Lost), 5, 5),
+            (None, 0, 5),
+        ] {
+            let code = |exit| {
+                let mut gone = process(State::Gone, Some(Exit::Code(exit)));
+                gone.outcome = outcome;
+                RowOutcome::of(&gone).code()
+            };
+            assert_eq!((code(0), code(1)), (code_0, code_1), "{outcome:?}");
+        }
+        let running = process(State::Running, None);
+        assert_eq!(RowOutcome::of(&running), RowOutcome::Done);
     }
 }

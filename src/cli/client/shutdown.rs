@@ -7,7 +7,7 @@ use std::path::Path;
 use super::webhook_file;
 use crate::cli::options::{ShutdownOptions, WebhookSource};
 use crate::cli::{USAGE, complain};
-use crate::client::{self, Process};
+use crate::client::{self, Process, State};
 
 /// Asks every wrapper for a graceful shutdown.
 // Not inlined: `main` would reserve stack space for it while `run` runs for weeks.
@@ -24,6 +24,7 @@ pub(in crate::cli) fn shutdown(options: &ShutdownOptions) -> u8 {
     let request = client::Shutdown {
         force_after: options.force_after,
         kill_after: options.kill_after,
+        repeat_signal: options.again,
         webhook,
     };
     let waits = options.waiting.is_some();
@@ -33,11 +34,17 @@ pub(in crate::cli) fn shutdown(options: &ShutdownOptions) -> u8 {
         |n, client, live, deadline| {
             let request = request.clone();
             async move {
+                let on_answer = |process: &Process| {
+                    live.update(n, process);
+                    if never_kills(&request, process) {
+                        live.warn(&format!("{}: {NEVER_KILLS}", client.address()));
+                    }
+                };
                 let result = if waits {
-                    let on_update = |process: &Process| live.update(n, process);
-                    client.drain_by(&request, deadline, on_update).await
+                    client.drain_by(&request, deadline, on_answer).await
                 } else {
-                    client.shut_down_by(&request, deadline).await
+                    let result = client.shut_down_by(&request, deadline).await;
+                    result.inspect(on_answer)
                 };
                 if let Ok(process) = &result {
                     live.update(n, process);
@@ -46,6 +53,19 @@ pub(in crate::cli) fn shutdown(options: &ShutdownOptions) -> u8 {
             }
         },
     )
+}
+
+const NEVER_KILLS: &str = "--kill-after counts from the abort, and no --force-after begins one, here or on \
+    `run`; SIGKILL will not follow unless a stop signal aborts the process. Add --force-after";
+
+/// Whether the request has a limit for the abort stage, which no deadline begins.
+fn never_kills(request: &client::Shutdown, process: &Process) -> bool {
+    let is_killed = || process.signals.iter().any(|sent| sent.name == "SIGKILL");
+    request.kill_after.is_some()
+        && process.state == State::ShuttingDown
+        && process.force_at.is_none()
+        && process.kill_at.is_none()
+        && !is_killed()
 }
 
 fn load_webhook(source: &WebhookSource) -> Result<client::Webhook, String> {

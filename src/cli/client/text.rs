@@ -106,13 +106,22 @@ pub(super) fn summary(rows: &[Row]) -> String {
         .iter()
         .filter(|row| row.outcome == RowOutcome::ProcessFailed)
         .count();
+    let aborted = rows
+        .iter()
+        .filter(|row| row.outcome == RowOutcome::ProcessAborted)
+        .count();
     let mut text = format!("{} wrappers:", rows.len());
     for (n, (word, count)) in counts.iter().enumerate() {
         let comma = if n == 0 { "" } else { "," };
         let _ = write!(text, "{comma} {count} {word}");
     }
-    if failed > 0 {
-        let _ = write!(text, " ({failed} of them failed)");
+    let of_them: Vec<_> = [(aborted, "aborted"), (failed, "failed")]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} of them {word}"))
+        .collect();
+    if !of_them.is_empty() {
+        let _ = write!(text, " ({})", of_them.join(", "));
     }
     text
 }
@@ -129,7 +138,10 @@ enum Paint {
 impl Paint {
     fn of(row: &Row) -> Self {
         match (row.outcome, row.process()) {
-            (RowOutcome::Done | RowOutcome::ProcessFailed, Some(process)) => match process.state {
+            (
+                RowOutcome::Done | RowOutcome::ProcessFailed | RowOutcome::ProcessAborted,
+                Some(process),
+            ) => match process.state {
                 State::Running => Self::Green,
                 State::ShuttingDown => Self::Yellow,
                 State::Gone if process.failed() => Self::Red,
@@ -138,6 +150,7 @@ impl Paint {
             (RowOutcome::Done, None) => Self::Green,
             (
                 RowOutcome::ProcessFailed
+                | RowOutcome::ProcessAborted
                 | RowOutcome::Failed
                 | RowOutcome::TimedOut
                 | RowOutcome::Unreachable,
@@ -196,7 +209,7 @@ mod tests {
             table(&rows(), NOW, false),
             "ADDRESS                STATE    PID  PROGRAM        DETAIL\n\
              unix:///run/long.sock  running  42   gitlab-runner  started\n\
-             unix:///b              gone     42   gitlab-runner  exited with code 1, by itself\n\
+             unix:///b              gone     42   gitlab-runner  exited with code 1, unasked\n\
              tcp://c:1              -        -    -              nothing\\nlistens\n\
              3 wrappers: 1 running, 1 gone, 1 unreachable (1 of them failed)\n"
         );

@@ -5,8 +5,10 @@
 mod probe;
 mod run;
 mod shutdown;
+mod stages;
 mod status;
 mod target;
+mod values;
 mod wait;
 mod wrapper;
 
@@ -93,7 +95,10 @@ pub(super) fn parse(split: Split) -> Result<Command, ParseRefusal> {
     }
     let command = match arguments.command {
         Some(Subcommand::Run(run)) => {
-            return Ok(Command::Run(Box::new(run.validate(split.command))));
+            return run
+                .validate(split.command)
+                .map(|run| Command::Run(Box::new(run)))
+                .map_err(|refused| ParseRefusal::Usage(refused.to_string()));
         }
         Some(Subcommand::Wrapper(wrapper)) => {
             return wrapper

@@ -4,7 +4,6 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use argh::FromArgs;
@@ -16,9 +15,15 @@ use crate::human_duration::HumanDuration;
 use crate::lifecycle::{AfterExitLimits, Config, ExitWhenGone, Rewrite, Spacing};
 use crate::log;
 use crate::process::child::Program;
-use crate::signal::{Signal, UnknownSignal};
+use crate::readiness::condition::{ReadinessProbe, ReadyAfter};
+use crate::signal::Signal;
 #[cfg(feature = "webhooks")]
-use crate::webhook::{WebhookRequest, method::Method, policy::Rule, request::InvalidWebhook};
+use crate::webhook::{WebhookRequest, policy::Rule, request::InvalidWebhook};
+
+use super::stages::{self, RunRefusal};
+#[cfg(feature = "webhooks")]
+use super::values::WebhookUrl;
+use super::values::{AfterExitCommand, ExitChoice, SignalOrNone};
 
 /// Start COMMAND (default: gitlab-runner run) and serve the control API, also after its exit.
 #[derive(Debug, FromArgs)]
@@ -123,13 +128,33 @@ pub(super) struct RunArguments {
     #[argh(option, default = "Signal::QUIT", arg_name = "signal")]
     graceful_signal: Signal,
 
-    /// send TERM this long after the shutdown request (default: never)
+    /// signal that asks the process to abort; none: only KILL follows a drain (default: TERM)
+    #[argh(
+        option,
+        default = "SignalOrNone(Some(Signal::TERM))",
+        arg_name = "signal"
+    )]
+    forceful_signal: SignalOrNone,
+
+    /// begin the abort this long after the request to drain: send the forceful signal (default:
+    /// never)
     #[argh(option, arg_name = "duration")]
     force_after: Option<HumanDuration>,
 
-    /// send KILL this long after the first TERM (default: never)
+    /// send KILL this long after the abort has begun (default: never)
     #[argh(option, arg_name = "duration")]
     kill_after: Option<HumanDuration>,
+
+    /// hold the graceful signal back until the process is ready: a duration since its start,
+    /// unix:PATH or tcp://localhost:PORT (it accepts a connection), or http://localhost:PORT/PATH
+    /// (it answers a GET with 2xx) (default: hold nothing back)
+    #[argh(option, arg_name = "condition")]
+    ready_after: Option<ReadyAfter>,
+
+    /// send a graceful signal that was held back this long after the start, ready or not (default:
+    /// 1m)
+    #[argh(option, arg_name = "duration")]
+    ready_within: Option<HumanDuration>,
 
     /// when the wrapper exits by itself after the process is gone: never, unrequested (the process
     /// ended without a shutdown request) or always (default: never)
@@ -142,12 +167,13 @@ pub(super) struct RunArguments {
 
     /// signal to send to the process if the wrapper is killed or crashes; a second process watches
     /// for that; no effect as PID 1, where the kernel kills every process (default: none)
-    #[argh(option, default = "OnDeath(None)", arg_name = "signal")]
-    on_wrapper_death: OnDeath,
+    #[argh(option, default = "SignalOrNone(None)", arg_name = "signal")]
+    on_wrapper_death: SignalOrNone,
 
     /// program and arguments to run once the process is gone; quoted as for a shell, but no shell
-    /// runs. Its environment has PROCESS_WRAPPER_EXIT_CODE or _EXIT_SIGNAL, _REQUESTED (true or
-    /// false), _STARTED_AT, _SHUTDOWN_REQUESTED_AT and _EXITED_AT (default: none)
+    /// runs. Its environment has PROCESS_WRAPPER_OUTCOME (drained, failed, aborted, killed or
+    /// unasked), _SIGNALS, _EXIT_CODE or _EXIT_SIGNAL, _REQUESTED (true or false), _STARTED_AT,
+    /// _SHUTDOWN_REQUESTED_AT and _EXITED_AT (default: none)
     #[argh(option, arg_name = "command")]
     after_exit: Option<AfterExitCommand>,
 
@@ -219,7 +245,7 @@ const WEBHOOK_DEADLINE: Duration = Duration::from_secs(600);
 
 impl RunArguments {
     /// Combines the options with `command`, the arguments after `--`.
-    pub(super) fn validate(self, command: Option<Vec<OsString>>) -> Run {
+    pub(super) fn validate(self, command: Option<Vec<OsString>>) -> Result<Run, RunRefusal> {
         let mut command = command.unwrap_or_default().into_iter();
         let program = match command.next() {
             Some(name) => Program {
@@ -231,7 +257,22 @@ impl RunArguments {
                 arguments: vec!["run".into()],
             },
         };
-        Run {
+        let (ready_within, readiness) = stages::readiness(self.ready_after, self.ready_within)?;
+        let lifecycle = Config {
+            graceful_signal: self.graceful_signal,
+            forceful_signal: self.forceful_signal.0,
+            ready_within,
+            spacing: Spacing::default(),
+            force_after: self.force_after.map(|span| span.0),
+            kill_after: self.kill_after.map(|span| span.0),
+            exit_when_gone: self.exit_when_gone.0,
+            rewrites: self.rewrite_signal.into_iter().collect(),
+            after_exit: self.after_exit.as_ref().map(|_| AfterExitLimits {
+                timeout: self.after_exit_timeout.0,
+                grace: AFTER_EXIT_GRACE,
+            }),
+        };
+        Ok(Run {
             listen: self.listen,
             http_listen: self.http_listen,
             access: access::AccessOptions {
@@ -257,20 +298,9 @@ impl RunArguments {
                 idle_timeout: self.idle_timeout.map(|span| span.0),
                 max_age: self.max_connection_age.map(|span| span.0),
             },
-            lifecycle: Config {
-                graceful_signal: self.graceful_signal,
-                forceful_signal: Some(Signal::TERM),
-                ready_within: None,
-                spacing: Spacing::default(),
-                force_after: self.force_after.map(|span| span.0),
-                kill_after: self.kill_after.map(|span| span.0),
-                exit_when_gone: self.exit_when_gone.0,
-                rewrites: self.rewrite_signal.into_iter().collect(),
-                after_exit: self.after_exit.as_ref().map(|_| AfterExitLimits {
-                    timeout: self.after_exit_timeout.0,
-                    grace: AFTER_EXIT_GRACE,
-                }),
-            },
+            warnings: stages::warnings(&lifecycle),
+            lifecycle,
+            readiness,
             on_wrapper_death: self.on_wrapper_death.0,
             after_exit: self.after_exit.map(|command| command.0),
             #[cfg(feature = "webhooks")]
@@ -285,9 +315,8 @@ impl RunArguments {
             log_format: self.log_format,
             log_level: self.log_level,
             program,
-            warnings: Vec::new(),
             accept_insecure: "with --insecure",
-        }
+        })
     }
 }
 
@@ -300,6 +329,8 @@ pub(in crate::cli) struct Run {
     pub(in crate::cli) access: access::AccessOptions,
     pub(in crate::cli) connections: Connections,
     pub(in crate::cli) lifecycle: Config,
+    /// Present only if `lifecycle.ready_within` is.
+    pub(in crate::cli) readiness: Option<ReadinessProbe>,
     pub(in crate::cli) on_wrapper_death: Option<Signal>,
     /// Present exactly if `lifecycle.after_exit` is.
     pub(in crate::cli) after_exit: Option<Program>,
@@ -324,68 +355,4 @@ pub(in crate::cli) struct WebhookOptions {
     pub(in crate::cli) ca_file: Option<PathBuf>,
     pub(in crate::cli) allow: Vec<Rule>,
     pub(in crate::cli) deadline: Duration,
-}
-
-/// One `--webhook`. An invalid URL passes the parser, because argh would repeat it in its message.
-#[cfg(feature = "webhooks")]
-#[derive(Debug)]
-struct WebhookUrl(Result<WebhookRequest, InvalidWebhook>);
-
-#[cfg(feature = "webhooks")]
-impl FromStr for WebhookUrl {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(WebhookRequest::new(text, Method::Post, [])))
-    }
-}
-
-#[derive(Debug)]
-struct ExitChoice(ExitWhenGone);
-
-impl FromStr for ExitChoice {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "never" => Ok(Self(ExitWhenGone::Never)),
-            "unrequested" => Ok(Self(ExitWhenGone::Unrequested)),
-            "always" => Ok(Self(ExitWhenGone::Always)),
-            _ => Err("write never, unrequested or always"),
-        }
-    }
-}
-
-#[derive(Debug)]
-struct OnDeath(Option<Signal>);
-
-impl FromStr for OnDeath {
-    type Err = UnknownSignal;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "none" => Ok(Self(None)),
-            name => name.parse().map(|signal| Self(Some(signal))),
-        }
-    }
-}
-
-/// The value of `--after-exit`, split into words.
-#[derive(Debug)]
-struct AfterExitCommand(Program);
-
-impl FromStr for AfterExitCommand {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let words = shell_words::split(text).map_err(|_| "a quotation mark is not closed")?;
-        let mut words = words.into_iter().map(OsString::from);
-        match words.next() {
-            Some(name) if !name.is_empty() => Ok(Self(Program {
-                name,
-                arguments: words.collect(),
-            })),
-            Some(_) | None => Err("name a program, for example --after-exit 'rm -f /run/lock'"),
-        }
-    }
 }

@@ -21,15 +21,16 @@ client_arguments! {
         example = "process-wrapper shutdown --wait --timeout 2h --address tcp://10.0.0.7:7777",
         example = "process-wrapper shutdown --wait --force-after 1h --kill-after 1m",
         example = "process-wrapper shutdown --webhook https://deploy.example.com/drained",
-        note = "A repeated request sends no second signal; it can only bring the deadlines forward.\n\
+        note = "A repeated request sends no second signal unless it has --again; it can only bring the\n\
+                deadlines forward.\n\
                 Without --force-after and --kill-after, here and on `run`, the process is never killed.\n\
                 A wait reconnects after a lost connection, and ends after --connect-timeout without one.\n\
                 On a terminal a line on stderr shows the progress.\n\
                 Several addresses are called in parallel. The worst exit code wins, in the order\n\
-                4, 3, 1, 5, 0.",
+                4, 3, 1, 6, 5, 0.",
         error_code(
             0,
-            "the wrapper accepted the request; with --wait: the process ended with code 0"
+            "the request was accepted; with --wait: the process drained, or ended with 0 unasked"
         ),
         error_code(
             1,
@@ -41,6 +42,10 @@ client_arguments! {
         error_code(
             5,
             "the process failed; with --propagate-exit its own exit code instead"
+        ),
+        error_code(
+            6,
+            "the process was aborted or killed; with --propagate-exit its own exit code unless 0"
         )
     )]
     struct ShutdownArguments {
@@ -52,16 +57,22 @@ client_arguments! {
         #[argh(option, arg_name = "duration")]
         timeout: Option<HumanDuration>,
 
-        /// with --wait: exit with the exit code of the process (128+n if signal n ended it) instead
-        /// of 5
+        /// with --wait: exit with the exit code of the process (128+n if signal n ended it) unless
+        /// that is 0, instead of 5 or 6
         #[argh(switch)]
         propagate_exit: bool,
 
-        /// send TERM if the process is alive after this long (default: the value of `run`)
+        /// send the signal of the present stage again if the last one is at least 1s old: the
+        /// repair for a process that has dropped it
+        #[argh(switch)]
+        again: bool,
+
+        /// begin the abort (send TERM) if the process is alive after this long (default: the value
+        /// of `run`)
         #[argh(option, arg_name = "duration")]
         force_after: Option<HumanDuration>,
 
-        /// send KILL if it is alive this long after the first TERM (default: the value of `run`)
+        /// send KILL if it is alive this long after the abort began (default: the value of `run`)
         #[argh(option, arg_name = "duration")]
         kill_after: Option<HumanDuration>,
 
@@ -105,6 +116,7 @@ impl ShutdownArguments {
                 .transpose()?,
             force_after: self.force_after.map(|duration| duration.0),
             kill_after: self.kill_after.map(|duration| duration.0),
+            again: self.again,
             webhook,
         })
     }
@@ -118,6 +130,7 @@ pub(in crate::cli) struct ShutdownOptions {
     pub(in crate::cli) waiting: Option<Waiting>,
     pub(in crate::cli) force_after: Option<Duration>,
     pub(in crate::cli) kill_after: Option<Duration>,
+    pub(in crate::cli) again: bool,
     pub(in crate::cli) webhook: Option<WebhookSource>,
 }
 

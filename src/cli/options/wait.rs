@@ -21,8 +21,8 @@ client_arguments! {
         note = "A later state counts as well. A wait reconnects after a lost connection, and ends after\n\
                 --connect-timeout without one. On a terminal a line on stderr shows the progress.\n\
                 Several addresses are called in parallel. The worst exit code wins, in the order\n\
-                4, 3, 1, 5, 0.",
-        error_code(0, "the process reached the state and did not fail"),
+                4, 3, 1, 6, 5, 0.",
+        error_code(0, "the process reached the state; if gone, it drained, or ended with 0 unasked"),
         error_code(
             1,
             "the wrapper refused, or it was restarted with another process during the wait"
@@ -33,6 +33,10 @@ client_arguments! {
         error_code(
             5,
             "the process failed; with --propagate-exit its own exit code instead"
+        ),
+        error_code(
+            6,
+            "the process was aborted or killed; with --propagate-exit its own exit code unless 0"
         )
     )]
     struct WaitArguments {
@@ -44,7 +48,8 @@ client_arguments! {
         #[argh(option, arg_name = "duration")]
         timeout: Option<HumanDuration>,
 
-        /// exit with the exit code of the process (128+n if signal n ended it) instead of 5
+        /// exit with the exit code of the process (128+n if signal n ended it) unless that is 0,
+        /// instead of 5 or 6
         #[argh(switch)]
         propagate_exit: bool,
     }

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 
 use argh::FromArgs;
 
+use super::stages::RunRefusal;
 use super::{Run, run};
 use crate::access::Listen;
 use crate::address::{Address, Host};
@@ -93,6 +94,8 @@ pub(super) enum WrapperRefusal {
     Exposed(Address),
     #[error("the options of `run` have no defaults: {0}")]
     Defaults(String),
+    #[error(transparent)]
+    Run(#[from] RunRefusal),
 }
 
 /// Rewrites GitLab's one-dash options for argh, which only accepts two dashes.
@@ -141,7 +144,7 @@ impl WrapperArguments {
         // GitLab's command line lacks the other options of `run`, which keep their defaults.
         let mut run = run::RunArguments::from_args(&["run"], &[])
             .map_err(|exit| WrapperRefusal::Defaults(exit.output))?
-            .validate(Some(command));
+            .validate(Some(command))?;
         run.listen = vec![Listen::control(address)];
         // GitLab's wrapper listens on any address, so an exposed one only warns without --strict.
         run.access.insecure = !self.strict;

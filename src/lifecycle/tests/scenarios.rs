@@ -11,6 +11,7 @@ mod refusals;
 mod repeats;
 mod requests;
 mod signals;
+mod silent_abort;
 mod spacing;
 mod webhooks;
 

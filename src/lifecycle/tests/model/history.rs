@@ -187,11 +187,21 @@ impl Model {
         })
     }
 
+    /// The shortest time from the abort stage to KILL, of the option and every request.
+    fn kill_after(&self) -> Option<Duration> {
+        let requests = self.requests();
+        let named = requests.filter_map(|(_, request)| request.kill_after);
+        named.chain(self.config.kill_after).min()
+    }
+
     /// The earliest of the option, counted from the first request, and every request; but the
-    /// process gets time between two signals.
+    /// process gets time between two signals, and a stage that sends none does not begin.
     pub(super) fn force_at(&self) -> Option<Duration> {
         if self.stage() > Rank::Drain || self.exited().is_some() {
             return None;
+        }
+        if self.config.forceful_signal.is_none() {
+            self.kill_after()?;
         }
         let option = self.asked().map(|(at, _)| at).zip(self.config.force_after);
         let requests = self
@@ -216,12 +226,7 @@ impl Model {
             return None;
         }
         let since = self.when(Fact::Began(Rank::Abort))?;
-        let after = self
-            .requests()
-            .filter_map(|(_, request)| request.kill_after)
-            .chain(self.config.kill_after)
-            .min()?;
-        since.checked_add(after)
+        since.checked_add(self.kill_after()?)
     }
 
     pub(super) fn may_leave(&self) -> bool {

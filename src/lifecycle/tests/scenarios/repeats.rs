@@ -71,7 +71,10 @@ fn a_repetition_extends_no_deadline_beyond_the_spacing() {
 
 #[test]
 fn without_a_forceful_signal_an_abort_has_nothing_to_repeat() {
-    let mut story = Story::of(but(|config| config.forceful_signal = None));
+    let mut story = Story::of(but(|config| {
+        config.forceful_signal = None;
+        config.kill_after = Some(secs(60));
+    }));
     story.is_forced();
     assert_eq!(story.at(9).is_asked_again(), nothing());
 }

@@ -1,7 +1,7 @@
 //! Requests to drain and to abort: what they send, once, and what they never add.
 
 use super::super::super::State;
-use super::super::{EXIT, rewrites, signal};
+use super::super::{EXIT, rewrites, secs, signal};
 use super::{Story, but, forwards, nothing, requests};
 
 #[test]
@@ -120,7 +120,10 @@ fn an_agent_that_drains_on_term_is_aborted_by_a_second_one() {
 
 #[test]
 fn without_a_forceful_signal_a_request_to_abort_sends_nothing() {
-    let mut story = Story::of(but(|config| config.forceful_signal = None));
+    let mut story = Story::of(but(|config| {
+        config.forceful_signal = None;
+        config.kill_after = Some(secs(60));
+    }));
     assert_eq!(story.is_forced(), nothing());
     assert_eq!(story.machine.state(), State::ShuttingDown);
     assert_eq!(story.is_asked(), nothing(), "the drain stage is over");

@@ -85,9 +85,13 @@ impl History {
         self.stage.is_some()
     }
 
-    /// When the abort stage begins by itself: not before the process can take another signal.
+    /// When the abort stage begins by itself: not before the process can take another signal, and
+    /// never where it would send none.
     pub(super) fn due(&self, config: &Config) -> Option<Duration> {
         let at = self.force_at?;
+        if config.forceful_signal.is_none() {
+            shorter(self.kill_after, config.kill_after)?;
+        }
         match self.last_sent {
             Some(last) => Some(at.max(last.checked_add(config.spacing.forceful)?)),
             None => Some(at),

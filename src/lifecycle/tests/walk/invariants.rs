@@ -38,6 +38,7 @@ impl Step<'_> {
         self.received_signals_are_forwarded_as_they_came();
         self.requests_send_the_signal_of_the_stage_once();
         self.signals_of_the_wrapper_are_spaced();
+        self.a_request_that_would_end_nothing_is_known();
         self.nothing_repeats_by_itself();
         self.a_stopped_process_is_continued();
         self.a_process_that_is_not_ready_is_not_drained();

@@ -116,6 +116,39 @@ impl Step<'_> {
         );
     }
 
+    pub(super) fn a_request_that_would_end_nothing_is_known(&self) {
+        let asked = match self.input {
+            Input::AbortRequest => Some(AT_ONCE),
+            Input::DrainRequest(request) => request.force_after.map(|_| *request),
+            Input::Signal(_)
+            | Input::Ready
+            | Input::Exited(_)
+            | Input::AfterExitEnded
+            | Input::WebhookAccepted(_)
+            | Input::WebhookEnded { .. }
+            | Input::TimePassed => None,
+        };
+        let kills = [self.config.kill_after, self.history.kill_after];
+        let ends_nothing = asked.is_some_and(|asked| {
+            let kills = kills.into_iter().chain([asked.kill_after]);
+            self.config.forceful_signal.is_none() && kills.flatten().next().is_none()
+        });
+        let drains = self.history.stage.is_none_or(|stage| stage == Rank::Drain);
+        assert_eq!(
+            self.before.is_ineffective(self.input),
+            ends_nothing && drains && self.alive(),
+            "a request for an abort stage without a signal needs a time to KILL: {self:#?}"
+        );
+        let after = self.history_after();
+        let silent = after.stage == Some(Rank::Abort) && self.config.forceful_signal.is_none();
+        if silent && after.strongest < Some(Rank::Abort) && after.exit.is_none() {
+            assert!(
+                after.kill_after.or(self.config.kill_after).is_some() || self.refused,
+                "an abort stage without a signal begins only if KILL ends it: {self:#?}"
+            );
+        }
+    }
+
     pub(super) fn signals_of_the_wrapper_are_spaced(&self) {
         let Some((_, SignalCause::Request | SignalCause::Deadline)) = self.sent() else {
             return;
