@@ -11,8 +11,18 @@ use std::str::FromStr;
 /// Maximum length of a socket path in bytes: `sun_path` holds 108 with the final NUL, `unix(7)`.
 pub const MAX_SOCKET_PATH: usize = 107;
 
-/// Where the control API listens, or where a client finds it.
+/// The address at which the control API listens and a client connects.
+///
+/// ```
+/// use process_wrapper::client::Address;
+///
+/// let socket: Address = "unix:/run/control.sock".parse().unwrap();
+/// assert_eq!(socket.to_string(), "unix:///run/control.sock");
+/// let error = "localhost:7777".parse::<Address>().unwrap_err();
+/// assert!(error.to_string().contains("tcp://localhost:7777"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Address {
     /// A socket file. The path is taken as written: nothing is percent-decoded.
     Unix(PathBuf),
@@ -25,28 +35,16 @@ pub enum Address {
     },
 }
 
-impl Address {
-    /// Whether other machines might reach it. A name may resolve to any address, so it counts.
-    pub fn is_beyond_loopback(&self) -> bool {
-        match self {
-            Self::Unix(_)
-            | Self::Tcp {
-                host: Host::Localhost,
-                ..
-            } => false,
-            Self::Tcp {
-                host: Host::Ip(ip), ..
-            } => !ip.to_canonical().is_loopback(),
-            Self::Tcp {
-                host: Host::Name(_),
-                ..
-            } => true,
-        }
-    }
-}
-
 /// The host of a TCP address.
+///
+/// ```
+/// use process_wrapper::client::{Address, Host};
+///
+/// let address = "tcp://LocalHost:7777".parse().unwrap();
+/// assert!(matches!(address, Address::Tcp { host: Host::Localhost, .. }));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Host {
     /// An IP address.
     Ip(IpAddr),
@@ -65,8 +63,7 @@ pub struct InvalidAddress {
 }
 
 impl InvalidAddress {
-    /// The fault of the text.
-    pub fn why(&self) -> &AddressFault {
+    pub(crate) const fn why(&self) -> &AddressFault {
         &self.why
     }
 }
@@ -246,6 +243,24 @@ fn is_host_name(text: &str) -> bool {
     labels.len() <= 253 && labels.split('.').all(is_label) && !is_number
 }
 
+/// Whether other machines might reach an address. A name may resolve to any address, so it counts.
+pub fn is_beyond_loopback(address: &Address) -> bool {
+    match address {
+        Address::Unix(_)
+        | Address::Tcp {
+            host: Host::Localhost,
+            ..
+        } => false,
+        Address::Tcp {
+            host: Host::Ip(ip), ..
+        } => !ip.to_canonical().is_loopback(),
+        Address::Tcp {
+            host: Host::Name(_),
+            ..
+        } => true,
+    }
+}
+
 impl fmt::Display for Address {
     /// Prints the address in a form that parses back.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -273,7 +288,7 @@ mod tests {
     use super::*;
 
     fn fault(text: &str) -> AddressFault {
-        text.parse::<Address>().unwrap_err().why().clone()
+        text.parse::<Address>().unwrap_err().why
     }
 
     #[test]

@@ -26,112 +26,57 @@
 //! `tests/layers/main.rs` fails on a break.
 
 #![forbid(unsafe_code)]
-// Without the feature, items that only tests use are neither reachable nor used.
-#![cfg_attr(
-    not(feature = "unstable-internals"),
-    allow(dead_code, unreachable_pub, unused_imports)
-)]
+// Without the feature, `pub` items of internal modules are reachable within the crate only.
+#![cfg_attr(not(feature = "unstable-internals"), allow(unreachable_pub))]
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("process-wrapper needs Linux: it rests on pidfds, SO_PEERCRED and /proc");
 
-// L0: decides. No I/O, no async, no clock, no environment, no tracing.
-#[cfg(not(feature = "unstable-internals"))]
-mod access;
-#[cfg(feature = "unstable-internals")]
-pub mod access;
-#[cfg(not(feature = "unstable-internals"))]
-mod address;
-#[cfg(feature = "unstable-internals")]
-pub mod address;
-#[cfg(not(feature = "unstable-internals"))]
-mod gitlab;
-#[cfg(feature = "unstable-internals")]
-pub mod gitlab;
-#[cfg(not(feature = "unstable-internals"))]
-mod human_duration;
-#[cfg(feature = "unstable-internals")]
-pub mod human_duration;
-#[cfg(not(feature = "unstable-internals"))]
-mod lifecycle;
-#[cfg(feature = "unstable-internals")]
-pub mod lifecycle;
-#[cfg(not(feature = "unstable-internals"))]
-mod pb;
-#[cfg(feature = "unstable-internals")]
-pub mod pb;
-#[cfg(not(feature = "unstable-internals"))]
-mod reflection;
-#[cfg(feature = "unstable-internals")]
-pub mod reflection;
-#[cfg(not(feature = "unstable-internals"))]
-mod signal;
-#[cfg(feature = "unstable-internals")]
-pub mod signal;
-mod timestamp;
+/// Declares modules, which the feature `unstable-internals` makes public. rustfmt formats the
+/// modules of a macro of this name only.
+macro_rules! cfg_if {
+    (if #[$public:meta] { $($(#[$attribute:meta])* mod $name:ident;)* }) => {$(
+        $(#[$attribute])* #[$public] pub mod $name;
+        $(#[$attribute])* #[cfg(not(feature = "unstable-internals"))] mod $name;
+    )*};
+}
 
-// L0 and L1: the gRPC layer. Its rules are pure, its server and client speak over any byte stream.
-#[cfg(not(feature = "unstable-internals"))]
-mod grpc;
-#[cfg(feature = "unstable-internals")]
-pub mod grpc;
-
-// L1: performs.
-#[cfg(not(feature = "unstable-internals"))]
-mod clock;
-#[cfg(feature = "unstable-internals")]
-pub mod clock;
-#[cfg(not(feature = "unstable-internals"))]
-mod log;
-#[cfg(feature = "unstable-internals")]
-pub mod log;
-#[cfg(not(feature = "unstable-internals"))]
-mod net;
-#[cfg(feature = "unstable-internals")]
-pub mod net;
-#[cfg(not(feature = "unstable-internals"))]
-mod process;
-#[cfg(feature = "unstable-internals")]
-pub mod process;
-#[cfg(not(feature = "unstable-internals"))]
-mod thread;
-#[cfg(feature = "unstable-internals")]
-pub mod thread;
-#[cfg(not(feature = "unstable-internals"))]
-mod webhook;
-#[cfg(feature = "unstable-internals")]
-pub mod webhook;
-
-// L2: the driver and what it is asked for.
-#[cfg(all(feature = "monitor", not(feature = "unstable-internals")))]
-mod monitor;
-#[cfg(all(feature = "monitor", feature = "unstable-internals"))]
-pub mod monitor;
-#[cfg(not(feature = "unstable-internals"))]
-mod readiness;
-#[cfg(feature = "unstable-internals")]
-pub mod readiness;
-#[cfg(not(feature = "unstable-internals"))]
-mod service;
-#[cfg(feature = "unstable-internals")]
-pub mod service;
-#[cfg(not(feature = "unstable-internals"))]
-mod supervisor;
-#[cfg(feature = "unstable-internals")]
-pub mod supervisor;
-#[cfg(not(feature = "unstable-internals"))]
-mod systemd;
-#[cfg(feature = "unstable-internals")]
-pub mod systemd;
+cfg_if! {
+    if #[cfg(feature = "unstable-internals")] {
+        // L0: decides. No I/O, no async, no clock, no environment, no tracing.
+        mod access;
+        mod address;
+        mod gitlab;
+        mod human_duration;
+        mod lifecycle;
+        mod pb;
+        mod reflection;
+        mod signal;
+        mod timestamp;
+        // L0 and L1: the gRPC layer. Its rules are pure, its server and client speak over any byte
+        // stream.
+        mod grpc;
+        // L1: performs.
+        mod clock;
+        mod log;
+        mod net;
+        mod process;
+        mod thread;
+        mod webhook;
+        // L2: the driver and what it is asked for.
+        #[cfg(feature = "monitor")]
+        mod monitor;
+        mod readiness;
+        mod service;
+        mod supervisor;
+        mod systemd;
+        // L3: the command line.
+        mod cli;
+    }
+}
 
 // L2: the other side.
 pub mod client;
-
-// L3: the command line.
-#[cfg(not(feature = "unstable-internals"))]
-mod cli;
-#[cfg(feature = "unstable-internals")]
-pub mod cli;
 
 /// Runs the command line, as the binary does; the result is the exit code. Not part of the API.
 ///

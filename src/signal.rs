@@ -54,8 +54,6 @@ const NAMES: [&str; 31] = [
 const FORWARDED: [u8; 11] = [1, 2, 3, 10, 12, 15, 18, 20, 21, 22, 28];
 
 impl Signal {
-    /// Hangup, sent by a terminal that closes; by custom, administrators send it for a reload.
-    pub const HUP: Self = Self(1);
     /// Interrupt, sent by the terminal on Ctrl-C.
     pub const INT: Self = Self(2);
     /// Quit, sent by the terminal on Ctrl-\; gitlab-runner finishes its jobs and exits.
@@ -64,12 +62,10 @@ impl Signal {
     pub const KILL: Self = Self(9);
     /// Termination, sent by systemd, Docker and Kubernetes to stop a service.
     pub const TERM: Self = Self(15);
-    /// A child has stopped or exited, sent by the kernel.
-    pub const CHLD: Self = Self(17);
     /// Continue if stopped, sent by a shell's `fg` and `bg`.
     pub const CONT: Self = Self(18);
-    /// Stop, sent by debuggers and administrators; cannot be caught.
-    pub const STOP: Self = Self(19);
+    /// Terminal stop, sent by the terminal on Ctrl-Z.
+    pub const TSTP: Self = Self(20);
 
     /// The signal with this number, from 1 to 31.
     pub fn from_number(number: i32) -> Option<Self> {

@@ -14,15 +14,14 @@ mod socket_path;
 pub mod throttle;
 mod token;
 
-pub use allowed_name::{AllowedName, EmptyName};
-pub use callers::{Callers, UNMAPPED};
+pub use allowed_name::AllowedName;
+pub use callers::Callers;
+#[cfg(feature = "unstable-internals")]
+pub use callers::UNMAPPED;
 pub use exposure::{Exposure, MissingProtection, Protection, exposure};
 pub use group::{Group, gid_of};
-pub use listen::{InvalidListen, Listen};
-pub use options::{
-    AccessOptions, InvalidMode, InvalidVersion, OptionConflict, OwnIds, SocketMode, TlsOptions,
-    TlsVersion,
-};
-pub use role::{InvalidRole, Role};
+pub use listen::Listen;
+pub use options::{AccessOptions, OptionConflict, OwnIds, SocketMode, TlsOptions, TlsVersion};
+pub use role::Role;
 pub use socket_path::{PathRisk, link_risk, path_risk, private_risk};
-pub use token::{InvalidTokens, Tokens};
+pub use token::Tokens;

@@ -17,7 +17,7 @@ mod webhooks;
 use std::ffi::OsString;
 use std::io::Write;
 
-use crate::process::{exec_stub, sentinel};
+use crate::process::{exec_stub, sentinel, signals};
 
 /// Runs the command line and returns the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
@@ -53,6 +53,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 /// The result of [`check`], for tests of the parser.
+#[cfg(feature = "unstable-internals")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckedArguments {
     /// A valid command, as Debug output without a stable format.
@@ -64,6 +65,7 @@ pub enum CheckedArguments {
 }
 
 /// Parses a command line. Performs no I/O and reads no environment variables.
+#[cfg(feature = "unstable-internals")]
 pub fn check(arguments: impl IntoIterator<Item = OsString>) -> CheckedArguments {
     match parse(arguments) {
         Ok(command) => CheckedArguments::Command(format!("{command:?}")),
@@ -101,5 +103,5 @@ fn print(text: &str) {
 /// Writes one line to stderr, outside the log. Ignores a closed stderr, where `eprintln!` would
 /// panic and change the exit code.
 fn complain(text: &str) {
-    let _ = writeln!(std::io::stderr(), "process-wrapper: {text}");
+    let _ = signals::without_ttou(|| writeln!(std::io::stderr(), "process-wrapper: {text}"));
 }

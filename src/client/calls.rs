@@ -12,7 +12,8 @@ use http::HeaderMap;
 use prost::Message;
 use smol::future::or;
 
-use super::error::{Error, Trouble};
+use super::attempt_error::{AttemptCause, AttemptError};
+use super::error::Error;
 use super::identity::Identity;
 use super::retry::Retry;
 use crate::address::Address;
@@ -44,7 +45,7 @@ impl KeepAlive {
 /// Silence for this long says something about the peer.
 const BRIEF: Duration = Duration::from_millis(100);
 
-/// Where to call, and how long a trouble on the way may last.
+/// The address, the identity and the timeouts of calls.
 #[derive(Debug, Clone)]
 pub(super) struct Calls {
     pub(super) address: Address,
@@ -73,7 +74,7 @@ impl Patience {
 /// Why an attempt has no answer.
 pub(super) enum Failure {
     /// Another attempt may help. The connection had stood this long.
-    Trouble(Trouble, Option<Duration>),
+    Retryable(AttemptCause, Option<Duration>),
     Final(Error),
 }
 
@@ -139,7 +140,7 @@ impl Calls {
     {
         let prompt = earliest(until, patience.deadline());
         let Some(established) = within(prompt, self.establish()).await else {
-            return Err(Failure::Trouble(Trouble::Silent, None));
+            return Err(Failure::Retryable(AttemptCause::NoAnswer, None));
         };
         let Established {
             channel,
@@ -147,7 +148,7 @@ impl Calls {
             pings,
             since,
             metadata,
-        } = established.map_err(|trouble| Failure::Trouble(trouble, None))?;
+        } = established.map_err(|cause| Failure::Retryable(cause, None))?;
         stands();
         let end = match patience {
             Patience::Prompt(_) => prompt,
@@ -169,8 +170,8 @@ impl Calls {
         });
         match answer.await {
             Some(Ok(Ok(answer))) => Ok(answer),
-            Some(Ok(Err(status))) if is_transient(status.code) => Err(Failure::Trouble(
-                Trouble::Unavailable(status),
+            Some(Ok(Err(status))) if is_transient(status.code) => Err(Failure::Retryable(
+                AttemptCause::Unavailable(status),
                 Some(since.elapsed()),
             )),
             // Our own limit, kept by the server.
@@ -178,50 +179,51 @@ impl Calls {
                 Err(if end == patience.deadline() {
                     Failure::Final(Error::TimedOut { last: None })
                 } else {
-                    Failure::Trouble(Trouble::Silent, None)
+                    Failure::Retryable(AttemptCause::NoAnswer, None)
                 })
             }
-            Some(Ok(Err(status))) => Err(Failure::Final(Error::Refused(status))),
-            Some(Err(trouble)) => Err(Failure::Trouble(trouble, Some(since.elapsed()))),
+            Some(Ok(Err(status))) => Err(Failure::Final(status.into())),
+            Some(Err(cause)) => Err(Failure::Retryable(cause, Some(since.elapsed()))),
             None if end == patience.deadline() => {
                 Err(Failure::Final(Error::TimedOut { last: None }))
             }
-            None => Err(Failure::Trouble(Trouble::Silent, None)),
+            None => Err(Failure::Retryable(AttemptCause::NoAnswer, None)),
         }
     }
 
     /// Connects, and waits for the peer's first word: a socket may take connections for a process
     /// that is stopped.
-    async fn establish(&self) -> Result<Established, Trouble> {
-        let shown = self.identity.show().await?;
+    async fn establish(&self) -> Result<Established, AttemptCause> {
+        let identity = self.identity.load().await.map_err(AttemptCause::Thread)??;
         let stream = connect::connect(&self.address).await?;
-        let tls = shown.speaks_tls(&self.address);
-        let stream = shown.secure(&self.address, stream).await?;
+        let tls = identity.uses_tls(&self.address);
+        let stream = identity.secure(&self.address, stream).await?;
         let begun = async {
             let (channel, mut connection) =
                 grpc::handshake(stream, &self.authority(), &Limits::default()).await?;
-            let mut pings = connection.pings().ok_or(Trouble::Silent)?;
+            let mut pings = connection.pings().ok_or(AttemptCause::NoAnswer)?;
             let driven = async {
                 match pin!(&mut connection).await {
-                    Ok(()) => Err(Trouble::Closed),
+                    Ok(()) => Err(AttemptCause::Closed),
                     Err(error) => Err(error.into()),
                 }
             };
-            let answered = async { pings.round_trip().await.map_err(|_| Trouble::Closed) };
+            let answered = async { pings.round_trip().await.map_err(|_| AttemptCause::Closed) };
             or(driven, answered).await?;
             Ok((channel, connection, pings))
         };
-        let (channel, connection, pings) =
-            begun.await.map_err(|trouble: Trouble| match self.address {
-                Address::Unix(_) => trouble.on_unix(),
-                Address::Tcp { .. } => trouble.on_tcp(tls),
-            })?;
+        let (channel, connection, pings) = begun.await.map_err(|cause: AttemptCause| match self
+            .address
+        {
+            Address::Unix(_) => cause.on_unix(),
+            Address::Tcp { .. } => cause.on_tcp(tls),
+        })?;
         Ok(Established {
             channel,
             connection,
             pings,
             since: Instant::now(),
-            metadata: shown.metadata,
+            metadata: identity.metadata,
         })
     }
 
@@ -241,7 +243,7 @@ pub(super) struct CallAttempts<'a> {
     began: Instant,
     retry: Retry,
     /// What came of the attempt before.
-    earlier: Option<Trouble>,
+    earlier: Option<AttemptCause>,
 }
 
 impl CallAttempts<'_> {
@@ -259,29 +261,29 @@ impl CallAttempts<'_> {
         failure: Failure,
         deadline: Option<Instant>,
     ) -> Result<(), Error> {
-        let (trouble, held) = match failure {
+        let (cause, held) = match failure {
             Failure::Final(error) => return Err(error),
             // The last attempt is cut short: what came of the one before says more.
-            Failure::Trouble(Trouble::Silent, None) if self.began.elapsed() < BRIEF => {
-                (self.earlier.take().unwrap_or(Trouble::Silent), None)
+            Failure::Retryable(AttemptCause::NoAnswer, None) if self.began.elapsed() < BRIEF => {
+                (self.earlier.take().unwrap_or(AttemptCause::NoAnswer), None)
             }
-            Failure::Trouble(trouble, held) => (trouble, held),
+            Failure::Retryable(cause, held) => (cause, held),
         };
         let pause = self
             .retry
             .failed(self.start.elapsed(), held)
-            .filter(|_| !trouble.is_permanent());
+            .filter(|_| !cause.is_permanent());
         let next = pause.and_then(|pause| Instant::now().checked_add(pause));
         match next {
             Some(next) if deadline.is_none_or(|deadline| next < deadline) => {
-                self.earlier = Some(trouble);
+                self.earlier = Some(cause);
                 MonotonicClock.sleep_until(next).await;
                 self.began = Instant::now();
                 Ok(())
             }
             Some(_) | None => Err(Error::Unreachable {
                 address: self.calls.address.clone(),
-                trouble,
+                cause: AttemptError::new(cause),
                 attempts: self.retry.attempts(),
                 tried_for: self.start.elapsed().saturating_sub(self.retry.since()),
                 last: None,
@@ -291,7 +293,7 @@ impl CallAttempts<'_> {
 }
 
 /// Completes when a PING is not answered in time.
-async fn silence(mut pings: Pings, keep_alive: KeepAlive) -> Trouble {
+async fn silence(mut pings: Pings, keep_alive: KeepAlive) -> AttemptCause {
     loop {
         MonotonicClock.sleep(keep_alive.interval).await;
         let limit = Instant::now().checked_add(keep_alive.timeout);
@@ -299,7 +301,7 @@ async fn silence(mut pings: Pings, keep_alive: KeepAlive) -> Trouble {
             Some(Ok(())) => {}
             // The call learns of that too, and knows more.
             Some(Err(_)) => std::future::pending().await,
-            None => return Trouble::Silent,
+            None => return AttemptCause::NoAnswer,
         }
     }
 }

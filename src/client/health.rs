@@ -12,8 +12,16 @@ use crate::pb::grpc::health::v1::{HealthCheckRequest, HealthCheckResponse};
 
 const CHECK: &str = "/grpc.health.v1.Health/Check";
 
-/// Whether something serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The health of a service, as `grpc.health.v1` reports it.
+///
+/// ```no_run
+/// # use process_wrapper::client::{Client, Error, Health};
+/// # async fn example(client: Client) -> Result<(), Error> {
+/// let is_running = client.health("process", None).await? == Health::Serving;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Health {
     /// It serves.

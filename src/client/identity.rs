@@ -1,9 +1,10 @@
-//! Who we are to a wrapper, and how we know it.
+//! The credentials of a client, and the authorities that it trusts.
 //!
-//! Owns the files that a client shows: they are read for each connection, so that a wait of hours
-//! outlives a rotation. It shows a token only to servers that it was told to trust.
+//! Owns their files. Each connection reads them again, so that a wait of hours survives a rotation.
+//! It never sends a token to a server without the configured trust.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
@@ -13,33 +14,67 @@ use crate::address::{Address, Host};
 use crate::net::reload::{ReloadError, contents};
 use crate::net::stream::Stream;
 use crate::net::tls::{ClientTls, TlsError, TlsFiles};
+use crate::thread;
 
 /// The credentials that a client presents and the authorities that it trusts. By default it
 /// presents none and trusts any server.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+///
+/// ```
+/// use process_wrapper::client::Identity;
+///
+/// let identity = Identity::default()
+///     .authorities("/etc/wrapper/ca.pem")
+///     .certificate("/etc/wrapper/client.pem", "/etc/wrapper/client.key")
+///     .token("/etc/wrapper/token");
+/// // The files do not exist here.
+/// assert!(identity.check().is_err());
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Identity {
-    /// Authorities that sign the certificate of the wrapper, PEM. With it tcp addresses speak TLS.
+    /// PEM file of the authorities that may sign the wrapper's certificate. With it tcp addresses
+    /// use TLS.
     pub authorities: Option<PathBuf>,
-    /// Our certificate and its chain, PEM.
+    /// PEM file of the client's certificate and its chain.
     pub certificate: Option<PathBuf>,
-    /// Its private key, PEM.
+    /// PEM file of the private key of the certificate.
     pub key: Option<PathBuf>,
-    /// The name in the certificate of the wrapper; the host of its address if unset.
+    /// The name in the wrapper's certificate. The host of its address if unset.
     pub server_name: Option<String>,
-    /// A file whose first line is our bearer token.
+    /// A file whose first line is the client's bearer token.
     pub token: Option<PathBuf>,
 }
 
-/// The files of an [`Identity`], read.
+/// A file of an [`Identity`] that cannot be used.
+///
+/// ```
+/// use std::path::Path;
+/// use process_wrapper::client::Identity;
+///
+/// let error = Identity::default().token("/no/such/file").check().unwrap_err();
+/// assert_eq!(error.path(), Path::new("/no/such/file"));
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct InvalidIdentity(ReloadError);
+
+impl InvalidIdentity {
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+}
+
+/// The contents of the files of an [`Identity`].
 #[derive(Debug)]
-pub(super) struct Shown {
+pub(super) struct Loaded {
     tls: Option<ClientTls>,
     server_name: Option<String>,
     pub(super) metadata: HeaderMap,
 }
 
 impl Identity {
-    /// No files, hence nothing to read.
     pub(super) const NONE: Self = Self {
         authorities: None,
         certificate: None,
@@ -48,33 +83,69 @@ impl Identity {
         token: None,
     };
 
-    /// Whether all files can be used now. Blocks on the file system.
+    /// Sets the PEM file of the authorities that may sign the wrapper's certificate. With it tcp
+    /// addresses use TLS.
+    #[must_use]
+    pub fn authorities(mut self, file: impl Into<PathBuf>) -> Self {
+        self.authorities = Some(file.into());
+        self
+    }
+
+    /// Sets the PEM files of the client's certificate with its chain, and of its private key.
+    #[must_use]
+    pub fn certificate(mut self, file: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.certificate = Some(file.into());
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Sets the name in the wrapper's certificate, where it is not the host of its address.
+    #[must_use]
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+
+    /// Sets the file whose first line is the client's bearer token.
+    #[must_use]
+    pub fn token(mut self, file: impl Into<PathBuf>) -> Self {
+        self.token = Some(file.into());
+        self
+    }
+
+    /// Reads all files now, so that a mistake is found before the first call. Blocks on the file
+    /// system.
     ///
     /// # Errors
     ///
-    /// `ReloadError` names the first that cannot.
-    pub fn check(&self) -> Result<(), ReloadError> {
+    /// [`InvalidIdentity`] names the first file that cannot be used.
+    pub fn check(&self) -> Result<(), InvalidIdentity> {
         self.read().map(|_| ())
     }
 
-    /// Reads the files without holding up the executor.
-    pub(super) async fn show(&self) -> Result<Shown, ReloadError> {
+    /// Reads the files without blocking the executor.
+    ///
+    /// # Errors
+    ///
+    /// The outer error: no thread can be started.
+    pub(super) async fn load(&self) -> io::Result<Result<Loaded, InvalidIdentity>> {
         let identity = self.clone();
         if identity == Self::NONE {
-            return identity.read();
+            return Ok(identity.read());
         }
-        smol::unblock(move || identity.read()).await
+        thread::run(move || identity.read()).await
     }
 
-    fn read(&self) -> Result<Shown, ReloadError> {
+    fn read(&self) -> Result<Loaded, InvalidIdentity> {
         let tls = ClientTls::read(&TlsFiles {
             certificate: self.certificate.clone(),
             key: self.key.clone(),
             authorities: self.authorities.clone(),
-        })?;
+        })
+        .map_err(InvalidIdentity)?;
         let mut metadata = HeaderMap::new();
         if let Some(path) = &self.token {
-            let unusable = |why: String| ReloadError::new(path, why);
+            let unusable = |why: String| InvalidIdentity(ReloadError::new(path, why));
             let text = contents(path).map_err(|error| unusable(error.to_string()))?;
             let tokens = Tokens::parse(&text).map_err(|error| unusable(error.to_string()))?;
             let value = tokens.authorization().unwrap_or_default();
@@ -83,7 +154,7 @@ impl Identity {
             value.set_sensitive(true);
             metadata.insert(AUTHORIZATION, value);
         }
-        Ok(Shown {
+        Ok(Loaded {
             tls,
             server_name: self.server_name.clone(),
             metadata,
@@ -91,16 +162,16 @@ impl Identity {
     }
 }
 
-impl Shown {
-    /// Whether a connection to this address is to be under TLS.
-    pub(super) const fn speaks_tls(&self, address: &Address) -> bool {
+impl Loaded {
+    /// Whether connections to this address use TLS.
+    pub(super) const fn uses_tls(&self, address: &Address) -> bool {
         match address {
             Address::Unix(_) => false,
             Address::Tcp { .. } => self.tls.is_some(),
         }
     }
 
-    /// Secures a connection: TLS on tcp if authorities are configured.
+    /// Performs the TLS handshake, on tcp with configured authorities.
     pub(super) async fn secure(
         &self,
         address: &Address,

@@ -18,27 +18,30 @@
 //! # }
 //! ```
 
+pub(crate) mod attempt_error;
 mod calls;
 mod drain;
 mod error;
 mod health;
 mod identity;
 mod process;
+mod request;
 mod retry;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-pub use self::error::{Error, Trouble};
+pub use self::attempt_error::{AttemptError, AttemptErrorKind};
+pub use self::error::Error;
 pub use self::health::Health;
-pub use self::identity::Identity;
+pub use self::identity::{Identity, InvalidIdentity};
 pub use self::process::{
     AfterExit, AfterExitPhase, Malformed, Process, SentSignal, WebhookDelivery, WebhookPhase,
 };
+pub use self::request::{Shutdown, Webhook};
 pub use self::watch::Watch;
-pub use crate::address::Address;
-pub use crate::grpc::rules::status::{Code, Status};
+pub use crate::address::{Address, Host, InvalidAddress};
+pub use crate::grpc::rules::status::Code;
 pub use crate::lifecycle::{Exit, Outcome, SignalCause, State, UnknownOutcome, UnknownState};
 
 use self::calls::{Calls, KeepAlive};
@@ -46,43 +49,29 @@ use crate::pb::process_wrapper::v1 as pb;
 
 const INITIATE: &str = "/process_wrapper.v1.ProcessWrapper/InitiateGracefulShutdown";
 
-/// How long a wrapper may take to listen and to answer.
+/// The default of [`Client::connect_timeout`].
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Calls one wrapper. Cheap to clone; holds no connection.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use process_wrapper::client::Client;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::new("tcp://localhost:7777".parse()?)
+///     .connect_timeout(Duration::from_secs(60));
+/// println!("{}", client.state().await?.state);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Client {
     calls: Calls,
 }
 
-/// What to ask for besides the shutdown itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Shutdown {
-    /// Begin the abort stage if the process is still alive this long after the request: send the
-    /// forceful signal, SIGTERM unless the wrapper was started with another one.
-    pub force_after: Option<Duration>,
-    /// Send SIGKILL if it is still alive this long after the abort stage began.
-    pub kill_after: Option<Duration>,
-    /// Send the signal of the present stage again if the last one is at least 1 s old: the repair
-    /// for a process that has dropped it. It has no effect on a process that was not asked to stop.
-    pub repeat_signal: bool,
-    /// Call this once the process is gone.
-    pub webhook: Option<Webhook>,
-}
-
-/// An HTTP request that the wrapper makes once the process is gone.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Webhook {
-    /// http or https.
-    pub url: String,
-    /// Empty: POST.
-    pub method: String,
-    /// Headers to send along.
-    pub headers: BTreeMap<String, String>,
-}
-
 impl Client {
-    /// A client of the wrapper that listens at `address`. Nothing is done yet.
+    /// Creates a client of the wrapper at `address`. It performs no I/O.
     #[must_use]
     pub const fn new(address: Address) -> Self {
         Self {
@@ -95,28 +84,28 @@ impl Client {
         }
     }
 
-    /// Sets how long to keep trying to connect, and to connect again after a connection is lost; an
-    /// answer that should come at once has the same time. [`CONNECT_TIMEOUT`] unless set.
+    /// Sets how long to retry a connection, also after a connection is lost. An answer that needs
+    /// no wait must come within the same time. Default: [`CONNECT_TIMEOUT`].
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.calls.connect_timeout = timeout;
         self
     }
 
-    /// Sets who we are to the wrapper, and how we know it. The files are read for each connection.
+    /// Sets the credentials and the trusted authorities. Each connection reads the files again.
     #[must_use]
     pub fn identity(mut self, identity: Identity) -> Self {
         self.calls.identity = identity;
         self
     }
 
-    /// Where the wrapper is.
+    /// The address of the wrapper.
     #[must_use]
     pub const fn address(&self) -> &Address {
         &self.calls.address
     }
 
-    /// The process as it is now.
+    /// Returns the current state of the process.
     ///
     /// # Errors
     ///
@@ -125,47 +114,38 @@ impl Client {
         self.watch().next().await
     }
 
-    /// Asks the process to finish what it is doing and exit; answers at once. Idempotent: asking
-    /// again can only bring the deadlines nearer, and sends no second signal unless
-    /// [`repeat_signal`](Shutdown::repeat_signal) is set.
+    /// Requests the graceful shutdown and returns at once.
+    ///
+    /// It is idempotent: a second request can only shorten deadlines, and sends no second signal
+    /// unless [`repeat_signal`](Shutdown::repeat_signal) is set.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with `INVALID_ARGUMENT` and others if nothing was signalled;
+    /// [`Error::Refused`] if no signal was sent, for example with [`Code::InvalidArgument`];
     /// [`Error::Unreachable`] or [`Error::Malformed`].
     pub async fn shut_down(&self, shutdown: &Shutdown) -> Result<Process, Error> {
         self.shut_down_by(shutdown, None).await
     }
 
-    /// The same, given up at `deadline`. Whether the process was asked is not known then.
+    /// The same with a deadline. After it, the request may or may not have arrived.
     pub(crate) async fn shut_down_by(
         &self,
         shutdown: &Shutdown,
         deadline: Option<Instant>,
     ) -> Result<Process, Error> {
-        let request = pb::InitiateGracefulShutdownRequest {
-            webhook: shutdown.webhook.clone().map(|webhook| pb::Webhook {
-                url: webhook.url,
-                method: webhook.method,
-                headers: webhook.headers.into_iter().collect(),
-            }),
-            force_after: shutdown.force_after.map(duration),
-            kill_after: shutdown.kill_after.map(duration),
-            repeat_signal: shutdown.repeat_signal,
-        };
+        let request = pb::InitiateGracefulShutdownRequest::from(shutdown);
         let answer: pb::InitiateGracefulShutdownResponse =
             self.calls.call(INITIATE, &request, deadline).await?;
         Ok(Process::try_from(answer.process)?)
     }
 
-    /// Waits until the process has reached `state` or a later one; without a timeout for as long as
-    /// it takes, over lost connections too.
+    /// Waits until the process reaches `state` or a later one, also across lost connections.
+    /// Without a timeout the wait has no limit.
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] with the process as it was seen last; [`Error::Replaced`] if another
-    /// process has taken its place meanwhile; [`Error::Unreachable`], [`Error::Refused`] or
-    /// [`Error::Malformed`].
+    /// [`Error::TimedOut`] with the last answer; [`Error::Replaced`] if another process runs at the
+    /// address now; [`Error::Unreachable`], [`Error::Refused`] or [`Error::Malformed`].
     pub async fn wait_until(
         &self,
         state: State,
@@ -175,19 +155,11 @@ impl Client {
         self.watch().until(deadline).reach(state).await
     }
 
-    /// Follows the process through its states, for those who show progress.
+    /// Follows the process through its states, to show progress.
     #[must_use]
     pub fn watch(&self) -> Watch {
         Watch::new(self.calls.clone())
     }
-}
-
-/// The longest duration of the wire contract stands for everything beyond it.
-fn duration(duration: Duration) -> prost_types::Duration {
-    prost_types::Duration::try_from(duration).unwrap_or(prost_types::Duration {
-        seconds: i64::MAX,
-        nanos: 0,
-    })
 }
 
 #[cfg(test)]
@@ -195,6 +167,17 @@ mod tests {
     use super::*;
 
     fn is_send<T: Send>(_: &T) {}
+
+    fn is_send_and_sync<T: Send + Sync>() {}
+
+    #[test]
+    fn types_may_be_shared_between_threads() {
+        is_send_and_sync::<Client>();
+        is_send_and_sync::<Watch>();
+        is_send_and_sync::<Process>();
+        is_send_and_sync::<Error>();
+        is_send_and_sync::<InvalidIdentity>();
+    }
 
     #[test]
     fn futures_may_move_between_threads() {

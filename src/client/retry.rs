@@ -1,4 +1,4 @@
-//! When to try again, and when to give up.
+//! The backoff between attempts, and the point to give up.
 //!
 //! Owns the pauses between attempts and the window in which an attempt must succeed. It knows no
 //! clock: times are arguments, counted from the start of the operation.
@@ -11,16 +11,16 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest pause. A wrapper that starts is found at most this much later.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// A connection that has held this long was a good one: its loss is a new trouble, not more of the
-/// old.
+/// A connection that has held this long was a good one: its loss opens a new
+/// window.
 const PROVEN: Duration = Duration::from_secs(1);
 
 /// The attempts of one operation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Retry {
-    /// How long one trouble may last.
+    /// The longest time without a connection.
     window: Duration,
-    /// When the present trouble began, or could have begun.
+    /// The start of the window.
     since: Duration,
     pause: Duration,
     attempts: u32,
@@ -36,23 +36,23 @@ impl Retry {
         }
     }
 
-    /// When the present trouble must be over.
+    /// The end of the window.
     pub(super) const fn until(&self) -> Duration {
         self.since.saturating_add(self.window)
     }
 
-    /// When the present trouble began, or could have begun.
+    /// The start of the window.
     pub(super) const fn since(&self) -> Duration {
         self.since
     }
 
-    /// How often it has been tried since the present trouble began.
+    /// The number of attempts in the window.
     pub(super) const fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// Takes note of a failure at `now`, of an attempt whose connection stood for `held`; answers
-    /// with the pause before the next attempt, or `None` to give up.
+    /// Records a failure at `now` of an attempt whose connection lasted for `held`. Returns the
+    /// pause before the next attempt, or `None` to give up.
     pub(super) fn failed(&mut self, now: Duration, held: Option<Duration>) -> Option<Duration> {
         if held.is_some_and(|held| held >= PROVEN) {
             *self = Self {

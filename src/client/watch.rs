@@ -1,7 +1,7 @@
-//! The states of one process, one after the other.
+//! The states of one process, in order.
 //!
-//! Owns the waiting: each step is one call that the wrapper answers when there is something to say,
-//! so nothing polls. It never confuses a process with its successor at the same address.
+//! Owns the waits: each step is one call that the wrapper answers at the next state, so nothing
+//! polls. It never confuses a process with its successor at the same address.
 
 use std::time::Instant;
 
@@ -13,7 +13,21 @@ use crate::pb::process_wrapper::v1::{self as pb, GetStateRequest, GetStateRespon
 
 const GET_STATE: &str = "/process_wrapper.v1.ProcessWrapper/GetState";
 
-/// Follows one process through its states. Made by [`Client::watch`](super::Client::watch).
+/// Follows one process through its states. [`Client::watch`](super::Client::watch) creates it.
+///
+/// ```no_run
+/// # use process_wrapper::client::{Client, Error, State};
+/// # async fn example(client: Client) -> Result<(), Error> {
+/// let mut watch = client.watch();
+/// loop {
+///     let process = watch.next().await?;
+///     println!("{}", process.state);
+///     if process.state == State::Gone {
+///         return Ok(());
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Watch {
     calls: Calls,
@@ -30,33 +44,35 @@ impl Watch {
         }
     }
 
-    /// Begins where an earlier answer left off.
+    /// Continues after an earlier answer.
     #[must_use]
     pub fn after(mut self, process: Process) -> Self {
         self.last = Some(process);
         self
     }
 
-    /// Ends the wait at this time; without, it waits for as long as it takes.
+    /// Sets the deadline of the waits. Without one they have no limit.
     #[must_use]
     pub const fn until(mut self, deadline: Option<Instant>) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// What the wrapper said last.
+    /// The last answer of the wrapper.
     #[must_use]
     pub const fn last(&self) -> Option<&Process> {
         self.last.as_ref()
     }
 
-    /// At first the process as it is now, then as it is when its next state is reached; once it is
-    /// gone, the same again. A state may be passed over. Dropping the future loses nothing.
+    /// The first call returns the current state; each later call waits for the next one.
+    ///
+    /// It may skip a state. Once the process is gone, it returns the same answer again. Dropping
+    /// the future loses nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] at the deadline, [`Error::Replaced`] if another process has taken its
-    /// place, and those of every call.
+    /// [`Error::TimedOut`] at the deadline; [`Error::Replaced`] if another process runs at the
+    /// address now; [`Error::Unreachable`], [`Error::Refused`] or [`Error::Malformed`].
     pub async fn next(&mut self) -> Result<Process, Error> {
         let answer = match &self.last {
             None => self.now().await,
@@ -71,14 +87,14 @@ impl Watch {
         Ok(process)
     }
 
-    /// The process as it is now.
+    /// The current state.
     async fn now(&self) -> Result<Process, Error> {
         let request = GetStateRequest::default();
         let answer: GetStateResponse = self.calls.call(GET_STATE, &request, self.deadline).await?;
         Ok(Process::try_from(answer.process)?)
     }
 
-    /// The process as it is once it has left the state that it was seen in last.
+    /// Waits until the process has left the state of `before`.
     async fn next_state(
         &self,
         before: &Process,
@@ -117,8 +133,8 @@ impl Watch {
         }
     }
 
-    /// The end of the process that was seen as `from`, in one call where nothing comes between.
-    /// `stands` is called with the request as good as sent.
+    /// Waits for the end of the process `from`. `stands` is called on each connection, right
+    /// before the request is sent.
     pub(super) async fn end(&self, from: &Process, stands: impl Fn()) -> Result<Process, Error> {
         let mut process = from.clone();
         while process.state < State::Gone {
@@ -127,7 +143,7 @@ impl Watch {
         Ok(process)
     }
 
-    /// Waits until `state` or a later one is reached.
+    /// Waits until the process reaches `state` or a later one.
     ///
     /// # Errors
     ///

@@ -6,5 +6,5 @@
 mod duration;
 mod failure;
 
-pub use duration::{GoDuration, InvalidGoDuration};
+pub use duration::GoDuration;
 pub use failure::failure_reason;

@@ -14,7 +14,10 @@ pub mod server;
 pub(crate) mod tests;
 
 pub use rules::limits::Limits;
-pub use rules::status::{Code, Status};
-pub use server::Server;
-pub use server::exchange::Exchange;
-pub use server::router::{Context, Router};
+#[cfg(feature = "unstable-internals")]
+pub use {
+    rules::status::{Code, Status},
+    server::Server,
+    server::exchange::Exchange,
+    server::router::{Context, Router},
+};

@@ -10,6 +10,7 @@ use super::State;
 /// The text is no name of a [`State`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("write running, shutting_down or gone")]
+#[non_exhaustive]
 pub struct UnknownState;
 
 impl State {

@@ -6,7 +6,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use rustix::io::Errno;
+
 use crate::address::{Address, MAX_SOCKET_PATH};
+use crate::process::remedy::remedy;
 
 /// Why nothing listens on an address.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +30,8 @@ pub enum BindError {
     },
     /// The directory cannot be opened.
     #[error(
-        "cannot open directory {directory:?} for the socket: {source}; create it or choose another address"
+        "cannot open directory {directory:?} for the socket: {source}{}",
+        directory_hint(source)
     )]
     Directory {
         /// The directory.
@@ -50,7 +54,7 @@ pub enum BindError {
         holder: Holder,
     },
     /// A step of the socket file's creation failed.
-    #[error("cannot {step} {path:?}: {source}")]
+    #[error("cannot {step} {path:?}: {source}{}", step_hint(source))]
     Step {
         /// The step.
         step: &'static str,
@@ -71,7 +75,7 @@ pub enum BindError {
     #[error("{0} has no address to listen on")]
     NoAddress(Address),
     /// A system call on the way to a listening TCP socket failed.
-    #[error("cannot listen on tcp {address}: {source}")]
+    #[error("cannot listen on tcp {address}: {source}{}", remedy(source))]
     Tcp {
         /// The address.
         address: SocketAddr,
@@ -99,31 +103,52 @@ impl BindError {
     /// succeed (exit code 1).
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Path(_)
-            | Self::TooLong { .. }
-            | Self::Directory { .. }
-            | Self::NotASocket(_)
-            | Self::NotALock(_) => true,
+            Self::Path(_) | Self::TooLong { .. } | Self::NotASocket(_) | Self::NotALock(_) => true,
             Self::InUse { .. } | Self::Resolve { .. } | Self::NoAddress(_) => false,
-            Self::Step { source, .. } => is_forbidden(source),
+            Self::Directory { source, .. } | Self::Step { source, .. } => is_forbidden(source),
             Self::Tcp { source, .. } => {
                 is_forbidden(source)
                     || source.kind() == io::ErrorKind::AddrNotAvailable
-                    || source.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+                    || Errno::from_io_error(source) == Some(Errno::AFNOSUPPORT)
             }
         }
     }
 }
 
+fn directory_hint(error: &io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::NOENT) => "; create it or choose another address",
+        Some(Errno::ACCESS) => {
+            "; this user may not search it: allow that or choose another address"
+        }
+        Some(Errno::NOTDIR | Errno::LOOP) => "; choose another address",
+        Some(_) | None => remedy(error),
+    }
+}
+
+fn step_hint(error: &io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::ACCESS | Errno::PERM) => {
+            "; this user may not create or change it there: allow that or choose another address"
+        }
+        Some(Errno::ROFS) => "; choose an address on a writable file system",
+        Some(Errno::NOSPC | Errno::DQUOT) => "; free space there or choose another address",
+        Some(Errno::NOLCK) => "; the file system has no locks left: choose another address",
+        Some(_) | None => remedy(error),
+    }
+}
+
 fn is_forbidden(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::PermissionDenied
-            | io::ErrorKind::ReadOnlyFilesystem
-            | io::ErrorKind::NotFound
-            | io::ErrorKind::NotADirectory
-            | io::ErrorKind::Unsupported
-    )
+    // ErrorKind has no stable name for a loop of symbolic links.
+    Errno::from_io_error(error) == Some(Errno::LOOP)
+        || matches!(
+            error.kind(),
+            io::ErrorKind::PermissionDenied
+                | io::ErrorKind::ReadOnlyFilesystem
+                | io::ErrorKind::NotFound
+                | io::ErrorKind::NotADirectory
+                | io::ErrorKind::Unsupported
+        )
 }
 
 #[cfg(test)]
@@ -132,17 +157,44 @@ mod tests {
 
     #[test]
     fn a_wrong_address_is_a_usage_error_and_a_busy_one_is_not() {
-        let tcp = |error: rustix::io::Errno| BindError::Tcp {
+        let tcp = |error: Errno| BindError::Tcp {
             address: "1.2.3.4:80".parse().unwrap(),
             source: error.into(),
         };
         assert!(BindError::NotASocket("/a".into()).is_usage());
-        assert!(tcp(rustix::io::Errno::ACCESS).is_usage());
-        assert!(tcp(rustix::io::Errno::ADDRNOTAVAIL).is_usage());
-        assert!(tcp(rustix::io::Errno::AFNOSUPPORT).is_usage());
-        assert!(!tcp(rustix::io::Errno::MFILE).is_usage());
+        assert!(tcp(Errno::ACCESS).is_usage());
+        assert!(tcp(Errno::ADDRNOTAVAIL).is_usage());
+        assert!(tcp(Errno::AFNOSUPPORT).is_usage());
+        assert!(!tcp(Errno::MFILE).is_usage());
         let address = Address::Unix("/a".into());
         let holder = Holder::Lock;
         assert!(!BindError::InUse { address, holder }.is_usage());
+    }
+
+    #[test]
+    fn a_shortage_is_no_missing_directory() {
+        let directory = |errno: Errno| BindError::Directory {
+            directory: "/a".into(),
+            source: errno.into(),
+        };
+        assert!(directory(Errno::NOENT).is_usage());
+        assert!(
+            directory(Errno::NOENT)
+                .to_string()
+                .ends_with("create it or choose another address")
+        );
+        assert!(!directory(Errno::MFILE).is_usage());
+        let text = directory(Errno::MFILE).to_string();
+        assert!(
+            text.contains("ulimit -n") && !text.contains("create it"),
+            "{text}"
+        );
+        let step = BindError::Step {
+            step: "lock",
+            path: "/a.lock".into(),
+            source: Errno::ACCESS.into(),
+        };
+        assert!(step.is_usage());
+        assert!(step.to_string().contains("this user may not"), "{step}");
     }
 }

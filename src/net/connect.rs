@@ -78,7 +78,7 @@ impl fmt::Display for ConnectAttempts {
 
 fn hint(error: &io::Error) -> &'static str {
     match Errno::from_io_error(error) {
-        Some(Errno::NOENT) => "; is the wrapper running, and is this its --listen address?",
+        Some(Errno::NOENT) => "; is the wrapper running, and does it listen there?",
         Some(Errno::CONNREFUSED) => "; the wrapper that created it has exited",
         Some(Errno::ACCESS) => "; the modes of the file and its directory deny access",
         Some(_) | None => "",

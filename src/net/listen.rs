@@ -3,6 +3,7 @@
 //! Owns the listening sockets and `accept(2)`. It sets no limit of connections and never backs off:
 //! the accept loop does.
 
+use std::cell::Cell;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -52,6 +53,8 @@ impl Default for SocketOptions {
 #[derive(Debug)]
 pub struct Listener {
     socket: BoundSocket,
+    /// A connection whose socket options failed was logged: one line per listener.
+    failure_logged: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -111,13 +114,11 @@ fn listen_unix(path: &Path, options: &SocketOptions) -> Result<Listener, BindErr
             path: path.to_owned(),
             source,
         })?;
-    Ok(Listener {
-        socket: BoundSocket::Unix {
-            _file: file,
-            socket,
-            path: path.to_owned(),
-        },
-    })
+    Ok(Listener::new(BoundSocket::Unix {
+        _file: file,
+        socket,
+        path: path.to_owned(),
+    }))
 }
 
 /// Listens on all of `wanted`; for `localhost`, on the families that the machine has.
@@ -158,8 +159,7 @@ fn try_listen_tcp(
         match listen_on(address) {
             Ok((socket, address)) => {
                 chosen = Some(address.port());
-                let socket = BoundSocket::Tcp { socket, address };
-                listeners.push(Listener { socket });
+                listeners.push(Listener::new(BoundSocket::Tcp { socket, address }));
             }
             Err(error) => {
                 let errno = Errno::from_io_error(&error);
@@ -219,6 +219,14 @@ fn tcp_address(address: SocketAddr) -> Address {
 }
 
 impl Listener {
+    fn new(socket: BoundSocket) -> Self {
+        let failure_logged = Cell::new(false);
+        Self {
+            socket,
+            failure_logged,
+        }
+    }
+
     /// The bound address, with the actual port.
     pub fn local_address(&self) -> Address {
         match &self.socket {
@@ -249,9 +257,15 @@ impl Listener {
                     Err(error) => return Err(error),
                 },
             };
-            // An error here concerns this connection alone.
-            if let Ok(accepted) = accepted {
-                return Ok(accepted);
+            match accepted {
+                Ok(accepted) => return Ok(accepted),
+                // It concerns this connection, unless a seccomp profile refuses the call.
+                Err(error) if !self.failure_logged.replace(true) => {
+                    let hint =
+                        "allow getsockopt (SO_PEERCRED) and setsockopt in the seccomp profile";
+                    tracing::warn!(%error, "a connection was closed because its socket options failed; {hint}");
+                }
+                Err(_) => {}
             }
         }
     }

@@ -48,17 +48,18 @@ impl LockFile {
                 Err(Errno::WOULDBLOCK) => return Err(LockError::Held),
                 Err(error) => return Err(error.into()),
             }
-            // Its last holder may have removed it after the open; others would lock a new file.
-            if is_same_file(
-                directory.as_fd(),
-                &name,
-                FileId::of(&rustix::fs::fstat(&file)?),
-            ) {
-                return Ok(Self {
-                    directory,
-                    name,
-                    file,
-                });
+            let id = FileId::of(&rustix::fs::fstat(&file)?);
+            match stat_at(directory.as_fd(), &name) {
+                Ok(found) if FileId::of(&found) == id => {
+                    return Ok(Self {
+                        directory,
+                        name,
+                        file,
+                    });
+                }
+                // Its last holder has removed it after the open; others would lock a new file.
+                Ok(_) | Err(Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         Err(LockError::Held)

@@ -9,6 +9,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -16,13 +17,10 @@ use std::sync::atomic::AtomicBool;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use crate::process::{fd_channel, signals};
+use crate::process::{fd_channel, program, signals};
 
 /// First argument of a stub; no command has this name.
 pub const ARGUMENT: &str = "--exec-stub";
-
-/// The search path without PATH, as for execvp(3).
-const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// The wrapper's half.
 #[derive(Debug)]
@@ -114,16 +112,14 @@ fn execute(stdin: &OwnedFd, arguments: impl Iterator<Item = OsString>) -> Errno 
     let path = std::env::var_os("PATH");
     let mut denied = false;
     let mut last = Errno::NOENT;
-    for candidate in candidates(OsStr::from_bytes(name.as_bytes()), path.as_deref()) {
+    for candidate in program::candidates(OsStr::from_bytes(name.as_bytes()), path.as_deref()) {
         let Ok(candidate) = CString::new(candidate.into_vec()) else {
             continue;
         };
-        // Not execvp(3): it hands scripts without a #! line to a shell, and posix_spawnp(3) does
-        // not.
-        let Err(errno) = nix::unistd::execv(&candidate, arguments);
-        last = Errno::from_raw_os_error(errno as i32);
+        last = exec(&candidate, arguments);
         match last {
             Errno::ACCESS => denied = true,
+            Errno::NOEXEC => return run_by_shell(candidate, arguments),
             Errno::NOENT | Errno::STALE | Errno::NOTDIR | Errno::NODEV | Errno::TIMEDOUT => {}
             _ => return last,
         }
@@ -131,39 +127,30 @@ fn execute(stdin: &OwnedFd, arguments: impl Iterator<Item = OsString>) -> Errno 
     if denied { Errno::ACCESS } else { last }
 }
 
-/// The candidate files for a program, in the order of posix_spawnp(3).
-fn candidates(name: &OsStr, path: Option<&OsStr>) -> Vec<OsString> {
-    if name.is_empty() {
-        return Vec::new();
+fn exec(file: &CString, arguments: &[CString]) -> Errno {
+    let Err(errno) = nix::unistd::execv(file, arguments);
+    Errno::from_raw_os_error(errno as i32)
+}
+
+/// Executes a script without a `#!` line by `/bin/sh`. Not execvp(3), which hands binaries of other
+/// machines to the shell as well.
+fn run_by_shell(script: CString, arguments: &[CString]) -> Errno {
+    if !program::is_script(Path::new(OsStr::from_bytes(script.as_bytes()))) {
+        return Errno::NOEXEC;
     }
-    if name.as_bytes().contains(&b'/') {
-        return vec![name.to_owned()];
-    }
-    std::env::split_paths(path.unwrap_or(OsStr::new(DEFAULT_PATH)))
-        .map(|folder| folder.join(name).into_os_string())
-        .collect()
+    let Ok(shell) = CString::new(program::SHELL) else {
+        return Errno::NOEXEC;
+    };
+    let mut all = vec![shell.clone(), script];
+    all.extend(arguments.iter().skip(1).cloned());
+    exec(&shell, &all);
+    // As if there were no shell: the error is about the program.
+    Errno::NOEXEC
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn found(name: &str, path: Option<&str>) -> Vec<OsString> {
-        candidates(OsStr::new(name), path.map(OsStr::new))
-    }
-
-    #[test]
-    fn a_name_is_looked_up_on_path_and_a_path_is_not() {
-        assert_eq!(found("sh", Some("/a:/b")), ["/a/sh", "/b/sh"]);
-        assert_eq!(found("./sh", Some("/a:/b")), ["./sh"]);
-        assert_eq!(
-            found("sh", Some("")),
-            ["sh"],
-            "an empty entry is the current directory"
-        );
-        assert_eq!(found("sh", None), ["/bin/sh", "/usr/bin/sh"]);
-        assert_eq!(found("", Some("/a")), [""; 0]);
-    }
 
     #[test]
     fn releasing_a_dead_stub_is_no_error() {

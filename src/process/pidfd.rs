@@ -7,17 +7,28 @@ use std::io;
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
 
+use crate::process::remedy::remedy;
+
 /// Why pidfds cannot be used here.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{call} failed ({source}): process-wrapper needs pidfds, which Linux has since version 5.3 and which a seccomp \
-     profile may forbid; this kernel is {kernel}; allow pidfd_open and pidfd_send_signal in the seccomp profile \
-     or use a newer kernel"
-)]
-pub struct PidfdError {
-    call: &'static str,
-    kernel: String,
-    source: io::Error,
+pub enum PidfdError {
+    /// The kernel or a seccomp profile does not offer them.
+    #[error(
+        "{call} failed ({source}): process-wrapper needs pidfds, which Linux has since version 5.3 and which a seccomp \
+         profile may forbid; this kernel is {kernel}; allow pidfd_open and pidfd_send_signal in the seccomp profile \
+         or use a newer kernel"
+    )]
+    Refused {
+        /// The system call.
+        call: &'static str,
+        /// The kernel's release, uname(2).
+        kernel: String,
+        /// The kernel's error.
+        source: io::Error,
+    },
+    /// Descriptors or memory are short.
+    #[error("pidfd_open failed: {0}{hint}", hint = remedy(.0))]
+    Shortage(#[source] io::Error),
 }
 
 /// Opens a pidfd of our own process and signals through it.
@@ -34,8 +45,11 @@ pub fn probe() -> Result<(), PidfdError> {
 }
 
 fn refused(call: &'static str, errno: Errno) -> PidfdError {
+    if matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM) {
+        return PidfdError::Shortage(errno.into());
+    }
     let uname = rustix::system::uname();
-    PidfdError {
+    PidfdError::Refused {
         call,
         kernel: uname.release().to_string_lossy().into_owned(),
         source: errno.into(),

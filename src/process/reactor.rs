@@ -19,16 +19,17 @@ use rustix::event::{EventfdFlags, eventfd};
 use smol::LocalExecutor;
 use smol::future::{or, yield_now};
 
+use crate::process::remedy::{remedy, remedy_of_clone};
 use crate::process::self_process;
 
 /// The event loop could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum ReactorError {
     /// Too few descriptors are free.
-    #[error("too few descriptors are free ({0}); raise the limit on open files (ulimit -n)")]
+    #[error("too few descriptors are free ({0}){hint}", hint = remedy(.0))]
     Descriptors(#[source] io::Error),
     /// No thread could be started.
-    #[error("no thread could be started ({0}); raise the limit on processes (ulimit -u)")]
+    #[error("no thread could be started ({0}){hint}", hint = remedy_of_clone(.0))]
     Thread(#[source] io::Error),
     /// async-io panicked for another reason.
     #[error("the event loop could not be started: {0}")]
@@ -36,8 +37,9 @@ pub enum ReactorError {
 }
 
 /// Descriptors that a start with one address opens at most: the event loop, one per signal and
-/// queue, the sentinel, the listener with its lock, and the process.
-const DESCRIPTORS: usize = 36;
+/// queue, the stop signals' second wake-up, the sentinel, the listener with its lock, the process,
+/// and the terminal.
+const DESCRIPTORS: usize = 41;
 
 /// Descriptors of one more address: a listener per family, and a lock.
 const DESCRIPTORS_PER_ADDRESS: usize = 4;
@@ -76,7 +78,7 @@ pub fn start(addresses: usize) -> Result<(), ReactorError> {
     // On failure async-io's thread may still panic; the silent hook stays for it.
     if let Err(cause) = started {
         probe_thread()?;
-        return Err(ReactorError::Start(panic_message(cause.as_ref())));
+        return Err(ReactorError::Start(readable(panic_message(cause.as_ref()))));
     }
     panic::set_hook(hook);
     Ok(())
@@ -153,13 +155,25 @@ pub fn open_descriptors(count: usize) -> io::Result<Vec<OwnedFd>> {
         .collect()
 }
 
-fn panic_message(cause: &(dyn Any + Send)) -> String {
+fn panic_message(cause: &(dyn Any + Send)) -> &str {
     cause
         .downcast_ref::<String>()
         .map(String::as_str)
         .or(cause.downcast_ref::<&str>().copied())
         .unwrap_or("for an unknown reason")
-        .to_owned()
+}
+
+/// The message of a panic by `expect`, with the error as `Display` has it: it ends in the Debug
+/// output `Os { code: 11, … }`.
+fn readable(message: &str) -> String {
+    let found = message.split_once(": Os { code: ").and_then(|(what, os)| {
+        let code = os.split(',').next()?.parse().ok()?;
+        Some((what, io::Error::from_raw_os_error(code)))
+    });
+    match found {
+        Some((what, error)) => format!("{what}: {error}{}", remedy(&error)),
+        None => message.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -170,6 +184,15 @@ mod tests {
     use std::task::Poll;
 
     use super::*;
+
+    #[test]
+    fn an_error_in_a_panic_is_readable() {
+        let debug = format!("cannot x: {:?}", io::Error::from_raw_os_error(24));
+        let text = readable(&debug);
+        assert!(text.starts_with("cannot x: Too many open files"), "{text}");
+        assert!(text.ends_with("(ulimit -n)"), "{text}");
+        assert_eq!(readable("no error in it"), "no error in it");
+    }
 
     #[test]
     fn busy_tasks_do_not_starve_the_event_loop() {

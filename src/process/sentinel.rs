@@ -14,6 +14,8 @@ use rustix::io::Errno;
 use rustix::process::pidfd_send_signal;
 
 use crate::process::fd_channel;
+use crate::process::remedy::remedy_of_clone;
+use crate::process::streams::Inherited;
 use crate::signal::Signal;
 
 /// First argument of a sentinel; no command has this name.
@@ -21,10 +23,15 @@ pub const ARGUMENT: &str = "--sentinel";
 
 /// The sentinel could not be started.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "--on-wrapper-death: the sentinel could not be started: {0}; it needs /proc and one more process"
-)]
+#[error("--on-wrapper-death: the sentinel could not be started: {0}{hint}", hint = hint(.0))]
 pub struct SentinelError(#[from] io::Error);
+
+fn hint(error: &io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::NOENT) => "; mount /proc, through which it finds its own binary",
+        Some(_) | None => remedy_of_clone(error),
+    }
+}
 
 /// The wrapper's half.
 #[derive(Debug)]
@@ -86,6 +93,8 @@ impl Sentinel {
 ///
 /// Returns the exit code.
 pub fn run(signal: Option<Signal>) -> u8 {
+    // Pipes and locks that the launcher passed on would last until the process is gone.
+    Inherited::find().close();
     // The first keeps no file system busy; the second tells it apart from the wrapper in ps(1).
     let _ = std::env::set_current_dir("/");
     let _ = nix::sys::prctl::set_name(c"pw-sentinel");

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::address::{Address, AddressFault};
+use crate::address::{Address, AddressFault, is_beyond_loopback};
 use crate::human_duration::{HumanDuration, InvalidDuration};
 
 /// When a process counts as ready to handle its graceful signal.
@@ -120,7 +120,7 @@ fn on_loopback(text: &str) -> Result<Address, InvalidReadyAfter> {
     if matches!(address, Address::Tcp { port: 0, .. }) {
         return Err(InvalidReadyAfter::PortZero);
     }
-    if address.is_beyond_loopback() {
+    if is_beyond_loopback(&address) {
         return Err(InvalidReadyAfter::BeyondLoopback(address));
     }
     Ok(address)

@@ -44,7 +44,7 @@ pub struct ProcessFacts {
 
 /// How many sent signals are kept. A shutdown has three; a caller that repeats one for ever fills
 /// no memory.
-pub const MAX_SIGNALS: usize = 16;
+pub(super) const MAX_SIGNALS: usize = 16;
 
 /// How the command that runs after the exit stands.
 #[derive(Debug, Clone, PartialEq, Eq)]

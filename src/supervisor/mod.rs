@@ -21,7 +21,7 @@ use event_listener::Event;
 use smol::LocalExecutor;
 
 pub use drive::drive;
-pub use facts::{AfterExitFacts, MAX_SIGNALS, ProcessFacts};
+pub use facts::{AfterExitFacts, ProcessFacts};
 pub use milestones::Milestone;
 pub use requests::RequestError;
 

@@ -90,13 +90,10 @@ fn a_client_reads_its_token_again_for_each_connection() {
     let token = token_file(folder.path(), TOKEN);
     let (_wrapper, address) = start(&[format!("--token-file={}", token.display())]);
     let ours = folder.path().join("ours");
-    let client = Client::new(address.parse().unwrap()).identity(Identity {
-        token: Some(ours.clone()),
-        ..Identity::default()
-    });
+    let client = Client::new(address.parse().unwrap()).identity(Identity::default().token(&ours));
     let refused = || match smol::block_on(client.state()) {
         Ok(_) => None,
-        Err(Error::Refused(status)) => Some(status.code),
+        Err(Error::Refused { code, .. }) => Some(code),
         Err(error) => panic!("{error}"),
     };
     for (text, code) in [

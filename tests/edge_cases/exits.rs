@@ -64,8 +64,7 @@ fn an_unexecutable_program_is_126_or_127_and_leaves_nothing() {
         (file("plain", "#!/bin/sh\n", 0o644), 126),
         (folder.path().to_str().unwrap().to_owned(), 126),
         (file("interpreter", "#!/no/such/interpreter\n", 0o755), 126),
-        (file("shebang", "echo no shebang\n", 0o755), 126),
-        (file("empty", "", 0o755), 126),
+        (file("foreign", "\x7fELF of another machine\n", 0o755), 126),
     ];
     for (program, code) in cases {
         let mut wrapper = setup(&[], &[&program]).start();
@@ -76,6 +75,33 @@ fn an_unexecutable_program_is_126_or_127_and_leaves_nothing() {
         assert!(said.contains("process-wrapper: "), "{said}");
         assert!(!said.contains("panicked"), "{said}");
     }
+}
+
+/// As under execvp(3), and so under tini, dumb-init and catatonit.
+#[test]
+fn a_script_without_an_interpreter_line_is_executed_by_the_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "echo \"$0 $# $1 $2\"; exit 9\n";
+    let path = program_file(folder.path(), "bare-script", script, 0o755);
+    let empty = program_file(folder.path(), "empty", "", 0o755);
+    for options in [
+        &["--exit-when-gone=always"][..],
+        &["--exit-when-gone=always", "--on-wrapper-death=TERM"],
+    ] {
+        for name in [path.as_str(), "bare-script"] {
+            let mut wrapper = setup(options, &[name, "a b", ""])
+                .env("PATH", format!("/bin:{}:/usr/bin", folder.path().display()))
+                .start();
+            assert_eq!(wrapper.code(), 9, "{}", wrapper.stderr.text());
+            assert_eq!(wrapper.stdout.all(), format!("{path} 2 a b "));
+        }
+        let mut wrapper = setup(options, &[&empty]).start();
+        assert_eq!(wrapper.code(), 0, "{}", wrapper.stderr.text());
+    }
+    let after = format!("--after-exit={path} x");
+    let mut wrapper = setup(&["--exit-when-gone=always", &after], &["true"]).start();
+    assert_eq!(wrapper.code(), 0);
+    assert_eq!(wrapper.stdout.all(), format!("{path} 1 x "));
 }
 
 #[test]

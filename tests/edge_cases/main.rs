@@ -16,6 +16,7 @@ mod comparison;
 mod deadlines;
 mod exits;
 mod forwarding;
+mod inherited;
 mod orphans;
 mod recycled;
 mod shortage;
@@ -75,6 +76,18 @@ fn program_file(folder: &Path, name: &str, text: &str, mode: u32) -> String {
     support::write_program(&path, text);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
     path.to_str().unwrap().to_owned()
+}
+
+/// A field of /proc/PID/status that is a mask of signals.
+fn mask(status: &str, field: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or_default()
+}
+
+/// A signal's bit in the masks of proc_pid_status(5).
+fn bit(signal: nix::sys::signal::Signal) -> u64 {
+    1 << (signal as i32 - 1)
 }
 
 /// Whether tests may make pid namespaces here; says so loudly if not.

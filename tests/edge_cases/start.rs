@@ -9,18 +9,7 @@ use process_wrapper::pb::process_wrapper::v1::State;
 
 use crate::support::client::Client;
 use crate::support::{DRAINS, Wrapper, eventually, setup};
-use crate::{children, launched_by, sweep};
-
-/// A field of /proc/PID/status that is a mask of signals.
-fn mask(status: &str, field: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix(field));
-    line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or_default()
-}
-
-fn bit(signal: Signal) -> u64 {
-    1 << (signal as i32 - 1)
-}
+use crate::{bit, children, launched_by, mask, sweep};
 
 /// Waits until main's first line is behind it. Before main no code can block a signal; that is the
 /// kernel's and the loader's time.

@@ -1,7 +1,7 @@
 //! Addresses of the control API.
 
 use process_wrapper::access::Listen;
-use process_wrapper::address::{Address, Host, MAX_SOCKET_PATH};
+use process_wrapper::address::{Address, Host, MAX_SOCKET_PATH, is_beyond_loopback};
 
 /// What is read can be written and read again, and holds what the kernel and the resolver can take.
 pub fn run(data: &[u8]) {
@@ -34,8 +34,9 @@ pub fn run(data: &[u8]) {
                         .iter()
                         .any(|start| text.starts_with(start))
         }
+        other => panic!("{other:?}"),
     };
-    assert_eq!(address.is_beyond_loopback(), !is_local, "{address}");
+    assert_eq!(is_beyond_loopback(&address), !is_local, "{address}");
     match &address {
         Address::Unix(path) => {
             let path = path.to_str().unwrap();
@@ -52,5 +53,6 @@ pub fn run(data: &[u8]) {
                 );
             }
         }
+        other => panic!("{other:?}"),
     }
 }

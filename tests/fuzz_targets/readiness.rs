@@ -37,7 +37,10 @@ pub fn run(data: &[u8]) {
                     address
                 }
             };
-            assert!(!address.is_beyond_loopback(), "{probe}");
+            assert!(
+                !process_wrapper::address::is_beyond_loopback(address),
+                "{probe}"
+            );
         }
         Err(error) => {
             let error = error.to_string();

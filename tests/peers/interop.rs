@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use http::HeaderMap;
+use process_wrapper::grpc::rules::status::code_from_digits;
 use process_wrapper::grpc::{Code, Context, Exchange, Router, Status};
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -161,7 +162,7 @@ fn output(size: i32) -> Result<Output, Status> {
 fn echo_status(status: Option<EchoStatus>) -> Result<(), Status> {
     match status {
         Some(EchoStatus { code, message }) if code != 0 => {
-            let code = Code::from_digits(code.to_string().as_bytes());
+            let code = code_from_digits(code.to_string().as_bytes());
             Err(Status::new(code, message))
         }
         Some(_) | None => Ok(()),

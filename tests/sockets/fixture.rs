@@ -60,7 +60,7 @@ pub(crate) fn bind_tcp(text: &str) -> Result<Vec<Listener>, BindError> {
 pub(crate) fn port_of(listener: &Listener) -> u16 {
     match listener.local_address() {
         Address::Tcp { port, .. } => port,
-        Address::Unix(path) => panic!("{path:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -2,22 +2,20 @@
 //!
 //! Owns their text. It never decides the exit code.
 
-use rustix::io::Errno;
-
 use super::durations;
-use crate::client::{Address, Error, Trouble};
-use crate::grpc::Code;
-use crate::net::connect::ConnectError;
+use crate::client::{Address, AttemptErrorKind, Code, Error};
 
 /// The message for an error of the wrapper at `address`.
 pub(super) fn explain(address: &Address, error: &Error) -> String {
-    if let Error::Refused(status) = error
-        && status.code == Code::Unauthenticated
+    if let Error::Refused {
+        code: Code::Unauthenticated,
+        ..
+    } = error
     {
         return format!("{error}; present a token with --token-file");
     }
     let Error::Unreachable {
-        trouble,
+        cause,
         attempts,
         tried_for,
         last,
@@ -28,8 +26,8 @@ pub(super) fn explain(address: &Address, error: &Error) -> String {
     };
     let tries = if *attempts == 1 { "try" } else { "tries" };
     let tried = format!("{attempts} {tries} in {}", durations::tenths(*tried_for));
-    if !nothing_listens(trouble) {
-        return format!("{trouble} ({tried})");
+    if cause.kind() != AttemptErrorKind::NotListening {
+        return format!("{cause}{} ({tried})", option_hint(cause.kind()));
     }
     match last {
         Some(process) => format!(
@@ -44,28 +42,21 @@ pub(super) fn explain(address: &Address, error: &Error) -> String {
     }
 }
 
-/// Whether the system reports that no process listens, as opposed to silence.
-fn nothing_listens(trouble: &Trouble) -> bool {
-    let is_reported = |error: &std::io::Error| {
-        matches!(
-            Errno::from_io_error(error),
-            Some(Errno::NOENT | Errno::CONNREFUSED)
-        )
-    };
-    match trouble {
-        Trouble::Connect(ConnectError::Unix { source, .. }) => is_reported(source),
-        Trouble::Connect(ConnectError::Tcp { attempts, .. }) => {
-            !attempts.0.is_empty() && attempts.0.iter().all(|(_, error)| is_reported(error))
-        }
-        Trouble::Connect(ConnectError::Busy { .. } | ConnectError::Resolve { .. })
-        | Trouble::Identity(_)
-        | Trouble::Tls(_)
-        | Trouble::Http2(_)
-        | Trouble::Plaintext(_)
-        | Trouble::Unwelcome(_)
-        | Trouble::Closed
-        | Trouble::Silent
-        | Trouble::Unavailable(_) => false,
+/// The option that may help.
+const fn option_hint(kind: AttemptErrorKind) -> &'static str {
+    match kind {
+        AttemptErrorKind::Plaintext => "; if it asks for TLS, use --tls-ca",
+        AttemptErrorKind::ClosedAfterTls => "; present a certificate with --tls-cert",
+        AttemptErrorKind::TlsUnsupported => "; leave out --tls-ca, or use another port",
+        AttemptErrorKind::ServerName => "; use --server-name",
+        AttemptErrorKind::NotListening
+        | AttemptErrorKind::Connect
+        | AttemptErrorKind::Identity
+        | AttemptErrorKind::Tls
+        | AttemptErrorKind::Http2
+        | AttemptErrorKind::Closed
+        | AttemptErrorKind::NoAnswer
+        | AttemptErrorKind::Unavailable => "",
     }
 }
 
@@ -74,15 +65,19 @@ mod tests {
     use std::path::PathBuf;
     use std::time::Duration;
 
+    use rustix::io::Errno;
+
     use super::*;
+    use crate::client::attempt_error::{AttemptCause, AttemptError};
+    use crate::net::connect::ConnectError;
 
     fn unreachable(errno: Errno) -> Error {
         Error::Unreachable {
             address: "unix:/a".parse().unwrap(),
-            trouble: Trouble::Connect(ConnectError::Unix {
+            cause: AttemptError::new(AttemptCause::Connect(ConnectError::Unix {
                 path: PathBuf::from("/a"),
                 source: errno.into(),
-            }),
+            })),
             attempts: 9,
             tried_for: Duration::from_secs(5),
             last: None,

@@ -35,9 +35,8 @@ use self::live::Live;
 use self::row::{Row, RowAnswer, RowOutcome};
 use crate::cli::options::{Output, Target, Waiting};
 use crate::cli::{FAILED, USAGE, complain};
-use crate::client::{Client, Error, Process};
+use crate::client::{Client, Error, InvalidIdentity, Process};
 use crate::net::default_address::{self, Environment};
-use crate::net::reload::ReloadError;
 use crate::process::signals;
 
 /// Unblocks the signals that `main` blocked for `run`.
@@ -53,7 +52,7 @@ enum NoClient {
     #[error(transparent)]
     Address(#[from] default_address::DefaultAddressError),
     #[error(transparent)]
-    ReloadError(#[from] ReloadError),
+    Identity(#[from] InvalidIdentity),
 }
 
 /// One client per address.

@@ -74,7 +74,7 @@ impl From<&Error> for RowOutcome {
         match error {
             Error::Unreachable { .. } => Self::Unreachable,
             Error::TimedOut { .. } => Self::TimedOut,
-            Error::Refused(_) | Error::Replaced { .. } | Error::Malformed(_) => Self::Failed,
+            Error::Refused { .. } | Error::Replaced { .. } | Error::Malformed(_) => Self::Failed,
         }
     }
 }

@@ -70,10 +70,7 @@ fn never_kills(request: &client::Shutdown, process: &Process) -> bool {
 
 fn load_webhook(source: &WebhookSource) -> Result<client::Webhook, String> {
     match source {
-        WebhookSource::Url(url) => Ok(client::Webhook {
-            url: url.clone(),
-            ..client::Webhook::default()
-        }),
+        WebhookSource::Url(url) => Ok(client::Webhook::new(url)),
         WebhookSource::File(file) => read(file).map_err(|why| {
             format!(
                 "--webhook-file {}: {why}; no request was sent",

@@ -27,11 +27,7 @@ pub(super) fn parse(text: &str) -> Result<Webhook, WebhookFileError> {
     if let Some(second) = blocks.next() {
         return Err(WebhookFileError::SecondWebhook(second.line));
     }
-    let mut webhook = Webhook {
-        url: block.url.to_owned(),
-        method: block.method.unwrap_or_default().to_owned(),
-        ..Webhook::default()
-    };
+    let mut webhook = Webhook::new(block.url).method(block.method.unwrap_or_default());
     for (line, name, value) in block.headers {
         let previous = webhook.headers.insert(name.to_owned(), value.to_owned());
         if previous.is_some() {

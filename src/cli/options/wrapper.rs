@@ -9,7 +9,7 @@ use argh::FromArgs;
 use super::stages::RunRefusal;
 use super::{Run, run};
 use crate::access::Listen;
-use crate::address::{Address, Host};
+use crate::address::{Address, Host, is_beyond_loopback};
 use crate::gitlab::GoDuration;
 use crate::lifecycle::Rewrite;
 use crate::log;
@@ -132,7 +132,7 @@ impl WrapperArguments {
         after_dashes: Option<Vec<OsString>>,
     ) -> Result<Run, WrapperRefusal> {
         let address = self.grpc_listen.unwrap_or(DEFAULT_ADDRESS);
-        let exposed = address.is_beyond_loopback();
+        let exposed = is_beyond_loopback(&address);
         if exposed && self.strict {
             return Err(WrapperRefusal::Exposed(address));
         }

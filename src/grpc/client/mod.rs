@@ -25,7 +25,7 @@ use crate::grpc::outgoing::{Outgoing, StreamClosed};
 use crate::grpc::rules::limits::Limits;
 use crate::grpc::rules::message;
 use crate::grpc::rules::metadata::APPLICATION_GRPC;
-use crate::grpc::rules::status::{Code, Status};
+use crate::grpc::rules::status::{Code, Status, code_from_reset};
 use crate::grpc::rules::timeout::{self, GRPC_TIMEOUT};
 use crate::net::budget::Budgeted;
 
@@ -250,7 +250,7 @@ impl Requests {
 /// connection.
 pub(in crate::grpc) fn status_of(error: h2::Error) -> Status {
     let code = match error.reason() {
-        Some(reason) if error.is_reset() => Code::from_reset(reason.into()),
+        Some(reason) if error.is_reset() => code_from_reset(reason.into()),
         Some(_) | None => Code::Unavailable,
     };
     Status::new(code, format!("the call broke off: {error}"))

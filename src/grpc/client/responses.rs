@@ -12,7 +12,7 @@ use prost::Message;
 use super::status_of;
 use crate::grpc::incoming::{Incoming, ReceiveError};
 use crate::grpc::rules::metadata::is_grpc;
-use crate::grpc::rules::status::{Code, Status};
+use crate::grpc::rules::status::{Code, Status, code_from_http_status};
 
 /// The response messages of a call, and its status.
 #[derive(Debug)]
@@ -125,6 +125,7 @@ impl Responses {
 
     /// The trailers, once `receive` has returned the end of the call. In a Trailers-Only answer
     /// they are the headers.
+    #[cfg(feature = "unstable-internals")]
     #[must_use]
     pub const fn trailers(&self) -> &HeaderMap {
         &self.trailers
@@ -138,7 +139,7 @@ fn head_status(http: StatusCode, headers: &HeaderMap, ended: bool) -> Option<Sta
     match status {
         Some(status) if ended || http != StatusCode::OK => Some(status),
         Some(_) | None if http != StatusCode::OK => Some(Status::new(
-            Code::from_http_status(http.as_u16()),
+            code_from_http_status(http.as_u16()),
             format!("the server answered with HTTP status {http}"),
         )),
         Some(_) | None if !is_grpc => Some(Status::new(

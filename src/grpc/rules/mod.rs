@@ -2,6 +2,7 @@
 //!
 //! Owns every decision that needs no I/O. It never reads a clock and never touches a stream.
 
+mod code;
 pub mod frames;
 pub mod head;
 pub mod lifetime;

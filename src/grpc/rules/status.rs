@@ -6,6 +6,8 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
 
+pub use super::code::Code;
+
 /// The longest `grpc-message` that we send, in encoded bytes. A longer one might exceed the peer's
 /// limit of headers, and the call would end without its status.
 pub const MAX_MESSAGE: usize = 1024;
@@ -19,148 +21,60 @@ pub const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// PROTOCOL-HTTP2 leaves 0x20 to 0x7E as they are, but for `%`.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
-/// The status codes of gRPC, with their numbers on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Code {
-    /// The call succeeded.
-    Ok = 0,
-    /// The caller, or the loss of its connection, ended the call.
-    Cancelled = 1,
-    /// An error without a better code.
-    Unknown = 2,
-    /// The request is wrong in every state of the server.
-    InvalidArgument = 3,
-    /// The deadline passed before the call ended.
-    DeadlineExceeded = 4,
-    /// The requested entity does not exist.
-    NotFound = 5,
-    /// The entity to create exists already.
-    AlreadyExists = 6,
-    /// The caller is authenticated and may not do this.
-    PermissionDenied = 7,
-    /// A limit or a quota was reached.
-    ResourceExhausted = 8,
-    /// The server is not in the state that the call requires.
-    FailedPrecondition = 9,
-    /// A conflict with a concurrent call.
-    Aborted = 10,
-    /// Past the end of a range.
-    OutOfRange = 11,
-    /// The method does not exist, or not in this form.
-    Unimplemented = 12,
-    /// A broken invariant or a broken message.
-    Internal = 13,
-    /// The server is unavailable; a retry may help.
-    Unavailable = 14,
-    /// Data was lost.
-    DataLoss = 15,
-    /// The caller is not authenticated.
-    Unauthenticated = 16,
+/// The value of `grpc-status` for a code.
+#[must_use]
+pub const fn digits(code: Code) -> &'static str {
+    const DIGITS: [&str; 17] = [
+        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16",
+    ];
+    DIGITS[code as usize]
 }
 
-impl Code {
-    /// All codes, each at its own number.
-    pub const ALL: [Self; 17] = [
-        Self::Ok,
-        Self::Cancelled,
-        Self::Unknown,
-        Self::InvalidArgument,
-        Self::DeadlineExceeded,
-        Self::NotFound,
-        Self::AlreadyExists,
-        Self::PermissionDenied,
-        Self::ResourceExhausted,
-        Self::FailedPrecondition,
-        Self::Aborted,
-        Self::OutOfRange,
-        Self::Unimplemented,
-        Self::Internal,
-        Self::Unavailable,
-        Self::DataLoss,
-        Self::Unauthenticated,
-    ];
+/// The code of a `grpc-status`; else `Unknown`, as the status code document says.
+#[must_use]
+pub fn code_from_digits(value: &[u8]) -> Code {
+    Code::ALL
+        .into_iter()
+        .find(|code| digits(*code).as_bytes() == value)
+        .unwrap_or(Code::Unknown)
+}
 
-    /// The value of `grpc-status` for this code.
-    #[must_use]
-    pub const fn digits(self) -> &'static str {
-        const DIGITS: [&str; 17] = [
-            "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15",
-            "16",
-        ];
-        DIGITS[self as usize]
+/// The code for an HTTP status without a `grpc-status` (http-grpc-status-mapping).
+#[must_use]
+pub const fn code_from_http_status(status: u16) -> Code {
+    match status {
+        400 => Code::Internal,
+        401 => Code::Unauthenticated,
+        403 => Code::PermissionDenied,
+        404 => Code::Unimplemented,
+        429 | 502 | 503 | 504 => Code::Unavailable,
+        _ => Code::Unknown,
     }
+}
 
-    /// The name in the status code document, such as `RESOURCE_EXHAUSTED`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "OK",
-            Self::Cancelled => "CANCELLED",
-            Self::Unknown => "UNKNOWN",
-            Self::InvalidArgument => "INVALID_ARGUMENT",
-            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
-            Self::NotFound => "NOT_FOUND",
-            Self::AlreadyExists => "ALREADY_EXISTS",
-            Self::PermissionDenied => "PERMISSION_DENIED",
-            Self::ResourceExhausted => "RESOURCE_EXHAUSTED",
-            Self::FailedPrecondition => "FAILED_PRECONDITION",
-            Self::Aborted => "ABORTED",
-            Self::OutOfRange => "OUT_OF_RANGE",
-            Self::Unimplemented => "UNIMPLEMENTED",
-            Self::Internal => "INTERNAL",
-            Self::Unavailable => "UNAVAILABLE",
-            Self::DataLoss => "DATA_LOSS",
-            Self::Unauthenticated => "UNAUTHENTICATED",
-        }
-    }
-
-    /// The code of a `grpc-status`; else `Unknown`, as the status code document says.
-    #[must_use]
-    pub fn from_digits(value: &[u8]) -> Self {
-        Self::ALL
-            .into_iter()
-            .find(|code| code.digits().as_bytes() == value)
-            .unwrap_or(Self::Unknown)
-    }
-
-    /// The code for an HTTP status without a `grpc-status` (http-grpc-status-mapping).
-    #[must_use]
-    pub const fn from_http_status(status: u16) -> Self {
-        match status {
-            400 => Self::Internal,
-            401 => Self::Unauthenticated,
-            403 => Self::PermissionDenied,
-            404 => Self::Unimplemented,
-            429 | 502 | 503 | 504 => Self::Unavailable,
-            _ => Self::Unknown,
-        }
-    }
-
-    /// The code for a stream reset with this HTTP/2 error code (PROTOCOL-HTTP2, "Errors").
-    #[must_use]
-    pub const fn from_reset(error_code: u32) -> Self {
-        match error_code {
-            // NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, SETTINGS_TIMEOUT,
-            // FRAME_SIZE_ERROR, COMPRESSION_ERROR, CONNECT_ERROR
-            0x0..=0x4 | 0x6 | 0x9 | 0xa => Self::Internal,
-            // REFUSED_STREAM: nothing ran, so a retry is safe.
-            0x7 => Self::Unavailable,
-            // CANCEL
-            0x8 => Self::Cancelled,
-            // ENHANCE_YOUR_CALM
-            0xb => Self::ResourceExhausted,
-            // INADEQUATE_SECURITY
-            0xc => Self::PermissionDenied,
-            // STREAM_CLOSED, HTTP_1_1_REQUIRED, and codes after RFC 9113.
-            _ => Self::Unknown,
-        }
+/// The code for a stream reset with this HTTP/2 error code (PROTOCOL-HTTP2, "Errors").
+#[must_use]
+pub const fn code_from_reset(error_code: u32) -> Code {
+    match error_code {
+        // NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, SETTINGS_TIMEOUT,
+        // FRAME_SIZE_ERROR, COMPRESSION_ERROR, CONNECT_ERROR
+        0x0..=0x4 | 0x6 | 0x9 | 0xa => Code::Internal,
+        // REFUSED_STREAM: nothing ran, so a retry is safe.
+        0x7 => Code::Unavailable,
+        // CANCEL
+        0x8 => Code::Cancelled,
+        // ENHANCE_YOUR_CALM
+        0xb => Code::ResourceExhausted,
+        // INADEQUATE_SECURITY
+        0xc => Code::PermissionDenied,
+        // STREAM_CLOSED, HTTP_1_1_REQUIRED, and codes after RFC 9113.
+        _ => Code::Unknown,
     }
 }
 
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{code:?}: {message}")]
+#[error("{code}: {message}")]
 pub struct Status {
     /// The kind of end, for programs.
     pub code: Code,
@@ -207,7 +121,7 @@ impl Status {
 
     /// Sets `grpc-status`, and sets or removes `grpc-message`.
     pub fn write_to(&self, trailers: &mut HeaderMap) {
-        trailers.insert(GRPC_STATUS, HeaderValue::from_static(self.code.digits()));
+        trailers.insert(GRPC_STATUS, HeaderValue::from_static(digits(self.code)));
         trailers.remove(GRPC_MESSAGE);
         if !self.message.is_empty()
             && let Ok(value) = HeaderValue::from_str(&encode_message(&self.message))
@@ -219,7 +133,7 @@ impl Status {
     /// The status in trailers; `None` if they have no `grpc-status`.
     #[must_use]
     pub fn read_from(trailers: &HeaderMap) -> Option<Self> {
-        let code = Code::from_digits(trailers.get(GRPC_STATUS)?.as_bytes());
+        let code = code_from_digits(trailers.get(GRPC_STATUS)?.as_bytes());
         let message = trailers
             .get(GRPC_MESSAGE)
             .map_or_else(String::new, |value| decode_message(value.as_bytes()));
@@ -260,8 +174,8 @@ mod tests {
     fn every_code_is_at_its_number_and_survives_the_wire() {
         for (number, code) in Code::ALL.into_iter().enumerate() {
             assert_eq!(code as usize, number);
-            assert_eq!(code.digits(), number.to_string());
-            assert_eq!(Code::from_digits(code.digits().as_bytes()), code);
+            assert_eq!(digits(code), number.to_string());
+            assert_eq!(code_from_digits(digits(code).as_bytes()), code);
         }
     }
 
@@ -280,7 +194,7 @@ mod tests {
             "99999999999",
         ] {
             assert_eq!(
-                Code::from_digits(value.as_bytes()),
+                code_from_digits(value.as_bytes()),
                 Code::Unknown,
                 "{value:?}"
             );
@@ -302,7 +216,7 @@ mod tests {
             (415, Code::Unknown),
             (500, Code::Unknown),
         ] {
-            assert_eq!(Code::from_http_status(status), code, "{status}");
+            assert_eq!(code_from_http_status(status), code, "{status}");
         }
     }
 
@@ -325,7 +239,7 @@ mod tests {
             (0xd, Code::Unknown),
             (0xffff, Code::Unknown),
         ] {
-            assert_eq!(Code::from_reset(reset), code, "{reset:#x}");
+            assert_eq!(code_from_reset(reset), code, "{reset:#x}");
         }
     }
 

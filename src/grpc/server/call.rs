@@ -27,8 +27,10 @@ use crate::grpc::server::call_policy::{CallPolicy, PendingCall};
 use crate::grpc::server::exchange::{Exchange, SharedStream, memory_exhausted};
 use crate::grpc::server::in_flight::{CallGuard, InFlight};
 use crate::grpc::server::memory::{CallMemory, ConnectionMemory};
+#[cfg(feature = "unstable-internals")]
+use crate::grpc::server::page;
 use crate::grpc::server::router::{Context, Router};
-use crate::grpc::server::{FinishedCall, Observer, page};
+use crate::grpc::server::{FinishedCall, Observer};
 use crate::net::peer::Peer;
 
 /// What the calls of a connection share.
@@ -130,6 +132,7 @@ async fn serve<C: Clock>(
     let Head { path, timeout } = match validate(parts) {
         Ok(head) => head,
         Err(rejection) => {
+            #[cfg(feature = "unstable-internals")]
             if let Some(text) = connection.router.find_page(&rejection, parts.uri.path()) {
                 page::send(body, respond, text).await;
                 return Code::Ok;

@@ -11,6 +11,7 @@ pub mod exchange;
 mod in_flight;
 mod memory;
 mod monitored_io;
+#[cfg(feature = "unstable-internals")]
 mod page;
 pub mod router;
 mod timers;
@@ -31,7 +32,9 @@ use crate::clock::Clock;
 use crate::grpc::rules::limits::{Limits, MAX_EVICTING};
 use crate::grpc::rules::status::Code;
 use crate::grpc::server::call::ConnectionContext;
-use crate::grpc::server::call_policy::{AllowAll, CallPolicy};
+#[cfg(feature = "unstable-internals")]
+use crate::grpc::server::call_policy::AllowAll;
+use crate::grpc::server::call_policy::CallPolicy;
 use crate::grpc::server::connection_table::{ConnectionGuard, ConnectionTable};
 use crate::grpc::server::in_flight::InFlight;
 use crate::grpc::server::memory::MemoryBudget;
@@ -141,6 +144,7 @@ impl<C: Clock> Server<C> {
 
     /// Admits a connection and serves it to its end, with every method allowed: for tests and for
     /// streams with a trusted peer. Closes it if it is not admitted.
+    #[cfg(feature = "unstable-internals")]
     pub fn serve<IO>(&self, io: IO, peer: Peer) -> impl Future<Output = ()> + use<IO, C>
     where
         IO: AsyncRead + AsyncWrite + Unpin + 'static,

@@ -26,8 +26,10 @@ pub struct Context {
     pub method: &'static str,
     /// The headers of the request, including those of the protocol. The memory budget counts them
     /// up to the first message, so a handler that waits drops them first.
+    #[cfg_attr(not(feature = "unstable-internals"), allow(dead_code))]
     pub metadata: HeaderMap,
     /// The deadline of the call. The server drops the handler then.
+    #[cfg_attr(not(feature = "unstable-internals"), allow(dead_code))]
     pub deadline: Option<Instant>,
 }
 
@@ -38,6 +40,7 @@ type Handler = Rc<dyn Fn(Context, Exchange) -> HandlerFuture>;
 #[derive(Default)]
 pub struct Router {
     methods: HashMap<&'static str, Handler>,
+    #[cfg(feature = "unstable-internals")]
     pub(super) pages: HashMap<&'static str, &'static str>,
 }
 

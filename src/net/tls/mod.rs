@@ -33,13 +33,13 @@ pub enum TlsError {
     #[error("the TLS handshake did not choose HTTP/2 (ALPN h2)")]
     NoHttp2,
     /// The server's answer is no TLS record.
-    #[error("the server does not speak TLS on this port; leave out --tls-ca, or use another port")]
+    #[error("the server does not speak TLS on this port")]
     Plaintext,
     /// The certificate is valid, but none of its names is allowed.
     #[error("{} none of --allow-san", PeerNames(.0))]
     NotAllowed(Vec<String>),
     /// No certificate can hold this name.
-    #[error("{0:?} is not a server name; use --server-name")]
+    #[error("{0:?} is not a server name")]
     ServerName(String),
 }
 
