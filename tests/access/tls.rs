@@ -149,7 +149,8 @@ fn the_names_of_a_caller_are_in_the_audit_log() {
     assert!(done.contains("\"state\": \"shutting_down\""), "{done}");
     let line = wrapper.stderr.wait_for("outcome=done");
     assert!(
-        line.contains("tls 127.0.0.1:") && line.contains("as drain.example,spiffe://example/drain"),
+        line.contains("tls 127.0.0.1:")
+            && line.contains(r#"as \"drain.example\",\"spiffe://example/drain\""#),
         "{line}"
     );
 }
