@@ -1,8 +1,8 @@
 //! The allow-list for webhook destinations.
 //!
-//! Owns the rules of `--webhook-allow`; `network` the addresses denied by default. It never resolves
-//! a name. It checks the host of a URL at registration and each resolved address right before the
-//! connect, so DNS rebinding cannot bypass it.
+//! Owns the rules of `--webhook-allow`; `network` the addresses denied by default. It never
+//! resolves a name. It checks the host of a URL at registration and each resolved address right
+//! before the connect, so DNS rebinding cannot bypass it.
 
 mod network;
 

@@ -176,7 +176,7 @@ fn a_caller_over_tcp_reaches_no_port_of_the_wrappers_host() {
     let over_tcp = |options: &[&str]| {
         let options = [&["--listen", "tcp://127.0.0.1:0"], options].concat();
         let wrapper = support::start_ready(&options, DRAINS);
-        let line = wrapper.stderr.wait_for("listening address=tcp://");
+        let line = wrapper.stderr.wait_for("role=control address=tcp://");
         let (_, address) = line.split_once("address=").unwrap();
         let address = address.split_whitespace().next().unwrap().to_owned();
         let client = Client::connect(&address);

@@ -212,8 +212,8 @@ pub(super) struct RunArguments {
     webhook_ca_file: Option<PathBuf>,
 
     /// destination that webhooks may call: HOST, HOST:PORT, *.suffix or ADDRESS/BITS; repeatable
-    /// (default: all but link-local and cloud metadata addresses, which only ADDRESS/BITS allows, and
-    /// loopback for requests over tcp)
+    /// (default: all but link-local and cloud metadata addresses, which only ADDRESS/BITS allows,
+    /// and loopback for requests over tcp)
     #[cfg(feature = "webhooks")]
     #[argh(option, arg_name = "rule")]
     webhook_allow: Vec<Rule>,

@@ -71,8 +71,9 @@ pub(super) struct WrapperArguments {
     #[argh(option, arg_name = "from:to")]
     rewrite_signal: Vec<Rewrite>,
 
-    /// callbacks may only reach this host, HOST:PORT, *.suffix or ADDRESS/BITS; repeatable (default:
-    /// all but link-local and cloud metadata addresses, and loopback for requests over tcp)
+    /// callbacks may only reach this host, HOST:PORT, *.suffix or ADDRESS/BITS; repeatable
+    /// (default: all but link-local and cloud metadata addresses, and loopback for requests over
+    /// tcp)
     #[cfg(feature = "webhooks")]
     #[argh(option, arg_name = "rule")]
     webhook_allow: Vec<crate::webhook::policy::Rule>,
