@@ -10,8 +10,8 @@ use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use smol::Async;
-use smol::io::{AsyncRead, AsyncWrite};
+use async_io::Async;
+use futures_lite::io::{AsyncRead, AsyncWrite};
 
 use super::authority::AuthorityFilter;
 pub use super::socket::Socket;

@@ -14,6 +14,7 @@
 )]
 
 pub mod client;
+#[path = "../../src/grpc/tests/http2.rs"]
 pub mod http2;
 pub mod http2_peer;
 pub mod peers;

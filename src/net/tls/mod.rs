@@ -8,7 +8,7 @@
 mod client;
 #[cfg(feature = "tls")]
 mod pem;
-#[cfg(feature = "tls")]
+#[cfg(all(feature = "tls", feature = "wrapper"))]
 mod server;
 
 #[cfg(not(feature = "tls"))]
@@ -18,7 +18,7 @@ mod absent;
 pub use absent::{ClientTls, ServerTls};
 #[cfg(feature = "tls")]
 pub use client::ClientTls;
-#[cfg(feature = "tls")]
+#[cfg(all(feature = "tls", feature = "wrapper"))]
 pub use server::ServerTls;
 
 use std::io;
