@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, header};
 
 use super::delivery::Delivery;
 use super::exit_report::ExitReport;
+use super::policy::Policy;
 use super::registry::Registry;
 use super::request::WebhookRequest;
 use super::signature::Secrets;
@@ -20,11 +21,24 @@ use crate::lifecycle::Slot;
 pub(super) struct ActiveDelivery<'a> {
     pub(super) registry: &'a RefCell<Registry>,
     pub(super) secrets: &'a Secrets,
+    pub(super) policy: &'a Policy,
     pub(super) slot: Slot,
     pub(super) report: ExitReport,
 }
 
+/// The error of an attempt for a caller who may not know more.
+const UNEXPLAINED: &str = "the attempt failed; the log of the wrapper says why, and callers over \
+     TCP see it once a --webhook-allow covers the host";
+
 impl ActiveDelivery<'_> {
+    /// The error as callers may read it.
+    fn explained<'a>(&self, registry: &Registry, error: &'a str) -> &'a str {
+        let webhook = registry.webhook(self.slot);
+        let may_explain =
+            webhook.is_none_or(|webhook| self.policy.may_explain(&webhook.destination()));
+        if may_explain { error } else { UNEXPLAINED }
+    }
+
     /// Counts an attempt. Gives its number, from 1, and its request, from what is registered now.
     pub(super) fn begin(&self) -> Option<(u32, OutboundRequest)> {
         let mut registry = self.registry.borrow_mut();
@@ -36,12 +50,16 @@ impl ActiveDelivery<'_> {
 
     /// The attempt failed; the next one starts at this time.
     pub(super) fn retry(&self, error: &str, at: Option<SystemTime>) {
-        self.registry.borrow_mut().retry(self.slot, error, at);
+        let mut registry = self.registry.borrow_mut();
+        let error = self.explained(&registry, error);
+        registry.retry(self.slot, error, at);
     }
 
     /// The delivery failed.
     pub(super) fn fail(&self, error: &str) {
-        self.registry.borrow_mut().fail(self.slot, error);
+        let mut registry = self.registry.borrow_mut();
+        let error = self.explained(&registry, error);
+        registry.fail(self.slot, error);
     }
 
     /// The receiver accepted the webhook.
@@ -96,6 +114,7 @@ fn outbound_request(
     }
     OutboundRequest {
         url: webhook.url().clone(),
+        origin: webhook.destination().origin,
         method: webhook.method(),
         headers,
         body,

@@ -159,7 +159,7 @@ impl Dispatcher {
     /// [`RegisterError`].
     pub fn check(&self, webhook: &WebhookRequest) -> Result<(), RegisterError> {
         let shared = &self.shared;
-        shared.policy.check_host(&webhook.host(), webhook.port())?;
+        shared.policy.check_host(&webhook.destination())?;
         Ok(shared.registry.borrow().check(webhook)?)
     }
 
@@ -198,6 +198,7 @@ impl Dispatcher {
             let active = ActiveDelivery {
                 registry: &shared.registry,
                 secrets: &shared.secrets,
+                policy: &shared.policy,
                 slot,
                 report,
             };
