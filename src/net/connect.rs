@@ -139,7 +139,7 @@ fn connect_unix(path: &Path) -> Result<Stream, ConnectError> {
         Err(error) => return Err(failed(error.into())),
     };
     let socket = Async::new_nonblocking(UnixStream::from(socket)).map_err(failed)?;
-    Ok(Stream::unix(socket, None))
+    Ok(Stream::unix(socket))
 }
 
 /// Connects to a socket file without waiting: with a full backlog it fails with `EAGAIN`,
