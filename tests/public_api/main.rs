@@ -9,6 +9,10 @@
     clippy::panic,
     reason = "a test fails by them"
 )]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enums of syn are not ours, and most items are of no interest"
+)]
 
 mod surface;
 

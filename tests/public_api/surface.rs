@@ -127,10 +127,12 @@ impl Surface {
         if !self.exported.contains(&name) {
             return;
         }
-        let mut entry = Entry::default();
-        entry.head = format!("{}{head} {name}", non_exhaustive(attributes));
-        entry.traits = derives(attributes);
-        entry.has_example = has_example(attributes);
+        let mut entry = Entry {
+            head: format!("{}{head} {name}", non_exhaustive(attributes)),
+            traits: derives(attributes),
+            has_example: has_example(attributes),
+            ..Entry::default()
+        };
         match item {
             Item::Struct(item) => entry.fields(&name, &item.fields, text, false),
             Item::Enum(item) => {
