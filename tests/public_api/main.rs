@@ -111,6 +111,14 @@ fn the_public_api_names_types_of_std_and_its_own_alone() {
     assert!(foreign.is_empty(), "{}", foreign.join("\n"));
 }
 
+#[test]
+fn each_public_type_has_an_example() {
+    let surface = surface();
+    let missing: Vec<&str> = surface.without_example().collect();
+    assert!(missing.is_empty(), "no example: {}", missing.join(", "));
+    assert_eq!(example("").without_example().count(), 3);
+}
+
 /// A crate of two files: an exported type with everything that the reader tells apart.
 fn example(extra: &str) -> Surface {
     let client = format!(
