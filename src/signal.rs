@@ -64,6 +64,8 @@ impl Signal {
     pub const TERM: Self = Self(15);
     /// Continue if stopped, sent by a shell's `fg` and `bg`.
     pub const CONT: Self = Self(18);
+    /// Terminal stop, sent by the terminal on Ctrl-Z.
+    pub const TSTP: Self = Self(20);
 
     /// The signal with this number, from 1 to 31.
     pub fn from_number(number: i32) -> Option<Self> {

@@ -17,7 +17,7 @@ mod webhooks;
 use std::ffi::OsString;
 use std::io::Write;
 
-use crate::process::{exec_stub, sentinel};
+use crate::process::{exec_stub, sentinel, signals};
 
 /// Runs the command line and returns the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
@@ -103,5 +103,5 @@ fn print(text: &str) {
 /// Writes one line to stderr, outside the log. Ignores a closed stderr, where `eprintln!` would
 /// panic and change the exit code.
 fn complain(text: &str) {
-    let _ = writeln!(std::io::stderr(), "process-wrapper: {text}");
+    let _ = signals::without_ttou(|| writeln!(std::io::stderr(), "process-wrapper: {text}"));
 }

@@ -27,6 +27,7 @@ use crate::process::reactor::{self, ReactorError};
 use crate::process::remedy::remedy;
 use crate::process::sentinel::{Sentinel, SentinelError};
 use crate::process::signals::{self, Signals};
+use crate::process::streams::Inherited;
 use crate::process::{reaper, self_process};
 use crate::readiness;
 use crate::service;
@@ -86,6 +87,7 @@ impl StartError {
 /// Runs the wrapper and returns its exit code. The caller has blocked all signals.
 pub(super) fn run(options: &Run) -> u8 {
     // Must precede `forbid_dumps`, which makes part of /proc/self unreadable for this process.
+    let inherited = Inherited::find();
     let ignored = self_process::ignored_at_start();
     if let Err(error) = crate::log::init(options.log_format, options.log_level) {
         complain(&error.to_string());
@@ -110,7 +112,7 @@ pub(super) fn run(options: &Run) -> u8 {
         .and_then(|()| {
             reactor::run(
                 &executor,
-                supervise(options, &ignored, Rc::clone(&executor)),
+                supervise(options, &ignored, inherited, Rc::clone(&executor)),
             )
         });
     match result {
@@ -125,6 +127,7 @@ pub(super) fn run(options: &Run) -> u8 {
 async fn supervise(
     options: &Run,
     ignored: &[crate::signal::Signal],
+    inherited: Inherited,
     executor: Rc<LocalExecutor<'static>>,
 ) -> Result<Exit, StartError> {
     reactor::take_over_event_loop().await;
@@ -150,6 +153,8 @@ async fn supervise(
         Some(sentinel) => Child::spawn_watched(&options.program, sentinel)?,
         None => Child::spawn(&options.program, &[])?,
     };
+    // The process has its copies: ours would keep its pipes and locks busy after its exit.
+    inherited.close();
     let wrapped = Wrapped {
         program: options.program.name.to_string_lossy().into_owned(),
         child,

@@ -12,6 +12,7 @@ use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
 use rustix::net::SendFlags;
 
 use super::MAX_LINE;
+use crate::process::signals::without_ttou;
 
 /// The offset of `pwritev2(2)` for the current position.
 const CURRENT: u64 = u64::MAX;
@@ -36,18 +37,32 @@ pub(super) enum WriteMethod {
 pub(super) struct Sink<Fd> {
     fd: Fd,
     method: WriteMethod,
+    /// With `stty tostop` a terminal stops the writers in the background.
+    terminal: bool,
 }
 
 impl<Fd: AsFd> Sink<Fd> {
     /// Chooses the method by the type of `fd`; an invalid descriptor fails on each write.
     pub(super) fn new(fd: Fd) -> Self {
         let method = method(fd.as_fd());
-        Self { fd, method }
+        let terminal = rustix::termios::isatty(&fd);
+        Self {
+            fd,
+            method,
+            terminal,
+        }
     }
 
     /// Writes without blocking and returns the number of bytes. An error counts as 0, as it cannot
     /// be reported.
     pub(super) fn write(&mut self, bytes: &[u8]) -> usize {
+        if self.terminal {
+            return without_ttou(|| self.try_write(bytes));
+        }
+        self.try_write(bytes)
+    }
+
+    fn try_write(&mut self, bytes: &[u8]) -> usize {
         let mut result = retry_on_intr(|| attempt(self.fd.as_fd(), &self.method, bytes));
         if matches!(self.method, WriteMethod::Nowait) && result.is_err_and(is_unsupported) {
             self.method = reopened(self.fd.as_fd());
@@ -58,7 +73,11 @@ impl<Fd: AsFd> Sink<Fd> {
 
     #[cfg(test)]
     pub(super) fn with_method(fd: Fd, method: WriteMethod) -> Self {
-        Self { fd, method }
+        Self {
+            fd,
+            method,
+            terminal: false,
+        }
     }
 
     #[cfg(test)]

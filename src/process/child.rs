@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
+use smol::Async;
 
 use crate::lifecycle::Exit;
 use crate::process::exec_stub::ExecStub;
@@ -49,12 +50,15 @@ const SPAWN_DESCRIPTORS: usize = 4;
 /// Pause before the next attempt after an error that leaves the status to be waited for.
 const WAIT_RETRY: Duration = Duration::from_millis(100);
 
+/// First and longest pause while the process is dead but cannot be reaped; each doubles the last.
+const HELD_PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(1));
+
 /// A running child process.
 #[derive(Debug)]
 pub struct Child {
-    /// Shared with the future that waits, which calls `status` again after an error.
+    /// Shared with the future that waits.
     child: Rc<RefCell<async_process::Child>>,
-    pidfd: OwnedFd,
+    pidfd: Rc<Async<OwnedFd>>,
     pid: i32,
 }
 
@@ -172,7 +176,7 @@ impl Child {
         match open_pidfd(&child) {
             Ok((pid, pidfd)) => Ok(Self {
                 child: Rc::new(RefCell::new(child)),
-                pidfd,
+                pidfd: Rc::new(pidfd),
                 pid,
             }),
             Err(source) => {
@@ -205,7 +209,7 @@ impl Child {
         };
         let number = rustix::process::Signal::from_named_raw(signal.number())
             .ok_or_else(|| error(Errno::INVAL))?;
-        match pidfd_send_signal(&self.pidfd, number) {
+        match pidfd_send_signal(self.pidfd(), number) {
             Ok(()) | Err(Errno::SRCH) => Ok(()),
             Err(errno) => Err(error(errno)),
         }
@@ -224,17 +228,31 @@ impl Child {
     /// Only ECHILD says that the status is lost. After any other error the process may be alive, so
     /// the future logs the first one and tries again.
     ///
+    /// A debugger may hold the dead process: its pidfd then stays readable, but nothing can be
+    /// reaped (`ptrace(2)`). So this is not the wait of async-process, which would poll without
+    /// pause.
+    ///
     /// # Errors
     /// ECHILD if another wait has taken the status.
     pub fn exit(&mut self) -> impl Future<Output = io::Result<Exit>> + use<> {
         let child = Rc::clone(&self.child);
+        let pidfd = Rc::clone(&self.pidfd);
         let pid = self.pid;
         async move {
             let mut logged = false;
+            let (mut pause, longest) = HELD_PAUSES;
             loop {
-                let status = child.borrow_mut().status();
-                match status.await {
-                    Ok(status) => return Ok(exit_of(status)),
+                let status = match pidfd.readable().await {
+                    Ok(()) => child.borrow_mut().try_status(),
+                    Err(error) => Err(error),
+                };
+                match status {
+                    Ok(Some(status)) => return Ok(exit_of(status)),
+                    Ok(None) => {
+                        smol::Timer::after(pause).await;
+                        pause = longest.min(pause * 2);
+                        continue;
+                    }
                     Err(error) if Errno::from_io_error(&error) == Some(Errno::CHILD) => {
                         return Err(error);
                     }
@@ -274,11 +292,12 @@ fn is_own_variable(variable: &OsStr) -> bool {
         || SYSTEMD_VARIABLES.iter().any(|name| variable == *name)
 }
 
-fn open_pidfd(child: &async_process::Child) -> io::Result<(i32, OwnedFd)> {
+fn open_pidfd(child: &async_process::Child) -> io::Result<(i32, Async<OwnedFd>)> {
     let number = i32::try_from(child.id()).map_err(|_| io::Error::from(Errno::SRCH))?;
     let pid = Pid::from_raw(number).ok_or(Errno::SRCH)?;
     // Close-on-exec is always set on a pidfd, pidfd_open(2).
-    Ok((number, pidfd_open(pid, PidfdFlags::empty())?))
+    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+    Ok((number, Async::new_nonblocking(pidfd)?))
 }
 
 fn exit_of(status: ExitStatus) -> Exit {

@@ -15,4 +15,6 @@ pub mod self_process;
 pub mod sentinel;
 pub mod signals;
 mod spawn_error;
+pub mod streams;
+pub mod terminal;
 mod unregistered;

@@ -37,8 +37,9 @@ pub enum ReactorError {
 }
 
 /// Descriptors that a start with one address opens at most: the event loop, one per signal and
-/// queue, the sentinel, the listener with its lock, and the process.
-const DESCRIPTORS: usize = 36;
+/// queue, the stop signals' second wake-up, the sentinel, the listener with its lock, the process,
+/// and the terminal.
+const DESCRIPTORS: usize = 41;
 
 /// Descriptors of one more address: a listener per family, and a lock.
 const DESCRIPTORS_PER_ADDRESS: usize = 4;

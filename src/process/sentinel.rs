@@ -15,6 +15,7 @@ use rustix::process::pidfd_send_signal;
 
 use crate::process::fd_channel;
 use crate::process::remedy::remedy_of_clone;
+use crate::process::streams::Inherited;
 use crate::signal::Signal;
 
 /// First argument of a sentinel; no command has this name.
@@ -92,6 +93,8 @@ impl Sentinel {
 ///
 /// Returns the exit code.
 pub fn run(signal: Option<Signal>) -> u8 {
+    // Pipes and locks that the launcher passed on would last until the process is gone.
+    Inherited::find().close();
     // The first keeps no file system busy; the second tells it apart from the wrapper in ps(1).
     let _ = std::env::set_current_dir("/");
     let _ = nix::sys::prctl::set_name(c"pw-sentinel");

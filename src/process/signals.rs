@@ -1,18 +1,25 @@
 //! The signals that the wrapper itself receives.
 //!
-//! Owns the signal mask at the start, the handlers (through async-signal) and the list of handled
-//! signals. It never decides what a signal means and never sends one.
+//! Owns the signal mask, the handlers (through async-signal) and the list of handled signals. It
+//! never decides what a signal means and never sends one.
 //!
 //! A signal before its handler is installed would kill the wrapper. So main blocks all signals
-//! first and unblocks them once the handlers are installed. Threads started in between inherit the
-//! full mask, so every handler runs on the main thread.
+//! first and unblocks them once the handlers are installed. Every other thread starts with the full
+//! mask ([`masked`]), so every handler runs on the main thread.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{self, SigSet, SigmaskHow};
+use rustix::io::retry_on_intr;
+use rustix::pipe::{PipeFlags, pipe_with};
 use signal_hook::consts;
+use smol::Async;
 use smol::stream::StreamExt;
 
 use crate::signal::Signal;
@@ -32,6 +39,29 @@ pub fn block() -> io::Result<()> {
 /// `sigprocmask(2)` names none for a valid set.
 pub fn unblock() -> io::Result<()> {
     Ok(SigSet::empty().thread_set_mask()?)
+}
+
+/// Runs `work` while no signal is handled on this thread. A thread that it starts inherits the full
+/// mask.
+pub fn masked<T>(work: impl FnOnce() -> T) -> T {
+    with_blocked(SigSet::all(), work)
+}
+
+/// Runs `work`, which may use a terminal from the background: the terminal driver stops no process
+/// that blocks TTOU. A handler is not enough, because the driver restarts the call after it, for
+/// ever (`tostop` of termios(3), tcsetpgrp(3)).
+pub fn without_ttou<T>(work: impl FnOnce() -> T) -> T {
+    with_blocked(SigSet::from(signal::Signal::SIGTTOU), work)
+}
+
+fn with_blocked<T>(signals: SigSet, work: impl FnOnce() -> T) -> T {
+    // sigprocmask(2) fails only for an invalid argument.
+    let before = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK);
+    let result = work();
+    if let Ok(before) = before {
+        let _ = before.thread_set_mask();
+    }
+    result
 }
 
 /// Forwarded besides [`STOP`]; both together are [`Signal::forwarded`].
@@ -65,10 +95,10 @@ const STOP: [async_signal::Signal; 3] = [
 /// The handlers. Each group has a queue of its own, so a flood in one loses no signal of another.
 #[derive(Debug)]
 pub struct Signals {
-    stop: async_signal::Signals,
-    other: async_signal::Signals,
+    stop: SignalQueue,
+    other: SignalQueue,
     /// CHLD, which the kernel sends when a child stops or exits.
-    children: async_signal::Signals,
+    children: SignalQueue,
 }
 
 impl Signals {
@@ -86,19 +116,15 @@ impl Signals {
         });
         survive_limits(ignored_at_start)?;
         Ok(Self {
-            stop: async_signal::Signals::new(STOP)?,
-            other: async_signal::Signals::new(other)?,
-            children: async_signal::Signals::new([async_signal::Signal::Child])?,
+            stop: SignalQueue::new(STOP)?.with_wake_up()?,
+            other: SignalQueue::new(other)?,
+            children: SignalQueue::new([async_signal::Signal::Child])?,
         })
     }
 
     /// The stop signals, the other forwarded ones, and CHLD.
     pub fn split(self) -> (SignalQueue, SignalQueue, SignalQueue) {
-        (
-            SignalQueue(self.stop),
-            SignalQueue(self.other),
-            SignalQueue(self.children),
-        )
+        (self.stop, self.other, self.children)
     }
 }
 
@@ -116,24 +142,131 @@ fn survive_limits(ignored_at_start: &[Signal]) -> io::Result<()> {
 }
 
 /// One group of signals, in the order of arrival.
+///
+/// The handler of async-signal writes each signal to a socket, and the kernel refuses the write
+/// with ENOBUFS when it is short of memory. So the handler also sets a flag per signal. A flag
+/// without a message is a signal whose write failed; several of one kind then count as one.
 #[derive(Debug)]
-pub struct SignalQueue(async_signal::Signals);
+pub struct SignalQueue {
+    messages: async_signal::Signals,
+    flags: Vec<(Signal, Arc<AtomicBool>)>,
+    /// The second wake-up, a pipe that the handlers write to as well.
+    wake_up: Option<Async<OwnedFd>>,
+    /// Taken from the handlers, not yet from this queue.
+    taken: VecDeque<Signal>,
+}
 
 impl SignalQueue {
+    fn new(signals: impl IntoIterator<Item = async_signal::Signal>) -> io::Result<Self> {
+        let mut messages = async_signal::Signals::new([] as [async_signal::Signal; 0])?;
+        let mut flags = Vec::new();
+        for signal in signals {
+            // The message before the flag: see `take`.
+            messages.add_signals([signal])?;
+            let flag = Arc::new(AtomicBool::new(false));
+            signal_hook::flag::register(signal as i32, Arc::clone(&flag))?;
+            flags.extend(Signal::from_number(signal as i32).map(|signal| (signal, flag)));
+        }
+        Ok(Self {
+            messages,
+            flags,
+            wake_up: None,
+            taken: VecDeque::new(),
+        })
+    }
+
+    /// Adds the second wake-up, one descriptor per signal. A write to a pipe needs a page of
+    /// memory, which the pipe keeps from its first write on; so this write needs none.
+    fn with_wake_up(mut self) -> io::Result<Self> {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        rustix::io::write(&write, b"X")?;
+        rustix::io::read(&read, &mut [0; 1])?;
+        for (signal, _) in &self.flags {
+            signal_hook::low_level::pipe::register(signal.number(), write.try_clone()?)?;
+        }
+        self.wake_up = Some(Async::new_nonblocking(read)?);
+        Ok(self)
+    }
+
     /// The next signal. Dropping the future loses none.
     pub async fn next(&mut self) -> Signal {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Signal> {
         loop {
-            match self.0.next().await {
-                Some(Ok(signal)) => {
-                    if let Some(signal) = Signal::from_number(signal as i32) {
-                        return signal;
-                    }
-                }
-                Some(Err(error)) => tracing::error!(%error, "reading a signal failed"),
-                // The queue owns its write side, so it never ends.
-                None => std::future::pending().await,
+            if let Some(signal) = self.taken.pop_front() {
+                return Poll::Ready(signal);
+            }
+            if self
+                .flags
+                .iter()
+                .any(|(_, flag)| flag.load(Ordering::SeqCst))
+            {
+                self.take(context);
+                continue;
+            }
+            // Registers for the next message. One that is already there has its flag set.
+            if let Some(signal) = self.message(context) {
+                self.taken.push_back(signal);
+                self.take(context);
+                continue;
+            }
+            match self.poll_wake_up(context) {
+                Poll::Ready(()) => {}
+                Poll::Pending => return Poll::Pending,
             }
         }
+    }
+
+    /// Takes all signals handled so far. No handler runs meanwhile, so a flag that is set belongs
+    /// to one of the messages, or to a write that failed.
+    fn take(&mut self, context: &mut Context<'_>) {
+        masked(|| {
+            while let Some(signal) = self.message(context) {
+                self.taken.push_back(signal);
+            }
+            for (signal, flag) in &self.flags {
+                if flag.swap(false, Ordering::SeqCst) && !self.taken.contains(signal) {
+                    self.taken.push_back(*signal);
+                    tracing::warn!(
+                        "the kernel refused to queue {signal}, probably for lack of memory; it is handled nevertheless"
+                    );
+                }
+            }
+        });
+    }
+
+    /// The next message, or `None` and a registration with the event loop.
+    fn message(&mut self, context: &mut Context<'_>) -> Option<Signal> {
+        loop {
+            match self.messages.poll_next(context) {
+                Poll::Ready(Some(Ok(signal))) => {
+                    if let Some(signal) = Signal::from_number(signal as i32) {
+                        return Some(signal);
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    tracing::error!(%error, "reading a signal failed");
+                    context.waker().wake_by_ref();
+                    return None;
+                }
+                // The queue owns its write side, so it never ends.
+                Poll::Ready(None) | Poll::Pending => return None,
+            }
+        }
+    }
+
+    /// Empties the pipe if it is readable, else registers with the event loop.
+    fn poll_wake_up(&self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(wake_up) = &self.wake_up else {
+            return Poll::Pending;
+        };
+        let ready = wake_up.poll_readable(context);
+        ready.map(|_| {
+            let mut bytes = [0; 64];
+            while retry_on_intr(|| rustix::io::read(wake_up, &mut bytes)) == Ok(bytes.len()) {}
+        })
     }
 }
 

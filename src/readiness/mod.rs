@@ -14,7 +14,7 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::clock::Clock;
 use crate::human_duration::HumanDuration;
-use crate::net::connect;
+use crate::net::connect::{self, ConnectError};
 use crate::supervisor::Handle;
 
 use condition::ReadinessProbe;
@@ -73,7 +73,7 @@ async fn ask(probe: &ReadinessProbe) -> io::Result<()> {
         ReadinessProbe::Connect(address) => (address, None),
         ReadinessProbe::Get { address, target } => (address, Some(target)),
     };
-    let mut stream = connect::connect(address).await.map_err(io::Error::other)?;
+    let mut stream = connect::connect(address).await.map_err(refusal)?;
     let Some(target) = target else {
         return Ok(());
     };
@@ -96,6 +96,15 @@ async fn ask(probe: &ReadinessProbe) -> io::Result<()> {
                 return Err(io::Error::other("the response is not a success (2xx)"));
             }
         }
+    }
+}
+
+/// The reason without the advice for clients of a wrapper, which this address does not belong to.
+fn refusal(error: ConnectError) -> io::Error {
+    match error {
+        ConnectError::Unix { source, .. } => source,
+        ConnectError::Tcp { attempts, .. } => io::Error::other(attempts.to_string()),
+        ConnectError::Busy { .. } | ConnectError::Resolve { .. } => io::Error::other(error),
     }
 }
 

@@ -8,8 +8,10 @@ use smol::future::{self, FutureExt};
 use crate::clock::{Clock, MonotonicClock};
 use crate::lifecycle::{Exit, Input};
 use crate::process::signals::Signals;
+use crate::process::streams;
+use crate::process::terminal::Terminal;
 use crate::signal::Signal;
-use crate::supervisor::Handle;
+use crate::supervisor::{AfterExitFacts, Handle};
 
 /// An event that the loop waits for.
 enum Occurrence {
@@ -28,8 +30,14 @@ pub async fn drive(handle: &Handle, signals: Signals) -> Exit {
     // delay its exit.
     let (stop, other, children) = Box::leak(Box::new(signals.split()));
     let mut exited = Some(Box::pin(handle.core.supervised.borrow_mut().child.exit()));
+    let mut terminal = Terminal::controlling(handle.core.supervised.borrow().facts.pid);
     let mut more_orphans = false;
+    let mut has_streams = true;
     loop {
+        if has_streams && handle.needs_no_streams() {
+            streams::release(handle.core.supervised.borrow().child.pidfd());
+            has_streams = false;
+        }
         if let Some(exit) = handle.leaving() {
             return exit;
         }
@@ -70,6 +78,15 @@ pub async fn drive(handle: &Handle, signals: Signals) -> Exit {
                     Exit::Code(u8::MAX)
                 });
                 handle.apply_or_log(Input::Exited(exit));
+                if let Some(key) = terminal
+                    .take()
+                    .and_then(|terminal| terminal.process_gone(exit))
+                {
+                    tracing::info!(
+                        "{key} from the terminal ended the process and stops the wrapper"
+                    );
+                    handle.apply_or_log(Input::Signal(key));
+                }
                 more_orphans = handle.reap();
             }
             Occurrence::Signal(signal) => {
@@ -80,14 +97,28 @@ pub async fn drive(handle: &Handle, signals: Signals) -> Exit {
                 }
                 handle.observe_exit();
                 handle.apply_or_log(Input::Signal(signal));
+                if let Some(terminal) = terminal.as_ref().filter(|_| signal == Signal::TSTP) {
+                    terminal.stop_with_process();
+                }
             }
             Occurrence::TimePassed => handle.apply_or_log(Input::TimePassed),
             // Also after a child of ours was reaped: until then it hides the orphans behind it.
             Occurrence::ChildrenChanged | Occurrence::Changed => {
+                if let Some(terminal) = &mut terminal {
+                    terminal.follow_process();
+                }
                 more_orphans = handle.reap();
             }
         }
         // A flood of signals must not starve the other tasks.
         future::yield_now().await;
+    }
+}
+
+impl Handle {
+    /// Whether the process is gone and no command after it is still to be started.
+    fn needs_no_streams(&self) -> bool {
+        let facts = &self.core.supervised.borrow().facts;
+        facts.exit.is_some() && facts.after_exit != Some(AfterExitFacts::Pending)
     }
 }

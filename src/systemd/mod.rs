@@ -91,6 +91,7 @@ fn status(handle: &Handle) -> ServiceStatus {
     ServiceStatus {
         state: facts.state,
         exit: facts.exit,
+        outcome: facts.outcome,
         // The wall clock may have been set back.
         shutdown_elapsed: since
             .map(|since| SystemTime::now().duration_since(since).unwrap_or_default()),

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::human_duration::HumanDuration;
-use crate::lifecycle::{Exit, State};
+use crate::lifecycle::{Exit, Outcome, State};
 
 /// One assignment of sd_notify(3).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct ServiceStatus {
     pub state: State,
     /// Its exit, once it is gone.
     pub exit: Option<Exit>,
+    /// How its shutdown went, once it is gone.
+    pub outcome: Option<Outcome>,
     /// Time since the shutdown request.
     pub shutdown_elapsed: Option<Duration>,
     /// Whether the wrapper itself was told to stop. A drain over the API is no stop: systemd would
@@ -48,14 +50,16 @@ impl ServiceStatus {
     }
 
     fn status(&self) -> String {
-        match (self.state, self.exit) {
+        match (self.state, self.exit.zip(self.outcome)) {
             (State::Running, _) => "running".to_owned(),
             (State::ShuttingDown, _) => {
                 let elapsed =
                     Duration::from_secs(self.shutdown_elapsed.unwrap_or_default().as_secs());
                 format!("shutting down for {}", HumanDuration(elapsed))
             }
-            (State::Gone, Some(exit)) => format!("gone: the process {exit}"),
+            (State::Gone, Some((exit, outcome))) => {
+                format!("gone: the process {exit} ({outcome})")
+            }
             (State::Gone, None) => "gone".to_owned(),
         }
     }
@@ -99,6 +103,7 @@ mod tests {
     const RUNNING: ServiceStatus = ServiceStatus {
         state: State::Running,
         exit: None,
+        outcome: None,
         shutdown_elapsed: None,
         told_to_stop: false,
     };
@@ -139,11 +144,12 @@ mod tests {
         let gone = ServiceStatus {
             state: State::Gone,
             exit: Some(Exit::Code(3)),
+            outcome: Some(Outcome::Failed),
             ..draining(4_000, false)
         };
         assert_eq!(
             notifier.due(&gone),
-            [status("gone: the process exited with code 3")]
+            [status("gone: the process exited with code 3 (failed)")]
         );
         assert!(!gone.is_under_way());
     }

@@ -84,15 +84,15 @@ impl Round<'_> {
     }
 
     pub(super) fn ask_to_shut_down(&mut self, seen: &IoStats) {
-        let mut deadline = |signal: Signal| {
+        let mut deadline = |signal: Option<Signal>| {
             let milliseconds = (self.rng.u8(..4) == 0).then(|| self.rng.i32(0..300))?;
-            self.sent.insert(signal as i32);
+            self.sent.extend(signal.map(|signal| signal as i32));
             Some(prost_types::Duration {
                 seconds: 0,
                 nanos: milliseconds * 1_000_000,
             })
         };
-        let (force_after, kill_after) = (deadline(Signal::SIGTERM), deadline(Signal::SIGKILL));
+        let (force_after, kill_after) = (deadline(self.forceful), deadline(Some(Signal::SIGKILL)));
         let number = self.any_webhook();
         let webhook = number.map(|number| Webhook {
             url: self.webhooks[number].url().to_owned(),

@@ -17,6 +17,7 @@
 mod child;
 mod faults;
 mod names;
+mod options;
 mod processes;
 mod receiver;
 mod round;

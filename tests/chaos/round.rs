@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 use process_wrapper::pb::process_wrapper::v1::State;
 
 use crate::child::{self, Script};
+use crate::options::{Choices, readiness};
 use crate::receiver::Receiver;
 use crate::support::{self, Lines, Wrapper, binary, eventually, setup_with};
 use crate::watch::{IoStats, Question, watch};
@@ -79,6 +80,8 @@ pub(super) struct Round<'a> {
     pub(super) script: Script,
     /// The first rule, if there is one; it is enough.
     pub(super) rewrite: Option<(Signal, Option<Signal>)>,
+    /// The signal of the abort, if it has one.
+    pub(super) forceful: Option<Signal>,
     pub(super) may_leave_by_itself: bool,
     pub(super) wrapper: Wrapper,
     /// Held so that it is not closed.
@@ -149,30 +152,13 @@ impl<'a> Round<'a> {
     fn start(seed: u64, world: &'a World) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let script = child::any(&mut rng);
-        let mut options: Vec<String> = Vec::new();
-        let mut sent = BTreeSet::new();
-        let leaves = ["never", "never", "unrequested", "always"][rng.usize(..4)];
-        options.push(format!("--exit-when-gone={leaves}"));
-        if rng.u8(..4) == 0 {
-            options.push(format!("--force-after={}ms", rng.u16(..500)));
-            sent.insert(nix::libc::SIGTERM);
-        }
-        if rng.u8(..4) == 0 {
-            options.push(format!("--kill-after={}ms", rng.u16(..500)));
-            sent.insert(nix::libc::SIGKILL);
-        }
-        let rewrite = match rng.u8(..6) {
-            0 => Some((Signal::SIGTERM, Some(Signal::SIGQUIT))),
-            1 => Some((Signal::SIGHUP, None)),
-            2 => Some((Signal::SIGUSR1, Some(Signal::SIGTERM))),
-            _ => None,
-        };
-        if let Some((from, to)) = rewrite {
-            options.push(format!(
-                "--rewrite-signal={from}:{}",
-                to.map_or("0", Signal::as_str)
-            ));
-        }
+        let Choices {
+            mut options,
+            sent,
+            rewrite,
+            forceful,
+            leaves,
+        } = Choices::any(&mut rng);
         let after_exit = rng.bool();
         if after_exit {
             options.push("--after-exit=sh -c 'echo ran >> $CHAOS_FOLDER/after'".to_owned());
@@ -199,6 +185,7 @@ impl<'a> Round<'a> {
             command
                 .arg("run")
                 .arg(format!("--listen=unix:{}", socket.display()));
+            command.args(readiness(&mut rng, folder));
             command.args(&options).args(["--", "sh", "-c", &text]);
             command
                 .env(processes::MARK, &mark)
@@ -211,6 +198,7 @@ impl<'a> Round<'a> {
             mark,
             script,
             rewrite,
+            forceful,
             may_leave_by_itself: leaves != "never",
             wrapper,
             _stderr: stderr,

@@ -102,7 +102,8 @@ impl IoStats {
         let answer = runtime.block_on(async {
             let asking = async {
                 let channel = open(address).await.ok()?;
-                judge(question.put(channel).await)
+                let refusable = question.is_refusable();
+                judge(question.put(channel).await, refusable)
             };
             tokio::time::timeout(patience, asking).await.ok().flatten()
         })?;
@@ -122,6 +123,16 @@ pub(crate) enum Question {
 }
 
 impl Question {
+    /// Whether the wrapper refuses it where the abort has no signal.
+    fn is_refusable(&self) -> bool {
+        match self {
+            Self::State { .. } => false,
+            Self::ShutDown(request) => {
+                request.force_after.is_some() && request.kill_after.is_none()
+            }
+        }
+    }
+
     async fn put(self, channel: tonic::transport::Channel) -> Result<Process, Status> {
         match self {
             Self::State {
@@ -144,7 +155,7 @@ impl Question {
 }
 
 /// Which failures are expected under faults, and which are defects of the wrapper.
-fn judge(answer: Result<Process, Status>) -> Option<Process> {
+fn judge(answer: Result<Process, Status>, refusable: bool) -> Option<Process> {
     match answer {
         Ok(process) => Some(process),
         Err(status) => {
@@ -155,8 +166,9 @@ fn judge(answer: Result<Process, Status>) -> Option<Process> {
                 Code::Unknown,
                 Code::Cancelled,
             ];
+            let refused = refusable && status.code() == Code::FailedPrecondition;
             assert!(
-                weather.contains(&status.code()),
+                refused || weather.contains(&status.code()),
                 "the wrapper answered {status:?}"
             );
             None
@@ -194,7 +206,10 @@ pub(crate) fn watch(address: &str, seen: &IoStats, seed: u64) {
                     PATIENCE
                 };
                 let asking = question.put(channel.clone());
-                match tokio::time::timeout(patience, asking).await.map(judge) {
+                match tokio::time::timeout(patience, asking)
+                    .await
+                    .map(|answer| judge(answer, false))
+                {
                     Ok(Some(process)) => seen.take(floor, &process),
                     Ok(None) => {}
                     Err(_) => return,

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use process_wrapper::client::{Client, Error, Exit, Health, Shutdown, State};
+use process_wrapper::client::{Client, Error, Exit, Health, Outcome, Shutdown, SignalCause, State};
 
-use super::{FAILS, STAYS};
+use super::{FAILS, STAYS, SUCCEEDS};
 use crate::support::{self, start_ready};
 
 fn on_tokio<F: Future>(work: F) -> F::Output {
@@ -43,6 +43,50 @@ fn a_process_is_drained_from_any_executor() {
             Health::NotServing
         );
     });
+}
+
+#[test]
+fn a_drain_tells_its_outcome_and_the_signals_that_led_to_it() {
+    let end = |script, shutdown: Shutdown| {
+        let wrapper = start_ready(&[], script);
+        let client = Client::new(wrapper.address().parse().unwrap());
+        let gone = on_tokio(client.drain(&shutdown, None)).unwrap();
+        let signals: Vec<_> = gone
+            .signals
+            .iter()
+            .map(|sent| (sent.name.clone(), sent.number, sent.cause.unwrap()))
+            .collect();
+        let times: Vec<_> = gone.signals.iter().map(|sent| sent.sent_at).collect();
+        assert!(
+            times.is_sorted() && times[0] >= gone.started_at,
+            "{times:?}"
+        );
+        (gone.outcome.unwrap(), gone.failed(), signals)
+    };
+    let sent = |name: &str, number, cause| (name.to_owned(), number, cause);
+    assert_eq!(
+        end(SUCCEEDS, Shutdown::default()),
+        (
+            Outcome::Drained,
+            false,
+            vec![sent("SIGQUIT", 3, SignalCause::Request)]
+        )
+    );
+    let killed = Shutdown::default()
+        .force_after(Duration::ZERO)
+        .kill_after(Duration::ZERO)
+        .repeat_signal(true);
+    assert_eq!(
+        end(STAYS, killed),
+        (
+            Outcome::Killed,
+            true,
+            vec![
+                sent("SIGTERM", 15, SignalCause::Request),
+                sent("SIGKILL", 9, SignalCause::Deadline),
+            ]
+        )
+    );
 }
 
 #[test]

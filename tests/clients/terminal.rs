@@ -85,6 +85,31 @@ fn a_wait_on_a_terminal_shows_a_line_and_erases_it_at_the_end() {
 }
 
 #[test]
+fn a_warning_stands_above_the_live_line() {
+    let wrapper = start_ready(&[], STAYS);
+    let (stderr, seen) = terminal();
+    let address = wrapper.address();
+    let arguments = [
+        "shutdown",
+        "--wait",
+        "--kill-after=1h",
+        "--address",
+        &address,
+    ];
+    let mut process = start(&arguments, None, Some(stderr));
+    // The line is cleared, the warning has one of its own, and the line is drawn anew.
+    let warning = seen.wait_for("Add --force-after");
+    let expected = format!("{ERASE}process-wrapper: unix://");
+    assert!(warning.starts_with(&expected), "{warning:?}");
+    let now = ["--force-after=0s", "--kill-after=0s"];
+    let said = super::call(&[&["shutdown", "--address", &address], &now[..]].concat());
+    assert_eq!((said.code, &*said.stderr), (0, ""), "{said:?}");
+    assert_eq!(wait_for_exit(&mut process).code(), Some(6));
+    let all = seen.all();
+    assert_eq!(all.lines().last(), Some(ERASE), "{all:?}");
+}
+
+#[test]
 fn a_wait_writes_nothing_to_a_stderr_that_is_no_terminal() {
     let wrapper = start_ready(&[], STAYS);
     let said = super::call(&[

@@ -13,7 +13,7 @@ use crate::support::{self, peers};
 /// Programs of others that pages show; where one is missing its commands are skipped, and CI fails.
 const PEERS: [&str; 4] = ["grpcurl", "grpc-health-probe", "curl", "openssl"];
 
-/// What a runner does with signals, as far as the pages need it.
+/// What a runner or an agent does with signals, as far as the pages need it.
 const RUNNER: &str = "#!/bin/sh
 trap 'echo draining; exit 0' QUIT
 trap 'exit 0' TERM INT
@@ -152,7 +152,9 @@ fn sandbox(bwrap: &Path, folder: &Path) -> Command {
     command.arg("--bind").arg(folder).arg("/page");
     let mut programs: Vec<(PathBuf, &str)> = vec![
         (support::binary().to_owned(), "process-wrapper"),
-        (runner, "gitlab-runner"),
+        (runner.clone(), "gitlab-runner"),
+        (runner.clone(), "buildkite-agent"),
+        (runner.clone(), "worker"),
     ];
     programs.extend(
         PEERS
@@ -163,6 +165,10 @@ fn sandbox(bwrap: &Path, folder: &Path) -> Command {
         let to = format!("/programs/{name}");
         command.arg("--ro-bind").arg(from).arg(to);
     }
+    command
+        .arg("--ro-bind")
+        .arg(&runner)
+        .arg("/home/you/run.sh");
     command.arg("--ro-bind").arg(config);
     command.arg("/etc/gitlab-runner/config.toml");
     command.args([

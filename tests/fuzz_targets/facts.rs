@@ -30,6 +30,7 @@ pub fn run(data: &[u8]) {
         let snapshot = ServiceStatus {
             state: facts.state,
             exit: facts.exit,
+            outcome: facts.outcome,
             shutdown_elapsed: cursor
                 .bool()
                 .then(|| Duration::from_millis(cursor.u32().into())),

@@ -226,3 +226,15 @@ fn messages_have_the_names_and_numbers_of_the_contract() {
         ["url 1", "method 2", "headers 3"]
     );
 }
+
+#[test]
+fn a_forceful_request_that_would_end_nothing_is_refused() {
+    let wrapper = start_ready(&["--forceful-signal=none"], DRAINS);
+    let client = Client::connect(&wrapper.address());
+    let refused = forceful(&client).unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::FailedPrecondition);
+    assert!(refused.message().contains("--kill-after"), "{refused:?}");
+    assert_eq!(check(&client).0, pb::Status::Running);
+    assert_eq!(graceful(&client).unwrap().0, pb::Status::InShutdown);
+    assert_eq!(wait_terminated(&client), "exit status 3");
+}

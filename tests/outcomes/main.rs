@@ -368,6 +368,41 @@ fn a_forwarded_stop_signal_is_an_abort() {
     }
 }
 
+/// A process of another user, and a wrapper without CAP_KILL, kill(2).
+#[test]
+fn a_refused_signal_fails_each_request_alike_and_is_counted() {
+    if support::peers::find("setpriv").is_none() {
+        return;
+    }
+    if !rustix::process::geteuid().is_root() {
+        support::peers::missing("the right to become another user (root)");
+        return;
+    }
+    let script = "exec setpriv --reuid 1234 --clear-groups sh -c 'echo ready; exec sleep 600'";
+    let wrapper = support::setup(&["--http-listen=tcp://127.0.0.1:0"], &["sh", "-c", script])
+        .replace(|command| {
+            let mut launched = std::process::Command::new("setpriv");
+            launched.args(["--bounding-set", "-kill", "--inh-caps", "-kill"]);
+            launched.arg(command.get_program()).args(command.get_args());
+            launched.env_remove("PROCESS_WRAPPER_ADDRESS");
+            launched
+        })
+        .start();
+    wrapper.stdout.wait_for("ready");
+    for _ in 0..2 {
+        assert_eq!(call(&["shutdown"], &wrapper).0, 1);
+        let (code, text) = call(&["status"], &wrapper);
+        assert!(code == 0 && text.starts_with("running: "), "{text}");
+    }
+    let line = wrapper.stderr.wait_for("listening for HTTP");
+    let metrics = metrics(line.split("address=tcp://").nth(1).unwrap().trim());
+    let refused = "process_wrapper_signals_refused_total 2";
+    assert!(metrics.lines().any(|line| line == refused), "{metrics}");
+    assert!(!metrics.contains("process_wrapper_signals_sent_total{"));
+    kill(Pid::from_raw(wrapper.child_pid()), Signal::SIGKILL).unwrap();
+    assert!(call(&["wait"], &wrapper).1.ends_with("ago, unasked\n"));
+}
+
 /// Every signal counts, not only those of a stage: a reload by HUP is visible.
 #[test]
 fn forwarded_signals_of_no_stage_are_counted() {

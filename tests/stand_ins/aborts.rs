@@ -36,7 +36,7 @@ fn a_second_stop_signal_cuts_the_clean_up_of_the_stand_in_short() {
     let Some(runner) = runner() else { return };
     let mut wrapper = start_around(&[], &[runner], &["-clean-up=1h"]);
     wrapper.signal(Signal::SIGTERM);
-    wrapper.stdout.wait_for("aborting");
+    wrapper.stdout.wait_for("cleaning up");
     // Not the graceful signal, so it is forwarded each time.
     wrapper.signal(Signal::SIGINT);
     assert_eq!(wrapper.code(), 1);

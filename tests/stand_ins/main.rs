@@ -3,7 +3,8 @@
 //! Owns the start of the stand-ins. `runner` behaves as GitLab Runner and is built with Go;
 //! `agent.py` drains on one signal and aborts on another, or on the second. `none_lost` sweeps the
 //! pair of signals that a Go program drops, `aborts` and `agents` go through the stages, `refused`
-//! has a kernel that refuses signals, and `start` has a process without handlers.
+//! has a kernel that refuses signals, `start` has a process without handlers, `outliving` has jobs
+//! that outlive the process, and `recipes` runs the commands of docs/supervision.md.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +16,8 @@
 mod aborts;
 mod agents;
 mod none_lost;
+mod outliving;
+mod recipes;
 mod refused;
 mod start;
 #[path = "../support/mod.rs"]

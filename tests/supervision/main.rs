@@ -9,10 +9,14 @@
 )]
 
 mod after_exit;
+mod console;
 mod forceful;
+mod held;
 mod readiness;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;
+mod terminal;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

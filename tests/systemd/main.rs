@@ -67,7 +67,7 @@ fn ready_comes_in_the_first_datagram_and_a_drain_over_the_api_is_no_stop() {
     let client = Client::connect(&wrapper.address());
     client.shut_down();
     client.wait_until(State::Gone, None).unwrap();
-    let lines = manager.until("STATUS=gone: the process exited with code 3");
+    let lines = manager.until("STATUS=gone: the process exited with code 3 (failed)");
     // systemd would arm its stop timeout at STOPPING=1 and kill the jobs.
     assert!(!lines.iter().any(|line| line == "STOPPING=1"), "{lines:?}");
     assert!(

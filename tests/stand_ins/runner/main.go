@@ -8,8 +8,8 @@
 //   - TERM or INT aborts: the jobs fail, it cleans up, and exits with 0 as well.
 //   - Any of the three during the clean-up makes it exit with 1 at once, without cleaning up.
 //   - HUP reloads.
-//   - Until -boot has passed no handler is installed. QUIT then ends it by Go's own handler, with
-//     code 2 and a dump of all goroutines.
+//   - Until the file -boot-until exists no handler is installed. QUIT then ends it by Go's own
+//     handler, with code 2 and a dump of all goroutines.
 //
 // USR1 is for tests: it ends the jobs, or the clean-up, at once.
 package main
@@ -29,7 +29,7 @@ import (
 )
 
 var (
-	boot    = flag.Duration("boot", 0, "time until the handler is installed")
+	boot    = flag.String("boot-until", "", "file that must exist before the handlers are installed")
 	deaf    = flag.Duration("deaf", 5*time.Millisecond, "time after the first signal in which none is received")
 	length  = flag.Duration("job", time.Hour, "duration of a job")
 	cleanUp = flag.Duration("clean-up", 0, "duration of the clean-up of an abort")
@@ -47,7 +47,12 @@ func main() {
 		serve(*listen)
 	}
 	fmt.Println("starting")
-	time.Sleep(*boot)
+	for *boot != "" {
+		if _, err := os.Stat(*boot); err == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 
 	// Unbuffered, as the real one. `go vet` calls it a misuse, and is right.
 	stop := make(chan os.Signal)
@@ -67,7 +72,7 @@ func main() {
 		running.Store(0)
 		close(finished)
 	})
-	go reportReady()
+	go reportReceiving("ready", "chan receive")
 
 	got := <-stop
 	fmt.Println("received", got)
@@ -80,18 +85,14 @@ func main() {
 	abort(stop, hurry)
 }
 
-// Waits until the main goroutine receives: a signal that comes before would be dropped, too.
-func reportReady() {
+// Prints a line once the main goroutine waits for signals: one that comes before is dropped, too.
+func reportReceiving(line, waits string) {
 	stacks := make([]byte, 1<<16)
-	for {
-		all := string(stacks[:runtime.Stack(stacks, true)])
-		if strings.Contains(all, "goroutine 1 [chan receive") {
-			break
-		}
+	for !strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "goroutine 1 ["+waits) {
 		time.Sleep(time.Millisecond)
 	}
 	state.CompareAndSwap("starting", "running")
-	fmt.Println("ready")
+	fmt.Println(line)
 }
 
 // Reports whether the jobs finished before a signal aborted them.
@@ -117,6 +118,7 @@ func drain(stop, hurry <-chan os.Signal, finished <-chan struct{}) bool {
 func abort(stop, hurry <-chan os.Signal) {
 	state.Store("forceful-shutdown")
 	fmt.Println("aborting")
+	go reportReceiving("cleaning up", "select")
 	select {
 	case <-time.After(*cleanUp):
 	case <-hurry:

@@ -1,0 +1,138 @@
+//! A dead process that cannot be reaped yet, and signals whose handler cannot report them.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::support::{DRAINS, Lines, peers, setup, start_ready, wait_for_exit};
+
+/// Seizes the process, kills it, and holds it unreaped until stdin ends.
+const TRACER: &str = r#"
+import ctypes, os, signal, sys
+libc = ctypes.CDLL(None, use_errno=True)
+pid = int(sys.argv[1])
+if libc.ptrace(0x4206, pid, 0, 0) != 0:  # PTRACE_SEIZE
+    print("refused", os.strerror(ctypes.get_errno()), flush=True)
+    sys.exit()
+os.kill(pid, signal.SIGKILL)
+os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+print("held", flush=True)
+sys.stdin.read()
+"#;
+
+#[test]
+fn a_debugger_that_holds_the_dead_process_costs_no_processor_time() {
+    const HELD: Duration = Duration::from_secs(2);
+    let Some(python) = peers::find("python3") else {
+        return;
+    };
+    let mut wrapper = setup(&["--exit-when-gone=always"], &["sleep", "1000"]).start();
+    let mut tracer = Command::new(python)
+        .args(["-c", TRACER])
+        .arg(wrapper.child_pid().to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = Lines::read(tracer.stdout.take().unwrap()).first_line();
+    if said.as_deref() != Some("held") {
+        tracer.wait().unwrap();
+        return peers::missing(&format!("ptrace ({said:?})"));
+    }
+    let before = processor_time(wrapper.pid());
+    let began = Instant::now();
+    while began.elapsed() < HELD {
+        std::thread::sleep(HELD / 20);
+    }
+    let used = processor_time(wrapper.pid()) - before;
+    assert!(used < HELD / 10, "{used:?} of processor time in {HELD:?}");
+    assert!(!wrapper.stderr.text().contains("is gone"));
+    drop(tracer.stdin.take());
+    wait_for_exit(&mut tracer);
+    assert_eq!(wrapper.code(), 137);
+}
+
+/// User and system time, proc_pid_stat(5), in units of 10 ms.
+fn processor_time(pid: i32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    let ticks: u32 = [11, 12]
+        .map(|i| fields[i].parse::<u32>().unwrap())
+        .iter()
+        .sum();
+    Duration::from_millis(10) * ticks
+}
+
+#[test]
+fn a_signal_that_its_handler_cannot_queue_is_handled_nevertheless() {
+    let Some(strace) = peers::find("strace") else {
+        return;
+    };
+    let mut wrapper = start_ready(&[], DRAINS);
+    wrapper.stderr.wait_for("started");
+    let mut tracer = Command::new(strace)
+        .args(["-f", "-o", "/dev/null", "-p", &wrapper.pid().to_string()])
+        .args(["-e", "trace=write,sendto"])
+        .args(["-e", "inject=write,sendto:error=ENOBUFS"])
+        .args(
+            sockets(wrapper.pid())
+                .iter()
+                .flat_map(|socket| ["-P", socket]),
+        )
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = Lines::read(tracer.stderr.take().unwrap());
+    if !said
+        .first_line()
+        .is_some_and(|line| line.contains("attached"))
+    {
+        tracer.wait().unwrap();
+        return peers::missing(&format!("strace -p ({})", said.text()));
+    }
+    wrapper.signal(Signal::SIGQUIT);
+    wrapper
+        .stderr
+        .wait_for("the kernel refused to queue SIGQUIT");
+    wrapper.stdout.wait_for("draining");
+    assert_eq!(wrapper.code(), 3);
+    assert_eq!(wrapper.stderr.text().matches("received SIGQUIT").count(), 1);
+    wait_for_exit(&mut tracer);
+}
+
+/// The names of the wrapper's sockets, as strace(1) takes them.
+fn sockets(pid: i32) -> Vec<String> {
+    std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| {
+            std::fs::read_link(entry.path())
+                .ok()?
+                .into_os_string()
+                .into_string()
+                .ok()
+        })
+        .filter(|name| name.starts_with("socket:"))
+        .collect()
+}
+
+#[test]
+fn a_flood_of_stop_signals_is_forwarded_no_more_often_than_it_was_sent() {
+    const SENT: usize = 300;
+    let script = "trap 'echo term' TERM; trap 'exit 0' USR2; echo ready; \
+        while :; do sleep 1 >/dev/null 2>&1 & wait $!; done";
+    let mut wrapper = start_ready(&[], script);
+    let pid = Pid::from_raw(wrapper.pid());
+    for _ in 0..SENT {
+        kill(pid, Signal::SIGTERM).unwrap();
+    }
+    wrapper.stdout.wait_for("term");
+    wrapper.signal(Signal::SIGUSR2);
+    assert_eq!(wrapper.code(), 0);
+    let log = wrapper.stderr.all();
+    let received = log.matches("received SIGTERM").count();
+    assert!((1..=SENT).contains(&received), "{received} of {SENT}");
+    assert!(!log.contains("refused to queue"), "{log}");
+}

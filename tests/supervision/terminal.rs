@@ -1,0 +1,136 @@
+//! The wrapper and its process on a terminal: the log, the keyboard, and job control.
+
+use super::console::{Console, console, state};
+use super::support::eventually;
+
+/// Waits until the wrapper, a job of the shell, has ended; the screen then says so.
+fn ended(console: &mut Console, text: &str) {
+    console.keys("echo code=$?\n");
+    console.screen.wait_for(text);
+}
+
+#[test]
+fn a_log_line_in_the_background_under_tostop_neither_stops_nor_spins_the_wrapper() {
+    let Some(mut console) = console() else { return };
+    console.keys("stty tostop\n");
+    console.run("sleep 1000", "& echo job-$((1))=$!");
+    let wrapper = console.pid("job-1");
+    console.screen.wait_for("started pid=");
+    console.keys(&format!("kill {wrapper}; wait {wrapper}\n"));
+    console.screen.wait_for("received SIGTERM");
+    ended(&mut console, "code=143");
+    console.end();
+}
+
+#[test]
+fn a_process_that_reads_the_terminal_gets_it_and_returns_it() {
+    let Some(mut console) = console() else { return };
+    console.run(
+        "sh -c 'stty -echo; read line; echo got-$line; stty echo'",
+        "",
+    );
+    console.screen.wait_for("started pid=");
+    console.keys("words\n");
+    console.screen.wait_for("got-words");
+    console.screen.wait_for("the process is gone");
+    // The keyboard is the wrapper's again: Ctrl-C stops it.
+    console.keys("\x03");
+    console.screen.wait_for("received SIGINT");
+    ended(&mut console, "code=0");
+    console.end();
+}
+
+#[test]
+fn ctrl_c_ends_a_process_that_has_the_terminal_and_then_the_wrapper() {
+    let Some(mut console) = console() else { return };
+    console.run("sh -c 'stty -echo; echo has-$((1)); exec sleep 1000'", "");
+    console.screen.wait_for("has-1");
+    console.keys("\x03");
+    console
+        .screen
+        .wait_for("SIGINT from the terminal ended the process");
+    ended(&mut console, "code=130");
+    console.end();
+}
+
+#[test]
+fn ctrl_c_reaches_a_process_without_the_terminal_through_the_wrapper() {
+    let Some(mut console) = console() else { return };
+    console.run("sleep 1000", "");
+    console.screen.wait_for("started pid=");
+    console.keys("\x03");
+    console.screen.wait_for("received SIGINT");
+    ended(&mut console, "code=130");
+    console.end();
+}
+
+#[test]
+fn ctrl_z_stops_wrapper_and_process_and_fg_continues_both() {
+    // Without the terminal, and with it.
+    for command in [
+        "sleep 1000",
+        "sh -c 'stty -echo; stty echo; exec sleep 1000'",
+    ] {
+        let Some(mut console) = console() else { return };
+        console.run(command, "");
+        let pid = console.pid("started pid");
+        let wrapper = parent(pid);
+        let name = || std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
+        eventually("it sleeps", || {
+            name().trim() == "sleep" && state(pid) == Some('S')
+        });
+        console.keys("\x1a");
+        eventually("both are stopped", || {
+            state(pid) == Some('T') && state(wrapper) == Some('T')
+        });
+        // The shell has the terminal again.
+        console.keys("echo shell-$((40 + 2))\n");
+        console.screen.wait_for("shell-42");
+        console.keys("fg\n");
+        eventually("both continue", || {
+            state(pid) == Some('S') && state(wrapper) != Some('T')
+        });
+        console.keys("\x03");
+        console.screen.wait_for("leaving");
+        ended(&mut console, "code=130");
+        console.end();
+    }
+}
+
+#[test]
+fn a_background_process_that_reads_the_terminal_stops_the_job_and_fg_continues_it() {
+    let Some(mut console) = console() else { return };
+    console.run("sh -c 'read line; echo got-$line'", "& echo job-$((1))=$!");
+    let wrapper = console.pid("job-1");
+    eventually("the job stops", || state(wrapper) == Some('T'));
+    console.keys("fg\n");
+    eventually("the job continues", || state(wrapper) != Some('T'));
+    console.keys("words\n");
+    console.screen.wait_for("got-words");
+    console.screen.wait_for("the process is gone");
+    console.keys("\x03");
+    ended(&mut console, "code=0");
+    console.end();
+}
+
+#[test]
+fn an_interactive_shell_works_under_the_wrapper() {
+    let Some(mut console) = console() else { return };
+    console.run("sh -i", "");
+    console.screen.wait_for("started pid=");
+    console.keys("sh -c 'echo job-$((1)); exec sleep 1000'\n");
+    console.screen.wait_for("job-1");
+    console.keys("\x1a");
+    console.keys("echo inner-$((40 + 2)); jobs; kill -9 %1; exec sh -c 'exit 4'\n");
+    console.screen.wait_for("inner-42");
+    console.screen.wait_for("the process is gone");
+    console.keys("\x03");
+    ended(&mut console, "code=4");
+    console.end();
+}
+
+fn parent(pid: i32) -> i32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields = stat.rsplit_once(") ").unwrap().1;
+    fields.split(' ').nth(1).unwrap().parse().unwrap()
+}
