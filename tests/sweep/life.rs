@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::support::Lines;
-use crate::table::{Case, When};
+use crate::table::{Case, Course, When};
 
 /// Longer than any wait of the wrapper's own, on a loaded machine too.
 const DEADLINE: Duration = Duration::from_secs(40);
@@ -37,8 +37,8 @@ struct Life {
 }
 
 /// Which calls a life without injection makes.
-pub(crate) fn trace(binary: &Path, has_sentinel: bool) -> BTreeSet<String> {
-    let life = Life::start(binary, has_sentinel, &[]);
+pub(crate) fn trace(binary: &Path, course: Course) -> BTreeSet<String> {
+    let life = Life::start(binary, course, &[]);
     let folder = life.folder.path().to_owned();
     let trace = folder.join("trace");
     let (_, text) = life.run(false, || std::fs::read_to_string(&trace).unwrap());
@@ -56,13 +56,13 @@ pub(crate) fn trace(binary: &Path, has_sentinel: bool) -> BTreeSet<String> {
 pub(crate) fn verdict(binary: &Path, case: &Case) -> Result<(), String> {
     let inject = format!("inject={}", case.injection());
     let trace = format!("trace={}", case.call);
-    let life = Life::start(binary, case.has_sentinel, &["-e", &trace, "-e", &inject]);
+    let life = Life::start(binary, case.course, &["-e", &trace, "-e", &inject]);
     let (end, ()) = life.run(case.when == When::Always, || ());
     let mut wrong = end.judge(case);
     if wrong.is_empty() {
         return Ok(());
     }
-    wrong.push(end.stderr);
+    wrong.push(end.stderr.chars().take(3000).collect());
     Err(format!("{case:?}: {}", wrong.join("\n  ")))
 }
 
@@ -80,24 +80,33 @@ struct End {
 }
 
 impl Life {
-    fn start(binary: &Path, has_sentinel: bool, strace: &[&str]) -> Self {
+    fn start(binary: &Path, course: Course, strace: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().display();
         let mut command = Command::new("setsid");
-        // -D: the wrapper stays our child. -b: the process and the command are not traced.
-        command.args(["strace", "-D", "-f", "-b", "execve", "-o"]);
+        // -D: the wrapper stays our child.
+        command.args(["strace", "-D", "-f"]);
+        if course != Course::Helpers {
+            // Leaves alone what is executed: the process, the command and the helpers.
+            command.args(["-b", "execve"]);
+        }
+        command.arg("-o");
         command.arg(folder.path().join("trace")).args(strace);
         command.arg(binary).arg("run");
         command.args(["--listen", &format!("unix:{path}/control.sock")]);
         command.arg("--after-exit");
         command.arg(format!("sh -c 'echo after >>{path}/afters'"));
-        if has_sentinel {
+        if course != Course::Plain {
             command.arg("--on-wrapper-death=TERM");
         }
         command
             .args(["--", "sh", "-c", PROCESS, "sh"])
             .arg(folder.path());
-        command.env_remove("PROCESS_WRAPPER_ADDRESS");
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("PROCESS_WRAPPER_") {
+                command.env_remove(name);
+            }
+        }
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -286,5 +295,49 @@ impl End {
             }
         }
         wrong
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each verdict can fail: a life without a fault is right, and each change makes it wrong.
+    #[test]
+    fn every_flaw_is_found() {
+        let case = Case {
+            call: "read",
+            error: "EIO",
+            when: When::Always,
+            course: Course::Plain,
+        };
+        let right = || End {
+            status: Some(ExitStatus::from_raw(7 << 8)),
+            stderr: String::new(),
+            calls: Vec::new(),
+            spins: vec![3],
+            left: Vec::new(),
+            runs: 1,
+            ends: 1,
+            afters: 1,
+        };
+        assert_eq!(right().judge(&case), [""; 0]);
+        let flaws: [fn(&mut End); 10] = [
+            |end| end.status = None,
+            |end| end.status = Some(ExitStatus::from_raw(6)),
+            |end| end.status = Some(ExitStatus::from_raw(1 << 8)),
+            |end| (end.status, end.ends) = (Some(ExitStatus::from_raw(1 << 8)), 0),
+            |end| end.stderr = "thread main panicked".to_owned(),
+            |end| end.spins = vec![MAX_CALLS + 1],
+            |end| end.left = vec!["sh".to_owned()],
+            |end| end.runs = 2,
+            |end| end.afters = 2,
+            |end| end.afters = 0,
+        ];
+        for (number, flaw) in flaws.into_iter().enumerate() {
+            let mut end = right();
+            flaw(&mut end);
+            assert_ne!(end.judge(&case), [""; 0], "flaw {number}");
+        }
     }
 }

@@ -18,8 +18,18 @@ pub(crate) struct Case {
     pub(crate) call: &'static str,
     pub(crate) error: &'static str,
     pub(crate) when: When,
-    /// Whether the wrapper runs with `--on-wrapper-death`.
-    pub(crate) has_sentinel: bool,
+    pub(crate) course: Course,
+}
+
+/// How the wrapper runs, and in which processes the error occurs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// In the wrapper, without `--on-wrapper-death`.
+    Plain,
+    /// In the wrapper, with it.
+    Sentinel,
+    /// With it, also in the exec stub and the sentinel.
+    Helpers,
 }
 
 impl Case {
@@ -53,7 +63,6 @@ pub(crate) const CALLS: &[(&str, &[&str])] = &[
     ),
     ("clone", &["EAGAIN", "ENOMEM", "EPERM"]),
     ("clone3", &["EAGAIN", "ENOMEM", "EPERM", "ENOSYS"]),
-    ("close", &["EINTR", "EIO"]),
     ("dup2", &["EBUSY", "EINTR"]),
     ("epoll_create1", &["EMFILE", "ENFILE", "ENOMEM"]),
     ("epoll_ctl", &["ENOMEM", "ENOSPC"]),
@@ -63,7 +72,6 @@ pub(crate) const CALLS: &[(&str, &[&str])] = &[
     ("fcntl", &["EMFILE"]),
     ("flock", &["EACCES", "EAGAIN", "EINTR", "EIO", "ENOLCK"]),
     ("fstat", &["EACCES", "EIO", "ENOMEM"]),
-    ("futex", &["EAGAIN", "EINTR"]),
     ("getrandom", &["EINTR", "ENOSYS"]),
     ("getsockopt", &["ENOBUFS", "ENOMEM", "EPERM"]),
     ("ioctl", &["EIO", "ENOTTY"]),
@@ -132,17 +140,32 @@ pub(crate) const CALLS: &[(&str, &[&str])] = &[
     ("write", &["EAGAIN", "EINTR", "EIO", "ENOSPC", "EPIPE"]),
 ];
 
+/// Calls of the exec stub and the sentinel that neither the process nor its commands make.
+const HELPER_CALLS: &[(&str, &[&str])] = &[
+    ("poll", &["EINTR", "ENOMEM"]),
+    ("prctl", &["EINVAL", "EPERM"]),
+    ("recvmsg", &["EINTR", "ENOMEM"]),
+];
+
 /// Calls of the wrapper that no case injects, with the reason.
 pub(crate) const NOT_INJECTED: &[(&str, &str)] = &[
     ("access", "the dynamic loader's, before main"),
     ("arch_prctl", "the C library's start, before main"),
     ("brk", "memory: an allocation that fails aborts"),
     (
+        "close",
+        "the kernel closes the descriptor also with an error; the injection does not",
+    ),
+    (
         "execve",
         "strace leaves the process there; tests/edge_cases has its errors",
     ),
     ("exit", "does not return"),
     ("exit_group", "does not return"),
+    (
+        "futex",
+        "an injection loses the wake-up, which the kernel never does",
+    ),
     ("getdents64", "only after a failed start"),
     ("getegid", "has no error"),
     ("geteuid", "has no error"),
@@ -179,7 +202,7 @@ fn persists(call: &str, error: &str) -> bool {
         "EAGAIN" => ["clone", "clone3", "flock"].contains(&call),
         // Of the connection that the call takes away.
         "ECONNABORTED" => false,
-        _ => call != "futex",
+        _ => true,
     }
 }
 
@@ -193,8 +216,12 @@ pub(crate) fn cases() -> Vec<Case> {
         When::Always,
     ];
     let mut cases = Vec::new();
-    for has_sentinel in [false, true] {
-        for (call, errors) in CALLS {
+    for (course, calls) in [
+        (Course::Plain, CALLS),
+        (Course::Sentinel, CALLS),
+        (Course::Helpers, HELPER_CALLS),
+    ] {
+        for (call, errors) in calls {
             for error in *errors {
                 for when in whens {
                     if when != When::Always || persists(call, error) {
@@ -202,7 +229,7 @@ pub(crate) fn cases() -> Vec<Case> {
                             call,
                             error,
                             when,
-                            has_sentinel,
+                            course,
                         });
                     }
                 }
