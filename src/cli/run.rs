@@ -153,8 +153,15 @@ async fn supervise(
         Some(sentinel) => Child::spawn_watched(&options.program, sentinel)?,
         None => Child::spawn(&options.program, &[])?,
     };
-    // The process has its copies: ours would keep its pipes and locks busy after its exit.
-    inherited.close();
+    // The process has its copies: ours would keep its pipes and locks busy. A command after the
+    // exit needs them until it starts.
+    let inherited = match options.after_exit {
+        Some(_) => Some(inherited),
+        None => {
+            inherited.close();
+            None
+        }
+    };
     let wrapped = Wrapped {
         program: options.program.name.to_string_lossy().into_owned(),
         child,
@@ -205,7 +212,7 @@ async fn supervise(
     // between rounds, and busy tasks would starve the supervisor.
     let supervised = handle.clone();
     let exit = executor
-        .spawn(async move { supervisor::drive(&supervised, signals).await })
+        .spawn(async move { supervisor::drive(&supervised, signals, inherited).await })
         .await;
     drop((reporting, probing));
     // The listeners close first, then the open connections drain.

@@ -72,18 +72,25 @@ impl Terminal {
         };
         match reaction(signal, self.foreground(), has_job_control()) {
             Reaction::Nothing => {}
-            Reaction::Lend => self.lend_and_continue(),
+            Reaction::Lend => {
+                // Without the terminal it would stop again at once.
+                if self.lend() {
+                    self.continue_process();
+                }
+            }
             Reaction::Continue => self.continue_process(),
             Reaction::TakeBack => self.take_back(),
             Reaction::Suspend => {
                 self.take_back();
                 // The whole job, as the terminal driver does: the shell waits for all of it.
                 let _ = killpg(self.wrapper, Signal::SIGSTOP);
-                self.lend_and_continue();
+                if self.foreground() == Foreground::Wrapper {
+                    self.lend();
+                }
+                self.continue_process();
             }
             Reaction::Warn => tracing::warn!(
-                "the process stopped because it uses the terminal from the background; \
-                 start it with < /dev/null, or continue it with SIGCONT"
+                "the process stopped: it uses the terminal from the background (start it with < /dev/null)"
             ),
         }
     }
@@ -114,12 +121,10 @@ impl Terminal {
         }
     }
 
-    /// Continues the process, with the terminal if the wrapper has it.
-    fn lend_and_continue(&mut self) {
-        if self.foreground() == Foreground::Wrapper {
-            self.lent = self.give_to(self.process);
-        }
-        self.continue_process();
+    /// Whether the process has the terminal now.
+    fn lend(&mut self) -> bool {
+        self.lent = self.give_to(self.process);
+        self.lent
     }
 
     /// Continues its whole group, because the terminal driver stops the whole group.

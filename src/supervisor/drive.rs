@@ -8,7 +8,7 @@ use smol::future::{self, FutureExt};
 use crate::clock::{Clock, MonotonicClock};
 use crate::lifecycle::{Exit, Input};
 use crate::process::signals::Signals;
-use crate::process::streams;
+use crate::process::streams::{self, Inherited};
 use crate::process::terminal::Terminal;
 use crate::signal::Signal;
 use crate::supervisor::{AfterExitFacts, Handle};
@@ -23,20 +23,21 @@ enum Occurrence {
 }
 
 /// Drives the process to its end and beyond, until the lifecycle says that the wrapper leaves.
+/// `inherited` are the descriptors to close once the command after the exit has its copies.
 ///
 /// Returns how the process ended.
-pub async fn drive(handle: &Handle, signals: Signals) -> Exit {
+pub async fn drive(handle: &Handle, signals: Signals, inherited: Option<Inherited>) -> Exit {
     // Leaked: the handlers live as long as the wrapper, and removing a dozen of them would only
     // delay its exit.
     let (stop, other, children) = Box::leak(Box::new(signals.split()));
     let mut exited = Some(Box::pin(handle.core.supervised.borrow_mut().child.exit()));
     let mut terminal = Terminal::controlling(handle.core.supervised.borrow().facts.pid);
     let mut more_orphans = false;
-    let mut has_streams = true;
+    let mut shared = Some(inherited);
     loop {
-        if has_streams && handle.needs_no_streams() {
+        if let Some(inherited) = shared.take_if(|_| handle.needs_no_streams()) {
             streams::release(handle.core.supervised.borrow().child.pidfd());
-            has_streams = false;
+            inherited.into_iter().for_each(Inherited::close);
         }
         if let Some(exit) = handle.leaving() {
             return exit;
@@ -77,11 +78,13 @@ pub async fn drive(handle: &Handle, signals: Signals) -> Exit {
                     tracing::error!(%error, "the exit status of the process is lost");
                     Exit::Code(u8::MAX)
                 });
-                handle.apply_or_log(Input::Exited(exit));
-                if let Some(key) = terminal
+                // Before anything says that the process is gone: a key then reaches the wrapper.
+                let key = terminal
                     .take()
-                    .and_then(|terminal| terminal.process_gone(exit))
-                {
+                    .and_then(|terminal| terminal.process_gone(exit));
+                handle.apply_or_log(Input::Exited(exit));
+                // Again would mean that the wrapper gives up its webhooks.
+                if let Some(key) = key.filter(|_| !handle.is_told_to_stop()) {
                     tracing::info!(
                         "{key} from the terminal ended the process and stops the wrapper"
                     );

@@ -102,8 +102,10 @@ impl Round<'_> {
             webhook,
             force_after,
             kill_after,
-            repeat_signal: false,
+            repeat_signal: self.rng.u8(..4) == 0,
         };
+        seen.repeats
+            .fetch_or(request.repeat_signal, Ordering::SeqCst);
         self.sent.insert(Signal::SIGQUIT as i32);
         let patience = Duration::from_millis(self.rng.u64(1..1000));
         let address = self.wrapper.address();

@@ -18,6 +18,7 @@ mod child;
 mod faults;
 mod names;
 mod options;
+mod outcomes;
 mod processes;
 mod receiver;
 mod round;

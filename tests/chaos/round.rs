@@ -356,6 +356,13 @@ impl<'a> Round<'a> {
                 Some(code),
                 "what clients were told is the wrapper's code: {context}"
             );
+            assert!(
+                gone.signals
+                    .iter()
+                    .all(|sent| self.sent.contains(&sent.number)),
+                "no fault made the wrapper send one of {:?}: {context}",
+                gone.signals
+            );
         }
 
         let left = processes::marked(&self.mark);

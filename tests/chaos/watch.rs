@@ -14,6 +14,7 @@ use process_wrapper::pb::process_wrapper::v1::{
 };
 use tonic::{Code, Status};
 
+use crate::outcomes;
 use crate::support::client::{GET_STATE, SHUTDOWN, open, unary};
 
 /// No call of a watcher takes longer: it gives up and tries again.
@@ -29,6 +30,8 @@ pub(crate) struct IoStats {
     /// The first answer with an end in it.
     gone: Mutex<Option<Process>>,
     pub(crate) answers: AtomicUsize,
+    /// Whether a request has asked to repeat a signal.
+    pub(crate) repeats: AtomicBool,
     /// Set once the watch may end.
     pub(crate) over: AtomicBool,
 }
@@ -66,6 +69,7 @@ impl IoStats {
             process.requested || process.state() != State::ShuttingDown,
             "shutting down is asked for: {process:?}"
         );
+        outcomes::check(process, self.repeats.load(Ordering::SeqCst));
         if ended {
             let mut gone = self.gone.lock().unwrap();
             let before = gone.get_or_insert_with(|| process.clone());
@@ -76,6 +80,8 @@ impl IoStats {
                     process.exit_signal,
                     process.requested,
                     process.exited_at,
+                    process.outcome,
+                    process.signals.clone(),
                 )
             };
             assert_eq!(

@@ -1,12 +1,14 @@
 //! The abort of a runner: what is sent once it has begun, and the repair of a signal that was lost.
 
+use std::process::{Command, Stdio};
+
 use nix::sys::signal::Signal;
 use process_wrapper::pb::process_wrapper::v1::process::Outcome;
 use process_wrapper::pb::process_wrapper::v1::sent_signal::Cause;
 use process_wrapper::pb::process_wrapper::v1::{InitiateGracefulShutdownRequest, State};
 
 use crate::support::client::Client;
-use crate::support::eventually;
+use crate::support::{binary, eventually, wait_for_exit};
 use crate::{force_after, received, runner, signals, start_around};
 
 /// Before, the platform's TERM became a QUIT in the middle of the clean-up, and the runner exited
@@ -97,4 +99,38 @@ fn jobs_that_finish_in_a_drain_make_the_outcome_drained() {
     assert_eq!(received(&wrapper), ["received quit"]);
     let log = wrapper.stderr.all();
     assert!(log.contains("outcome=drained"), "{log}");
+}
+
+/// Before, both ended with "exited with code 0, as asked" and exit code 0.
+#[test]
+fn the_client_tells_an_abort_from_a_drain_though_both_exit_with_0() {
+    let Some(runner) = runner() else { return };
+    for (options, drained, code, words) in [
+        (&["--wait"][..], true, 0, "drained after"),
+        (
+            &["--wait", "--force-after=0"],
+            false,
+            6,
+            "aborted by SIGTERM after",
+        ),
+    ] {
+        let mut wrapper = start_around(&[], &[runner], &[]);
+        let mut client = Command::new(binary())
+            .args(["shutdown", "--address", &wrapper.address()])
+            .args(options)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        if drained {
+            wrapper.stdout.wait_for("draining");
+            wrapper.signal(Signal::SIGUSR1);
+        }
+        wait_for_exit(&mut client);
+        let output = client.wait_with_output().unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{printed}");
+        assert!(printed.contains(words), "{printed}");
+        wrapper.signal(Signal::SIGTERM);
+        assert_eq!(wrapper.code(), 0);
+    }
 }

@@ -37,6 +37,27 @@ fn start_without_kill(options: &[&str], script: &str) -> Option<Wrapper> {
     Some(wrapper)
 }
 
+/// What a scraper reads as the number of refused signals.
+#[cfg(feature = "monitor")]
+fn refused_signals(wrapper: &Wrapper) -> String {
+    use std::io::{Read, Write};
+    let line = wrapper.stderr.wait_for("listening for HTTP");
+    let address = line.split("address=tcp://").nth(1).unwrap();
+    let mut stream = std::net::TcpStream::connect(address.trim()).unwrap();
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let mut lines = answer.lines();
+    let value = lines.find_map(|line| {
+        let (name, value) = line.rsplit_once(' ')?;
+        let name = name.trim_end_matches("{}");
+        (name == "process_wrapper_signals_refused_total").then_some(value)
+    });
+    value.expect(&answer).to_owned()
+}
+
 /// The end that the wrapper cannot bring about.
 fn end(wrapper: &Wrapper, client: &Client) -> Process {
     kill(Pid::from_raw(wrapper.child_pid()), Signal::SIGKILL).unwrap();
@@ -103,7 +124,11 @@ fn a_refused_deadline_is_logged_and_the_next_stage_still_comes() {
         "trap \"{SWITCH} 'echo switched; while :; do sleep 0.1; done'\" QUIT; echo ready; \
          while :; do sleep 0.1; done"
     );
-    let Some(mut wrapper) = start_without_kill(&["--kill-after=100ms"], &script) else {
+    let mut options = vec!["--kill-after=100ms"];
+    if cfg!(feature = "monitor") {
+        options.extend(["--http-listen", "tcp://127.0.0.1:0"]);
+    }
+    let Some(mut wrapper) = start_without_kill(&options, &script) else {
         return;
     };
     let client = Client::connect(&wrapper.address());
@@ -117,6 +142,8 @@ fn a_refused_deadline_is_logged_and_the_next_stage_still_comes() {
     );
     let killing = wrapper.stderr.wait_for("(cause: --kill-after)");
     assert!(killing.contains("sending SIGKILL"), "{killing}");
+    #[cfg(feature = "monitor")]
+    assert_eq!(refused_signals(&wrapper), "2");
     // Refused signals are not among those that were sent, and a new request fails once more.
     let refused = client.shut_down_with(force_after(0)).unwrap_err();
     assert_eq!(refused.code(), Code::Internal);

@@ -11,6 +11,7 @@
 mod after_exit;
 mod console;
 mod forceful;
+mod frozen;
 mod held;
 mod readiness;
 mod streams;
