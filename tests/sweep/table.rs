@@ -200,6 +200,8 @@ fn persists(call: &str, error: &str) -> bool {
     match error {
         "EINTR" => false,
         "EAGAIN" => ["clone", "clone3", "flock"].contains(&call),
+        // Another thread is about to open that descriptor, dup(2).
+        "EBUSY" => call != "dup2",
         // Of the connection that the call takes away.
         "ECONNABORTED" => false,
         _ => true,
