@@ -37,7 +37,7 @@ impl Clock for MonotonicClock {
     }
 
     fn sleep_until(&self, at: Instant) -> impl Future<Output = ()> + 'static {
-        let timer = smol::Timer::at(at);
+        let timer = async_io::Timer::at(at);
         async move {
             timer.await;
         }

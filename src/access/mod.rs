@@ -3,6 +3,7 @@
 //! Owns the roles of listeners and the rules about callers. It performs no I/O: `net` identifies
 //! the peer, `service` asks these rules and acts.
 
+mod allowed_name;
 mod callers;
 mod exposure;
 mod group;
@@ -13,6 +14,7 @@ mod socket_path;
 pub mod throttle;
 mod token;
 
+pub use allowed_name::AllowedName;
 pub use callers::Callers;
 #[cfg(feature = "unstable-internals")]
 pub use callers::UNMAPPED;

@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::allowed_name::AllowedName;
 use super::callers::{Callers, UNMAPPED};
 use super::group::Group;
 use super::listen::Listen;
@@ -77,7 +78,7 @@ pub struct TlsOptions {
     /// The authorities of callers' certificates, PEM. It makes a certificate mandatory.
     pub client_ca: Option<PathBuf>,
     /// A caller's certificate must hold one of these names; empty: any name.
-    pub allow_sans: Vec<String>,
+    pub allow_sans: Vec<AllowedName>,
     /// 1.3 if unset.
     pub min_version: Option<TlsVersion>,
 }

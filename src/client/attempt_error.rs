@@ -1,7 +1,7 @@
 //! The error of one attempt to call.
 //!
-//! Owns its causes, their texts, and whether a retry can help. It never retries, and names no option
-//! of the command line. The types of the transport stay private.
+//! Owns its causes, their texts, and whether a retry can help. It never retries, and names no
+//! option of the command line. The types of the transport stay private.
 
 use std::io;
 

@@ -8,9 +8,9 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use futures_lite::future::or;
 use http::HeaderMap;
 use prost::Message;
-use smol::future::or;
 
 use super::attempt_error::{AttemptCause, AttemptError};
 use super::error::Error;

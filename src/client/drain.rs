@@ -6,7 +6,7 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use smol::future::{self, or};
+use futures_lite::future::{self, or};
 
 use super::{Client, Error, Process, Shutdown, State};
 
@@ -50,7 +50,7 @@ impl Client {
     ) -> Result<Process, Error> {
         let before = self.watch().until(deadline).next().await?;
         let watch = self.watch().until(deadline);
-        let (connected, wait_connected) = smol::channel::bounded::<()>(1);
+        let (connected, wait_connected) = async_channel::bounded::<()>(1);
         // A full channel means that a later connection reports again.
         let mut end = pin!(watch.end(&before, || {
             let _ = connected.try_send(());

@@ -71,7 +71,7 @@ pub struct AfterExit {
 }
 
 /// How far the command that runs after the exit has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AfterExitPhase {
     /// The process is not gone yet.
@@ -105,7 +105,7 @@ pub struct WebhookDelivery {
 }
 
 /// How far the delivery of a webhook has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WebhookPhase {
     /// It waits for the exit, or for its next attempt.

@@ -8,6 +8,7 @@ pub mod client;
 mod incoming;
 mod outgoing;
 pub mod rules;
+#[cfg(feature = "wrapper")]
 pub mod server;
 
 #[cfg(test)]

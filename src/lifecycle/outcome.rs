@@ -24,6 +24,7 @@ pub struct StageSignal {
 /// The text is no name of an [`Outcome`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("write drained, failed, aborted, killed, unasked or lost")]
+#[non_exhaustive]
 pub struct UnknownOutcome;
 
 /// How the shutdown of a process went. Exit code 0 does not say it: GitLab Runner exits with 0

@@ -9,7 +9,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use smol::io::{AsyncRead, AsyncWrite};
+use futures_lite::io::{AsyncRead, AsyncWrite};
 use tokio::io::ReadBuf;
 
 /// The minimum cost of a read in bytes: a single byte makes as much work as a frame, so bytes alone

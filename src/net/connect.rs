@@ -10,9 +10,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use async_io::Async;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use smol::Async;
 
 use super::stream::Stream;
 use crate::address::{Address, Host};
@@ -139,7 +139,7 @@ fn connect_unix(path: &Path) -> Result<Stream, ConnectError> {
         Err(error) => return Err(failed(error.into())),
     };
     let socket = Async::new_nonblocking(UnixStream::from(socket)).map_err(failed)?;
-    Ok(Stream::unix(socket, None))
+    Ok(Stream::unix(socket))
 }
 
 /// Connects to a socket file without waiting: with a full backlog it fails with `EAGAIN`,

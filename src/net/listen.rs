@@ -16,7 +16,6 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use smol::Async;
 
-use super::authority::AuthorityFilter;
 pub use super::bind_error::{BindError, Holder};
 use super::connect::resolve;
 use super::peer::Peer;
@@ -278,8 +277,7 @@ fn accepted_tcp(socket: Async<TcpStream>, address: SocketAddr) -> io::Result<(St
 
 fn accepted_unix(socket: Async<UnixStream>) -> io::Result<(Stream, Peer)> {
     let peer = Peer::of_unix(&socket)?;
-    let filter = Some(AuthorityFilter::new());
-    Ok((Stream::unix(socket, filter), peer))
+    Ok((Stream::unix_client(socket), peer))
 }
 
 /// `accept(2)` also reports errors of the pending connection.

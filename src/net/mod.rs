@@ -3,16 +3,23 @@
 //! Owns sockets and their files. It knows neither gRPC nor what a peer may call.
 
 pub mod authority;
+#[cfg(feature = "wrapper")]
 mod bind_error;
 pub mod budget;
 pub mod connect;
+#[cfg(feature = "wrapper")]
 pub mod default_address;
+#[cfg(feature = "wrapper")]
 pub mod directory;
+#[cfg(feature = "wrapper")]
 pub mod listen;
+#[cfg(feature = "wrapper")]
 mod lock_file;
+#[cfg(feature = "wrapper")]
 pub mod peer;
 pub mod reload;
 mod socket;
+#[cfg(feature = "wrapper")]
 mod socket_file;
 pub mod stream;
 pub mod tls;

@@ -61,7 +61,7 @@ impl fmt::Display for Peer {
             Self::Tls { address, names } => {
                 write!(f, "tls {address}")?;
                 for (n, name) in names.iter().enumerate() {
-                    write!(f, "{}{name}", if n == 0 { " as " } else { "," })?;
+                    write!(f, "{}{name:?}", if n == 0 { " as " } else { "," })?;
                 }
                 Ok(())
             }
@@ -103,7 +103,11 @@ mod tests {
             names: names.iter().map(ToString::to_string).collect(),
         };
         assert_eq!(tls(&[]).to_string(), "tls 127.0.0.1:4242");
-        assert_eq!(tls(&["a", "b"]).to_string(), "tls 127.0.0.1:4242 as a,b");
+        // A URI may hold a comma.
+        assert_eq!(
+            tls(&["a", "b"]).to_string(),
+            r#"tls 127.0.0.1:4242 as "a","b""#
+        );
         let unix = |pid| Peer::Unix {
             uid: 0,
             gid: 5,

@@ -8,8 +8,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use smol::Async;
-use smol::io::{AsyncRead, AsyncWrite};
+use async_io::Async;
+use futures_lite::io::{AsyncRead, AsyncWrite};
 
 /// A stream socket that waits for readiness after a read that drained it.
 #[derive(Debug)]

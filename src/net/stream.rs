@@ -1,19 +1,19 @@
 //! One connection over TCP, a socket file or TLS.
 //!
-//! Owns reading, writing and closing. It knows no frames; [`AuthorityFilter`] rewrites the
-//! `:authority` of local clients.
+//! Owns reading, writing and closing. It knows no frames; [`authority`](super::authority) rewrites
+//! the `:authority` of local clients.
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use smol::Async;
-use smol::io::{AsyncRead, AsyncWrite};
+use async_io::Async;
+use futures_lite::io::{AsyncRead, AsyncWrite};
 
-use super::authority::AuthorityFilter;
+use super::authority::FilteredReads;
 pub use super::socket::Socket;
 
 /// A connected byte stream.
@@ -27,7 +27,7 @@ pub enum Stream {
         socket: Socket<UnixStream>,
         /// Makes the requests of a client acceptable to h2. Boxed, because each future that takes a
         /// stream reserves its size.
-        filter: Option<Box<AuthorityFilter>>,
+        filter: Option<Box<FilteredReads>>,
     },
     /// Over TLS on one of the above.
     #[cfg(feature = "tls")]
@@ -45,9 +45,15 @@ impl Stream {
         Ok(Self::Tcp(Socket::new(socket)))
     }
 
-    /// Wraps a connection over a socket file; `filter` if the peer is a client.
-    pub(super) fn unix(socket: Async<UnixStream>, filter: Option<AuthorityFilter>) -> Self {
-        let (socket, filter) = (Socket::new(socket), filter.map(Box::new));
+    /// Wraps a connection over a socket file to a server.
+    pub(super) fn unix(socket: Async<UnixStream>) -> Self {
+        let (socket, filter) = (Socket::new(socket), None);
+        Self::Unix { socket, filter }
+    }
+
+    /// Wraps a connection over a socket file from a client.
+    pub(super) fn unix_client(socket: Async<UnixStream>) -> Self {
+        let (socket, filter) = (Socket::new(socket), Some(Box::default()));
         Self::Unix { socket, filter }
     }
 
@@ -87,37 +93,14 @@ impl AsyncRead for Stream {
             Self::Tcp(socket) => Pin::new(socket).poll_read(cx, buffer),
             #[cfg(feature = "tls")]
             Self::Tls(tls) => Pin::new(&mut **tls).poll_read(cx, buffer),
-            Self::Unix { socket, filter } => {
-                let read = ready!(Pin::new(socket).poll_read(cx, buffer))?;
-                if let (Some(filter), Some(bytes)) = (filter, buffer.get_mut(..read)) {
-                    filter.apply(bytes);
-                }
-                Poll::Ready(Ok(read))
-            }
-        }
-    }
-
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(socket) => Pin::new(socket).poll_read_vectored(cx, buffers),
-            #[cfg(feature = "tls")]
-            Self::Tls(tls) => Pin::new(&mut **tls).poll_read_vectored(cx, buffers),
-            Self::Unix { socket, filter } => {
-                let read = ready!(Pin::new(socket).poll_read_vectored(cx, buffers))?;
-                if let Some(filter) = filter {
-                    let mut left = read;
-                    for buffer in buffers {
-                        let filled = left.min(buffer.len());
-                        left -= filled;
-                        filter.apply(buffer.get_mut(..filled).unwrap_or_default());
-                    }
-                }
-                Poll::Ready(Ok(read))
-            }
+            Self::Unix {
+                socket,
+                filter: Some(filter),
+            } => filter.poll_read(socket, cx, buffer),
+            Self::Unix {
+                socket,
+                filter: None,
+            } => Pin::new(socket).poll_read(cx, buffer),
         }
     }
 }

@@ -164,11 +164,8 @@ impl Terminal {
 }
 
 fn reaction(stopped_by: Signal, foreground: Foreground, job_control: bool) -> Reaction {
-    let (wants_terminal, keyboard) = match stopped_by {
-        Signal::SIGTTIN | Signal::SIGTTOU => (true, false),
-        Signal::SIGTSTP => (false, true),
-        _ => (false, false),
-    };
+    let wants_terminal = matches!(stopped_by, Signal::SIGTTIN | Signal::SIGTTOU);
+    let keyboard = stopped_by == Signal::SIGTSTP;
     match foreground {
         Foreground::Wrapper if wants_terminal => Reaction::Lend,
         // It stopped before it got the terminal.

@@ -5,6 +5,7 @@
 use crate::grpc::rules::status::Status;
 use crate::grpc::server::router::{Context, Router};
 use crate::lifecycle::{DrainRequest, State};
+use crate::net::peer::Peer;
 use crate::pb::process_wrapper::v1::{
     GetStateRequest, GetStateResponse, InitiateGracefulShutdownRequest,
     InitiateGracefulShutdownResponse,
@@ -34,7 +35,7 @@ async fn initiate_graceful_shutdown(
     context: Context,
     request: InitiateGracefulShutdownRequest,
 ) -> Result<InitiateGracefulShutdownResponse, Status> {
-    let result = match validate(&request) {
+    let result = match validate(&context.peer, &request) {
         Ok((request, webhook)) => {
             let done = handle.shut_down(request, webhook).await;
             done.map_err(|error| convert::refused(&error))
@@ -49,6 +50,7 @@ async fn initiate_graceful_shutdown(
 
 /// Everything about the request is checked before anything happens.
 fn validate(
+    peer: &Peer,
     request: &InitiateGracefulShutdownRequest,
 ) -> Result<(DrainRequest, Option<WebhookRequest>), Status> {
     let drain = DrainRequest {
@@ -59,7 +61,7 @@ fn validate(
     let wanted = request.webhook.as_ref().map(|webhook| {
         let headers = &webhook.headers;
         let headers = headers.iter().map(|(name, value)| (&**name, &**value));
-        webhook::parse(&webhook.url, &webhook.method, Method::Post, headers)
+        webhook::parse(peer, &webhook.url, &webhook.method, Method::Post, headers)
     });
     Ok((drain, wanted.transpose()?))
 }

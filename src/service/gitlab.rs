@@ -7,6 +7,7 @@ use crate::gitlab::failure_reason;
 use crate::grpc::rules::status::Status;
 use crate::grpc::server::router::{Context, Router};
 use crate::lifecycle::{DrainRequest, State};
+use crate::net::peer::Peer;
 use crate::pb::gitlab_com::gitlab_runner::runner_wrapper as pb;
 use crate::service::{audit, convert, webhook};
 use crate::supervisor::{Handle, ProcessFacts, RequestError};
@@ -52,7 +53,7 @@ async fn init_graceful_shutdown(
     context: Context,
     request: pb::InitGracefulShutdownRequest,
 ) -> Result<pb::InitGracefulShutdownResponse, Status> {
-    let result = match callback(&request) {
+    let result = match callback(&context.peer, &request) {
         Ok(callback) => {
             let done = handle.shut_down(DrainRequest::default(), callback).await;
             done.map_err(|error| convert::refused(&error))
@@ -83,12 +84,15 @@ async fn init_forceful_shutdown(
 
 /// As the clients of this contract mean it, a callback without a URL is none, and one without a
 /// method is a GET.
-fn callback(request: &pb::InitGracefulShutdownRequest) -> Result<Option<WebhookRequest>, Status> {
+fn callback(
+    peer: &Peer,
+    request: &pb::InitGracefulShutdownRequest,
+) -> Result<Option<WebhookRequest>, Status> {
     match &request.shutdown_callback {
         Some(callback) if !callback.url.is_empty() => {
             let headers = &callback.headers;
             let headers = headers.iter().map(|(name, value)| (&**name, &**value));
-            webhook::parse(&callback.url, &callback.method, Method::Get, headers).map(Some)
+            webhook::parse(peer, &callback.url, &callback.method, Method::Get, headers).map(Some)
         }
         Some(_) | None => Ok(None),
     }

@@ -3,12 +3,16 @@
 //! Owns the status for an invalid one. It never registers a webhook: the supervisor does.
 
 use crate::grpc::rules::status::{Code, Status};
+use crate::net::peer::Peer;
 use crate::webhook::WebhookRequest;
 use crate::webhook::method::Method;
+#[cfg(feature = "webhooks")]
+use crate::webhook::policy::Origin;
 
-/// The webhook of a request. An empty method is the service's default.
+/// The webhook of a peer's request. An empty method is the service's default.
 #[cfg(feature = "webhooks")]
 pub(super) fn parse<'a>(
+    peer: &Peer,
     url: &str,
     method: &str,
     default: Method,
@@ -23,15 +27,23 @@ pub(super) fn parse<'a>(
         Ok(method) => WebhookRequest::new(url, method, headers),
         Err(error) => Err(crate::webhook::request::InvalidWebhook::from(error)),
     };
-    webhook.map_err(|error| {
-        let message = format!("{error}; nothing was signalled");
-        Status::new(Code::InvalidArgument, message)
-    })
+    let origin = match peer {
+        Peer::Unix { .. } => Origin::Local,
+        Peer::Tcp(_) | Peer::Tls { .. } => Origin::Network,
+    };
+    match webhook {
+        Ok(webhook) => Ok(webhook.from_origin(origin)),
+        Err(error) => {
+            let message = format!("{error}; nothing was signalled");
+            Err(Status::new(Code::InvalidArgument, message))
+        }
+    }
 }
 
 /// This build has no webhooks.
 #[cfg(not(feature = "webhooks"))]
 pub(super) fn parse<'a>(
+    _peer: &Peer,
     _url: &str,
     _method: &str,
     _default: Method,

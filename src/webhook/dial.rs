@@ -18,7 +18,7 @@ use smol::future::FutureExt;
 use smol::io::{AsyncRead, AsyncWrite};
 use url::{Host, Url};
 
-use super::policy::{Policy, PolicyRefusal};
+use super::policy::{Destination, Origin, Policy, PolicyRefusal};
 use super::roots::{Roots, RootsError};
 use crate::net::budget::Budgeted;
 use crate::net::connect;
@@ -122,18 +122,22 @@ impl Dialer {
         }
     }
 
-    /// Connects to the host of a URL, over TLS if the scheme is https.
+    /// Connects to the host of a URL that was asked for at `origin`, over TLS if the scheme is
+    /// https.
     ///
     /// # Errors
     /// [`DialError`]; no HTTP was sent.
-    pub async fn dial(&self, url: &Url) -> Result<Box<dyn Duplex>, DialError> {
-        let host = url.host().unwrap_or(Host::Domain(""));
-        let port = url.port_or_known_default().unwrap_or_default();
-        let tcp = Budgeted::new(self.connect(&host, port).await?, READ_BUDGET);
+    pub async fn dial(&self, url: &Url, origin: Origin) -> Result<Box<dyn Duplex>, DialError> {
+        let to = Destination {
+            host: url.host().unwrap_or(Host::Domain("")),
+            port: url.port_or_known_default().unwrap_or_default(),
+            origin,
+        };
+        let tcp = Budgeted::new(self.connect(&to).await?, READ_BUDGET);
         if url.scheme() != "https" {
             return Ok(Box::new(tcp));
         }
-        let name = match host {
+        let name = match to.host {
             Host::Domain(name) => ServerName::try_from(name.to_owned())?,
             Host::Ipv4(address) => ServerName::from(IpAddr::from(address)),
             Host::Ipv6(address) => ServerName::from(IpAddr::from(address)),
@@ -143,8 +147,8 @@ impl Dialer {
         Ok(Box::new(tls))
     }
 
-    async fn connect(&self, host: &Host<&str>, port: u16) -> Result<Async<TcpStream>, DialError> {
-        let addresses = self.addresses(host, port).await?;
+    async fn connect(&self, to: &Destination<'_>) -> Result<Async<TcpStream>, DialError> {
+        let addresses = self.addresses(to).await?;
         let count = u32::try_from(addresses.len()).unwrap_or(1).max(1);
         let address_timeout = self.connect_timeout / count;
         let mut last_error = None;
@@ -160,12 +164,13 @@ impl Dialer {
                 Err(source) => last_error = Some(DialError::Connect { address, source }),
             }
         }
-        Err(last_error.unwrap_or_else(|| no_address(host)))
+        Err(last_error.unwrap_or_else(|| no_address(&to.host)))
     }
 
     /// The allowed addresses of a host; an error if the policy denies all of them.
-    async fn addresses(&self, host: &Host<&str>, port: u16) -> Result<Vec<SocketAddr>, DialError> {
-        let found = match *host {
+    async fn addresses(&self, to: &Destination<'_>) -> Result<Vec<SocketAddr>, DialError> {
+        let port = to.port;
+        let found = match to.host {
             Host::Ipv4(address) => vec![SocketAddr::new(address.into(), port)],
             Host::Ipv6(address) => vec![SocketAddr::new(address.into(), port)],
             Host::Domain(name) => {
@@ -179,7 +184,7 @@ impl Dialer {
         let mut allowed = Vec::new();
         let mut refused = None;
         for address in found {
-            match self.policy.check_address(host, port, address.ip()) {
+            match self.policy.check_address(to, address.ip()) {
                 Ok(()) if allowed.contains(&address) || allowed.len() == MAX_ADDRESSES => {}
                 Ok(()) => allowed.push(address),
                 Err(error) => refused = Some(error),

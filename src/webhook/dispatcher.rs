@@ -159,7 +159,7 @@ impl Dispatcher {
     /// [`RegisterError`].
     pub fn check(&self, webhook: &WebhookRequest) -> Result<(), RegisterError> {
         let shared = &self.shared;
-        shared.policy.check_host(&webhook.host(), webhook.port())?;
+        shared.policy.check_host(&webhook.destination())?;
         Ok(shared.registry.borrow().check(webhook)?)
     }
 
@@ -232,6 +232,20 @@ struct ActiveDelivery<'a> {
     report: ExitReport,
 }
 
+/// The error of an attempt for a caller who may not know more.
+const UNEXPLAINED: &str = "the attempt failed; the log of the wrapper says why, and callers over \
+     TCP see it once a --webhook-allow covers the host";
+
+impl ActiveDelivery<'_> {
+    /// The error as callers may read it.
+    fn explained<'a>(&self, registry: &Registry, error: &'a str) -> &'a str {
+        let webhook = registry.webhook(self.slot);
+        let may_explain =
+            webhook.is_none_or(|webhook| self.shared.policy.may_explain(&webhook.destination()));
+        if may_explain { error } else { UNEXPLAINED }
+    }
+}
+
 impl Ledger for ActiveDelivery<'_> {
     fn begin(&self) -> Option<(u32, OutboundRequest)> {
         let mut registry = self.shared.registry.borrow_mut();
@@ -243,11 +257,14 @@ impl Ledger for ActiveDelivery<'_> {
 
     fn retry(&self, error: &str, at: Option<SystemTime>) {
         let mut registry = self.shared.registry.borrow_mut();
+        let error = self.explained(&registry, error);
         registry.retry(self.slot, error, at);
     }
 
     fn fail(&self, error: &str) {
-        self.shared.registry.borrow_mut().fail(self.slot, error);
+        let mut registry = self.shared.registry.borrow_mut();
+        let error = self.explained(&registry, error);
+        registry.fail(self.slot, error);
     }
 
     fn deliver(&self) {
@@ -300,6 +317,7 @@ fn outbound_request(
     }
     OutboundRequest {
         url: webhook.url().clone(),
+        origin: webhook.destination().origin,
         method: webhook.method(),
         headers,
         body,

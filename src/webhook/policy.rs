@@ -1,25 +1,18 @@
 //! The allow-list for webhook destinations.
 //!
-//! Owns the rules of `--webhook-allow` and the addresses denied by default. It never resolves a
-//! name. It checks the host of a URL at registration and each resolved address right before the
-//! connect, so DNS rebinding cannot bypass it.
+//! Owns the rules of `--webhook-allow`; `network` the addresses denied by default. It never
+//! resolves a name. It checks the host of a URL at registration and each resolved address right
+//! before the connect, so DNS rebinding cannot bypass it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+mod network;
+
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use url::Host;
 
-/// Link-local networks (RFC 3927, RFC 4291) and cloud metadata services, which give credentials to
-/// any local caller: Amazon, Google, Alibaba, Azure, Oracle.
-const DENIED_BY_DEFAULT: [Network; 7] = [
-    Network::v4([169, 254, 0, 0], 16),
-    Network::v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),
-    Network::v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128),
-    Network::v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128),
-    Network::v4([100, 100, 100, 200], 32),
-    Network::v4([168, 63, 129, 16], 32),
-    Network::v4([192, 0, 0, 192], 32),
-];
+pub use network::Network;
+use network::{is_denied_by_default, is_own_host, max_bits, nat64};
 
 /// The destinations that webhooks may use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,13 +41,6 @@ pub enum Rule {
     Network(Network),
 }
 
-/// A network in CIDR notation, RFC 4632.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    bits: u8,
-}
-
 /// Not a rule of `--webhook-allow`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -63,6 +49,27 @@ pub struct Network {
 )]
 pub struct InvalidRule {
     text: String,
+}
+
+/// Where a webhook was asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// The command line, a webhook file, or a caller over a unix socket: on the wrapper's host.
+    #[default]
+    Local,
+    /// A caller over TCP, which may not be able to reach what listens on the wrapper's host.
+    Network,
+}
+
+/// Where a webhook goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination<'a> {
+    /// The host of the URL.
+    pub host: Host<&'a str>,
+    /// The port of the URL.
+    pub port: u16,
+    /// Where the webhook was asked for.
+    pub origin: Origin,
 }
 
 /// Why the policy denies a destination.
@@ -74,13 +81,16 @@ pub enum PolicyRefusal {
          only a --webhook-allow with a network, such as {0}/{bits}, allows it", bits = max_bits(.0)
     )]
     DeniedByDefault(IpAddr),
+    /// The wrapper's own host, for a caller over TCP.
+    #[error(
+        "{0} is the wrapper's own host, which a request over TCP may not reach; \
+         a --webhook-allow with the host of the URL or with a network, such as {0}/{bits}, allows it",
+        bits = max_bits(.0)
+    )]
+    OwnHost(IpAddr),
     /// There are rules, and none of them allows it.
     #[error("no --webhook-allow covers {0}")]
     NotAllowed(String),
-}
-
-fn max_bits(address: &IpAddr) -> u8 {
-    if address.is_ipv4() { 32 } else { 128 }
 }
 
 impl Policy {
@@ -94,77 +104,73 @@ impl Policy {
     ///
     /// # Errors
     /// A denied address literal, or a name that no rule can allow.
-    pub fn check_host(&self, host: &Host<&str>, port: u16) -> Result<(), PolicyRefusal> {
-        match *host {
-            Host::Ipv4(address) => self.check_address(host, port, address.into()),
-            Host::Ipv6(address) => self.check_address(host, port, address.into()),
+    pub fn check_host(&self, to: &Destination<'_>) -> Result<(), PolicyRefusal> {
+        match to.host {
+            Host::Ipv4(address) => self.check_address(to, address.into()),
+            Host::Ipv6(address) => self.check_address(to, address.into()),
             Host::Domain(name) => {
                 let by_network = self
                     .rules
                     .iter()
                     .any(|rule| matches!(rule, Rule::Network(_)));
-                if by_network || self.allows_by_name(host, port) {
+                if by_network || self.allows_by_name(to) {
                     Ok(())
                 } else {
-                    Err(PolicyRefusal::NotAllowed(format!("{name}:{port}")))
+                    Err(PolicyRefusal::NotAllowed(format!("{name}:{}", to.port)))
                 }
             }
         }
     }
 
-    /// Checks an address that `host` resolves to, or is.
+    /// Checks an address that the host resolves to, or is.
     ///
     /// # Errors
     /// The policy denies the address.
     pub fn check_address(
         &self,
-        host: &Host<&str>,
-        port: u16,
+        to: &Destination<'_>,
         address: IpAddr,
     ) -> Result<(), PolicyRefusal> {
         let address = address.to_canonical();
         if self.allows_by_network(address) {
             return Ok(());
         }
-        let denied = std::iter::once(address)
-            .chain(embedded(address).into_iter().map(IpAddr::V4))
-            .any(|address| {
-                DENIED_BY_DEFAULT
-                    .iter()
-                    .any(|network| network.contains(address))
-            });
-        if denied {
+        if is_denied_by_default(address) {
             return Err(PolicyRefusal::DeniedByDefault(address));
         }
-        if self.allows_by_name(host, port) {
+        if to.origin == Origin::Network && is_own_host(address) && !self.names_host(to) {
+            return Err(PolicyRefusal::OwnHost(address));
+        }
+        if self.allows_by_name(to) {
             Ok(())
         } else {
             Err(PolicyRefusal::NotAllowed(format!(
-                "{address} for {host}:{port}"
+                "{address} for {}:{}",
+                to.host, to.port
             )))
         }
     }
 
+    /// Whether a caller may know how a request to this destination failed. An error tells whether a
+    /// port is open, so a caller over TCP reads only those that a rule covers.
+    pub fn may_explain(&self, to: &Destination<'_>) -> bool {
+        match to.origin {
+            Origin::Local => true,
+            Origin::Network => !self.rules.is_empty(),
+        }
+    }
+
+    /// Whether a rule names exactly this host.
+    fn names_host(&self, to: &Destination<'_>) -> bool {
+        self.rules.iter().any(|rule| match rule {
+            Rule::Host { .. } => rule.covers_name(to),
+            Rule::Subdomains { .. } | Rule::Network(_) => false,
+        })
+    }
+
     /// Whether a host or suffix rule covers this host. Without rules, every host is covered.
-    fn allows_by_name(&self, host: &Host<&str>, port: u16) -> bool {
-        let host = match *host {
-            Host::Domain(name) => Host::Domain(name.trim_end_matches('.')),
-            Host::Ipv4(address) => Host::Ipv4(address),
-            Host::Ipv6(address) => Host::Ipv6(address),
-        };
-        let has_port = |rule_port: &Option<u16>| rule_port.is_none_or(|rule| rule == port);
-        self.rules.is_empty()
-            || self.rules.iter().any(|rule| match rule {
-                Rule::Host {
-                    host: allowed,
-                    port,
-                } => has_port(port) && *allowed == host,
-                Rule::Subdomains { suffix, port } => {
-                    let below = |name: &str| name.len() > suffix.len() && name.ends_with(suffix);
-                    has_port(port) && matches!(host, Host::Domain(name) if below(name))
-                }
-                Rule::Network(_) => false,
-            })
+    fn allows_by_name(&self, to: &Destination<'_>) -> bool {
+        self.rules.is_empty() || self.rules.iter().any(|rule| rule.covers_name(to))
     }
 
     fn allows_by_network(&self, address: IpAddr) -> bool {
@@ -179,89 +185,25 @@ impl Policy {
     }
 }
 
-/// The IPv4 address behind NAT64's well-known prefix, RFC 6052 section 2.1.
-fn nat64(address: IpAddr) -> Option<Ipv4Addr> {
-    match address {
-        IpAddr::V6(address) => match address.segments() {
-            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(ipv4_from(high, low)),
-            _ => None,
-        },
-        IpAddr::V4(_) => None,
-    }
-}
-
-/// Every IPv4 address that a router or translator may extract from an IPv6 address.
-fn embedded(address: IpAddr) -> Vec<Ipv4Addr> {
-    let IpAddr::V6(address) = address else {
-        return Vec::new();
-    };
-    let octets = address.octets();
-    let pick = |positions: [usize; 4]| {
-        Ipv4Addr::from(positions.map(|position| octets.get(position).copied().unwrap_or_default()))
-    };
-    match address.segments() {
-        // IPv4-compatible (RFC 4291 section 2.5.5.1), translated (RFC 2765) and NAT64 (RFC 6052).
-        [0, 0, 0, 0, 0, 0, high, low]
-        | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => vec![ipv4_from(high, low)],
-        // NAT64 inside one network, RFC 8215. The prefix has 48, 56, 64 or 96 bits; octet 8 is
-        // never part of the address.
-        [0x64, 0xff9b, 1, ..] => vec![
-            pick([6, 7, 9, 10]),
-            pick([7, 9, 10, 11]),
-            pick([9, 10, 11, 12]),
-            pick([12, 13, 14, 15]),
-        ],
-        // 6to4, RFC 3056.
-        [0x2002, high, low, ..] => vec![ipv4_from(high, low)],
-        _ => Vec::new(),
-    }
-}
-
-fn ipv4_from(high: u16, low: u16) -> Ipv4Addr {
-    Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))
-}
-
-impl Network {
-    const fn v4(octets: [u8; 4], bits: u8) -> Self {
-        let [a, b, c, d] = octets;
-        Self {
-            address: IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
-            bits,
-        }
-    }
-
-    const fn v6(segments: [u16; 8], bits: u8) -> Self {
-        let [a, b, c, d, e, f, g, h] = segments;
-        Self {
-            address: IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h)),
-            bits,
-        }
-    }
-
-    /// Turns a network of IPv4-mapped addresses into the IPv4 network, as `check_address` does.
-    fn canonical(self) -> Self {
-        match (self.address, self.address.to_canonical()) {
-            (IpAddr::V6(_), IpAddr::V4(address)) if self.bits >= 96 => Self {
-                address: address.into(),
-                bits: self.bits - 96,
-            },
-            _ => self,
-        }
-    }
-
-    /// Whether the address is in this network.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                let differ = u32::from(own) ^ u32::from(other);
-                u32::from(self.bits) <= differ.leading_zeros()
+impl Rule {
+    /// Whether this is a host or suffix rule that covers the host and port.
+    fn covers_name(&self, to: &Destination<'_>) -> bool {
+        let host = match to.host {
+            Host::Domain(name) => Host::Domain(name.trim_end_matches('.')),
+            Host::Ipv4(address) => Host::Ipv4(address),
+            Host::Ipv6(address) => Host::Ipv6(address),
+        };
+        let has_port = |port: &Option<u16>| port.is_none_or(|port| port == to.port);
+        match self {
+            Self::Host {
+                host: allowed,
+                port,
+            } => has_port(port) && *allowed == host,
+            Self::Subdomains { suffix, port } => {
+                let below = |name: &str| name.len() > suffix.len() && name.ends_with(suffix);
+                has_port(port) && matches!(host, Host::Domain(name) if below(name))
             }
-            (IpAddr::V6(own), IpAddr::V6(other)) => {
-                let differ = u128::from(own) ^ u128::from(other);
-                u32::from(self.bits) <= differ.leading_zeros()
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+            Self::Network(_) => false,
         }
     }
 }
@@ -280,8 +222,7 @@ fn rule(text: &str) -> Option<Rule> {
     if let Some((address, bits)) = text.split_once('/') {
         let address: IpAddr = address.parse().ok()?;
         let bits: u8 = bits.parse().ok()?;
-        let network = Network { address, bits };
-        return (bits <= max_bits(&address)).then_some(Rule::Network(network.canonical()));
+        return Network::new(address, bits).map(Rule::Network);
     }
     if let Ok(address) = text.parse::<IpAddr>() {
         let host = match address {

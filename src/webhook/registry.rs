@@ -110,6 +110,12 @@ impl Registry {
         self.set(slot, DeliveryState::Delivered, None);
     }
 
+    /// One webhook.
+    pub(super) fn webhook(&self, slot: Slot) -> Option<&WebhookRequest> {
+        let entry = self.entries.get(usize::from(slot.index()));
+        entry.map(|entry| &entry.webhook)
+    }
+
     /// The state of one delivery.
     pub(super) fn delivery(&self, slot: Slot) -> Option<&Delivery> {
         self.entries

@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue};
 use url::{Host, Url};
 
 use super::method::Method;
+use super::policy::{Destination, Origin};
 
 /// Maximum length of a URL, in bytes.
 pub const MAX_URL_BYTES: usize = 8 * 1024;
@@ -42,6 +43,7 @@ pub struct WebhookRequest {
     url: Url,
     method: Method,
     headers: Vec<(HeaderName, HeaderValue)>,
+    origin: Origin,
 }
 
 /// Why a webhook is invalid. A message repeats no input except the name of a header.
@@ -113,7 +115,14 @@ impl WebhookRequest {
             url,
             method,
             headers: validate_headers(headers)?,
+            origin: Origin::Local,
         })
+    }
+
+    /// Says where the webhook was asked for; [`Origin::Local`] if nothing does.
+    #[must_use]
+    pub fn from_origin(self, origin: Origin) -> Self {
+        Self { origin, ..self }
     }
 
     /// The whole URL; may hold secrets.
@@ -137,9 +146,13 @@ impl WebhookRequest {
         self.url.host().unwrap_or(Host::Domain(""))
     }
 
-    /// The port of the URL, or the default of its scheme.
-    pub fn port(&self) -> u16 {
-        self.url.port_or_known_default().unwrap_or_default()
+    /// Where the webhook goes, for the policy.
+    pub fn destination(&self) -> Destination<'_> {
+        Destination {
+            host: self.host(),
+            port: self.url.port_or_known_default().unwrap_or_default(),
+            origin: self.origin,
+        }
     }
 
     /// The part that may be logged: scheme, host, and any non-default port.

@@ -17,6 +17,7 @@ use url::{Position, Url};
 
 use super::dial::{DialError, Dialer, Duplex};
 use super::method::Method;
+use super::policy::Origin;
 
 /// Bytes of a response body that are read and discarded, so that the receiver can finish sending.
 const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -41,6 +42,8 @@ pub(super) struct OutboundRequest {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// Sent only with a method that carries a body.
     pub(super) body: String,
+    /// Where the webhook was asked for.
+    pub(super) origin: Origin,
 }
 
 impl fmt::Debug for OutboundRequest {
@@ -120,6 +123,7 @@ impl Transport {
         }
         let inner: &mut surf::http::Request = request.as_mut();
         inner.ext_mut().insert(CallerTimeout(timeout));
+        inner.ext_mut().insert(outbound.origin);
         let sent = self.client.send(request).await;
         let mut response =
             sent.map_err(|error| error.downcast().unwrap_or(TransportError::Other))?;
@@ -156,10 +160,11 @@ impl surf::HttpClient for Backend {
             .ext()
             .get()
             .map_or(Duration::MAX, |CallerTimeout(timeout)| *timeout);
+        let origin = request.ext().get().copied().unwrap_or(Origin::Network);
         let deadline = Instant::now().checked_add(timeout);
         let request = to_hyper(request).await?;
         let exchanged = async {
-            let stream = self.dialer.dial(&url).await?;
+            let stream = self.dialer.dial(&url, origin).await?;
             exchange(stream, request, deadline).await
         };
         let bad_gateway = surf::http::StatusCode::BadGateway;

@@ -56,6 +56,8 @@ impl Authority {
         let others: Vec<String> = others.into_iter().map(str::to_owned).collect();
         let mut params = CertificateParams::new(others).unwrap();
         for uri in uris {
+            // `uri:` makes a URI of a name without a scheme.
+            let uri = uri.strip_prefix("uri:").unwrap_or(uri);
             let uri = SanType::URI(uri.try_into().unwrap());
             params.subject_alt_names.push(uri);
         }

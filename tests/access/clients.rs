@@ -80,7 +80,7 @@ fn a_drain_is_requested_over_mutual_tls_with_a_token() {
     // The process exits with code 3 on request.
     assert_eq!(code, Some(5), "{said}");
     let line = wrapper.stderr.wait_for("outcome=done");
-    assert!(line.contains("as drain.example"), "{line}");
+    assert!(line.contains(r#"as \"drain.example\""#), "{line}");
     assert!(!wrapper.stderr.text().contains(TOKEN));
 }
 

@@ -66,6 +66,7 @@ fn a_caller_needs_a_certificate_of_the_right_authority_and_name() {
     let (authority, mut options) = mutual();
     options.push("--allow-san=drain.example".to_owned());
     options.push("--allow-san=spiffe://example/drain".to_owned());
+    options.push("--allow-san=192.0.2.7".to_owned());
     let (wrapper, address) = start(&options);
     let client = |names: &[&str]| authority.client(Some(&authority.sign("client", names)));
     for (names, let_in) in [
@@ -74,6 +75,10 @@ fn a_caller_needs_a_certificate_of_the_right_authority_and_name() {
         (&["spiffe://example/drain"], true),
         // Two URIs that differ in case are two identities.
         (&["spiffe://example/DRAIN"], false),
+        // A URI that reads as a DNS name evades constraints on DNS names.
+        (&["uri:drain.example"], false),
+        (&["192.0.2.7"], true),
+        (&["uri:192.0.2.7"], false),
         (&["other.example"], false),
         (&["*.example"], false),
         (&["192.0.2.1"], false),
@@ -95,7 +100,9 @@ fn a_caller_needs_a_certificate_of_the_right_authority_and_name() {
     assert!(!is_let_in(&stranger.client(Some(&ours)), &address));
     assert_eq!(probe(&address, INITIATE, Outcome::Closed), Outcome::Closed);
     wrapper.stderr.wait_for("no DNS name and no URI");
-    let line = wrapper.stderr.wait_for("certificate of other.example");
+    let line = wrapper
+        .stderr
+        .wait_for(r#"certificate of \"other.example\""#);
     assert!(line.contains("is none of --allow-san"), "{line}");
     wrapper.stderr.wait_for("peer=\"tcp 127.0.0.1:");
 }
@@ -142,7 +149,8 @@ fn the_names_of_a_caller_are_in_the_audit_log() {
     assert!(done.contains("\"state\": \"shutting_down\""), "{done}");
     let line = wrapper.stderr.wait_for("outcome=done");
     assert!(
-        line.contains("tls 127.0.0.1:") && line.contains("as drain.example,spiffe://example/drain"),
+        line.contains("tls 127.0.0.1:")
+            && line.contains(r#"as \"drain.example\",\"spiffe://example/drain\""#),
         "{line}"
     );
 }

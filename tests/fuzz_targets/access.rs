@@ -67,7 +67,7 @@ fn options(cursor: &mut Cursor<'_>) {
             key: file(),
             client_ca: file(),
             allow_sans: if cursor.bool() {
-                vec!["a".to_owned()]
+                vec!["a".parse().unwrap()]
             } else {
                 Vec::new()
             },

@@ -39,7 +39,7 @@ pub mod words;
 mod cursor;
 mod frames;
 #[allow(dead_code, reason = "the tests use the rest of it")]
-#[path = "../support/http2.rs"]
+#[path = "../../src/grpc/tests/http2.rs"]
 mod http2;
 
 /// A target by its name, which is also that of its corpus.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use process_wrapper::webhook::policy::{Network, Policy, PolicyRefusal, Rule};
+use process_wrapper::webhook::policy::{Destination, Network, Origin, Policy, PolicyRefusal, Rule};
 use url::Host;
 
 use super::cursor::Cursor;
@@ -21,15 +21,20 @@ pub fn run(data: &[u8]) {
         IpAddr::V4(address) => Host::Ipv4(address),
         IpAddr::V6(address) => Host::Ipv6(address),
     };
+    let to = Destination {
+        host,
+        port,
+        origin: Origin::Local,
+    };
 
-    let open = Policy::new(Vec::new()).check_address(&host, port, address);
+    let open = Policy::new(Vec::new()).check_address(&to, address);
     assert_eq!(
         open.is_err(),
         is_denied_by_default(address),
         "{address}: {open:?} without rules"
     );
     let policy = Policy::new(rules.clone());
-    let verdict = policy.check_address(&host, port, address);
+    let verdict = policy.check_address(&to, address);
     let by_network = rules
         .iter()
         .any(|rule| matches!(rule, Rule::Network(network) if covers(network, address)));
@@ -48,26 +53,33 @@ pub fn run(data: &[u8]) {
     }
     if let IpAddr::V4(plain) = address {
         let mapped = IpAddr::V6(plain.to_ipv6_mapped());
-        assert_eq!(policy.check_address(&host, port, mapped), verdict);
+        assert_eq!(policy.check_address(&to, mapped), verdict);
     }
-    if !matches!(host, Host::Domain(_)) {
-        assert_eq!(policy.check_host(&host, port), verdict, "as in the URL");
+    if !matches!(to.host, Host::Domain(_)) {
+        assert_eq!(policy.check_host(&to), verdict, "as in the URL");
     } else if verdict.is_ok() {
         // What an address may make callable is not refused by its name.
-        assert_eq!(policy.check_host(&host, port), Ok(()));
+        assert_eq!(policy.check_host(&to), Ok(()));
     }
 
     let mut more = rules.clone();
     more.extend(self::rules("*.example.com:443 10.0.0.0/8 [::1]:1"));
     if verdict.is_ok() && !rules.is_empty() {
-        assert_eq!(
-            Policy::new(more).check_address(&host, port, address),
-            Ok(())
-        );
+        assert_eq!(Policy::new(more).check_address(&to, address), Ok(()));
     }
     let bits = if address.is_ipv4() { 32 } else { 128 };
     let own = self::rules(&format!("{address}/{bits}"));
-    assert_eq!(Policy::new(own).check_address(&host, port, address), Ok(()));
+    assert_eq!(Policy::new(own).check_address(&to, address), Ok(()));
+    // Over TCP, no more is allowed.
+    let over_tcp = Destination {
+        origin: Origin::Network,
+        ..to.clone()
+    };
+    if let Ok(()) = policy.check_address(&over_tcp, address) {
+        assert_eq!(verdict, Ok(()));
+    } else if verdict.is_ok() {
+        assert!(!by_network && is_own_host(address));
+    }
     if let Err(refused) = verdict {
         assert!(!refused.to_string().contains('\n') || name.contains('\n'));
     }
@@ -142,12 +154,34 @@ fn is_denied_by_default(address: IpAddr) -> bool {
                         || at([9, 10, 11, 12])
                         || at([12, 13, 14, 15])))
                 || (starts("2002") && at([2, 3, 4, 5]))
+                || (starts("20010000")
+                    && (at([4, 5, 6, 7])
+                        || four(Ipv4Addr::from([12, 13, 14, 15].map(|at| !o[at])))))
+                || (["00005efe", "02005efe"].contains(&&hex(&o)[16..24]) && at([12, 13, 14, 15]))
+                || starts("fd000ec2")
                 || (o[0] == 0xfe && o[1] >> 6 == 2)
                 || [
-                    "fd000ec2000000000000000000000254",
                     "fd2000ce000000000000000000000254",
+                    "fd0000c10000000000000000a9fea9fe",
+                    "fd00a9fea9fe00000000000000000001",
+                    "fd000042000000000000000000000042",
+                    "fd000100000000000000000001000200",
                 ]
                 .contains(&hex(&o).as_str())
+        }
+    }
+}
+
+/// Whether the address may be one of the wrapper's own host: each of its forms holds these bytes.
+fn is_own_host(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => [0, 127].contains(&address.octets()[0]),
+        IpAddr::V6(address) => {
+            let octets = address.octets();
+            address.is_loopback()
+                || octets
+                    .iter()
+                    .any(|octet| [0, 127, 128, 255].contains(octet))
         }
     }
 }

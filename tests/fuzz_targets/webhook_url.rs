@@ -60,7 +60,7 @@ pub fn run(data: &[u8]) {
         format!("{webhook:?}"),
         format!("WebhookRequest({} {target})", method.name())
     );
-    assert_ne!(webhook.port(), 0);
+    assert_ne!(webhook.destination().port, 0);
 
     // What the request will say: its target, RFC 9112 section 3.2.1, and its Host.
     let path = &webhook.url()[Position::BeforePath..Position::AfterQuery];

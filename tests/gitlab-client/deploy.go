@@ -94,6 +94,9 @@ func dial(ctx context.Context, address string) (net.Conn, error) {
 		// unix:///absolute, unix:/absolute and unix:relative.
 		network, address = "unix", strings.TrimPrefix(path, "//")
 	}
+	if strings.HasPrefix(address, "/") {
+		network = "unix"
+	}
 	var dialer net.Dialer
 	return dialer.DialContext(ctx, network, address)
 }

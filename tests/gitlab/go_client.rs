@@ -100,6 +100,22 @@ fn the_deployers_sequence_drains_over_every_form_of_a_unix_address() {
 }
 
 #[test]
+fn the_deployers_sequence_drains_with_the_path_as_authority() {
+    let Some(program) = program() else { return };
+    // grpc-go sends what follows `passthrough:///` percent-encoded and Huffman-coded.
+    for form in [
+        "passthrough:///",
+        "passthrough:///unix://",
+        "passthrough:///unix:",
+    ] {
+        let wrapper = start(&["--process-termination-timeout", "3h"], RUNNER);
+        let target = format!("{form}{}", wrapper.socket().display());
+        let client = start_client(program, &["deploy", "graceful", &target], Path::new("/"));
+        assert_deployed(client, "\"\"");
+    }
+}
+
+#[test]
 fn the_deployers_sequence_forces_over_a_unix_socket() {
     let Some(program) = program() else { return };
     let mut wrapper = start(&[], RUNNER);

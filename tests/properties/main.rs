@@ -196,7 +196,7 @@ mod webhooks {
     use process_wrapper::webhook::WebhookRequest;
     use process_wrapper::webhook::file;
     use process_wrapper::webhook::method::Method;
-    use process_wrapper::webhook::policy::{Policy, Rule};
+    use process_wrapper::webhook::policy::{Destination, Origin, Policy, Rule};
     use process_wrapper::webhook::schedule::retry_after;
     use proptest::prelude::*;
     use proptest::sample::select;
@@ -243,7 +243,8 @@ mod webhooks {
                 let bits_of = |octets: [u8; 4]| format!("{:032b}", u32::from_be_bytes(octets));
                 bits_of(a).chars().zip(bits_of(b).chars()).take(bits as usize).all(|(a, b)| a == b)
             };
-            let verdict = policy.check_address(&Host::Domain("a"), 80, other.into());
+            let to = Destination { host: Host::Domain("a"), port: 80, origin: Origin::Local };
+            let verdict = policy.check_address(&to, other.into());
             prop_assert_eq!(verdict.is_ok(), same(address, other));
         }
     }

@@ -15,7 +15,7 @@ use process_wrapper::pb::process_wrapper::v1::sent_signal::Cause;
 use process_wrapper::pb::process_wrapper::v1::{Process, SentSignal, State};
 
 use crate::support::client::Client;
-use crate::support::{self, Lines, Wrapper, sweep};
+use crate::support::{self, Lines, Wrapper, sweep_by};
 use crate::{force_after, received, runner, signals, start_around};
 
 const ROUNDS: usize = 200;
@@ -77,7 +77,7 @@ fn the_stand_in_drops_a_signal_that_comes_too_early() {
 #[test]
 fn force_after_0_from_running_sends_term_alone() {
     let Some(runner) = runner() else { return };
-    sweep(ROUNDS, |_| {
+    sweep_by(8, ROUNDS, |_| {
         let mut wrapper = start_around(&[], &[runner], &[DEAF]);
         let client = Client::connect(&wrapper.address());
         client.shut_down_with(force_after(0)).unwrap();
@@ -89,7 +89,7 @@ fn force_after_0_from_running_sends_term_alone() {
 #[test]
 fn gitlabs_forceful_shutdown_right_after_the_graceful_one_arrives() {
     let Some(runner) = runner() else { return };
-    sweep(ROUNDS, |_| {
+    sweep_by(8, ROUNDS, |_| {
         let mut wrapper = start_around(&[], &[runner], &[DEAF]);
         let client = Client::connect(&wrapper.address());
         let request = gitlab::InitGracefulShutdownRequest::default();
@@ -107,7 +107,7 @@ fn gitlabs_forceful_shutdown_right_after_the_graceful_one_arrives() {
 #[test]
 fn a_short_force_after_arrives() {
     let Some(runner) = runner() else { return };
-    sweep(ROUNDS, |round| {
+    sweep_by(8, ROUNDS, |round| {
         let deadline = format!("--force-after={}ms", 1 + round % 40);
         let mut wrapper = start_around(&[&deadline], &[runner], &[DEAF]);
         let client = Client::connect(&wrapper.address());

@@ -43,10 +43,8 @@ const COLUMNS: usize = 100;
 /// The files which a `#[path]` may name: shared by test binaries, fuzz targets and unit tests.
 const SHARED: &[&str] = &[
     "../support/mod.rs",
-    "../support/http2.rs",
     "../fuzz_targets/mod.rs",
     "../../src/",
-    "../../../tests/support/http2.rs",
     // The model is also part of a fuzz target, which includes it by its path.
     "model/",
 ];

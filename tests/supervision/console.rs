@@ -38,11 +38,16 @@ impl Console {
         digits[..end.unwrap_or(digits.len())].parse().unwrap()
     }
 
-    /// Ends the shell, and reports whether script(1) ended with it.
-    pub(crate) fn end(mut self) -> String {
+    /// Ends the shell.
+    pub(crate) fn end(mut self) {
         self.keys("exit\n");
+        self.ends();
+    }
+
+    /// Waits until script(1) has ended, with the shell or what took its place.
+    pub(crate) fn ends(mut self) {
         support::wait_for_exit(&mut self.script);
-        self.screen.all()
+        self.screen.all();
     }
 }
 

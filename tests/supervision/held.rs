@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::support::{DRAINS, Lines, peers, setup, start_ready, wait_for_exit};
+use super::support::{Lines, peers, setup, start_ready, wait_for_exit};
 
 /// Seizes the process, kills it, and holds it unreaped until stdin ends.
 const TRACER: &str = r#"
@@ -70,7 +70,9 @@ fn a_signal_that_its_handler_cannot_queue_is_handled_nevertheless() {
     let Some(strace) = peers::find("strace") else {
         return;
     };
-    let mut wrapper = start_ready(&[], DRAINS);
+    let script = "trap 'echo hup' HUP; trap 'echo quit' QUIT; trap 'exit 3' TERM; echo ready; \
+        while :; do sleep 1 >/dev/null 2>&1 & wait $!; done";
+    let mut wrapper = start_ready(&[], script);
     wrapper.stderr.wait_for("started");
     let mut tracer = Command::new(strace)
         .args(["-f", "-o", "/dev/null", "-p", &wrapper.pid().to_string()])
@@ -92,13 +94,20 @@ fn a_signal_that_its_handler_cannot_queue_is_handled_nevertheless() {
         tracer.wait().unwrap();
         return peers::missing(&format!("strace -p ({})", said.text()));
     }
+    // HUP has no second wake-up and is handled with QUIT, which has one.
+    wrapper.signal(Signal::SIGHUP);
     wrapper.signal(Signal::SIGQUIT);
     wrapper
         .stderr
         .wait_for("the kernel refused to queue SIGQUIT");
-    wrapper.stdout.wait_for("draining");
+    wrapper.stdout.wait_for("quit");
+    wrapper.stdout.wait_for("hup");
+    wrapper.signal(Signal::SIGTERM);
     assert_eq!(wrapper.code(), 3);
-    assert_eq!(wrapper.stderr.text().matches("received SIGQUIT").count(), 1);
+    let log = wrapper.stderr.all();
+    for signal in ["received SIGQUIT", "received SIGTERM", "sent SIGHUP"] {
+        assert_eq!(log.matches(signal).count(), 1, "{log}");
+    }
     wait_for_exit(&mut tracer);
 }
 

@@ -129,6 +129,35 @@ fn an_interactive_shell_works_under_the_wrapper() {
     console.end();
 }
 
+#[test]
+fn ctrl_z_is_discarded_where_no_shell_could_continue_the_wrapper() {
+    let Some(mut console) = console() else { return };
+    // The wrapper leads the session, as under `docker run -it`.
+    console.keys("exec ");
+    let script = "trap \"echo continued-$((1))\" CONT; echo up-$((1)); while :; do sleep 0.1; done";
+    console.run(&format!("sh -c '{script}'"), "");
+    console.screen.wait_for("up-1");
+    console.keys("\x1a");
+    console.screen.wait_for("continued-1");
+    console.keys("\x03");
+    console.screen.wait_for("leaving");
+    console.ends();
+}
+
+#[test]
+fn a_session_leader_lends_its_terminal_as_well() {
+    let Some(mut console) = console() else { return };
+    console.keys("exec ");
+    console.run("sh -i", "");
+    console.screen.wait_for("started pid=");
+    console.keys("echo inner-$((40 + 2)); exit 4\n");
+    console.screen.wait_for("inner-42");
+    console.screen.wait_for("the process is gone");
+    console.keys("\x03");
+    console.screen.wait_for("leaving");
+    console.ends();
+}
+
 fn parent(pid: i32) -> i32 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields = stat.rsplit_once(") ").unwrap().1;

@@ -14,6 +14,7 @@
 )]
 
 pub mod client;
+#[path = "../../src/grpc/tests/http2.rs"]
 pub mod http2;
 pub mod http2_peer;
 pub mod peers;
@@ -262,9 +263,14 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// Runs a test this many times, several at once; the number of the run is the argument.
 pub fn sweep(runs: usize, test: impl Fn(usize) + Sync) {
+    sweep_by(4, runs, test);
+}
+
+/// The same with this many at once, for a test that mostly waits.
+pub fn sweep_by(threads: usize, runs: usize, test: impl Fn(usize) + Sync) {
     let next = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let run = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

@@ -2,12 +2,14 @@
 
 use std::process::Command;
 
+use process_wrapper::pb::process_wrapper::v1::webhook_delivery::Phase;
 use process_wrapper::pb::process_wrapper::v1::{InitiateGracefulShutdownRequest, State};
 use tonic::Code;
 
 use crate::support::client::Client;
+use crate::support::webhook_receiver::{Receiver, ok};
 use crate::support::{self, DRAINS, binary};
-use crate::wrapper::with_webhook;
+use crate::wrapper::{ended, with_webhook};
 
 /// Sends the request and asserts that it had no effect.
 fn refused(client: &Client, request: InitiateGracefulShutdownRequest) -> tonic::Status {
@@ -165,4 +167,44 @@ fn bad_options_start_nothing_and_repeat_no_secret() {
         assert!(!text.contains("s3cret"), "{options:?}: {text}");
         assert_eq!(output.stdout, b"");
     }
+}
+
+#[test]
+fn a_caller_over_tcp_reaches_no_port_of_the_wrappers_host() {
+    let receiver = Receiver::start([ok()]);
+    let port = receiver.address.port();
+    let over_tcp = |options: &[&str]| {
+        let options = [&["--listen", "tcp://127.0.0.1:0"], options].concat();
+        let wrapper = support::start_ready(&options, DRAINS);
+        let line = wrapper.stderr.wait_for("role=control address=tcp://");
+        let (_, address) = line.split_once("address=").unwrap();
+        let address = address.split_whitespace().next().unwrap().to_owned();
+        let client = Client::connect(&address);
+        (wrapper, client)
+    };
+    let (wrapper, client) = over_tcp(&[]);
+    for host in ["127.0.0.1", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]"] {
+        let status = refused(
+            &client,
+            with_webhook(&format!("http://{host}:{port}/"), &[]),
+        );
+        assert_eq!(status.code(), Code::PermissionDenied, "{host}: {status}");
+        assert!(status.message().contains("--webhook-allow"), "{status}");
+    }
+    // A name is refused once its address is known, and the caller does not read more.
+    let url = format!("http://localhost:{port}/");
+    client.shut_down_with(with_webhook(&url, &[])).unwrap();
+    let delivery = ended(&client);
+    assert_eq!((delivery.phase(), delivery.attempts), (Phase::Failed, 1));
+    assert!(
+        delivery.last_error.contains("the log of the wrapper"),
+        "{delivery:?}"
+    );
+    wrapper
+        .stderr
+        .wait_for("127.0.0.1 is the wrapper's own host");
+
+    let (_wrapper, client) = over_tcp(&["--webhook-allow", "localhost"]);
+    client.shut_down_with(with_webhook(&url, &[])).unwrap();
+    receiver.request();
 }

@@ -179,7 +179,7 @@ fn an_option_that_requires_another_names_it() {
             "--tls-cert",
         ),
         (
-            alone(|o| o.tls.allow_sans.push("a".into())),
+            alone(|o| o.tls.allow_sans.push("a".parse().unwrap())),
             "--tls-client-ca",
         ),
     ] {

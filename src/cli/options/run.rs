@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use argh::FromArgs;
 
-use crate::access::{self, Callers, Group, Listen, SocketMode, TlsOptions, TlsVersion};
+use crate::access::{
+    self, AllowedName, Callers, Group, Listen, SocketMode, TlsOptions, TlsVersion,
+};
 use crate::address::Address;
 use crate::cli::connections::Connections;
 use crate::human_duration::HumanDuration;
@@ -100,10 +102,10 @@ pub(super) struct RunArguments {
     #[argh(option, arg_name = "version")]
     tls_min_version: Option<TlsVersion>,
 
-    /// DNS name or URI that a client certificate must contain; one match suffices; repeatable
-    /// (default: any)
+    /// DNS name, URI with its scheme, or IP address that a client certificate must contain; one
+    /// match suffices; repeatable (default: any)
     #[argh(option, arg_name = "name")]
-    allow_san: Vec<String>,
+    allow_san: Vec<AllowedName>,
 
     /// serve even where strangers could call: in plaintext beyond loopback, or on a unix socket in
     /// a directory that other users can write to
@@ -210,7 +212,8 @@ pub(super) struct RunArguments {
     webhook_ca_file: Option<PathBuf>,
 
     /// destination that webhooks may call: HOST, HOST:PORT, *.suffix or ADDRESS/BITS; repeatable
-    /// (default: all but link-local and cloud metadata addresses, which only ADDRESS/BITS allows)
+    /// (default: all but link-local and cloud metadata addresses, which only ADDRESS/BITS allows,
+    /// and loopback for requests over tcp)
     #[cfg(feature = "webhooks")]
     #[argh(option, arg_name = "rule")]
     webhook_allow: Vec<Rule>,

@@ -67,8 +67,8 @@ client_arguments! {
         #[argh(switch)]
         again: bool,
 
-        /// begin the abort (send TERM) if the process is alive after this long (default: the value
-        /// of `run`)
+        /// begin the abort (send TERM, or the --forceful-signal of `run`) if the process is alive
+        /// after this long (default: the value of `run`)
         #[argh(option, arg_name = "duration")]
         force_after: Option<HumanDuration>,
 

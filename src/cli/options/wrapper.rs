@@ -71,6 +71,13 @@ pub(super) struct WrapperArguments {
     #[argh(option, arg_name = "from:to")]
     rewrite_signal: Vec<Rewrite>,
 
+    /// callbacks may only reach this host, HOST:PORT, *.suffix or ADDRESS/BITS; repeatable
+    /// (default: all but link-local and cloud metadata addresses, and loopback for requests over
+    /// tcp)
+    #[cfg(feature = "webhooks")]
+    #[argh(option, arg_name = "rule")]
+    webhook_allow: Vec<crate::webhook::policy::Rule>,
+
     /// format of log lines on stderr: text or json (default: text)
     #[argh(option, default = "log::LogFormat::Text", arg_name = "format")]
     log_format: log::LogFormat,
@@ -153,6 +160,10 @@ impl WrapperArguments {
         run.lifecycle.rewrites = self.rewrite_signal.into_iter().collect();
         run.log_format = self.log_format;
         run.log_level = self.log_level;
+        #[cfg(feature = "webhooks")]
+        {
+            run.webhooks.allow = self.webhook_allow;
+        }
         run.warnings.extend(warning);
         Ok(run)
     }

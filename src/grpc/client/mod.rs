@@ -13,13 +13,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_lite::future::or;
+use futures_lite::io::{AsyncRead, AsyncWrite};
 use h2::client::{Builder, SendRequest};
 use http::header::{CONTENT_TYPE, TE, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderMap, HeaderValue, Method, Request};
 use prost::Message;
-use smol::future::or;
-use smol::io::{AsyncRead, AsyncWrite};
 
 use crate::grpc::outgoing::{Outgoing, StreamClosed};
 use crate::grpc::rules::limits::Limits;

@@ -125,7 +125,7 @@ impl Responses {
 
     /// The trailers, once `receive` has returned the end of the call. In a Trailers-Only answer
     /// they are the headers.
-    #[cfg(feature = "unstable-internals")]
+    #[cfg(any(test, feature = "unstable-internals"))]
     #[must_use]
     pub const fn trailers(&self) -> &HeaderMap {
         &self.trailers

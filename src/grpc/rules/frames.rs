@@ -24,9 +24,11 @@ pub enum FrameKind {
     Other,
 }
 
-/// A frame header, without its stream.
+/// A frame header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameHeader {
+    /// The header as it was sent.
+    pub octets: [u8; HEADER],
     /// The type.
     pub kind: FrameKind,
     /// The flags; their meaning depends on the type.
@@ -36,7 +38,8 @@ pub struct FrameHeader {
 }
 
 impl FrameHeader {
-    fn parse([a, b, c, kind, flags, ..]: [u8; HEADER]) -> Self {
+    fn parse(octets: [u8; HEADER]) -> Self {
+        let [a, b, c, kind, flags, ..] = octets;
         let kind = match kind {
             0x0 => FrameKind::Data,
             0x1 => FrameKind::Headers,
@@ -46,6 +49,7 @@ impl FrameHeader {
         };
         let length = u32::from_be_bytes([0, a, b, c]);
         Self {
+            octets,
             kind,
             flags,
             length,
@@ -56,7 +60,9 @@ impl FrameHeader {
 /// What the bytes are that [`FrameScanner::advance`] has consumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScannedPart {
-    /// A part of the preface, or of a frame header that is not complete yet.
+    /// A part of the preface.
+    Preface,
+    /// A part of a frame header that is not complete yet.
     Incomplete,
     /// The last octets of this frame header.
     Header(FrameHeader),
@@ -103,7 +109,7 @@ impl FrameScanner {
                 if *missing == 0 {
                     self.state = NEXT_HEADER;
                 }
-                (taken, ScannedPart::Incomplete)
+                (taken, ScannedPart::Preface)
             }
             ScanState::Header {
                 bytes: header,

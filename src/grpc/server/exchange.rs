@@ -108,7 +108,7 @@ impl Exchange {
     }
 
     /// Sets the metadata before the first message. It does nothing after that.
-    #[cfg(feature = "unstable-internals")]
+    #[cfg(any(test, feature = "unstable-internals"))]
     pub fn set_initial_metadata(&mut self, metadata: HeaderMap) {
         let _ = self.stream.with_open(|open| {
             open.initial = metadata;
@@ -117,7 +117,7 @@ impl Exchange {
     }
 
     /// Sets the metadata beside the status, at the end.
-    #[cfg(feature = "unstable-internals")]
+    #[cfg(any(test, feature = "unstable-internals"))]
     pub fn set_trailing_metadata(&mut self, metadata: HeaderMap) {
         let _ = self.stream.with_open(|open| {
             open.trailing = metadata;

@@ -32,7 +32,7 @@ use crate::clock::Clock;
 use crate::grpc::rules::limits::{Limits, MAX_EVICTING};
 use crate::grpc::rules::status::Code;
 use crate::grpc::server::call::ConnectionContext;
-#[cfg(feature = "unstable-internals")]
+#[cfg(any(test, feature = "unstable-internals"))]
 use crate::grpc::server::call_policy::AllowAll;
 use crate::grpc::server::call_policy::CallPolicy;
 use crate::grpc::server::connection_table::{ConnectionGuard, ConnectionTable};
@@ -144,7 +144,7 @@ impl<C: Clock> Server<C> {
 
     /// Admits a connection and serves it to its end, with every method allowed: for tests and for
     /// streams with a trusted peer. Closes it if it is not admitted.
-    #[cfg(feature = "unstable-internals")]
+    #[cfg(any(test, feature = "unstable-internals"))]
     pub fn serve<IO>(&self, io: IO, peer: Peer) -> impl Future<Output = ()> + use<IO, C>
     where
         IO: AsyncRead + AsyncWrite + Unpin + 'static,

@@ -26,10 +26,10 @@ pub struct Context {
     pub method: &'static str,
     /// The headers of the request, including those of the protocol. The memory budget counts them
     /// up to the first message, so a handler that waits drops them first.
-    #[cfg_attr(not(feature = "unstable-internals"), allow(dead_code))]
+    #[cfg_attr(not(any(test, feature = "unstable-internals")), allow(dead_code))]
     pub metadata: HeaderMap,
     /// The deadline of the call. The server drops the handler then.
-    #[cfg_attr(not(feature = "unstable-internals"), allow(dead_code))]
+    #[cfg_attr(not(any(test, feature = "unstable-internals")), allow(dead_code))]
     pub deadline: Option<Instant>,
 }
 

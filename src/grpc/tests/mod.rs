@@ -14,7 +14,6 @@ mod hostile;
     unreachable_pub,
     reason = "shared with the integration tests"
 )]
-#[path = "../../../tests/support/http2.rs"]
 pub(crate) mod http2;
 mod memory;
 mod peer;
@@ -29,9 +28,11 @@ use std::rc::Rc;
 use world::World;
 
 use super::client::{CallOptions, Channel, Connection, Requests, Responses, handshake};
+use super::rules::limits::Limits;
 use super::rules::status::{Code, Status};
-use super::server::router::Router;
-use super::{Context, Exchange, Limits, Server};
+use super::server::Server;
+use super::server::exchange::Exchange;
+use super::server::router::{Context, Router};
 use crate::clock::Clock;
 use crate::net::peer::Peer;
 

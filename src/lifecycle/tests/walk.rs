@@ -291,6 +291,11 @@ fn every_reachable_state_and_input_keeps_the_invariants() {
                 all.and(walked)
             })
     });
+    // For docs/reliability.md, with `--nocapture`.
+    #[allow(clippy::print_stdout, reason = "the result of the walk")]
+    {
+        println!("{} configurations: {walked:?}", configs.len());
+    }
     assert!(
         walked.states > 1_000 && walked.steps > 30_000 && walked.depth >= 9,
         "{walked:?}"

@@ -1,160 +1,176 @@
-//! Follows a header block byte by byte, and rewrites the value of `:authority` in it.
+//! Rewrites a field block without its `:authority` (RFC 7541, sections 5 and 6).
 //!
-//! Owns the encoding of fields (RFC 7541, sections 5 and 6), without any table: only literals
-//! matter. It never decodes a string and never changes a length.
+//! Owns the representations of fields. Each `:authority` becomes a literal that h2 does not index;
+//! the indexes of the other entries follow. It never changes another field.
 
-/// The position of the next byte in a header block, which may span several frames.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum HeaderBlock {
-    /// The first byte of a field, or of a table size update.
-    Start,
-    /// More bytes of an indexed field or of a table size.
-    Number,
-    /// More bytes of the index of a name; the index of `:authority` has one byte.
-    NameIndex,
-    /// The length of a string.
-    Length { of: StringLiteral },
-    /// More bytes of the length of a string.
-    LengthMore {
-        of: StringLiteral,
-        length: u32,
-        shift: u32,
-    },
-    /// A name, compared byte by byte.
-    Name { left: u32, read: usize, same: bool },
-    /// A value, rewritten if the name is `:authority`.
-    Value { left: u32, authority: bool },
-}
+use super::huffman;
+use super::table::{ClientTable, Reference};
 
-/// A string of a field, and whether it is to be compared or rewritten.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum StringLiteral {
-    Name { plain: bool },
-    Value { authority: bool, plain: bool },
-}
+const NAME: &[u8] = b":authority";
+/// The same name, Huffman-coded. The code has one form of each string.
+const CODED_NAME: &[u8] = &[0xb8, 0x3b, 0x53, 0x39, 0xec, 0x32, 0x7d, 0x7f];
 
-const AUTHORITY: &[u8] = b":authority";
-/// The index of `:authority` in the static table (RFC 7541, appendix A).
-const AUTHORITY_INDEX: u8 = 1;
+/// `:authority: localhost`, a literal without indexing (RFC 7541, section 6.2.2).
+const LOCALHOST: &[u8] = b"\x01\x09localhost";
 
-impl HeaderBlock {
-    /// Follows one byte, and rewrites it in the value of `:authority`. `None`: malformed.
-    pub(super) fn step(self, byte: &mut u8) -> Option<Self> {
-        let read = *byte;
-        match self {
-            Self::Start => Some(Self::first(read)),
-            Self::Number if read & 0x80 == 0 => Some(Self::Start),
-            Self::Number => Some(self),
-            Self::NameIndex if read & 0x80 == 0 => Some(value_of(false)),
-            Self::NameIndex => Some(self),
-            Self::Length { of } => {
-                let of = of.with_coding(read & 0x80 != 0);
-                let length = u32::from(read & 0x7f);
-                if length < 0x7f {
-                    return Some(of.begin(length));
-                }
-                let shift = 0;
-                Some(Self::LengthMore { of, length, shift })
+/// h2 refuses a request with two `:authority` (RFC 9113, section 8.3); more would only cost memory.
+const MAX_AUTHORITIES: usize = 2;
+
+/// The new block. `None`: the block is malformed, and h2 closes the connection.
+pub(super) fn rewrite(table: &mut ClientTable, block: &[u8]) -> Option<Vec<u8>> {
+    let mut reader = Reader { rest: block };
+    let mut out = Vec::with_capacity(block.len() + 2 * LOCALHOST.len());
+    let mut authorities = 0;
+    while let [first, ..] = *reader.rest {
+        let field = reader.rest;
+        let is_authority = match first {
+            0x80.. => indexed(table, &mut reader, &mut out)?,
+            0x40.. => literal(table, &mut reader, true, &mut out)?,
+            0x20.. => {
+                table.resize(reader.integer(5)?)?;
+                out.extend_from_slice(before(field, reader.rest)?);
+                false
             }
-            Self::LengthMore { of, length, shift } => {
-                // Longer than any frame: h2 closes the connection.
-                if shift > 21 {
-                    return None;
-                }
-                let length = length.checked_add(u32::from(read & 0x7f) << shift)?;
-                if read & 0x80 == 0 {
-                    return Some(of.begin(length));
-                }
-                let shift = shift + 7;
-                Some(Self::LengthMore { of, length, shift })
-            }
-            Self::Name {
-                left,
-                read: at,
-                same,
-            } => {
-                let same = same && AUTHORITY.get(at) == Some(&read);
-                Some(match left {
-                    0 | 1 => value_of(same && at + 1 == AUTHORITY.len()),
-                    left => Self::Name {
-                        left: left - 1,
-                        read: at + 1,
-                        same,
-                    },
-                })
-            }
-            Self::Value { left, authority } => {
-                // Bytes that the C core leaves unescaped in a path, or makes by escaping, and that
-                // h2 refuses: `%`, and several of the others or one in the wrong place.
-                if authority && matches!(read, b'%' | b':' | b'@' | b'[' | b']') {
-                    *byte = b'-';
-                }
-                Some(match left {
-                    0 | 1 => Self::Start,
-                    left => Self::Value {
-                        left: left - 1,
-                        authority,
-                    },
-                })
-            }
-        }
-    }
-
-    /// The first byte of a field (RFC 7541, section 6).
-    fn first(byte: u8) -> Self {
-        // A prefix of all ones means that the number continues.
-        let (mask, literal) = match byte {
-            0x80.. => (0x7f, false),
-            0x40.. => (0x3f, true),
-            0x20.. => (0x1f, false),
-            _ => (0x0f, true),
+            _ => literal(table, &mut reader, false, &mut out)?,
         };
-        match (byte & mask, literal) {
-            (number, false) if number == mask => Self::Number,
-            (_, false) => Self::Start,
-            (0, true) => Self::Length {
-                of: StringLiteral::Name { plain: true },
-            },
-            (number, true) if number == mask => Self::NameIndex,
-            (number, true) => value_of(number == AUTHORITY_INDEX),
+        if is_authority && authorities < MAX_AUTHORITIES {
+            authorities += 1;
+            out.extend_from_slice(LOCALHOST);
+        }
+    }
+    Some(out)
+}
+
+/// Section 6.1. Returns whether the field is `:authority`, which is then not written.
+fn indexed(table: &ClientTable, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Option<bool> {
+    let index = reader.integer(7)?;
+    Some(match table.get(index)? {
+        Reference::Authority => true,
+        Reference::Other { index, .. } => {
+            write_integer(0x80, 7, index, out);
+            false
+        }
+    })
+}
+
+/// Section 6.2. Returns whether the field is `:authority`, which is then not written.
+fn literal(
+    table: &mut ClientTable,
+    reader: &mut Reader<'_>,
+    inserts: bool,
+    out: &mut Vec<u8>,
+) -> Option<bool> {
+    let bits = if inserts { 6 } else { 4 };
+    let pattern = reader.rest.first()? & !prefix_mask(bits);
+    let index = reader.integer(bits)?;
+    let strings = reader.rest;
+    let (name, new_index) = if index == 0 {
+        let name = reader.string()?;
+        match name {
+            Literal {
+                coded: false,
+                octets: NAME,
+            }
+            | Literal {
+                coded: true,
+                octets: CODED_NAME,
+            } => (NAME.len(), None),
+            other => (other.decoded_length()?, Some(0)),
+        }
+    } else {
+        match table.get(index)? {
+            Reference::Authority => (NAME.len(), None),
+            Reference::Other { name, index } => (name, Some(index)),
+        }
+    };
+    let value = reader.string()?;
+    if inserts {
+        table.insert(name, value.decoded_length()?, new_index.is_none());
+    }
+    if let Some(index) = new_index {
+        write_integer(pattern, bits, index, out);
+        out.extend_from_slice(before(strings, reader.rest)?);
+    }
+    Some(new_index.is_none())
+}
+
+/// A string as it was sent (RFC 7541, section 5.2).
+#[derive(Clone, Copy)]
+struct Literal<'a> {
+    coded: bool,
+    octets: &'a [u8],
+}
+
+impl Literal<'_> {
+    fn decoded_length(self) -> Option<usize> {
+        if self.coded {
+            huffman::decoded_length(self.octets)
+        } else {
+            Some(self.octets.len())
         }
     }
 }
 
-fn value_of(authority: bool) -> HeaderBlock {
-    HeaderBlock::Length {
-        of: StringLiteral::Value {
-            authority,
-            plain: true,
-        },
+/// Reads a block from its front.
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// An integer with a prefix of so many bits (RFC 7541, section 5.1). `None`: it does not end,
+    /// or is longer than any block.
+    fn integer(&mut self, bits: u32) -> Option<usize> {
+        let mask = prefix_mask(bits);
+        let mut value = usize::from(self.byte()? & mask);
+        if value < usize::from(mask) {
+            return Some(value);
+        }
+        for shift in [0, 7, 14, 21] {
+            let byte = self.byte()?;
+            value += usize::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn string(&mut self) -> Option<Literal<'a>> {
+        let coded = self.rest.first()? & 0x80 != 0;
+        let length = self.integer(7)?;
+        let (octets, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(Literal { coded, octets })
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        let (byte, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*byte)
     }
 }
 
-impl StringLiteral {
-    /// Records whether the string is Huffman-coded. The C core codes none, so such strings pass.
-    fn with_coding(self, huffman: bool) -> Self {
-        match self {
-            Self::Name { .. } => Self::Name { plain: !huffman },
-            Self::Value { authority, .. } => Self::Value {
-                authority,
-                plain: !huffman,
-            },
-        }
-    }
+/// The part of `whole` in front of `rest`, which ends it.
+fn before<'a>(whole: &'a [u8], rest: &[u8]) -> Option<&'a [u8]> {
+    whole.get(..whole.len().checked_sub(rest.len())?)
+}
 
-    fn begin(self, length: u32) -> HeaderBlock {
-        match (self, length) {
-            (Self::Name { .. }, 0) => value_of(false),
-            (Self::Name { plain }, left) => HeaderBlock::Name {
-                left,
-                read: 0,
-                same: plain,
-            },
-            (Self::Value { .. }, 0) => HeaderBlock::Start,
-            (Self::Value { authority, plain }, left) => HeaderBlock::Value {
-                left,
-                authority: authority && plain,
-            },
-        }
+const fn prefix_mask(bits: u32) -> u8 {
+    0xff >> (8 - bits)
+}
+
+/// Writes an integer behind the pattern of its representation (RFC 7541, section 5.1).
+fn write_integer(pattern: u8, bits: u32, value: usize, out: &mut Vec<u8>) {
+    let mask = usize::from(prefix_mask(bits));
+    let low = |value: usize| u8::try_from(value).unwrap_or(u8::MAX);
+    if value < mask {
+        return out.push(pattern | low(value));
     }
+    out.push(pattern | low(mask));
+    let mut rest = value - mask;
+    while rest >= 0x80 {
+        out.push(low(rest & 0x7f) | 0x80);
+        rest >>= 7;
+    }
+    out.push(low(rest));
 }

@@ -1,131 +1,157 @@
 //! The filter on valid and malformed frames.
 
 use super::*;
-use crate::grpc::tests::http2::{self, END_HEADERS, PREFACE};
+use crate::grpc::tests::http2::{self, PREFACE};
 
 fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     http2::frame(kind, flags, 1, payload)
 }
 
 fn filtered(frames: &[Vec<u8>]) -> Vec<u8> {
-    let mut bytes = PREFACE.to_vec();
-    bytes.extend(frames.concat());
-    let mut filter = AuthorityFilter::new();
-    let mut whole = bytes.clone();
-    filter.apply(&mut whole);
-    // Chunks of any size give the same bytes.
+    let bytes = [PREFACE.to_vec(), frames.concat()].concat();
+    let filter = |size: usize| {
+        let (mut filter, mut out) = (AuthorityFilter::default(), Vec::new());
+        bytes
+            .chunks(size)
+            .for_each(|part| filter.apply(part, &mut out));
+        out
+    };
+    let mut whole = filter(bytes.len());
     for size in 1..bytes.len().min(40) {
-        let mut filter = AuthorityFilter::new();
-        let mut parts = bytes.clone();
-        parts.chunks_mut(size).for_each(|part| filter.apply(part));
-        assert_eq!(parts, whole, "chunks of {size}");
+        assert_eq!(filter(size), whole, "chunks of {size}");
     }
     whole.split_off(PREFACE.len())
 }
 
-/// A header block as grpc-python 1.85 sends it, with a `%` in another field.
-fn block(authority: &str) -> Vec<u8> {
-    let mut block = b"@\x05:path\x06/a.B/C@\x0a:authority".to_vec();
-    block.push(u8::try_from(authority.len()).unwrap());
-    block.extend(authority.bytes());
-    block.extend(b"\x83\x86@\x02te\x08trailers\x00\x03x-a\x0650%%zz");
-    block
-}
+const LOCALHOST: &[u8] = b"\x01\x09localhost";
 
-const SENT: &str = "a@b%2Fc:d[e]!$(f)_~.sock";
-const REWRITTEN: &str = "a-b-2Fc-d-e-!$(f)_~.sock";
-
-#[test]
-fn only_the_authority_of_a_local_client_is_rewritten() {
-    let ends = END_HEADERS;
-    let settings = frame(4, 0, b"\0\x04\0\0%%");
-    let data = frame(0, 1, b"@\x0a:authority\x01%");
-    let sent = [
-        settings.clone(),
-        frame(1, ends, &block(SENT)),
-        data.clone(),
-        frame(1, ends, &block(SENT)),
-    ];
-    let passed = [
-        settings,
-        frame(1, ends, &block(REWRITTEN)),
-        data,
-        frame(1, ends, &block(REWRITTEN)),
-    ];
-    assert_eq!(filtered(&sent), passed.concat());
-    assert!(REWRITTEN.parse::<http::uri::Authority>().is_ok());
-    assert!(SENT.parse::<http::uri::Authority>().is_err());
+/// A block between two fields, as it is sent and as it passes.
+fn around(authority: &[u8]) -> [Vec<u8>; 2] {
+    [authority, LOCALHOST].map(|field| [&b"\x83"[..], field, b"\x00\x03x-a\x0650%%zz"].concat())
 }
 
 #[test]
-fn an_indexed_name_is_recognized() {
-    for first in [0x41, 0x01, 0x11] {
-        let sent = frame(1, END_HEADERS, &[first, 3, b'a', b'%', b'b', 0x83]);
-        let passed = frame(1, END_HEADERS, &[first, 3, b'a', b'-', b'b', 0x83]);
-        assert_eq!(filtered(&[sent]), passed);
+fn any_form_of_the_field_becomes_localhost() {
+    for authority in [
+        // By index: the entry of the static table has no value.
+        &b"\x81"[..],
+        // A literal by index: indexed, not indexed, never indexed; a path, nothing, no UTF-8.
+        b"\x41\x0b/tmp/p.sock",
+        b"\x01\x00",
+        b"\x11\x02\xff@",
+        // A literal by name.
+        b"\x40\x0a:authority\x07%2Ftmp:",
+        b"\x00\x88\xb8\x3b\x53\x39\xec\x32\x7d\x7f\x01a",
+        // A Huffman-coded value, as grpcurl 1.8.9 sends a path.
+        b"\x41\x89\x60\xd5\x48\x5f\x2b\xce\x9a\x68\x5f",
+    ] {
+        let [sent, passed] = around(authority);
+        let frames = [sent, passed].map(|block| frame(1, END_HEADERS, &block));
+        let [sent, passed] = frames;
+        assert_eq!(filtered(&[sent]), passed, "{authority:?}");
     }
 }
 
 #[test]
-fn a_block_continues_over_padding_priority_and_continuations() {
-    let frames = |authority: &str| {
-        let block = block(authority);
-        let (first, rest) = block.split_at(22);
-        let (second, third) = rest.split_at(9);
-        let padding = b"@\x0a:authority\x01%";
-        let mut payload = vec![u8::try_from(padding.len()).unwrap()];
-        payload.extend([0x80, 0, 0, 0, 0xff]);
-        payload.extend(first);
-        payload.extend(padding);
-        vec![
-            frame(1, PADDED | PRIORITY, &payload),
-            frame(9, 0, second),
-            frame(9, 0, b""),
-            frame(9, END_HEADERS, third),
+fn the_indexes_of_other_fields_follow() {
+    let first = b"\x40\x01a\x01b\x41\x04/p/s\x40\x01c\x01d";
+    // c, :authority, a; then names by index; then an eviction of all by size.
+    let second = b"\xbe\xbf\xc0\x7e\x01e\x7f\x02\x01f\x0f\x33\x01g";
+    let third = b"\x20\x3f\xe1\x1f\x40\x01h\x01i\xbe\x01\x00";
+    let sent = [&first[..], second, third].map(|block| frame(1, END_HEADERS, block));
+    let passed = [
+        [&b"\x40\x01a\x01b"[..], LOCALHOST, b"\x40\x01c\x01d"].concat(),
+        [
+            &b"\xbe"[..],
+            LOCALHOST,
+            b"\xbf\x7e\x01e\x7f\x01\x01f\x0f\x32\x01g",
         ]
-    };
-    assert_eq!(filtered(&frames(SENT)), frames(REWRITTEN).concat());
-}
-
-#[test]
-fn other_fields_with_long_indexes_and_strings_pass() {
-    let mut block = vec![0x7f, 0x80, 0x01, 0x7f, 0x80 | 0x49, 0x01];
-    block.extend(std::iter::repeat_n(b'%', 127 + 0xc9));
-    block.extend([0xff, 0x80, 0x01, 0x3f, 0xe1, 0x1f, 0x0f, 0x05, 0x01, b'%']);
-    // A shorter and a longer name, a Huffman-coded name and value, empty strings.
-    block.extend(b"@\x09:authorit\x01%@\x0b:authorityy\x01%");
-    block.extend([
-        0x40, 0x81, b'%', 0x01, b'%', 0x41, 0x81, b'%', 0x40, 0, 0, 0x41, 0,
-    ]);
-    let mut sent = block.clone();
-    sent.extend([0x01, 1, b'%']);
-    block.extend([0x01, 1, b'-']);
-    let ends = END_HEADERS;
-    assert_eq!(filtered(&[frame(1, ends, &sent)]), frame(1, ends, &block));
-}
-
-#[test]
-fn a_truncated_block_does_not_affect_the_next() {
-    let broken = frame(1, END_HEADERS, b"@\x0a:authority\x7f");
-    let sent = [broken.clone(), frame(1, END_HEADERS, &[0x01, 1, b'%'])];
-    let passed = [broken, frame(1, END_HEADERS, &[0x01, 1, b'-'])];
+        .concat(),
+        [&b"\x20\x3f\xe1\x1f\x40\x01h\x01i\xbe"[..], LOCALHOST].concat(),
+    ];
+    let passed = passed.map(|block| frame(1, END_HEADERS, &block));
     assert_eq!(filtered(&sent), passed.concat());
 }
 
 #[test]
-fn malformed_frames_pass_unchanged() {
-    let after = frame(1, END_HEADERS, &[0x01, 1, b'%']);
-    for frame in [
-        frame(1, PADDED, b""),
+fn a_block_continues_over_padding_priority_and_continuations() {
+    let [sent, passed] = around(b"\x00\x0a:authority\x0b/tmp/p.sock");
+    let (first, rest) = sent.split_at(6);
+    let (second, third) = rest.split_at(9);
+    let padding = b"\x81\x81\x81";
+    let priority = [0x80, 0, 0, 0, 0xff];
+    let payload = [&[3][..], &priority, first, padding].concat();
+    let sent = [
+        frame(1, PADDED | PRIORITY, &payload),
+        frame(CONTINUATION, 0, second),
+        frame(CONTINUATION, 0, b""),
+        frame(CONTINUATION, END_HEADERS, third),
+    ];
+    let passed = [&priority[..], &passed].concat();
+    assert_eq!(filtered(&sent), frame(1, PRIORITY | END_HEADERS, &passed));
+}
+
+#[test]
+fn a_long_block_is_split_into_frames() {
+    let value = |field: &[u8]| [field, b"\x00\x01x\x7f\x80\x7f", &[b'%'; 0x3fff]].concat();
+    let (sent, passed) = (value(b"\x81"), value(LOCALHOST));
+    let (first, rest) = sent.split_at(0x2000);
+    let (start, end) = passed.split_at(MAX_FRAME);
+    let sent = [frame(1, 0, first), frame(CONTINUATION, END_HEADERS, rest)];
+    let passed = [frame(1, 0, start), frame(CONTINUATION, END_HEADERS, end)];
+    assert_eq!(filtered(&sent), passed.concat());
+}
+
+#[test]
+fn other_frames_pass_unchanged() {
+    let other = [
+        frame(4, 0, b"\0\x04\0\0%%"),
+        frame(0, 1, b"\x41\x01%"),
+        frame(6, 0, b""),
+    ];
+    assert_eq!(filtered(&other), other.concat());
+}
+
+#[test]
+fn malformed_blocks_and_all_after_them_pass_unchanged() {
+    let after = frame(1, END_HEADERS, b"\x01\x01%");
+    for malformed in [
+        frame(1, PADDED | END_HEADERS, b""),
         frame(1, PADDED | END_HEADERS, b"\x05ab"),
         frame(1, PRIORITY | END_HEADERS, b"abcd"),
-        frame(
-            1,
-            END_HEADERS,
-            &[0x01, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f],
-        ),
+        // A truncated string, an endless integer, an unknown index, index 0, a size above 4096.
+        frame(1, END_HEADERS, b"\x41\x05/tmp"),
+        frame(1, END_HEADERS, b"\x01\x7f\xff\xff\xff\xff\xff\x0f"),
+        frame(1, END_HEADERS, b"\xbe"),
+        frame(1, END_HEADERS, b"\x80"),
+        frame(1, END_HEADERS, b"\x3f\xe2\x1f"),
+        // Huffman codes: EOS in a name, wrong padding in a value that enters the table.
+        frame(1, END_HEADERS, b"\x00\x84\xff\xff\xff\xff\x00"),
+        frame(1, END_HEADERS, b"\x41\x81\x18"),
+        // CONTINUATION without HEADERS; HEADERS in a block; a frame in a block.
+        frame(CONTINUATION, END_HEADERS, b"\x81"),
+        [frame(1, 0, b"\x81"), frame(1, 0, b"\x82")].concat(),
+        [frame(1, 0, b"\x81"), frame(6, 0, b"pingping")].concat(),
     ] {
-        let sent = [frame, after.clone()];
+        let sent = [malformed, after.clone()];
         assert_eq!(filtered(&sent), sent.concat());
+    }
+}
+
+#[test]
+fn a_block_without_an_end_is_not_held_for_ever() {
+    let empty = frame(CONTINUATION, 0, b"");
+    let full = frame(CONTINUATION, 0, &[0x82; MAX_FRAME]);
+    for (continuation, held) in [(empty, 16), (full, 3)] {
+        let (mut filter, mut out) = (AuthorityFilter::default(), Vec::new());
+        filter.apply(PREFACE, &mut out);
+        filter.apply(&frame(1, 0, &[0x82; MAX_FRAME]), &mut out);
+        for _ in 0..held {
+            filter.apply(&continuation, &mut out);
+            assert_eq!(out.len(), PREFACE.len(), "the block is held");
+        }
+        filter.apply(&continuation, &mut out);
+        let rest = MAX_FRAME + held * (continuation.len() - 9);
+        assert!(out.len() > PREFACE.len() + rest, "the block passes");
     }
 }

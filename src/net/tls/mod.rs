@@ -8,7 +8,7 @@
 mod client;
 #[cfg(feature = "tls")]
 mod pem;
-#[cfg(feature = "tls")]
+#[cfg(all(feature = "tls", feature = "wrapper"))]
 mod server;
 
 #[cfg(not(feature = "tls"))]
@@ -18,7 +18,7 @@ mod absent;
 pub use absent::{ClientTls, ServerTls};
 #[cfg(feature = "tls")]
 pub use client::ClientTls;
-#[cfg(feature = "tls")]
+#[cfg(all(feature = "tls", feature = "wrapper"))]
 pub use server::ServerTls;
 
 use std::io;
@@ -48,8 +48,12 @@ struct PeerNames<'a>(&'a [String]);
 impl std::fmt::Display for PeerNames<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
-            [] => f.write_str("the certificate holds no DNS name and no URI, hence"),
-            names => write!(f, "the certificate of {} is", names.join(",")),
+            [] => f.write_str("the certificate holds no DNS name and no URI; it is"),
+            [first, rest @ ..] => {
+                write!(f, "the certificate of {first:?}")?;
+                rest.iter().try_for_each(|name| write!(f, ",{name:?}"))?;
+                f.write_str(" is")
+            }
         }
     }
 }

@@ -10,11 +10,13 @@ use std::sync::Arc;
 use futures_rustls::{TlsAcceptor, TlsStream};
 use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
+use rustls::pki_types::ServerName;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
+use webpki::EndEntityCert;
 
 use super::{H2, TlsError, pem};
-use crate::access::{TlsOptions, TlsVersion};
+use crate::access::{AllowedName, TlsOptions, TlsVersion};
 use crate::net::reload::{ReloadError, Reloadable};
 use crate::net::stream::Stream;
 
@@ -23,7 +25,7 @@ use crate::net::stream::Stream;
 pub struct ServerTls {
     config: Arc<ServerConfig>,
     /// A caller's certificate must hold one of these names; empty: any name.
-    allowed: Vec<String>,
+    allowed: Vec<AllowedName>,
 }
 
 impl ServerTls {
@@ -67,27 +69,33 @@ impl ServerTls {
             return Err(TlsError::NoHttp2);
         }
         let certificate = session.peer_certificates().and_then(|chain| chain.first());
-        let names = certificate.map(|found| names(found)).unwrap_or_default();
-        if !self.allowed.is_empty() && !names.iter().any(|name| self.is_allowed(name)) {
+        let certificate = certificate.and_then(|der| EndEntityCert::try_from(der).ok());
+        let names = certificate.as_ref().map(names).unwrap_or_default();
+        let is_allowed = |name| certificate.as_ref().is_some_and(|found| holds(found, name));
+        if !self.allowed.is_empty() && !self.allowed.iter().any(is_allowed) {
             return Err(TlsError::NotAllowed(names));
         }
         Ok((Stream::Tls(Box::new(TlsStream::Server(stream))), names))
     }
+}
 
-    /// DNS names are case-insensitive (RFC 4343), the paths of URIs are not (RFC 3986 section
-    /// 6.2.2.1). Only a URI holds a colon.
-    fn is_allowed(&self, name: &str) -> bool {
-        self.allowed.iter().any(|allowed| {
-            allowed == name || (!name.contains(':') && allowed.eq_ignore_ascii_case(name))
-        })
+/// Whether a certificate holds this name.
+fn holds(certificate: &EndEntityCert<'_>, allowed: &AllowedName) -> bool {
+    match allowed {
+        AllowedName::Dns(_) => certificate
+            .valid_dns_names()
+            .any(|name| allowed.is_dns(name)),
+        AllowedName::Uri(_) => certificate
+            .valid_uri_names()
+            .any(|name| allowed.is_uri(name)),
+        AllowedName::Ip(address) => certificate
+            .verify_is_valid_for_subject_name(&ServerName::from(*address))
+            .is_ok(),
     }
 }
 
-/// The DNS names and URIs of a valid certificate.
-fn names(certificate: &rustls::pki_types::CertificateDer<'_>) -> Vec<String> {
-    let Ok(certificate) = webpki::EndEntityCert::try_from(certificate) else {
-        return Vec::new();
-    };
+/// The DNS names and URIs of a certificate, for the log. webpki lists no IP address.
+fn names(certificate: &EndEntityCert<'_>) -> Vec<String> {
     let dns = certificate.valid_dns_names();
     dns.chain(certificate.valid_uri_names())
         .map(str::to_owned)

@@ -8,11 +8,21 @@ fn policy(rules: &[&str]) -> Policy {
 
 /// Checks the host of a URL as registration does.
 fn check(policy: &Policy, url: &str) -> Result<(), PolicyRefusal> {
+    check_from(Origin::Local, policy, url)
+}
+
+fn check_from(origin: Origin, policy: &Policy, url: &str) -> Result<(), PolicyRefusal> {
     let url = url::Url::parse(url).unwrap();
-    policy.check_host(
-        &url.host().unwrap(),
-        url.port_or_known_default().unwrap_or_default(),
-    )
+    let port = url.port_or_known_default().unwrap_or_default();
+    policy.check_host(&to(origin, url.host().unwrap(), port))
+}
+
+fn to(origin: Origin, host: Host<&str>, port: u16) -> Destination<'_> {
+    Destination { host, port, origin }
+}
+
+fn named(host: &str, port: u16) -> Destination<'_> {
+    to(Origin::Local, Host::Domain(host), port)
 }
 
 const METADATA: &[&str] = &[
@@ -25,6 +35,11 @@ const METADATA: &[&str] = &[
     "http://[fe80::1]/",
     "http://[febf:ffff::1]/",
     "http://[fd00:ec2::254]/",
+    "http://[fd00:ec2::23]/",
+    "http://[fd00:c1::a9fe:a9fe]/",
+    "http://[fd00:a9fe:a9fe::1]/",
+    "http://[fd00:42::42]/",
+    "http://[fd00:100::100:200]/",
     "http://[fd20:ce::254]/",
     // The same address as one number, hexadecimal, octal, two parts.
     "http://2852039166/",
@@ -48,6 +63,12 @@ const METADATA: &[&str] = &[
     "http://[64:ff9b:1::169.254.169.254]/",
     // 6to4.
     "http://[2002:a9fe:a9fe::1]/",
+    // Teredo, as the server and as the client.
+    "http://[2001:0:a9fe:a9fe::]/",
+    "http://[2001::5601:5601]/",
+    // ISATAP, with the universal bit and without.
+    "http://[2001:db8::5efe:a9fe:a9fe]/",
+    "http://[2001:db8::200:5efe:169.254.169.254]/",
 ];
 
 #[test]
@@ -63,17 +84,17 @@ fn metadata_and_link_local_addresses_are_refused_in_every_spelling() {
 
 #[test]
 fn a_host_rule_does_not_allow_an_address_denied_by_default() {
-    let named = policy(&["169.254.169.254", "[fe80::1]:80", "metadata.example"]);
+    let by_name = policy(&["169.254.169.254", "[fe80::1]:80", "metadata.example"]);
     for url in ["http://169.254.169.254/", "http://[fe80::1]/"] {
         assert!(
-            matches!(check(&named, url), Err(PolicyRefusal::DeniedByDefault(_))),
+            matches!(check(&by_name, url), Err(PolicyRefusal::DeniedByDefault(_))),
             "{url}"
         );
     }
     let address = "169.254.169.254".parse().unwrap();
     assert!(
-        named
-            .check_address(&Host::Domain("metadata.example"), 80, address)
+        by_name
+            .check_address(&named("metadata.example", 80), address)
             .is_err()
     );
 }
@@ -133,10 +154,10 @@ fn a_host_rule_allows_its_host_and_port_only() {
         assert_eq!(check(&rules, url).is_ok(), allowed, "{url}");
     }
     // A host rule allows any address that is not denied by default.
-    let host = Host::Domain("hooks.example.com");
+    let host = "hooks.example.com";
     let address = "10.0.0.1".parse().unwrap();
-    assert_eq!(rules.check_address(&host, 8443, address), Ok(()));
-    assert!(rules.check_address(&host, 443, address).is_err());
+    assert_eq!(rules.check_address(&named(host, 8443), address), Ok(()));
+    assert!(rules.check_address(&named(host, 443), address).is_err());
 }
 
 #[test]
@@ -158,7 +179,7 @@ fn a_suffix_rule_allows_subdomains_and_not_the_name_itself() {
 fn a_network_rule_accepts_a_name_until_its_address_is_known() {
     let rules = policy(&["10.0.0.0/8"]);
     assert_eq!(check(&rules, "http://any.example/"), Ok(()));
-    let host = Host::Domain("any.example");
+    let host = "any.example";
     for (address, allowed) in [
         ("10.255.0.1", true),
         ("::ffff:10.0.0.1", true),
@@ -166,7 +187,7 @@ fn a_network_rule_accepts_a_name_until_its_address_is_known() {
         ("127.0.0.1", false),
         ("::1", false),
     ] {
-        let judged = rules.check_address(&host, 80, address.parse().unwrap());
+        let judged = rules.check_address(&named(host, 80), address.parse().unwrap());
         assert_eq!(judged.is_ok(), allowed, "{address}");
     }
 }
@@ -181,16 +202,16 @@ fn a_network_covers_exactly_its_prefix() {
         ("::ffff:10.0.0.0/104", "10.9.9.9", "11.0.0.1"),
     ] {
         let rules = policy(&[rule]);
-        let host = Host::Domain("x");
+        let host = "x";
         assert!(
             rules
-                .check_address(&host, 80, inside.parse().unwrap())
+                .check_address(&named(host, 80), inside.parse().unwrap())
                 .is_ok(),
             "{rule} {inside}"
         );
         assert!(
             rules
-                .check_address(&host, 80, outside.parse().unwrap())
+                .check_address(&named(host, 80), outside.parse().unwrap())
                 .is_err(),
             "{rule} {outside}"
         );
@@ -198,7 +219,7 @@ fn a_network_covers_exactly_its_prefix() {
     let all = policy(&["0.0.0.0/0", "::/0"]);
     for address in ["169.254.169.254", "fe80::1", "8.8.8.8"] {
         assert!(
-            all.check_address(&Host::Domain("x"), 80, address.parse().unwrap())
+            all.check_address(&named("x", 80), address.parse().unwrap())
                 .is_ok()
         );
     }
@@ -227,4 +248,60 @@ fn an_invalid_rule_is_refused_with_examples() {
         assert!(parsed.is_err(), "{text:?}: {parsed:?}");
         assert!(parsed.unwrap_err().to_string().contains("10.0.0.0/8"));
     }
+}
+
+#[test]
+fn a_request_over_tcp_may_not_reach_the_wrappers_own_host() {
+    let own = [
+        "http://127.0.0.1:2375/",
+        "http://127.255.0.9/",
+        "http://0.0.0.0/",
+        "http://0/",
+        "http://[::1]/",
+        "http://[::]/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://[64:ff9b::127.0.0.1]/",
+        "http://[2002:7f00:1::]/",
+    ];
+    for url in own {
+        let check = |origin| check_from(origin, &Policy::default(), url);
+        assert_eq!(check(Origin::Local), Ok(()), "{url}");
+        let refused = check(Origin::Network);
+        assert!(matches!(refused, Err(PolicyRefusal::OwnHost(_))), "{url}");
+    }
+    // A name passes until its address is known.
+    let localhost = to(Origin::Network, Host::Domain("localhost"), 80);
+    assert_eq!(Policy::default().check_host(&localhost), Ok(()));
+    let address = "127.0.0.1".parse().unwrap();
+    assert!(
+        Policy::default()
+            .check_address(&localhost, address)
+            .is_err()
+    );
+    let other = check_from(Origin::Network, &Policy::default(), "http://10.0.0.1/");
+    assert_eq!(other, Ok(()));
+}
+
+#[test]
+fn a_rule_opens_the_wrappers_own_host_to_requests_over_tcp() {
+    let address = "127.0.0.1".parse().unwrap();
+    for (rule, host, allowed) in [
+        ("127.0.0.0/8", "any.example", true),
+        ("localhost:80", "localhost", true),
+        ("localhost:81", "localhost", false),
+        ("*.example.com", "a.example.com", false),
+        ("a.example.com", "a.example.com", true),
+    ] {
+        let rules = policy(&[rule]);
+        let verdict = rules.check_address(&to(Origin::Network, Host::Domain(host), 80), address);
+        assert_eq!(verdict.is_ok(), allowed, "{rule} {host}");
+    }
+}
+
+#[test]
+fn errors_are_explained_over_tcp_only_under_a_rule() {
+    let over_tcp = to(Origin::Network, Host::Domain("x"), 80);
+    assert!(Policy::default().may_explain(&named("x", 80)));
+    assert!(!Policy::default().may_explain(&over_tcp));
+    assert!(policy(&["x"]).may_explain(&over_tcp));
 }

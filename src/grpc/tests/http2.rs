@@ -75,13 +75,13 @@ pub fn block(fields: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)]) -> Vec<u8> {
 
 /// A string without Huffman coding (RFC 7541 section 5.2).
 pub fn string(block: &mut Vec<u8>, text: &[u8]) {
-    integer(block, 7, text.len());
+    prefixed(block, 7, text.len());
     block.extend(text);
 }
 
 /// An integer with a prefix of `bits` bits (RFC 7541 section 5.1); the bits above the prefix are
 /// zero.
-fn integer(block: &mut Vec<u8>, bits: u32, value: usize) {
+pub fn prefixed(block: &mut Vec<u8>, bits: u32, value: usize) {
     let most = (1 << bits) - 1;
     if value < most {
         block.push(u8::try_from(value).unwrap());
