@@ -8,7 +8,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test fails by them"
+    clippy::print_stdout,
+    reason = "a test fails by them, and prints its counts"
 )]
 
 mod life;
