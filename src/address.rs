@@ -55,6 +55,13 @@ pub enum Host {
 }
 
 /// Why a text is not an address.
+///
+/// ```
+/// use process_wrapper::client::Address;
+///
+/// let error = "tcp://localhost".parse::<Address>().unwrap_err();
+/// assert!(error.to_string().contains("the port is missing"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not an address: {why}")]
 pub struct InvalidAddress {

@@ -34,6 +34,18 @@ use crate::net::tls::TlsError;
 pub struct AttemptError(AttemptCause);
 
 /// What kind of error an [`AttemptError`] is.
+///
+/// ```
+/// use process_wrapper::client::{AttemptErrorKind, Error};
+///
+/// /// Whether the wrapper has exited, or has not started.
+/// fn is_down(error: &Error) -> bool {
+///     match error {
+///         Error::Unreachable { cause, .. } => cause.kind() == AttemptErrorKind::NotListening,
+///         _ => false,
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AttemptErrorKind {

@@ -113,6 +113,17 @@ impl Error {
     }
 
     /// The last answer of the wrapper before the error.
+    ///
+    /// ```no_run
+    /// # use process_wrapper::client::{Client, Error, Shutdown, State};
+    /// # use std::time::Duration;
+    /// # async fn example(client: Client) -> Result<(), Error> {
+    /// if let Err(error) = client.wait_until(State::Gone, Some(Duration::ZERO)).await {
+    ///     println!("{error}; last seen: {:?}", error.last());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn last(&self) -> Option<&Process> {
         match self {

@@ -50,6 +50,10 @@ use crate::pb::process_wrapper::v1 as pb;
 const INITIATE: &str = "/process_wrapper.v1.ProcessWrapper/InitiateGracefulShutdown";
 
 /// The default of [`Client::connect_timeout`].
+///
+/// ```
+/// assert_eq!(process_wrapper::client::CONNECT_TIMEOUT.as_secs(), 5);
+/// ```
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Calls one wrapper. Cheap to clone; holds no connection.
@@ -107,6 +111,15 @@ impl Client {
 
     /// Returns the current state of the process.
     ///
+    /// ```no_run
+    /// # use process_wrapper::client::{Client, Error, Shutdown, State};
+    /// # use std::time::Duration;
+    /// # async fn example(client: Client) -> Result<(), Error> {
+    /// println!("pid {}", client.state().await?.pid);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Unreachable`], [`Error::Refused`] or [`Error::Malformed`].
@@ -118,6 +131,17 @@ impl Client {
     ///
     /// It is idempotent: a second request can only shorten deadlines, and sends no second signal
     /// unless [`repeat_signal`](Shutdown::repeat_signal) is set.
+    ///
+    /// ```no_run
+    /// # use process_wrapper::client::{Client, Error, Shutdown, State};
+    /// # use std::time::Duration;
+    /// # async fn example(client: Client) -> Result<(), Error> {
+    /// let request = Shutdown::default().force_after(Duration::from_secs(3600));
+    /// let process = client.shut_down(&request).await?;
+    /// assert!(process.state >= State::ShuttingDown);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -141,6 +165,17 @@ impl Client {
 
     /// Waits until the process reaches `state` or a later one, also across lost connections.
     /// Without a timeout the wait has no limit.
+    ///
+    /// ```no_run
+    /// # use process_wrapper::client::{Client, Error, Shutdown, State};
+    /// # use std::time::Duration;
+    /// # async fn example(client: Client) -> Result<(), Error> {
+    /// let minute = Duration::from_secs(60);
+    /// let gone = client.wait_until(State::Gone, Some(minute)).await?;
+    /// println!("{:?}", gone.exit);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -7,7 +7,19 @@ use std::time::SystemTime;
 use crate::lifecycle::{Exit, Outcome, SignalCause, State};
 use crate::pb::process_wrapper::v1 as pb;
 
-/// What a wrapper says about its process. Times are those of the wrapper's clock.
+/// The facts about a process, as its wrapper reports them. Times are those of the wrapper's clock.
+///
+/// ```
+/// use process_wrapper::client::{Exit, Process, State};
+///
+/// fn report(process: &Process) -> String {
+///     match (process.state, process.exit) {
+///         (State::Gone, Some(Exit::Code(code))) => format!("{} exited: {code}", process.program),
+///         (State::Gone, Some(exit)) => format!("{}: {exit}", process.program),
+///         (state, _) => format!("{} (pid {}) is {state}", process.program, process.pid),
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Process {
@@ -45,6 +57,16 @@ pub struct Process {
 }
 
 /// A signal that the wrapper sent to the process.
+///
+/// ```
+/// use process_wrapper::client::{Process, SignalCause};
+///
+/// fn deadline_signals(process: &Process) -> Vec<&str> {
+///     let signals = process.signals.iter();
+///     let by_deadline = signals.filter(|signal| signal.cause == Some(SignalCause::Deadline));
+///     by_deadline.map(|signal| &*signal.name).collect()
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SentSignal {
@@ -59,6 +81,15 @@ pub struct SentSignal {
 }
 
 /// How the command that runs after the exit stands.
+///
+/// ```
+/// use process_wrapper::client::{AfterExitPhase, Process};
+///
+/// fn clean_up_failed(process: &Process) -> bool {
+///     let command = process.after_exit.as_ref();
+///     command.is_some_and(|command| command.phase == AfterExitPhase::FailedToStart)
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AfterExit {
@@ -71,6 +102,15 @@ pub struct AfterExit {
 }
 
 /// How far the command that runs after the exit has come.
+///
+/// ```
+/// use process_wrapper::client::AfterExitPhase;
+///
+/// fn is_over(phase: AfterExitPhase) -> bool {
+///     !matches!(phase, AfterExitPhase::Pending | AfterExitPhase::Running)
+/// }
+/// assert!(is_over(AfterExitPhase::TimedOut));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AfterExitPhase {
@@ -87,6 +127,16 @@ pub enum AfterExitPhase {
 }
 
 /// How the delivery of one webhook stands.
+///
+/// ```
+/// use process_wrapper::client::{Process, WebhookPhase};
+///
+/// fn undelivered(process: &Process) -> Vec<String> {
+///     let failed = |phase| phase == WebhookPhase::Failed;
+///     let webhooks = process.webhooks.iter().filter(|webhook| failed(webhook.phase));
+///     webhooks.map(|webhook| format!("{}: {}", webhook.target, webhook.last_error)).collect()
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebhookDelivery {
@@ -105,6 +155,15 @@ pub struct WebhookDelivery {
 }
 
 /// How far the delivery of a webhook has come.
+///
+/// ```
+/// use process_wrapper::client::WebhookPhase;
+///
+/// fn is_over(phase: WebhookPhase) -> bool {
+///     phase != WebhookPhase::Pending
+/// }
+/// assert!(is_over(WebhookPhase::Delivered));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WebhookPhase {
@@ -117,6 +176,18 @@ pub enum WebhookPhase {
 }
 
 /// An answer that this version cannot read: the server is no `process-wrapper`, or a newer one.
+///
+/// ```
+/// use process_wrapper::client::{Client, Error};
+///
+/// async fn is_wrapper(client: &Client) -> Result<bool, Error> {
+///     match client.state().await {
+///         Ok(_) => Ok(true),
+///         Err(Error::Malformed(_)) => Ok(false),
+///         Err(error) => Err(error),
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the answer cannot be understood: {0}; is the server a process-wrapper of this version?")]
 pub struct Malformed(pub(super) String);
@@ -298,96 +369,4 @@ fn exit(code: Option<i32>, signal: Option<i32>, core: bool) -> Result<Option<Exi
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message(state: i32) -> pb::Process {
-        pb::Process {
-            state,
-            ..pb::Process::default()
-        }
-    }
-
-    #[test]
-    fn an_answer_without_a_known_state_is_refused() {
-        assert!(Process::try_from(None).is_err());
-        for state in [0, 4, -1] {
-            assert!(Process::try_from(Some(message(state))).is_err());
-        }
-        let process = Process::try_from(Some(message(1))).unwrap();
-        assert_eq!(process.state, State::Running);
-    }
-
-    #[test]
-    fn an_exit_is_a_code_or_a_signal() {
-        assert_eq!(exit(None, None, false).unwrap(), None);
-        assert_eq!(exit(Some(3), None, false).unwrap(), Some(Exit::Code(3)));
-        let killed = Exit::Signal {
-            number: 9,
-            core_dumped: true,
-        };
-        assert_eq!(exit(None, Some(9), true).unwrap(), Some(killed));
-        for odd in [-1, 256, i32::MAX] {
-            assert!(exit(Some(odd), None, false).is_err());
-            assert!(exit(None, Some(odd), false).is_err());
-        }
-    }
-
-    #[test]
-    fn without_an_outcome_only_an_end_with_code_0_is_a_success() {
-        let mut process = Process::try_from(Some(message(3))).unwrap();
-        assert!(process.failed(), "how it ended is not known");
-        process.exit = Some(Exit::Code(0));
-        assert!(!process.failed());
-        process.exit = Some(Exit::Code(1));
-        assert!(process.failed());
-        process.state = State::Running;
-        assert!(!process.failed());
-    }
-
-    #[test]
-    fn exit_code_0_is_a_failure_after_an_abort() {
-        let mut gone = Process::try_from(Some(message(3))).unwrap();
-        gone.exit = Some(Exit::Code(0));
-        for outcome in Outcome::ALL {
-            gone.outcome = Some(outcome);
-            let succeeds = [Outcome::Drained, Outcome::Unasked].contains(&outcome);
-            assert_eq!(gone.failed(), !succeeds, "{outcome}");
-        }
-        gone.outcome = Some(Outcome::Unasked);
-        gone.exit = Some(Exit::Code(1));
-        assert!(gone.failed());
-    }
-
-    #[test]
-    fn outcome_and_signals_are_read_and_unknown_numbers_are_none() {
-        let sent = |cause| pb::SentSignal {
-            number: 15,
-            name: "SIGTERM".to_owned(),
-            sent_at: None,
-            cause,
-        };
-        let mut newer = message(3);
-        newer.outcome = 3;
-        newer.signals = vec![sent(2), sent(99)];
-        let process = Process::try_from(Some(newer.clone())).unwrap();
-        assert_eq!(process.outcome, Some(Outcome::Aborted));
-        let causes: Vec<_> = process.signals.iter().map(|sent| sent.cause).collect();
-        assert_eq!(causes, [Some(SignalCause::Deadline), None]);
-        for unknown in [0, 7, -1, i32::MAX] {
-            newer.outcome = unknown;
-            let process = Process::try_from(Some(newer.clone())).unwrap();
-            assert_eq!(process.outcome, None, "{unknown}");
-        }
-    }
-
-    #[test]
-    fn a_time_out_of_range_is_no_panic() {
-        let mut odd = message(1);
-        odd.started_at = Some(prost_types::Timestamp {
-            seconds: i64::MIN,
-            nanos: i32::MIN,
-        });
-        let _ = Process::try_from(Some(odd));
-    }
-}
+mod tests;

@@ -45,6 +45,16 @@ impl Watch {
     }
 
     /// Continues after an earlier answer.
+    ///
+    /// ```no_run
+    /// # use process_wrapper::client::{Client, Error, Shutdown, State};
+    /// # use std::time::Duration;
+    /// # async fn example(client: Client) -> Result<(), Error> {
+    /// let process = client.shut_down(&Shutdown::default()).await?;
+    /// let next = client.watch().after(process).next().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn after(mut self, process: Process) -> Self {
         self.last = Some(process);
@@ -52,6 +62,16 @@ impl Watch {
     }
 
     /// Sets the deadline of the waits. Without one they have no limit.
+    ///
+    /// ```no_run
+    /// # use process_wrapper::client::{Client, Error, Shutdown, State};
+    /// # use std::time::Duration;
+    /// # async fn example(client: Client) -> Result<(), Error> {
+    /// let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    /// let gone = client.watch().until(Some(deadline)).reach(State::Gone).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn until(mut self, deadline: Option<Instant>) -> Self {
         self.deadline = deadline;

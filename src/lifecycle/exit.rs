@@ -8,6 +8,15 @@ use std::fmt;
 use crate::signal::Signal;
 
 /// How a process ended, `wait(2)`.
+///
+/// ```
+/// use process_wrapper::client::Exit;
+///
+/// assert_eq!(Exit::Code(3).to_string(), "exited with code 3");
+/// let killed = Exit::Signal { number: 9, core_dumped: false };
+/// assert_eq!(killed.to_string(), "ended by SIGKILL");
+/// assert_eq!(killed.status(), 137);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Exit {
     /// It called `exit` with this code.

@@ -77,6 +77,13 @@ use post_exit::PostExit;
 use webhooks::Webhooks;
 
 /// How far the process has come; the order is that in which the states are passed.
+///
+/// ```
+/// use process_wrapper::client::State;
+///
+/// assert!(State::Running < State::Gone);
+/// assert_eq!("gone".parse(), Ok(State::Gone));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
     /// It is alive and was not asked to stop.

@@ -22,6 +22,11 @@ pub struct StageSignal {
 }
 
 /// The text is no name of an [`Outcome`].
+///
+/// ```
+/// let error = "done".parse::<process_wrapper::client::Outcome>().unwrap_err();
+/// assert!(error.to_string().starts_with("write drained"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("write drained, failed, aborted, killed, unasked or lost")]
 #[non_exhaustive]
@@ -29,6 +34,15 @@ pub struct UnknownOutcome;
 
 /// How the shutdown of a process went. Exit code 0 does not say it: GitLab Runner exits with 0
 /// after it has aborted its jobs.
+///
+/// ```
+/// use process_wrapper::client::{Outcome, Process};
+///
+/// fn has_finished_its_jobs(process: &Process) -> bool {
+///     process.outcome == Some(Outcome::Drained)
+/// }
+/// assert_eq!("drained".parse(), Ok(Outcome::Drained));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {

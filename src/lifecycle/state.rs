@@ -8,6 +8,11 @@ use std::str::FromStr;
 use super::State;
 
 /// The text is no name of a [`State`].
+///
+/// ```
+/// let error = "stopped".parse::<process_wrapper::client::State>().unwrap_err();
+/// assert_eq!(error.to_string(), "write running, shutting_down or gone");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("write running, shutting_down or gone")]
 #[non_exhaustive]

@@ -49,6 +49,12 @@ pub enum Input {
 }
 
 /// Why the wrapper sends a signal of a stage.
+///
+/// ```
+/// use process_wrapper::client::SignalCause;
+///
+/// assert_eq!(SignalCause::Deadline.as_str(), "deadline");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum SignalCause {

@@ -7,24 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use smol::future::FutureExt;
 
+use super::active_delivery::ActiveDelivery;
 use super::dial::DialError;
 use super::schedule::{RetryPolicy, RetryVerdict, retry_after};
 use super::transport::{OutboundRequest, OutboundResponse, Transport, TransportError};
 use crate::clock::Clock;
-
-/// The registry entry that the loop reads and updates.
-pub(super) trait Ledger {
-    /// Counts an attempt. Gives its number, from 1, and its request, from what is registered now.
-    fn begin(&self) -> Option<(u32, OutboundRequest)>;
-    /// The attempt failed; the next one starts at this time.
-    fn retry(&self, error: &str, at: Option<SystemTime>);
-    /// The delivery failed.
-    fn fail(&self, error: &str);
-    /// The receiver accepted the webhook.
-    fn deliver(&self);
-    /// Id and target, for log lines.
-    fn name(&self) -> (String, String);
-}
 
 /// The result of one attempt; a `String` is its error.
 enum AttemptResult {
@@ -42,7 +29,7 @@ pub(super) async fn deliver<C: Clock>(
     transport: &Transport,
     retry: RetryPolicy,
     budget: Duration,
-    ledger: &impl Ledger,
+    active: &ActiveDelivery<'_>,
 ) {
     // `None`, beyond the range of the clock, is never.
     let deadline = clock.now().checked_add(budget);
@@ -51,16 +38,16 @@ pub(super) async fn deliver<C: Clock>(
             deadline.saturating_duration_since(clock.now())
         })
     };
-    let (id, target) = ledger.name();
+    let (id, target) = active.name();
     let mut attempts = 0;
     let mut last_error = None;
-    while let Some((number, request)) = ledger.begin() {
+    while let Some((number, request)) = active.begin() {
         attempts += 1;
         let timeout = retry.attempt_timeout.min(remaining(clock));
         let (error, min_delay) = match attempt(clock, transport, timeout, &request).await {
             AttemptResult::Delivered => {
                 tracing::info!(id, target, attempt = number, "webhook delivered");
-                return ledger.deliver();
+                return active.deliver();
             }
             AttemptResult::Permanent(error) => {
                 tracing::warn!(
@@ -70,7 +57,7 @@ pub(super) async fn deliver<C: Clock>(
                     error,
                     "webhook failed permanently"
                 );
-                return ledger.fail(&error);
+                return active.fail(&error);
             }
             AttemptResult::Retry(error, min_delay) => (error, min_delay),
             AttemptResult::TimedOut => {
@@ -91,7 +78,7 @@ pub(super) async fn deliver<C: Clock>(
                 error,
                 "webhook failed: out of time"
             );
-            return ledger.fail(&format!("{error}; out of time"));
+            return active.fail(&format!("{error}; out of time"));
         }
         tracing::warn!(
             id,
@@ -101,7 +88,7 @@ pub(super) async fn deliver<C: Clock>(
             ?delay,
             "webhook attempt failed; it is retried"
         );
-        ledger.retry(&error, SystemTime::now().checked_add(delay));
+        active.retry(&error, SystemTime::now().checked_add(delay));
         clock.sleep(delay).await;
         last_error = Some(error);
     }

@@ -8,13 +8,13 @@ use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, header};
 use ring::rand::{SecureRandom, SystemRandom};
 use smol::future::FutureExt;
 
-use super::deliver::{self, Ledger};
+use super::active_delivery::ActiveDelivery;
+use super::deliver;
 use super::delivery::{Delivery, DeliveryState, RejectReason};
 use super::dial::{Dialer, Resolve, SystemResolver};
 use super::exit_report::ExitReport;
@@ -24,7 +24,7 @@ use super::request::WebhookRequest;
 use super::roots::Roots;
 use super::schedule::RetryPolicy;
 use super::signature::Secrets;
-use super::transport::{OutboundRequest, Transport};
+use super::transport::Transport;
 use crate::clock::Clock;
 use crate::lifecycle::Slot;
 
@@ -196,7 +196,9 @@ impl Dispatcher {
         shared.registry.borrow_mut().arm(slot);
         async move {
             let active = ActiveDelivery {
-                shared: &shared,
+                registry: &shared.registry,
+                secrets: &shared.secrets,
+                policy: &shared.policy,
                 slot,
                 report,
             };
@@ -223,109 +225,6 @@ impl Dispatcher {
                 .is_some_and(|delivery| delivery.state == DeliveryState::Delivered)
         }
     }
-}
-
-/// A registry entry during its delivery.
-struct ActiveDelivery<'a> {
-    shared: &'a DispatcherState,
-    slot: Slot,
-    report: ExitReport,
-}
-
-/// The error of an attempt for a caller who may not know more.
-const UNEXPLAINED: &str = "the attempt failed; the log of the wrapper says why, and callers over \
-     TCP see it once a --webhook-allow covers the host";
-
-impl ActiveDelivery<'_> {
-    /// The error as callers may read it.
-    fn explained<'a>(&self, registry: &Registry, error: &'a str) -> &'a str {
-        let webhook = registry.webhook(self.slot);
-        let may_explain =
-            webhook.is_none_or(|webhook| self.shared.policy.may_explain(&webhook.destination()));
-        if may_explain { error } else { UNEXPLAINED }
-    }
-}
-
-impl Ledger for ActiveDelivery<'_> {
-    fn begin(&self) -> Option<(u32, OutboundRequest)> {
-        let mut registry = self.shared.registry.borrow_mut();
-        let (webhook, delivery) = registry.begin(self.slot)?;
-        let now = SystemTime::now();
-        let request = outbound_request(webhook, delivery, &self.report, &self.shared.secrets, now);
-        Some((delivery.attempts, request))
-    }
-
-    fn retry(&self, error: &str, at: Option<SystemTime>) {
-        let mut registry = self.shared.registry.borrow_mut();
-        let error = self.explained(&registry, error);
-        registry.retry(self.slot, error, at);
-    }
-
-    fn fail(&self, error: &str) {
-        let mut registry = self.shared.registry.borrow_mut();
-        let error = self.explained(&registry, error);
-        registry.fail(self.slot, error);
-    }
-
-    fn deliver(&self) {
-        self.shared.registry.borrow_mut().deliver(self.slot);
-    }
-
-    fn name(&self) -> (String, String) {
-        let registry = self.shared.registry.borrow();
-        let delivery = registry.delivery(self.slot);
-        delivery
-            .map(|delivery| (delivery.id.clone(), delivery.target.clone()))
-            .unwrap_or_default()
-    }
-}
-
-/// The request of one attempt.
-fn outbound_request(
-    webhook: &WebhookRequest,
-    delivery: &Delivery,
-    report: &ExitReport,
-    secrets: &Secrets,
-    now: SystemTime,
-) -> OutboundRequest {
-    let body = if webhook.method().has_body() {
-        report.to_json(&delivery.id, delivery.attempts)
-    } else {
-        String::new()
-    };
-    let timestamp = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let mut headers = webhook.headers().to_vec();
-    // A header of the webhook overrides the default.
-    if !body.is_empty() && !contains(&headers, &header::CONTENT_TYPE) {
-        let json = HeaderValue::from_static("application/json");
-        headers.push((header::CONTENT_TYPE, json));
-    }
-    if !contains(&headers, &header::USER_AGENT) {
-        let agent = concat!("process-wrapper/", env!("CARGO_PKG_VERSION"));
-        headers.push((header::USER_AGENT, HeaderValue::from_static(agent)));
-    }
-    let signature = secrets.sign(&delivery.id, timestamp, &body);
-    let signed_headers = [
-        ("webhook-id", Some(delivery.id.clone())),
-        ("webhook-timestamp", Some(timestamp.to_string())),
-        ("webhook-signature", signature),
-    ];
-    for (name, value) in signed_headers {
-        if let Some(Ok(value)) = value.map(HeaderValue::try_from) {
-            headers.push((HeaderName::from_static(name), value));
-        }
-    }
-    OutboundRequest {
-        url: webhook.url().clone(),
-        origin: webhook.destination().origin,
-        method: webhook.method(),
-        headers,
-        body,
-    }
-}
-
-fn contains(headers: &[(HeaderName, HeaderValue)], name: &HeaderName) -> bool {
-    headers.iter().any(|(other, _)| other == name)
 }
 
 /// A unique id of 128 random bits.

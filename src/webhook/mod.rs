@@ -10,6 +10,8 @@ pub mod file_syntax;
 pub mod method;
 
 #[cfg(feature = "webhooks")]
+mod active_delivery;
+#[cfg(feature = "webhooks")]
 mod body;
 #[cfg(feature = "webhooks")]
 mod deliver;

@@ -14,7 +14,9 @@ mod support;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
+use process_wrapper::human_duration::HumanDuration;
 use saphyr::{LoadableYamlNode, Yaml};
 
 fn root() -> &'static Path {
@@ -104,6 +106,39 @@ fn every_option_in_a_manifest_exists() {
             seen.contains(expected),
             "{expected} was looked for in the wrong place"
         );
+    }
+}
+
+/// The values of a key, anywhere below `node`.
+fn values_of<'y>(node: &'y Yaml<'y>, key: &str, found: &mut Vec<&'y Yaml<'y>>) {
+    found.extend(node.as_mapping_get(key));
+    if let Some(mapping) = node.as_mapping() {
+        for (_, value) in mapping {
+            values_of(value, key, found);
+        }
+    }
+    for item in node.as_vec().into_iter().flatten() {
+        values_of(item, key, found);
+    }
+}
+
+#[test]
+fn every_manifest_aborts_before_its_grace_period_is_over() {
+    for file in manifests() {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let documents = Yaml::load_from_str(&text).unwrap();
+        let (mut lines, mut grace) = (Vec::new(), Vec::new());
+        for document in &documents {
+            command_lines(document, &mut lines);
+            values_of(document, "terminationGracePeriodSeconds", &mut grace);
+        }
+        let run = lines.iter().find(|line| line[1] == "run").unwrap();
+        let value = run.iter().skip_while(|word| *word != "--force-after");
+        let force_after: HumanDuration = value.clone().nth(1).unwrap().parse().unwrap();
+        let grace = grace.iter().filter_map(|value| value.as_integer()).max();
+        let grace = Duration::from_secs(grace.unwrap().try_into().unwrap());
+        // The runner cleans up within its `shutdown_timeout`, at least its default of 30 s.
+        assert!(force_after.0 + Duration::from_secs(60) <= grace, "{file:?}");
     }
 }
 

@@ -9,6 +9,10 @@
     clippy::panic,
     reason = "a test fails by them"
 )]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enums of syn are not ours, and most items are of no interest"
+)]
 
 mod surface;
 
@@ -105,6 +109,14 @@ fn the_public_api_names_types_of_std_and_its_own_alone() {
         .map(|(place, name)| format!("{place}: {name}"))
         .collect();
     assert!(foreign.is_empty(), "{}", foreign.join("\n"));
+}
+
+#[test]
+fn each_public_type_has_an_example() {
+    let surface = surface();
+    let missing: Vec<&str> = surface.without_example().collect();
+    assert!(missing.is_empty(), "no example: {}", missing.join(", "));
+    assert_eq!(example("").without_example().count(), 3);
 }
 
 /// A crate of two files: an exported type with everything that the reader tells apart.

@@ -26,6 +26,7 @@ struct Entry {
     head: String,
     traits: BTreeSet<String>,
     members: BTreeSet<String>,
+    has_example: bool,
     /// Types that the entry names, each with the place.
     mentions: BTreeSet<(String, String)>,
 }
@@ -86,6 +87,12 @@ impl Surface {
             .sum()
     }
 
+    /// The types and constants whose documentation has no example.
+    pub(crate) fn without_example(&self) -> impl Iterator<Item = &str> {
+        let entries = self.entries.iter();
+        entries.filter_map(|(name, entry)| (!entry.has_example).then_some(&**name))
+    }
+
     /// The types that public items name, each with the place.
     pub(crate) fn mentions(&self) -> impl Iterator<Item = (&str, &str)> {
         let mentions = self.entries.values().flat_map(|entry| &entry.mentions);
@@ -120,9 +127,12 @@ impl Surface {
         if !self.exported.contains(&name) {
             return;
         }
-        let mut entry = Entry::default();
-        entry.head = format!("{}{head} {name}", non_exhaustive(attributes));
-        entry.traits = derives(attributes);
+        let mut entry = Entry {
+            head: format!("{}{head} {name}", non_exhaustive(attributes)),
+            traits: derives(attributes),
+            has_example: has_example(attributes),
+            ..Entry::default()
+        };
         match item {
             Item::Struct(item) => entry.fields(&name, &item.fields, text, false),
             Item::Enum(item) => {
@@ -347,6 +357,17 @@ fn derives(attributes: &[Attribute]) -> BTreeSet<String> {
         }
     }
     traits
+}
+
+/// Whether the documentation has a code block.
+fn has_example(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| match &attribute.meta {
+        syn::Meta::NameValue(doc) if doc.path.is_ident("doc") => {
+            matches!(&doc.value, syn::Expr::Lit(text)
+                if matches!(&text.lit, syn::Lit::Str(text) if text.value().starts_with(" ```")))
+        }
+        syn::Meta::Path(_) | syn::Meta::List(_) | syn::Meta::NameValue(_) => false,
+    })
 }
 
 /// Whether an item exists in tests or with unstable features only.

@@ -58,10 +58,11 @@ pub(crate) fn bind_tcp(text: &str) -> Result<Vec<Listener>, BindError> {
 }
 
 pub(crate) fn port_of(listener: &Listener) -> u16 {
-    match listener.local_address() {
-        Address::Tcp { port, .. } => port,
-        other => panic!("{other:?}"),
-    }
+    let address = listener.local_address();
+    let Address::Tcp { port, .. } = address else {
+        panic!("{address:?}");
+    };
+    port
 }
 
 /// A deadline for each step: a hang fails.

@@ -140,11 +140,11 @@ impl Step<'_> {
             "a request for an abort stage without a signal needs a time to KILL: {self:#?}"
         );
         let after = self.history_after();
-        let silent = after.stage == Some(Rank::Abort) && self.config.forceful_signal.is_none();
-        if silent && after.strongest < Some(Rank::Abort) && after.exit.is_none() {
+        let begins = self.history.stage < after.stage && after.stage == Some(Rank::Abort);
+        if begins && self.sent().is_none() && !self.refused {
             assert!(
-                after.kill_after.or(self.config.kill_after).is_some() || self.refused,
-                "an abort stage without a signal begins only if KILL ends it: {self:#?}"
+                after.kill_after.or(self.config.kill_after).is_some(),
+                "an abort stage begins without a signal only if KILL ends it: {self:#?}"
             );
         }
     }

@@ -1,0 +1,126 @@
+//! A registry entry during its delivery.
+//!
+//! Owns the request of each attempt, and what an attempt changes in the registry. It never sends
+//! one.
+
+use std::cell::RefCell;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use http::{HeaderName, HeaderValue, header};
+
+use super::delivery::Delivery;
+use super::exit_report::ExitReport;
+use super::policy::Policy;
+use super::registry::Registry;
+use super::request::WebhookRequest;
+use super::signature::Secrets;
+use super::transport::OutboundRequest;
+use crate::lifecycle::Slot;
+
+/// A registry entry during its delivery.
+pub(super) struct ActiveDelivery<'a> {
+    pub(super) registry: &'a RefCell<Registry>,
+    pub(super) secrets: &'a Secrets,
+    pub(super) policy: &'a Policy,
+    pub(super) slot: Slot,
+    pub(super) report: ExitReport,
+}
+
+/// The error of an attempt for a caller who may not know more.
+const UNEXPLAINED: &str = "the attempt failed; the log of the wrapper says why, and callers over \
+     TCP see it once a --webhook-allow covers the host";
+
+impl ActiveDelivery<'_> {
+    /// The error as callers may read it.
+    fn explained<'a>(&self, registry: &Registry, error: &'a str) -> &'a str {
+        let webhook = registry.webhook(self.slot);
+        let may_explain =
+            webhook.is_none_or(|webhook| self.policy.may_explain(&webhook.destination()));
+        if may_explain { error } else { UNEXPLAINED }
+    }
+
+    /// Counts an attempt. Gives its number, from 1, and its request, from what is registered now.
+    pub(super) fn begin(&self) -> Option<(u32, OutboundRequest)> {
+        let mut registry = self.registry.borrow_mut();
+        let (webhook, delivery) = registry.begin(self.slot)?;
+        let now = SystemTime::now();
+        let request = outbound_request(webhook, delivery, &self.report, self.secrets, now);
+        Some((delivery.attempts, request))
+    }
+
+    /// The attempt failed; the next one starts at this time.
+    pub(super) fn retry(&self, error: &str, at: Option<SystemTime>) {
+        let mut registry = self.registry.borrow_mut();
+        let error = self.explained(&registry, error);
+        registry.retry(self.slot, error, at);
+    }
+
+    /// The delivery failed.
+    pub(super) fn fail(&self, error: &str) {
+        let mut registry = self.registry.borrow_mut();
+        let error = self.explained(&registry, error);
+        registry.fail(self.slot, error);
+    }
+
+    /// The receiver accepted the webhook.
+    pub(super) fn deliver(&self) {
+        self.registry.borrow_mut().deliver(self.slot);
+    }
+
+    /// Id and target, for log lines.
+    pub(super) fn name(&self) -> (String, String) {
+        let registry = self.registry.borrow();
+        let delivery = registry.delivery(self.slot);
+        delivery
+            .map(|delivery| (delivery.id.clone(), delivery.target.clone()))
+            .unwrap_or_default()
+    }
+}
+
+/// The request of one attempt.
+fn outbound_request(
+    webhook: &WebhookRequest,
+    delivery: &Delivery,
+    report: &ExitReport,
+    secrets: &Secrets,
+    now: SystemTime,
+) -> OutboundRequest {
+    let body = if webhook.method().has_body() {
+        report.to_json(&delivery.id, delivery.attempts)
+    } else {
+        String::new()
+    };
+    let timestamp = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let mut headers = webhook.headers().to_vec();
+    // A header of the webhook overrides the default.
+    if !body.is_empty() && !contains(&headers, &header::CONTENT_TYPE) {
+        let json = HeaderValue::from_static("application/json");
+        headers.push((header::CONTENT_TYPE, json));
+    }
+    if !contains(&headers, &header::USER_AGENT) {
+        let agent = concat!("process-wrapper/", env!("CARGO_PKG_VERSION"));
+        headers.push((header::USER_AGENT, HeaderValue::from_static(agent)));
+    }
+    let signature = secrets.sign(&delivery.id, timestamp, &body);
+    let signed_headers = [
+        ("webhook-id", Some(delivery.id.clone())),
+        ("webhook-timestamp", Some(timestamp.to_string())),
+        ("webhook-signature", signature),
+    ];
+    for (name, value) in signed_headers {
+        if let Some(Ok(value)) = value.map(HeaderValue::try_from) {
+            headers.push((HeaderName::from_static(name), value));
+        }
+    }
+    OutboundRequest {
+        url: webhook.url().clone(),
+        origin: webhook.destination().origin,
+        method: webhook.method(),
+        headers,
+        body,
+    }
+}
+
+fn contains(headers: &[(HeaderName, HeaderValue)], name: &HeaderName) -> bool {
+    headers.iter().any(|(other, _)| other == name)
+}
