@@ -74,6 +74,7 @@ pub use webhooks::{MAX_WEBHOOKS, Slot};
 
 use phase::{Finishing, Phase};
 use post_exit::PostExit;
+use stage::ShutdownProgress;
 use webhooks::Webhooks;
 
 /// How far the process has come; the order is that in which the states are passed.
@@ -228,12 +229,12 @@ impl Lifecycle {
         }
     }
 
-    /// The kernel has taken the signal of the last step at this time. A wrapper that stood still
-    /// after that step sends the signal late: the spacing of signals and `kill_after` count from
-    /// here.
-    pub fn sent(&mut self, now: Duration) {
-        if let Phase::ShuttingDown(shutdown) = &mut self.phase {
-            shutdown.stage = shutdown.stage.sent_late(now);
+    /// The kernel has taken the signal of this step at this time. A wrapper that stood still after
+    /// the step sends the signal late: the spacing of signals and `kill_after` count from here.
+    pub fn sent(&mut self, step: &Transition, at: Duration) {
+        if let Some((shutdown, meaning)) = step.sends {
+            let stage = shutdown.stage.sent(at, meaning);
+            self.phase = Phase::ShuttingDown(ShutdownProgress { stage, ..shutdown });
         }
     }
 

@@ -287,6 +287,7 @@ impl Lifecycle {
         Transition {
             actions,
             if_refused: Some(with(shutdown.stage.refused(now, meaning))),
+            sends: Some((shutdown, meaning)),
         }
     }
 

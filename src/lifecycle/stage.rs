@@ -187,43 +187,6 @@ impl Stage {
         }
     }
 
-    /// This stage, whose signal was sent at this time rather than when the step was taken.
-    pub(super) fn sent_late(self, now: Duration) -> Self {
-        match self {
-            Self::Drain {
-                graceful: Graceful::Sent(_),
-                force_at,
-            } => Self::Drain {
-                graceful: Graceful::Sent(now),
-                force_at,
-            },
-            Self::Abort {
-                since,
-                last_sent: Some(last),
-            } => Self::Abort {
-                since: if since == last { now } else { since },
-                last_sent: Some(now),
-            },
-            Self::Kill {
-                last_sent: Some(_),
-                aborted,
-            } => Self::Kill {
-                last_sent: Some(now),
-                aborted,
-            },
-            Self::Drain {
-                graceful: Graceful::AwaitsReady(_) | Graceful::Unsent,
-                ..
-            }
-            | Self::Abort {
-                last_sent: None, ..
-            }
-            | Self::Kill {
-                last_sent: None, ..
-            } => self,
-        }
-    }
-
     /// The abort stage before any signal of it.
     pub(super) fn begin_abort(now: Duration) -> Self {
         Self::Abort {

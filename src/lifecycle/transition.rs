@@ -4,6 +4,7 @@
 
 use crate::lifecycle::Action;
 use crate::lifecycle::phase::Phase;
+use crate::lifecycle::stage::{Meaning, ShutdownProgress};
 
 /// What one input leads to.
 #[derive(Debug)]
@@ -12,6 +13,8 @@ pub struct Transition {
     pub actions: Vec<Action>,
     /// Where the machine stands if the kernel refuses the signal of the stage.
     pub(super) if_refused: Option<Phase>,
+    /// What the signal of the stage means, and the shutdown before it.
+    pub(super) sends: Option<(ShutdownProgress, Meaning)>,
 }
 
 impl Transition {
@@ -19,6 +22,7 @@ impl Transition {
         Self {
             actions,
             if_refused: None,
+            sends: None,
         }
     }
 

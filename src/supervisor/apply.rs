@@ -166,7 +166,7 @@ impl Supervised {
                     cause,
                 });
                 // After the time above, so that the reported times are spaced as well.
-                self.lifecycle.sent(self.epoch.elapsed());
+                self.lifecycle.sent(step, self.epoch.elapsed());
             }
             Err(_) => self.lifecycle.refused(step),
         }

@@ -302,6 +302,17 @@ impl Model {
         }
     }
 
+    /// The signal of the step that added the facts after `known` was sent at this time.
+    fn is_late(&mut self, known: usize, at: Duration) {
+        let mut new = self.facts.iter_mut().skip(known).rev();
+        if let Some((time, Fact::Sent(_))) = new.next() {
+            *time = at;
+            if let Some((time, Fact::Began(_))) = new.next() {
+                *time = at;
+            }
+        }
+    }
+
     fn send_afterwards(&mut self, now: Duration, signal: Signal, actions: &mut Vec<Action>) {
         self.facts.push((now, Fact::SentAfterwards(signal)));
         actions.push(Action::SignalAfterExit(signal));
@@ -329,11 +340,17 @@ pub(super) fn compare(rng: &mut Rng, origin: &str) -> usize {
         };
         let input = input(rng);
         model.refuses = rng.u8(..6) == 0;
+        let known = model.facts.len();
         let expected = model.step(now, &input);
         let before = machine.clone();
         let step = machine.handle(now, input.clone());
         if model.refuses {
             machine.refused(&step);
+        } else if rng.u8(..4) == 0 {
+            // The driver stands still before it sends the signal.
+            now = now.saturating_add(Duration::from_millis(rng.u64(..10)));
+            machine.sent(&step, now);
+            model.is_late(known, now);
         }
         count += step.actions.len();
         keeps_its_promises(&before, &machine, &step.actions);

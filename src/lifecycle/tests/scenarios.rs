@@ -65,6 +65,12 @@ impl Story {
         self.machine.refused(&step);
     }
 
+    /// The kernel takes the signal that this input sends at this time in milliseconds.
+    fn is_sent_late(&mut self, input: Input, millis: u64) {
+        let step = self.machine.handle(self.now, input);
+        self.machine.sent(&step, Duration::from_millis(millis));
+    }
+
     fn receives(&mut self, name: &str) -> Vec<Action> {
         self.input(Input::Signal(super::signal(name)))
     }

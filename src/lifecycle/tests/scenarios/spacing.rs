@@ -83,14 +83,12 @@ fn a_signal_that_is_sent_late_delays_the_next_one() {
         config.kill_after = Some(Duration::from_secs(1));
     });
     let mut story = Story::of(config);
-    story.is_asked();
-    // The wrapper stood still between the step and the system call, as with SIGSTOP.
-    story.machine.sent(Duration::from_millis(400));
+    // The wrapper stands still between the step and the system call, as with SIGSTOP.
+    story.is_sent_late(Input::DrainRequest(DrainRequest::default()), 400);
     let due = Duration::from_millis(650);
     assert_eq!(story.machine.force_at(), Some(due));
     assert_eq!(story.at_ms(649).time_passes(), nothing());
-    assert_eq!(story.at_ms(650).time_passes(), escalates("TERM"));
-    story.machine.sent(Duration::from_millis(900));
+    story.at_ms(650).is_sent_late(Input::TimePassed, 900);
     assert_eq!(story.machine.kill_at(), Some(Duration::from_millis(1900)));
     assert_eq!(story.at_ms(1900).time_passes(), escalates("KILL"));
 }
