@@ -8,6 +8,7 @@ use crate::lifecycle::phase::{ExitInfo, Phase};
 use crate::lifecycle::post_exit::PostExit;
 use crate::lifecycle::stage::{Graceful, ShutdownProgress, Stage};
 use crate::lifecycle::{Exit, Lifecycle, Outcome, State};
+use crate::signal::Signal;
 
 impl Lifecycle {
     /// When [`Input::TimePassed`](crate::lifecycle::Input::TimePassed) is wanted next, if ever.
@@ -54,6 +55,11 @@ impl Lifecycle {
             Phase::Finishing(finishing) => finishing.told_to_stop,
             Phase::Left(_) => true,
         }
+    }
+
+    /// Whether a received signal has its own meaning: no `--rewrite-signal` replaces or ignores it.
+    pub fn keeps(&self, received: Signal) -> bool {
+        self.config.rewrites.apply(received) == Some(received)
     }
 
     /// Whether a webhook that is not known yet may still be accepted. A wrapper that was told to

@@ -53,9 +53,11 @@ pub async fn serve<C: Clock>(
     clock: C,
 ) {
     let mut connections: VecDeque<Task<()>> = VecDeque::with_capacity(MAX_CONNECTIONS);
+    let mut is_short = false;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
+                is_short = false;
                 let pages = Pages {
                     metrics: Rc::clone(&metrics),
                     handle: handle.clone(),
@@ -87,7 +89,10 @@ pub async fn serve<C: Clock>(
                 connections.push_back(executor.spawn(connection));
             }
             Err(error) => {
-                tracing::warn!(%error, "HTTP connections are not accepted for now; retrying in 100 ms");
+                // One line for each shortage, not for each attempt.
+                if !std::mem::replace(&mut is_short, true) {
+                    tracing::warn!(%error, "HTTP connections are not accepted for now; retrying in 100 ms");
+                }
                 clock.sleep(ACCEPT_RETRY_DELAY).await;
             }
         }

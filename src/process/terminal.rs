@@ -97,7 +97,7 @@ impl Terminal {
 
     /// Stops the wrapper after a TSTP that the terminal sent it (Ctrl-Z), as the default action
     /// does, and returns once it continues.
-    pub fn stop_with_process(&self) {
+    pub fn stop_wrapper(&self) {
         if self.foreground() == Foreground::Wrapper && has_job_control() {
             let _ = raise(Signal::SIGSTOP);
         }
@@ -105,7 +105,7 @@ impl Terminal {
 
     /// Takes the terminal back once the process is gone. Returns INT or QUIT if the process died of
     /// it while it had the terminal: the key meant the wrapper as well, as it does for a shell.
-    pub fn process_gone(mut self, exit: Exit) -> Option<crate::signal::Signal> {
+    pub fn process_gone(&mut self, exit: Exit) -> Option<crate::signal::Signal> {
         let had_terminal = self.lent;
         self.take_back();
         match exit {

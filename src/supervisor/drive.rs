@@ -79,9 +79,7 @@ pub async fn drive(handle: &Handle, signals: Signals, inherited: Option<Inherite
                     Exit::Code(u8::MAX)
                 });
                 // Before anything says that the process is gone: a key then reaches the wrapper.
-                let key = terminal
-                    .take()
-                    .and_then(|terminal| terminal.process_gone(exit));
+                let key = terminal.as_mut().and_then(|t| t.process_gone(exit));
                 handle.apply_or_log(Input::Exited(exit));
                 // Again would mean that the wrapper gives up its webhooks.
                 if let Some(key) = key.filter(|_| !handle.is_told_to_stop()) {
@@ -100,14 +98,19 @@ pub async fn drive(handle: &Handle, signals: Signals, inherited: Option<Inherite
                 }
                 handle.observe_exit();
                 handle.apply_or_log(Input::Signal(signal));
-                if let Some(terminal) = terminal.as_ref().filter(|_| signal == Signal::TSTP) {
-                    terminal.stop_with_process();
+                if let Some(terminal) = &terminal
+                    && signal == Signal::TSTP
+                    && handle.core.supervised.borrow().lifecycle.keeps(signal)
+                {
+                    terminal.stop_wrapper();
                 }
             }
             Occurrence::TimePassed => handle.apply_or_log(Input::TimePassed),
             // Also after a child of ours was reaped: until then it hides the orphans behind it.
             Occurrence::ChildrenChanged | Occurrence::Changed => {
-                if let Some(terminal) = &mut terminal {
+                if let Some(terminal) = &mut terminal
+                    && exited.is_some()
+                {
                     terminal.follow_process();
                 }
                 more_orphans = handle.reap();

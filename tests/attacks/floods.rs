@@ -1,6 +1,8 @@
 //! Frames that bring no call forward, as fast as a socket takes them, again on a new connection
 //! whenever the old one is closed.
 
+use std::time::Instant;
+
 use crate::measure::{Target, for_long};
 use crate::support::Wrapper;
 use crate::support::client::GET_STATE;
@@ -13,6 +15,7 @@ const MOST: u64 = 4 << 20;
 /// Floods with `bytes` behind `first`, connection after connection; each is closed with `errors`.
 fn flood(wrapper: &Wrapper, first: &[u8], bytes: &[u8], errors: &[u32]) {
     let many = bytes.repeat(100);
+    let start = Instant::now();
     for_long(|| {
         let mut peer = Peer::connect(wrapper);
         let mut taken = peer.send(first);
@@ -26,6 +29,10 @@ fn flood(wrapper: &Wrapper, first: &[u8], bytes: &[u8], errors: &[u32]) {
             "{goodbyes:?}"
         );
     });
+    // A burst, then a line per second.
+    let lines = wrapper.stderr.text().matches("too many frames").count();
+    let most = 22 + start.elapsed().as_secs();
+    assert!(u64::try_from(lines).unwrap() <= most, "{lines} log lines");
 }
 
 fn survives(name: &str, first: &[u8], bytes: &[u8], errors: &[u32]) {

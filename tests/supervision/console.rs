@@ -22,8 +22,13 @@ impl Console {
 
     /// Types `process-wrapper run … -- COMMAND`, with the end of the line given.
     pub(crate) fn run(&mut self, command: &str, end: &str) {
+        self.run_with("", command, end);
+    }
+
+    /// The same with more options.
+    pub(crate) fn run_with(&mut self, options: &str, command: &str, end: &str) {
         let line = format!(
-            "{} run --log-level debug --listen unix:{} -- {command} {end}\n",
+            "{} run --log-level debug {options} --listen unix:{} -- {command} {end}\n",
             binary().display(),
             self.folder.path().join("control.sock").display()
         );

@@ -158,6 +158,27 @@ fn a_session_leader_lends_its_terminal_as_well() {
     console.ends();
 }
 
+#[test]
+fn ctrl_z_stops_a_wrapper_whose_process_is_gone_and_none_that_ignores_it() {
+    let Some(mut console) = console() else { return };
+    console.run("true", "");
+    console.screen.wait_for("the process is gone");
+    console.keys("\x1a");
+    console.screen.wait_for("Stopped");
+    console.keys("fg\n");
+    console.screen.wait_for("received SIGCONT");
+    console.keys("\x03");
+    console.screen.wait_for("leaving");
+    console.run_with("--rewrite-signal=TSTP:0", "sleep 1000", "");
+    console.screen.wait_for_nth("started pid=", 2);
+    console.keys("\x1a");
+    console.screen.wait_for("received SIGTSTP");
+    console.keys("\x03");
+    ended(&mut console, "code=130");
+    assert_eq!(console.screen.text().matches("Stopped").count(), 1);
+    console.end();
+}
+
 fn parent(pid: i32) -> i32 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields = stat.rsplit_once(") ").unwrap().1;

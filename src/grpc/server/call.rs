@@ -4,6 +4,7 @@
 //! handler and sends the status, unless the client is gone. It never outlives the stream.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::mem;
 use std::panic::AssertUnwindSafe;
@@ -19,6 +20,7 @@ use http::request::Parts;
 use http::{HeaderMap, Request};
 use smol::future::{FutureExt as _, or};
 
+use crate::access::throttle::Throttle;
 use crate::clock::Clock;
 use crate::grpc::rules::head::{Head, trailers_only, truncate_path, validate};
 use crate::grpc::rules::limits::Limits;
@@ -44,6 +46,7 @@ pub(super) struct ConnectionContext<C> {
     pub(super) in_flight: Rc<InFlight>,
     pub(super) observer: Option<Rc<dyn Observer>>,
     pub(super) memory: Rc<ConnectionMemory>,
+    pub(super) flood_lines: Rc<RefCell<Throttle>>,
 }
 
 /// Runs a call to its end, and counts it until then. It never panics.

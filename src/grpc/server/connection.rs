@@ -283,12 +283,18 @@ fn log_error<C>(context: &ConnectionContext<C>, error: &h2::Error) {
     tracing::debug!(peer = %context.peer, %error, "connection ended");
 }
 
-fn log_step<C>(context: &ConnectionContext<C>, step: LifetimeStep) {
+fn log_step<C: Clock>(context: &ConnectionContext<C>, step: LifetimeStep) {
     match step {
-        LifetimeStep::Close(CloseCause::Flood) => tracing::warn!(
-            peer = %context.peer,
-            "connection closed: too many frames without progress"
-        ),
+        LifetimeStep::Close(CloseCause::Flood) => {
+            let now = context.clock.now();
+            if let Some(held_back) = context.flood_lines.borrow_mut().try_acquire(now) {
+                tracing::warn!(
+                    peer = %context.peer,
+                    held_back,
+                    "connection closed: too many frames without progress"
+                );
+            }
+        }
         LifetimeStep::Wait(_) | LifetimeStep::Ping => {}
         LifetimeStep::GoAway(_)
         | LifetimeStep::TerminateCalls(_)

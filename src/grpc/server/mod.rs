@@ -16,6 +16,7 @@ mod page;
 pub mod router;
 mod timers;
 
+use std::cell::RefCell;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
@@ -28,6 +29,7 @@ use smol::LocalExecutor;
 use smol::future::{FutureExt as _, or};
 use smol::io::{AsyncRead, AsyncWrite};
 
+use crate::access::throttle::Throttle;
 use crate::clock::Clock;
 use crate::grpc::rules::limits::{Limits, MAX_EVICTING};
 use crate::grpc::rules::status::Code;
@@ -44,6 +46,10 @@ use crate::net::peer::Peer;
 
 /// A hundred years: in effect no limit, and within the range of every clock.
 const LONGEST_DRAIN: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// Log lines about peers that flood: a burst, then one per interval.
+const LOG_BURST: u32 = 20;
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A call that has ended.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +87,8 @@ struct ServerState<C> {
     connections: Rc<ConnectionTable>,
     observer: Option<Rc<dyn Observer>>,
     memory: Rc<MemoryBudget>,
+    /// Limits the log lines about peers that flood.
+    flood_lines: Rc<RefCell<Throttle>>,
 }
 
 impl<C: Clock> Server<C> {
@@ -102,6 +110,7 @@ impl<C: Clock> Server<C> {
                 connections: Rc::default(),
                 observer,
                 memory: Rc::new(MemoryBudget::new(limits.shared_memory)),
+                flood_lines: Rc::new(RefCell::new(Throttle::new(LOG_BURST, LOG_INTERVAL))),
             }),
         }
     }
@@ -249,6 +258,7 @@ impl<C: Clock> AdmittedConnection<C> {
             in_flight,
             observer: shared.observer.clone(),
             memory: Rc::new(memory),
+            flood_lines: Rc::clone(&shared.flood_lines),
         });
         let run = connection::run(io, context, &shared.executor, timers);
         if let Err(panic) = AssertUnwindSafe(run).catch_unwind().await {
