@@ -1,9 +1,9 @@
 //! A client of the control API: ask a process to drain, and wait until it is gone.
 //!
 //! Owns what a deployment tool needs: calls that are tried again while a wrapper starts, waits that
-//! outlive a lost connection, answers as plain types. It never polls, spawns nothing and logs
-//! nothing; each call has a connection of its own, which its future drives, so that it runs on any
-//! executor.
+//! outlive a lost connection, answers as plain types. It never polls, spawns no task and logs
+//! nothing. Each call has a connection of its own, which its future drives, so that any executor
+//! can run it. Name lookups and reads of an [`Identity`] take a short-lived thread each.
 //!
 //! ```no_run
 //! use std::time::Duration;

@@ -32,7 +32,7 @@ pub(super) fn parse<'a>(
         Peer::Tcp(_) | Peer::Tls { .. } => Origin::Network,
     };
     match webhook {
-        Ok(webhook) => Ok(webhook.from_origin(origin)),
+        Ok(webhook) => Ok(webhook.with_origin(origin)),
         Err(error) => {
             let message = format!("{error}; nothing was signalled");
             Err(Status::new(Code::InvalidArgument, message))

@@ -121,7 +121,7 @@ impl WebhookRequest {
 
     /// Says where the webhook was asked for; [`Origin::Local`] if nothing does.
     #[must_use]
-    pub fn from_origin(self, origin: Origin) -> Self {
+    pub fn with_origin(self, origin: Origin) -> Self {
         Self { origin, ..self }
     }
 

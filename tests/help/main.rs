@@ -184,6 +184,8 @@ const FOREIGN: &[&str] = &[
     "--test",
     "--write",
     "--time",
+    "--user",
+    "--working-directory",
 ];
 
 #[test]

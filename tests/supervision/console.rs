@@ -4,6 +4,9 @@
 use std::io::Write;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::support::{self, Lines, binary};
 
 /// The shell and its terminal; both end with this.
@@ -58,10 +61,26 @@ impl Console {
 
 impl Drop for Console {
     fn drop(&mut self) {
-        // A terminal that closes ends its jobs; one that is stopped continues first.
-        let _ = self.script.kill();
-        let _ = self.script.wait();
+        // A failed test must not leave processes: a wrapper outlives its terminal and its process.
+        if let Ok(None) = self.script.try_wait() {
+            for pid in descendants(self.script.id()) {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+            let _ = self.script.kill();
+            let _ = self.script.wait();
+        }
     }
+}
+
+/// All processes below this one, from /proc/PID/task/PID/children.
+fn descendants(pid: u32) -> Vec<i32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let mut found = Vec::new();
+    for child in children.unwrap_or_default().split_whitespace() {
+        found.push(child.parse().unwrap());
+        found.extend(descendants(child.parse().unwrap()));
+    }
+    found
 }
 
 /// A shell with job control; `None`, loudly, without script(1).

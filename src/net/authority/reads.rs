@@ -7,7 +7,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use smol::io::AsyncRead;
+use futures_lite::io::AsyncRead;
 
 use super::AuthorityFilter;
 
