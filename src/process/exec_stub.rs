@@ -44,18 +44,20 @@ impl ExecStub {
     /// # Errors
     /// Those of `execve(2)`; the stub then exits by itself.
     pub(super) fn release(self) -> io::Result<()> {
-        match fd_channel::send_fd(&self.0, io::stdin().as_fd()) {
-            // The stub has died.
-            Ok(()) | Err(Errno::PIPE) => {}
+        let flags = match fd_channel::send_fd(&self.0, io::stdin().as_fd()) {
+            Ok(()) => RecvFlags::empty(),
+            // The stub has died, so the end of the channel is there already.
+            Err(Errno::PIPE) => RecvFlags::DONTWAIT,
             Err(errno) => return Err(errno.into()),
-        }
+        };
         let mut errno = [0; size_of::<i32>()];
         loop {
-            match recv(&self.0, &mut errno[..], RecvFlags::empty()) {
+            match recv(&self.0, &mut errno[..], flags) {
                 // The exec closes the channel; so does a death.
                 Ok((_, 0)) | Err(Errno::CONNRESET) => return Ok(()),
                 Ok(_) => return Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))),
                 Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Err(Errno::PIPE.into()),
                 Err(errno) => return Err(errno.into()),
             }
         }

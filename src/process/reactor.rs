@@ -171,7 +171,7 @@ fn readable(message: &str) -> String {
         Some((what, io::Error::from_raw_os_error(code)))
     });
     match found {
-        Some((what, error)) => format!("{what}: {error}{}", remedy(&error)),
+        Some((what, error)) => format!("{what}: {error}{}", remedy_of_clone(&error)),
         None => message.to_owned(),
     }
 }

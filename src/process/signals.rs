@@ -8,12 +8,14 @@
 //! mask ([`masked`]), so every handler runs on the main thread.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use nix::sys::signal::{self, SigSet, SigmaskHow};
 use rustix::io::retry_on_intr;
@@ -63,6 +65,10 @@ fn with_blocked<T>(signals: SigSet, work: impl FnOnce() -> T) -> T {
     }
     result
 }
+
+/// Pause before the next attempt after a read that failed. The flags are read at each wake-up
+/// meanwhile.
+const READ_RETRY: Duration = Duration::from_millis(100);
 
 /// Forwarded besides [`STOP`]; both together are [`Signal::forwarded`].
 const FORWARDED: [async_signal::Signal; 8] = [
@@ -154,6 +160,10 @@ pub struct SignalQueue {
     wake_up: Option<Async<OwnedFd>>,
     /// Taken from the handlers, not yet from this queue.
     taken: VecDeque<Signal>,
+    /// Ends the pause after a read that failed.
+    retry: Option<smol::Timer>,
+    /// The last read failed and was logged.
+    has_failed: bool,
 }
 
 impl SignalQueue {
@@ -172,6 +182,8 @@ impl SignalQueue {
             flags,
             wake_up: None,
             taken: VecDeque::new(),
+            retry: None,
+            has_failed: false,
         })
     }
 
@@ -239,17 +251,29 @@ impl SignalQueue {
 
     /// The next message, or `None` and a registration with the event loop.
     fn message(&mut self, context: &mut Context<'_>) -> Option<Signal> {
+        if let Some(retry) = &mut self.retry {
+            if Pin::new(retry).poll(context).is_pending() {
+                return None;
+            }
+            self.retry = None;
+        }
         loop {
             match self.messages.poll_next(context) {
                 Poll::Ready(Some(Ok(signal))) => {
+                    self.has_failed = false;
                     if let Some(signal) = Signal::from_number(signal as i32) {
                         return Some(signal);
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    tracing::error!(%error, "reading a signal failed");
-                    context.waker().wake_by_ref();
-                    return None;
+                    if !std::mem::replace(&mut self.has_failed, true) {
+                        tracing::error!(%error, "reading a signal failed and is tried again");
+                    }
+                    let retry = self.retry.insert(smol::Timer::after(READ_RETRY));
+                    if Pin::new(retry).poll(context).is_pending() {
+                        return None;
+                    }
+                    self.retry = None;
                 }
                 // The queue owns its write side, so it never ends.
                 Poll::Ready(None) | Poll::Pending => return None,

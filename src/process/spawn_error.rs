@@ -117,7 +117,7 @@ impl SpawnError {
             // The fork failed: process limit or memory.
             Some(Errno::AGAIN | Errno::NOMEM) => return Self::before_fork(program, source),
             // These arise only after the fork.
-            Some(Errno::MFILE | Errno::NFILE | Errno::NOSPC | Errno::CHILD) => {
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOSPC | Errno::CHILD | Errno::PIPE) => {
                 return Self::after_fork(program, source);
             }
             Some(_) => "",

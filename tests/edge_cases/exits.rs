@@ -4,7 +4,7 @@ use process_wrapper::pb::process_wrapper::v1::State;
 
 use crate::support::client::Client;
 use crate::support::{eventually, setup};
-use crate::{program_file, sweep};
+use crate::{launched_by, may_unshare, program_file, sweep};
 
 #[test]
 fn every_code_from_0_to_255_is_the_wrappers_own() {
@@ -102,6 +102,23 @@ fn a_script_without_an_interpreter_line_is_executed_by_the_shell() {
     let mut wrapper = setup(&["--exit-when-gone=always", &after], &["true"]).start();
     assert_eq!(wrapper.code(), 0);
     assert_eq!(wrapper.stdout.all(), format!("{path} 1 x "));
+}
+
+#[test]
+fn a_file_system_mounted_with_noexec_is_named() {
+    if !may_unshare() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mount = "mount -t tmpfs -o noexec none \"$0\" && cp /bin/true \"$0\" && exec \"$@\"";
+    let path = folder.path().to_str().unwrap();
+    let launcher = ["unshare", "--mount", "sh", "-c", mount, path];
+    let mut wrapper = setup(&[], &[&format!("{path}/true")])
+        .configure(launched_by(&launcher))
+        .start();
+    assert_eq!(wrapper.code(), 126, "{}", wrapper.stderr.text());
+    let said = wrapper.stderr.all();
+    assert!(said.contains("mounted with noexec"), "{said}");
 }
 
 #[test]

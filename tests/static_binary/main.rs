@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -118,6 +119,37 @@ fn without_a_default_socket_the_error_names_the_option() {
     assert_eq!(output.status.code(), Some(2), "{stderr}");
     assert!(stderr.contains("--listen"), "{stderr}");
     assert!(output.stdout.is_empty(), "something was started");
+}
+
+/// Rust's runtime aborts there; docs/supervision.md says so, because no line can.
+#[test]
+fn a_closed_stream_in_a_root_without_dev_null_aborts_before_main() {
+    let Some(binary) = static_binary() else {
+        return;
+    };
+    if !rustix::process::geteuid().is_root() {
+        support::peers::missing("the right to change the root (root)");
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    support::copy_program(&binary, &root.path().join("process-wrapper"));
+    let run = |streams: &str| {
+        Command::new("sh")
+            .arg("-c")
+            .arg(format!(
+                "exec chroot \"$0\" /process-wrapper --version {streams}"
+            ))
+            .arg(root.path())
+            .output()
+            .unwrap()
+    };
+    assert_eq!(run("").status.code(), Some(0));
+    let closed = run("<&-");
+    assert_eq!(closed.status.signal(), Some(6), "{closed:?}");
+    assert!(closed.stderr.is_empty(), "{closed:?}");
+    std::fs::create_dir(root.path().join("dev")).unwrap();
+    std::fs::write(root.path().join("dev/null"), "").unwrap();
+    assert_eq!(run("<&-").status.code(), Some(0));
 }
 
 #[cfg(feature = "webhooks")]
