@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::{STAYS, SUCCEEDS, Said, call, client};
+use crate::support::http2::{ACK, HEADERS, PING, PREFACE, SETTINGS, frame, reset};
 use crate::support::{self, Wrapper, setup_bare, start_ready};
 
 fn finish(mut process: std::process::Child) -> Said {
@@ -235,4 +236,43 @@ fn a_wait_times_out_while_the_wrapper_is_reachable() {
     assert_eq!(said.code, 3, "{said:?}");
     assert!(began.elapsed() >= Duration::from_secs(1));
     assert!(said.stderr.contains("still running"), "{said:?}");
+}
+
+/// A proxy whose server is lost: it speaks HTTP/2, and resets each call.
+fn reset_every_call(mut near: UnixStream) -> std::io::Result<()> {
+    near.write_all(&frame(SETTINGS, 0, 0, b""))?;
+    near.read_exact(&mut [0; PREFACE.len()])?;
+    loop {
+        let mut header = [0; 9];
+        near.read_exact(&mut header)?;
+        let [a, b, c, kind, flags, _, _, _, stream] = header;
+        let length = u32::from_be_bytes([0, a, b, c]);
+        let mut payload = vec![0; length.try_into().unwrap()];
+        near.read_exact(&mut payload)?;
+        match kind {
+            SETTINGS if flags & ACK == 0 => near.write_all(&frame(SETTINGS, ACK, 0, b""))?,
+            PING if flags & ACK == 0 => near.write_all(&frame(PING, ACK, 0, &payload))?,
+            // INTERNAL_ERROR
+            HEADERS => near.write_all(&reset(stream.into(), 2))?,
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_call_that_a_proxy_resets_is_tried_again_and_is_no_refusal() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("proxy");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let (sender, connections) = mpsc::channel();
+    std::thread::spawn(move || {
+        for near in listener.incoming() {
+            let _ = sender.send(());
+            std::thread::spawn(move || reset_every_call(near.unwrap()));
+        }
+    });
+    let address = format!("unix:{}", socket.display());
+    let said = call(&["status", "--connect-timeout=500ms", "--address", &address]);
+    assert_eq!(said.code, 4, "{said:?}");
+    assert!(connections.try_iter().count() > 1, "{said:?}");
 }

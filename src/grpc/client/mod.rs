@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_lite::future::or;
 use futures_lite::io::{AsyncRead, AsyncWrite};
+use h2::Reason;
 use h2::client::{Builder, SendRequest};
 use http::header::{CONTENT_TYPE, TE, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
@@ -247,9 +248,11 @@ impl Requests {
 }
 
 /// The status of a call after an HTTP/2 error (PROTOCOL-HTTP2, "Errors"); `UNAVAILABLE` for a lost
-/// connection.
+/// connection. `INTERNAL_ERROR` and `CANCEL` are such a loss too: proxies reset the stream with
+/// them when they lose the server behind them (nghttpx, Envoy).
 pub(in crate::grpc) fn status_of(error: h2::Error) -> Status {
     let code = match error.reason() {
+        Some(Reason::INTERNAL_ERROR | Reason::CANCEL) if error.is_reset() => Code::Unavailable,
         Some(reason) if error.is_reset() => code_from_reset(reason.into()),
         Some(_) | None => Code::Unavailable,
     };
