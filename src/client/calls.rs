@@ -54,16 +54,16 @@ pub(super) struct Calls {
     pub(super) identity: Identity,
 }
 
-/// How long an answer may take.
+/// When an answer must come.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Patience {
-    /// It must come at once: as long as connecting may take, and not after this time.
+pub(super) enum AnswerTime {
+    /// At most as long as connecting may take, and not after this time.
     Prompt(Option<Instant>),
-    /// It comes when it comes, but not after this time.
+    /// Any time, but not after this one.
     Waiting(Option<Instant>),
 }
 
-impl Patience {
+impl AnswerTime {
     const fn deadline(self) -> Option<Instant> {
         match self {
             Self::Prompt(deadline) | Self::Waiting(deadline) => deadline,
@@ -73,7 +73,7 @@ impl Patience {
 
 /// Why an attempt has no answer.
 pub(super) enum Failure {
-    /// Another attempt may help. The connection had stood this long.
+    /// Another attempt may help. The connection was established this long before.
     Retryable(AttemptCause, Option<Duration>),
     Final(Error),
 }
@@ -102,9 +102,9 @@ impl Calls {
     {
         let mut attempts = self.attempts();
         loop {
-            let patience = Patience::Prompt(deadline);
+            let answer_time = AnswerTime::Prompt(deadline);
             match self
-                .attempt(path, request, patience, attempts.until(), || {})
+                .attempt(path, request, answer_time, attempts.until(), || {})
                 .await
             {
                 Ok(answer) => return Ok(answer),
@@ -124,21 +124,21 @@ impl Calls {
         }
     }
 
-    /// One attempt, on a connection of its own, which must stand by `until`. `stands` is called
-    /// when it does, and the request is sent before anything else is waited for.
+    /// One attempt, on a connection of its own, which must be established by `until`.
+    /// `on_connected` is called then. The request is sent before the next await.
     pub(super) async fn attempt<Q, A>(
         &self,
         path: &str,
         request: &Q,
-        patience: Patience,
+        answer_time: AnswerTime,
         until: Option<Instant>,
-        stands: impl FnOnce(),
+        on_connected: impl FnOnce(),
     ) -> Result<A, Failure>
     where
         Q: Message,
         A: Message + Default,
     {
-        let prompt = earliest(until, patience.deadline());
+        let prompt = earliest(until, answer_time.deadline());
         let Some(established) = within(prompt, self.establish()).await else {
             return Err(Failure::Retryable(AttemptCause::NoAnswer, None));
         };
@@ -149,10 +149,10 @@ impl Calls {
             since,
             metadata,
         } = established.map_err(|cause| Failure::Retryable(cause, None))?;
-        stands();
-        let end = match patience {
-            Patience::Prompt(_) => prompt,
-            Patience::Waiting(deadline) => deadline,
+        on_connected();
+        let end = match answer_time {
+            AnswerTime::Prompt(_) => prompt,
+            AnswerTime::Waiting(deadline) => deadline,
         };
         let options = CallOptions {
             timeout: end.map(|end| end.saturating_duration_since(Instant::now())),
@@ -176,7 +176,7 @@ impl Calls {
             )),
             // Our own limit, kept by the server.
             Some(Ok(Err(status))) if status.code == Code::DeadlineExceeded && end.is_some() => {
-                Err(if end == patience.deadline() {
+                Err(if end == answer_time.deadline() {
                     Failure::Final(Error::TimedOut { last: None })
                 } else {
                     Failure::Retryable(AttemptCause::NoAnswer, None)
@@ -184,7 +184,7 @@ impl Calls {
             }
             Some(Ok(Err(status))) => Err(Failure::Final(status.into())),
             Some(Err(cause)) => Err(Failure::Retryable(cause, Some(since.elapsed()))),
-            None if end == patience.deadline() => {
+            None if end == answer_time.deadline() => {
                 Err(Failure::Final(Error::TimedOut { last: None }))
             }
             None => Err(Failure::Retryable(AttemptCause::NoAnswer, None)),

@@ -40,7 +40,7 @@ impl Client {
     /// # Errors
     ///
     /// [`Error::Refused`] with `NOT_FOUND` for a name that the wrapper does not know;
-    /// [`Error::TimedOut`] if a connection stands and the answer does not come in time;
+    /// [`Error::TimedOut`] if a connection is established and the answer does not come in time;
     /// [`Error::Unreachable`] and [`Error::Malformed`].
     pub async fn health(&self, service: &str, timeout: Option<Duration>) -> Result<Health, Error> {
         let request = HealthCheckRequest {

@@ -80,7 +80,7 @@ pub struct SentSignal {
     pub cause: Option<SignalCause>,
 }
 
-/// How the command that runs after the exit stands.
+/// The state of the command that runs after the exit.
 ///
 /// ```
 /// use process_wrapper::client::{AfterExitPhase, Process};
@@ -126,7 +126,7 @@ pub enum AfterExitPhase {
     TimedOut,
 }
 
-/// How the delivery of one webhook stands.
+/// The state of the delivery of one webhook.
 ///
 /// ```
 /// use process_wrapper::client::{Process, WebhookPhase};

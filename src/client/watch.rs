@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use super::calls::{Calls, Failure, Patience};
+use super::calls::{Calls, Failure, AnswerTime};
 use super::error::Error;
 use super::process::Process;
 use crate::lifecycle::State;
@@ -119,18 +119,18 @@ impl Watch {
         &self,
         before: &Process,
         wanted: pb::State,
-        stands: impl Fn(),
+        on_connected: impl Fn(),
     ) -> Result<Process, Error> {
         let request = GetStateRequest {
             wait_until: wanted.into(),
         };
-        let patience = Patience::Waiting(self.deadline);
+        let answer_time = AnswerTime::Waiting(self.deadline);
         let mut attempts = self.calls.attempts();
         loop {
             let until = attempts.until();
             let attempt = self
                 .calls
-                .attempt(GET_STATE, &request, patience, until, &stands);
+                .attempt(GET_STATE, &request, answer_time, until, &on_connected);
             let answer: Result<GetStateResponse, Failure> = attempt.await;
             let process = match answer {
                 Ok(answer) => Process::try_from(answer.process)?,
@@ -153,12 +153,12 @@ impl Watch {
         }
     }
 
-    /// Waits for the end of the process `from`. `stands` is called on each connection, right
+    /// Waits for the end of the process `from`. `on_connected` is called on each connection, right
     /// before the request is sent.
-    pub(super) async fn end(&self, from: &Process, stands: impl Fn()) -> Result<Process, Error> {
+    pub(super) async fn end(&self, from: &Process, on_connected: impl Fn()) -> Result<Process, Error> {
         let mut process = from.clone();
         while process.state < State::Gone {
-            process = self.next_state(&process, pb::State::Gone, &stands).await?;
+            process = self.next_state(&process, pb::State::Gone, &on_connected).await?;
         }
         Ok(process)
     }

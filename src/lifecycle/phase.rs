@@ -1,4 +1,4 @@
-//! Where the machine stands.
+//! The phase of the machine.
 //!
 //! Owns the phases and what is known in each, so that contradictory facts cannot be written. It
 //! never passes from one to another.
@@ -7,7 +7,7 @@ use crate::lifecycle::post_exit::PostExit;
 use crate::lifecycle::stage::ShutdownProgress;
 use crate::lifecycle::{Exit, Outcome};
 
-/// Where the machine stands.
+/// The phase of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Phase {
     /// The process is alive and was not asked to stop.

@@ -1,6 +1,6 @@
 //! What the driver may read from the state machine.
 //!
-//! Owns the public facts, each derived from where the machine stands. It never changes anything.
+//! Owns the public facts, each derived from the state of the machine. It never changes anything.
 
 use std::time::Duration;
 

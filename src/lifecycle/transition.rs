@@ -11,7 +11,7 @@ use crate::lifecycle::stage::{Meaning, ShutdownProgress};
 pub struct Transition {
     /// What the driver does, in this order.
     pub actions: Vec<Action>,
-    /// Where the machine stands if the kernel refuses the signal of the stage.
+    /// The state of the machine if the kernel refuses the signal of the stage.
     pub(super) if_refused: Option<Phase>,
     /// What the signal of the stage means, and the shutdown before it.
     pub(super) sends: Option<(ShutdownProgress, Meaning)>,

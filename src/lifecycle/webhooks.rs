@@ -1,51 +1,51 @@
-//! Which webhooks are owed.
+//! The progress of the webhooks.
 //!
-//! Owns how far each accepted webhook has come, by its place in the registry. It never knows where
-//! one goes and never sends one; it says what is due, once for each.
+//! Owns which accepted webhooks wait, are being delivered, or have ended, by their slots in the
+//! registry. It never knows a URL and never sends a request.
 
 use std::collections::BTreeMap;
 
-/// How many webhooks there may be. One deployment tool registers one; the limit is what keeps a
-/// caller from filling memory and calling the whole network.
+/// The maximum number of webhooks. One deployment tool registers one. The limit keeps a caller from
+/// filling memory and calling the whole network.
 pub const MAX_WEBHOOKS: u8 = 16;
 
-/// The place of one webhook; the same URL always has the same one.
+/// The slot of a webhook in the registry. A URL keeps its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(u8);
 
 impl Slot {
-    /// All places there are, in their order.
+    /// All slots, in order.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..MAX_WEBHOOKS).map(Self)
     }
 
-    /// Counted from 0.
+    /// The index, from 0.
     pub fn index(self) -> u8 {
         self.0
     }
 }
 
-/// How far one has come.
+/// The progress of one webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Progress {
-    /// It is due once the process is gone.
+    /// Its delivery begins once the process is gone.
     Waiting,
-    /// It is being delivered.
+    /// Its delivery is under way.
     Armed,
-    /// The receiver has it.
+    /// The receiver accepted it.
     Delivered,
-    /// It was given up.
+    /// Its delivery was given up.
     Failed,
 }
 
-/// All that were accepted.
+/// The accepted webhooks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Webhooks {
     progress: BTreeMap<Slot, Progress>,
 }
 
 impl Webhooks {
-    /// One was accepted before it is due. Only one that had failed has to wait again.
+    /// A webhook was accepted. A failed one waits again.
     pub(super) fn wait(&mut self, slot: Slot) {
         let progress = self.progress.entry(slot).or_insert(Progress::Waiting);
         if *progress == Progress::Failed {
@@ -53,7 +53,7 @@ impl Webhooks {
         }
     }
 
-    /// Everything that waits is due now; the answer is what that is.
+    /// Begins the delivery of each webhook that waits, and returns their slots.
     pub(super) fn arm(&mut self) -> Vec<Slot> {
         let mut due = Vec::new();
         for (slot, progress) in &mut self.progress {
@@ -65,7 +65,7 @@ impl Webhooks {
         due
     }
 
-    /// One that is being delivered has come to its end.
+    /// A delivery under way has ended.
     pub(super) fn end(&mut self, slot: Slot, delivered: bool) {
         if let Some(progress) = self.progress.get_mut(&slot)
             && *progress == Progress::Armed
@@ -78,7 +78,7 @@ impl Webhooks {
         }
     }
 
-    /// Whether any is being delivered.
+    /// Whether a delivery is under way.
     pub(super) fn are_armed(&self) -> bool {
         self.progress
             .values()

@@ -36,9 +36,9 @@ pub struct ProcessFacts {
     pub force_at: Option<SystemTime>,
     /// When KILL will be sent.
     pub kill_at: Option<SystemTime>,
-    /// How the command that runs after the exit stands, if there is one.
+    /// The state of the command that runs after the exit, if there is one.
     pub after_exit: Option<AfterExitFacts>,
-    /// How the delivery of each webhook stands, in the order of registration.
+    /// The state of each delivery, in the order of registration.
     pub webhooks: Vec<Delivery>,
 }
 
@@ -46,7 +46,7 @@ pub struct ProcessFacts {
 /// no memory.
 pub(super) const MAX_SIGNALS: usize = 16;
 
-/// How the command that runs after the exit stands.
+/// The state of the command that runs after the exit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AfterExitFacts {
     /// The process is not gone yet; or the machine lacks a resource to start it, and the wrapper
