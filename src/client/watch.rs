@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use super::calls::{Calls, Failure, AnswerTime};
+use super::calls::{AnswerTime, Calls, Failure};
 use super::error::Error;
 use super::process::Process;
 use crate::lifecycle::State;
@@ -128,9 +128,9 @@ impl Watch {
         let mut attempts = self.calls.attempts();
         loop {
             let until = attempts.until();
-            let attempt = self
-                .calls
-                .attempt(GET_STATE, &request, answer_time, until, &on_connected);
+            let attempt =
+                self.calls
+                    .attempt(GET_STATE, &request, answer_time, until, &on_connected);
             let answer: Result<GetStateResponse, Failure> = attempt.await;
             let process = match answer {
                 Ok(answer) => Process::try_from(answer.process)?,
@@ -155,10 +155,16 @@ impl Watch {
 
     /// Waits for the end of the process `from`. `on_connected` is called on each connection, right
     /// before the request is sent.
-    pub(super) async fn end(&self, from: &Process, on_connected: impl Fn()) -> Result<Process, Error> {
+    pub(super) async fn end(
+        &self,
+        from: &Process,
+        on_connected: impl Fn(),
+    ) -> Result<Process, Error> {
         let mut process = from.clone();
         while process.state < State::Gone {
-            process = self.next_state(&process, pb::State::Gone, &on_connected).await?;
+            process = self
+                .next_state(&process, pb::State::Gone, &on_connected)
+                .await?;
         }
         Ok(process)
     }
