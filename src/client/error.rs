@@ -66,8 +66,8 @@ pub enum Error {
     /// Another process runs at this address now. The awaited process has ended, and its exit is
     /// unknown.
     #[error(
-        "the process that was waited for (pid {}) has ended, but nothing reports how: its wrapper was \
-         replaced by one of {:?} (pid {})", before.pid, now.program, now.pid
+        "the awaited process (pid {}) has ended, and its exit is unknown: its wrapper was replaced \
+         by one of {:?} (pid {})", before.pid, now.program, now.pid
     )]
     #[non_exhaustive]
     Replaced {
