@@ -5,6 +5,7 @@
 use std::time::SystemTime;
 
 use super::delivery::{Delivery, DeliveryState};
+use super::policy::Origin;
 use super::request::WebhookRequest;
 use crate::lifecycle::{MAX_WEBHOOKS, Slot};
 
@@ -62,7 +63,13 @@ impl Registry {
             if let Some(entry) = self.entry(slot)
                 && entry.delivery.state != DeliveryState::Delivered
             {
-                entry.webhook = webhook;
+                // A caller over TCP must not lose the operator's webhook its way to this host.
+                let known = entry.webhook.destination().origin;
+                let origin = match known {
+                    Origin::Local => Origin::Local,
+                    Origin::Network => webhook.destination().origin,
+                };
+                entry.webhook = webhook.with_origin(origin);
             }
             return Ok(slot);
         }
@@ -208,6 +215,16 @@ mod tests {
             (DeliveryState::Pending, 1)
         );
         assert_eq!(delivery.last_error, "answered 404");
+    }
+
+    #[test]
+    fn a_repeated_url_keeps_the_origin_of_the_operator() {
+        let (mut registry, slots) = registry(&["http://localhost/"]);
+        let over_tcp = webhook("http://localhost/", "second").with_origin(Origin::Network);
+        registry.register(over_tcp, || unreachable!()).unwrap();
+        let kept = registry.webhook(slots[0]).unwrap();
+        assert_eq!(kept.destination().origin, Origin::Local);
+        assert_eq!(token(&mut registry, slots[0]), "second");
     }
 
     #[test]

@@ -55,7 +55,8 @@ pub(super) struct WrapperArguments {
     #[argh(option, arg_name = "address")]
     grpc_listen: Option<Address>,
 
-    /// send KILL this long after the first TERM (default: never)
+    /// send KILL this long after the abort has begun: after a TERM or INT that reaches the runner,
+    /// or after InitForcefulShutdown (default: never)
     #[argh(option, arg_name = "duration")]
     process_termination_timeout: Option<GoDuration>,
 

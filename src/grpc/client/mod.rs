@@ -248,11 +248,11 @@ impl Requests {
 }
 
 /// The status of a call after an HTTP/2 error (PROTOCOL-HTTP2, "Errors"); `UNAVAILABLE` for a lost
-/// connection. `INTERNAL_ERROR` and `CANCEL` are such a loss too: proxies reset the stream with
-/// them when they lose the server behind them (nghttpx, Envoy).
+/// connection. `INTERNAL_ERROR` is such a loss too: nghttpx resets the stream with it when it loses
+/// the server behind it.
 pub(in crate::grpc) fn status_of(error: h2::Error) -> Status {
     let code = match error.reason() {
-        Some(Reason::INTERNAL_ERROR | Reason::CANCEL) if error.is_reset() => Code::Unavailable,
+        Some(Reason::INTERNAL_ERROR) if error.is_reset() => Code::Unavailable,
         Some(reason) if error.is_reset() => code_from_reset(reason.into()),
         Some(_) | None => Code::Unavailable,
     };
