@@ -128,7 +128,10 @@ fn a_name_is_resolved_to_serve_and_to_connect() {
 fn a_failed_connection_reports_each_address_that_was_tried() {
     let fixture = Fixture::new();
     let error = within(connect(&Address::Unix(fixture.socket()))).unwrap_err();
-    assert!(error.to_string().contains("--listen"), "{error}");
+    assert!(
+        error.to_string().contains("is the wrapper running"),
+        "{error}"
+    );
     drop(UnixListener::bind(fixture.socket()).unwrap());
     let error = within(connect(&Address::Unix(fixture.socket()))).unwrap_err();
     let ConnectError::Unix { source, .. } = &error else {
