@@ -116,7 +116,15 @@ fn a_background_process_that_reads_the_terminal_stops_the_job_and_fg_continues_i
     console.keys("words\n");
     console.screen.wait_for("got-words");
     console.screen.wait_for("the process is gone");
-    console.keys("\x03");
+    // The shell may still be changing the terminal, which flushes the key.
+    let mut typed: Option<std::time::Instant> = None;
+    eventually("the key reaches the wrapper", || {
+        if typed.is_none_or(|at| at.elapsed().as_millis() > 500) {
+            console.keys("\x03");
+            typed = Some(std::time::Instant::now());
+        }
+        console.screen.text().contains("received SIGINT")
+    });
     ended(&mut console, "code=0");
     console.end();
 }
