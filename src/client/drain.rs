@@ -68,7 +68,16 @@ impl Client {
                 let _ = wait_connected.recv().await;
                 self.shut_down_by(shutdown, deadline).await
             };
-            or(wait, request).await?
+            or(wait, request).await
+        };
+        let process = match (process, ended.take()) {
+            (Ok(process), seen) => {
+                ended = seen;
+                process
+            }
+            // The end was seen, and its wrapper left before the request reached it.
+            (Err(Error::Unreachable { .. }), Some(Ok(gone))) => return Ok(gone),
+            (Err(error), _) => return Err(error),
         };
         on_answer(&process);
         if process.state == State::Gone {

@@ -111,7 +111,8 @@ impl Child {
         let mut command = std::process::Command::new(&program.name);
         // std keeps posix_spawn here, so no code of ours runs between fork and exec.
         command.args(&program.arguments).process_group(0);
-        remove_own_variables(&mut command);
+        let rebuilds = !environment.is_empty();
+        remove_own_variables(&mut command, rebuilds);
         for (name, value) in environment {
             command.env(name, value);
         }
@@ -128,7 +129,7 @@ impl Child {
     pub fn spawn_watched(program: &Program, sentinel: &Sentinel) -> Result<Self, SpawnError> {
         let (stub, mut command, stdin) = ExecStub::new(&program.name, &program.arguments)
             .map_err(|source| SpawnError::before_fork(program, source))?;
-        remove_own_variables(&mut command);
+        remove_own_variables(&mut command, false);
         let mut command = async_process::Command::from(command);
         command.stdin(stdin);
         // A refusal here concerns our own binary, not the program.
@@ -168,7 +169,7 @@ impl Child {
         let child = match command.reap_on_drop(false).spawn() {
             Ok(child) => child,
             // The program may have run: the start is not to be tried again.
-            Err(error) if unregistered::discard(began, known) => {
+            Err(error) if !is_of_exec(&error) && unregistered::discard(began, known) => {
                 return Err(SpawnError::after_fork(program, error));
             }
             Err(error) => return Err(refused(error)),
@@ -268,10 +269,30 @@ impl Child {
     }
 }
 
+/// Whether execve(2) has failed, so that the spawn has reaped what it forked. A search for it could
+/// only find another process.
+fn is_of_exec(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::NOENT
+                | Errno::ACCESS
+                | Errno::NOEXEC
+                | Errno::TOOBIG
+                | Errno::NOTDIR
+                | Errno::ISDIR
+                | Errno::TXTBSY
+                | Errno::LOOP
+                | Errno::NAMETOOLONG
+        )
+    )
+}
+
 /// Removes the wrapper's variables, if any is set: an unmodified environment is passed on byte by
-/// byte, while std sorts a modified one and drops entries without a name or `=`.
-fn remove_own_variables(command: &mut std::process::Command) {
-    if !std::env::vars_os().any(|(name, _)| is_own_variable(&name)) {
+/// byte, while std sorts a modified one and drops entries without a name or `=`. `rebuilds`: other
+/// variables modify it in any case.
+fn remove_own_variables(command: &mut std::process::Command, rebuilds: bool) {
+    if !rebuilds && !std::env::vars_os().any(|(name, _)| is_own_variable(&name)) {
         return;
     }
     let mut seen = BTreeMap::new();

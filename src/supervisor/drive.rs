@@ -80,6 +80,8 @@ pub async fn drive(handle: &Handle, signals: Signals, inherited: Option<Inherite
                 });
                 // Before anything says that the process is gone: a key then reaches the wrapper.
                 let key = terminal.as_mut().and_then(|t| t.process_gone(exit));
+                // A signal of our own ends it with the same status as a key.
+                let key = key.filter(|_| !handle.core.supervised.borrow().facts.requested);
                 handle.apply_or_log(Input::Exited(exit));
                 // Again would mean that the wrapper gives up its webhooks.
                 if let Some(key) = key.filter(|_| !handle.is_told_to_stop()) {
@@ -105,7 +107,10 @@ pub async fn drive(handle: &Handle, signals: Signals, inherited: Option<Inherite
                     terminal.stop_wrapper();
                 }
             }
-            Occurrence::TimePassed => handle.apply_or_log(Input::TimePassed),
+            Occurrence::TimePassed => {
+                handle.observe_exit();
+                handle.apply_or_log(Input::TimePassed);
+            }
             // Also after a child of ours was reaped: until then it hides the orphans behind it.
             Occurrence::ChildrenChanged | Occurrence::Changed => {
                 if let Some(terminal) = &mut terminal

@@ -18,7 +18,7 @@ use smol::future::FutureExt;
 use smol::io::{AsyncRead, AsyncWrite};
 use url::{Host, Url};
 
-use super::policy::{Destination, Origin, Policy, PolicyRefusal};
+use super::policy::{Destination, Origin, Policy, PolicyRefusal, is_localhost};
 use super::roots::{Roots, RootsError};
 use crate::net::budget::Budgeted;
 use crate::net::connect;
@@ -80,8 +80,7 @@ pub struct SystemResolver;
 impl Resolve for SystemResolver {
     fn resolve(&self, host: String, port: u16) -> Resolved {
         Box::pin(async move {
-            let name = host.trim_end_matches('.');
-            if name == "localhost" || name.ends_with(".localhost") {
+            if is_localhost(&host) {
                 let loopback: [IpAddr; 2] =
                     [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
                 return Ok(loopback.map(|ip| SocketAddr::new(ip, port)).to_vec());

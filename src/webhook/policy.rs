@@ -6,7 +6,7 @@
 
 mod network;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use url::Host;
@@ -108,6 +108,12 @@ impl Policy {
         match to.host {
             Host::Ipv4(address) => self.check_address(to, address.into()),
             Host::Ipv6(address) => self.check_address(to, address.into()),
+            Host::Domain(name) if is_localhost(name) => {
+                let loopback = [IpAddr::from([127, 0, 0, 1]), Ipv6Addr::LOCALHOST.into()];
+                let checked = loopback.map(|address| self.check_address(to, address));
+                let [four, six] = checked;
+                four.or(six)
+            }
             Host::Domain(name) => {
                 let by_network = self
                     .rules
@@ -183,6 +189,12 @@ impl Policy {
             Rule::Host { .. } | Rule::Subdomains { .. } => false,
         })
     }
+}
+
+/// Whether a name always means loopback addresses: RFC 6761, section 6.3. It is never looked up.
+pub(super) fn is_localhost(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 impl Rule {

@@ -1,19 +1,37 @@
 //! The wrapper and its process on a terminal: the log, the keyboard, and job control.
 
+use std::time::{Duration, Instant};
+
+use process_wrapper::pb::process_wrapper::v1::State;
+
 use super::console::{Console, console, state};
+use super::support::client::Client;
 use super::support::eventually;
 
 /// Waits until the wrapper, a job of the shell, has ended; the screen then says so.
 fn ended(console: &mut Console, text: &str) {
     // A key such as Ctrl-C flushes what is typed behind it, so the line may be lost. Typed again, it
     // keeps the first code.
-    let mut typed: Option<std::time::Instant> = None;
+    let mut typed: Option<Instant> = None;
     eventually("the shell says the code", || {
-        if typed.is_none_or(|at| at.elapsed().as_millis() > 500) {
+        if typed.is_none_or(|at| at.elapsed() > Duration::from_millis(500)) {
             console.keys(": ${r=$?}; echo code=$r\n");
-            typed = Some(std::time::Instant::now());
+            typed = Some(Instant::now());
         }
         console.screen.text().contains(text)
+    });
+}
+
+/// Types Ctrl-C until it has reached the wrapper: a shell that still changes the terminal flushes
+/// the key.
+fn interrupt(console: &mut Console) {
+    let mut typed: Option<Instant> = None;
+    eventually("the key reaches the wrapper", || {
+        if typed.is_none_or(|at| at.elapsed() > Duration::from_millis(500)) {
+            console.keys("\x03");
+            typed = Some(Instant::now());
+        }
+        console.screen.text().contains("received SIGINT")
     });
 }
 
@@ -116,16 +134,28 @@ fn a_background_process_that_reads_the_terminal_stops_the_job_and_fg_continues_i
     console.keys("words\n");
     console.screen.wait_for("got-words");
     console.screen.wait_for("the process is gone");
-    // The shell may still be changing the terminal, which flushes the key.
-    let mut typed: Option<std::time::Instant> = None;
-    eventually("the key reaches the wrapper", || {
-        if typed.is_none_or(|at| at.elapsed().as_millis() > 500) {
-            console.keys("\x03");
-            typed = Some(std::time::Instant::now());
-        }
-        console.screen.text().contains("received SIGINT")
-    });
+    interrupt(&mut console);
     ended(&mut console, "code=0");
+    console.end();
+}
+
+#[test]
+fn a_drain_of_a_process_that_had_the_terminal_keeps_the_wrapper() {
+    let Some(mut console) = console() else { return };
+    console.run("sh -c 'read line; echo got-$line; exec sleep 1000'", "");
+    console.screen.wait_for("started pid=");
+    console.keys("words\n");
+    console.screen.wait_for("got-words");
+    let socket = console.folder.path().join("control.sock");
+    let client = Client::connect(&format!("unix:{}", socket.display()));
+    // The process dies of QUIT, which is no key here.
+    client.shut_down();
+    client.wait_until(State::Gone, None).unwrap();
+    let log = console.screen.wait_for("sent SIGQUIT");
+    assert!(log.contains("cause: request"), "{log}");
+    interrupt(&mut console);
+    assert!(!console.screen.text().contains("from the terminal ended"));
+    ended(&mut console, "code=131");
     console.end();
 }
 

@@ -16,7 +16,12 @@ const BRIEF: Duration = Duration::from_secs(1);
 /// `aborted by SIGTERM after 2s (--force-after)` and the like: the text after the exit status.
 pub(super) fn ending(process: &Process) -> String {
     let since_request = |time: Option<SystemTime>| since(process.shutdown_requested_at, time);
-    let by_last_signal = |word: &str| match process.signals.last() {
+    // A stop signal may be forwarded after the KILL.
+    let by_last_signal = |word: &str, kill: bool| match process
+        .signals
+        .iter()
+        .rfind(|sent| (sent.number == Signal::KILL.number()) == kill)
+    {
         Some(sent) => format!(
             "{word} by {}{}{}",
             escaped(&sent.name),
@@ -28,8 +33,8 @@ pub(super) fn ending(process: &Process) -> String {
     match process.outcome {
         Some(Outcome::Drained) => format!("drained{}", since_request(process.exited_at)),
         Some(Outcome::Failed) => format!("drain failed{}", since_request(process.exited_at)),
-        Some(Outcome::Aborted) => by_last_signal("aborted"),
-        Some(Outcome::Killed) => by_last_signal("killed"),
+        Some(Outcome::Aborted) => by_last_signal("aborted", false),
+        Some(Outcome::Killed) => by_last_signal("killed", true),
         Some(Outcome::Unasked) => "unasked".to_owned(),
         Some(Outcome::Lost) => "its end was not seen".to_owned(),
         None if process.requested => "as asked".to_owned(),

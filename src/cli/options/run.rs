@@ -263,7 +263,7 @@ impl RunArguments {
         let (ready_within, readiness) = stages::readiness(self.ready_after, self.ready_within)?;
         let lifecycle = Config {
             graceful_signal: self.graceful_signal,
-            forceful_signal: self.forceful_signal.0,
+            forceful_signal: stages::forceful(self.forceful_signal.0)?,
             ready_within,
             spacing: Spacing::default(),
             force_after: self.force_after.map(|span| span.0),

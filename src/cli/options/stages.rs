@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::human_duration::HumanDuration;
 use crate::lifecycle::Config;
 use crate::readiness::condition::{ReadinessProbe, ReadyAfter};
+use crate::signal::Signal;
 
 /// The default of `--ready-within`.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -19,6 +20,11 @@ pub(super) enum RunRefusal {
          that the process serves on"
     )]
     NothingToBound,
+    #[error(
+        "--forceful-signal KILL leaves the process no time to clean up, which the abort is for; \
+         write --forceful-signal none --kill-after 0"
+    )]
+    ForcefulKill,
 }
 
 /// How long a graceful signal may wait, and the probes that end the wait earlier.
@@ -34,6 +40,14 @@ pub(super) fn readiness(
         (Some(ReadyAfter::Delay(_)) | None, Some(_)) => Err(RunRefusal::NothingToBound),
         (Some(ReadyAfter::Delay(Duration::ZERO)) | None, None) => Ok((None, None)),
         (Some(ReadyAfter::Delay(delay)), None) => Ok((Some(delay), None)),
+    }
+}
+
+/// The signal of the abort, which the process can react to.
+pub(super) fn forceful(signal: Option<Signal>) -> Result<Option<Signal>, RunRefusal> {
+    match signal {
+        Some(Signal::KILL) => Err(RunRefusal::ForcefulKill),
+        signal => Ok(signal),
     }
 }
 
@@ -97,7 +111,6 @@ mod tests {
 
     #[test]
     fn the_forceful_signal_has_a_default_and_can_be_none() {
-        use crate::signal::Signal;
         for (options, signal) in [
             ("", Some(Signal::TERM)),
             ("--forceful-signal SIGINT", Some(Signal::INT)),
@@ -106,6 +119,8 @@ mod tests {
             let run = parse(options).unwrap();
             assert_eq!(run.lifecycle.forceful_signal, signal, "{options}");
         }
+        let error = parse("--forceful-signal KILL").unwrap_err().to_string();
+        assert!(error.contains("--kill-after 0"), "{error}");
     }
 
     #[test]

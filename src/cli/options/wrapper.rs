@@ -159,6 +159,13 @@ impl WrapperArguments {
         run.accept_insecure = "without --strict";
         run.lifecycle.kill_after = self.process_termination_timeout.map(|duration| duration.0);
         run.lifecycle.rewrites = self.rewrite_signal.into_iter().collect();
+        if run.lifecycle.needs_caller_to_kill() {
+            run.warnings.push(
+                "--process-termination-timeout does not run during a drain: TERM begins no abort \
+                 here; use `run` with --force-after to limit the drain"
+                    .to_owned(),
+            );
+        }
         run.log_format = self.log_format;
         run.log_level = self.log_level;
         #[cfg(feature = "webhooks")]
@@ -204,6 +211,15 @@ mod tests {
             ["run", "--config", "/etc/config.toml"]
         );
         assert!(run.warnings[0].contains("tcp://0.0.0.0:7777"));
+    }
+
+    #[test]
+    fn a_timeout_that_no_stop_begins_is_warned_of() {
+        let warned = |own: &str| parse(own, "").unwrap().warnings.concat();
+        let timeout = "--process-termination-timeout 3h";
+        assert_eq!(warned(timeout), "");
+        let warning = warned(&format!("{timeout} --rewrite-signal TERM:QUIT"));
+        assert!(warning.contains("--force-after"), "{warning}");
     }
 
     #[test]

@@ -269,15 +269,22 @@ fn a_request_over_tcp_may_not_reach_the_wrappers_own_host() {
         let refused = check(Origin::Network);
         assert!(matches!(refused, Err(PolicyRefusal::OwnHost(_))), "{url}");
     }
-    // A name passes until its address is known.
-    let localhost = to(Origin::Network, Host::Domain("localhost"), 80);
-    assert_eq!(Policy::default().check_host(&localhost), Ok(()));
+    // These names always mean loopback.
+    for name in ["localhost", "LOCALHOST.", "a.localhost"] {
+        let url = format!("http://{name}/");
+        let refused = check_from(Origin::Network, &Policy::default(), &url);
+        assert!(matches!(refused, Err(PolicyRefusal::OwnHost(_))), "{url}");
+        assert_eq!(check(&Policy::default(), &url), Ok(()));
+        for network in ["127.0.0.0/8", "::1/128"] {
+            let allowed = check_from(Origin::Network, &policy(&[network]), &url);
+            assert_eq!(allowed, Ok(()), "{url}");
+        }
+    }
+    // Another name passes until its address is known.
+    let any = to(Origin::Network, Host::Domain("any.example"), 80);
+    assert_eq!(Policy::default().check_host(&any), Ok(()));
     let address = "127.0.0.1".parse().unwrap();
-    assert!(
-        Policy::default()
-            .check_address(&localhost, address)
-            .is_err()
-    );
+    assert!(Policy::default().check_address(&any, address).is_err());
     let other = check_from(Origin::Network, &Policy::default(), "http://10.0.0.1/");
     assert_eq!(other, Ok(()));
 }
