@@ -10,8 +10,8 @@ use super::support::eventually;
 
 /// Waits until the wrapper, a job of the shell, has ended; the screen then says so.
 fn ended(console: &mut Console, text: &str) {
-    // A key such as Ctrl-C flushes what is typed behind it, so the line may be lost. Typed again, it
-    // keeps the first code.
+    // A key such as Ctrl-C flushes what is typed behind it, so the line may be lost. Typed again,
+    // it keeps the first code.
     let mut typed: Option<Instant> = None;
     eventually("the shell says the code", || {
         if typed.is_none_or(|at| at.elapsed() > Duration::from_millis(500)) {
