@@ -27,8 +27,14 @@ fn compare(cursor: &mut Cursor<'_>, size: usize) {
     let mut sent = PREFACE.to_vec();
     let mut expected = Vec::new();
     let mut client = Decoder::new();
+    // As h2's: the client may not raise the size of its table (RFC 7541, section 4.2).
+    client.set_max_allowed_table_size(4096);
     while !cursor.is_empty() {
         let block = fields(cursor);
+        // A frame longer than 16 KiB passes as it is: h2 refuses it.
+        if block.len() > 16 * 1024 - 16 {
+            break;
+        }
         let Ok(decoded) = client.decode(&block) else {
             break;
         };
