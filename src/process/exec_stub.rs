@@ -50,11 +50,20 @@ impl ExecStub {
             Err(Errno::PIPE) => RecvFlags::DONTWAIT,
             Err(errno) => return Err(errno.into()),
         };
+        self.wait_for_exec(flags)
+    }
+
+    fn wait_for_exec(&self, flags: RecvFlags) -> io::Result<()> {
         let mut errno = [0; size_of::<i32>()];
+        let mut reset = false;
         loop {
             match recv(&self.0, &mut errno[..], flags) {
                 // The exec closes the channel; so does a death.
-                Ok((_, 0)) | Err(Errno::CONNRESET) => return Ok(()),
+                Ok((_, 0)) => return Ok(()),
+                // A stub that could not receive our standard input left it unread, which resets the
+                // channel once, ahead of the errno that the stub has sent.
+                Err(Errno::CONNRESET) if !reset => reset = true,
+                Err(Errno::CONNRESET) => return Ok(()),
                 Ok(_) => return Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Err(Errno::PIPE.into()),
@@ -159,5 +168,17 @@ mod tests {
         let (stub, _command, stdin) = ExecStub::new(OsStr::new("true"), &[]).unwrap();
         drop(stdin);
         stub.release().unwrap();
+    }
+
+    #[test]
+    fn a_stub_that_could_not_receive_its_standard_input_is_an_error() {
+        let (channel, other_end) = fd_channel::pair().unwrap();
+        let stub = ExecStub(channel);
+        let errno = Errno::NOMEM.raw_os_error();
+        send(&other_end, &errno.to_ne_bytes(), SendFlags::NOSIGNAL).unwrap();
+        fd_channel::send_fd(&stub.0, io::stdin().as_fd()).unwrap();
+        drop(other_end);
+        let error = stub.wait_for_exec(RecvFlags::empty()).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(errno));
     }
 }
