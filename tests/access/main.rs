@@ -15,6 +15,7 @@ mod call;
 mod certificates;
 #[cfg(feature = "tls")]
 mod clients;
+mod files;
 #[cfg(feature = "tls")]
 mod matrix;
 mod raw;
