@@ -30,8 +30,8 @@ pub struct Limits {
     ///
     /// RFC 9113, section 6.5.2, recommends at least 100.
     pub max_concurrent_streams: u32,
-    /// Maximum calls of a connection that wait for an event. Below `max_concurrent_streams`, so that
-    /// a shutdown always finds a stream. More are refused with `RESOURCE_EXHAUSTED`.
+    /// Maximum calls of a connection that wait for an event. Below `max_concurrent_streams`, so
+    /// that a shutdown always finds a stream. More are refused with `RESOURCE_EXHAUSTED`.
     pub max_waits: usize,
     /// Bytes of a header list, counted as in RFC 9113, section 6.5.2. Together with the number of
     /// streams it bounds what an HPACK bomb or a CONTINUATION flood can pin.
