@@ -159,7 +159,7 @@ impl Identity {
         let mut metadata = HeaderMap::new();
         if let Some(path) = &self.token {
             let unusable = |why: String| InvalidIdentity(ReloadError::new(path, why));
-            let text = contents(path).map_err(|error| unusable(error.to_string()))?;
+            let text = contents(path).map_err(InvalidIdentity)?;
             let tokens = Tokens::parse(&text).map_err(|error| unusable(error.to_string()))?;
             let value = tokens.authorization().unwrap_or_default();
             let mut value =
