@@ -100,6 +100,19 @@ impl Identity {
     }
 
     /// Sets the name in the wrapper's certificate, where it is not the host of its address.
+    ///
+    /// ```
+    /// use process_wrapper::client::{Client, Identity};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // The certificate names the runner, and a tunnel leads to it.
+    /// let identity = Identity::default()
+    ///     .authorities("/etc/wrapper/ca.pem")
+    ///     .server_name("runner-1.example");
+    /// let client = Client::new("tcp://localhost:17777".parse()?).identity(identity);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
