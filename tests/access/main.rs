@@ -17,6 +17,7 @@ mod certificates;
 mod clients;
 mod default_socket;
 mod files;
+mod local_attacks;
 #[cfg(feature = "tls")]
 mod matrix;
 mod raw;
