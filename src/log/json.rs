@@ -14,7 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::escape::{truncate, write_json};
 use super::fields::TextVisitor;
-use super::{MAX_LINE, OWN_TARGET};
+use super::{DroppedLines, MAX_LINE, OWN_TARGET};
 use crate::timestamp::rfc3339;
 
 /// Bytes kept of an event that is too long. Escaping can double them, and the rest of the object
@@ -84,13 +84,14 @@ fn truncated(event: &Event<'_>) -> String {
 }
 
 /// The line that reports dropped lines.
-pub(super) fn dropped(lines: u64) -> String {
+pub(super) fn dropped(dropped: DroppedLines) -> String {
+    let DroppedLines { all, audit } = dropped;
     let message = "stderr was full: log lines dropped";
     let mut line = object(
         Level::WARN,
         OWN_TARGET,
         message,
-        &format!(r#""lines":{lines}"#),
+        &format!(r#""audit_lines":{audit},"lines":{all}"#),
     );
     line.push('\n');
     line

@@ -13,7 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::escape::truncate;
 use super::fields::TextVisitor;
-use super::{MAX_LINE, OWN_TARGET};
+use super::{DroppedLines, MAX_LINE, OWN_TARGET};
 use crate::timestamp::rfc3339;
 
 /// Formats the fields of spans.
@@ -67,9 +67,10 @@ where
 }
 
 /// The line that reports dropped lines.
-pub(super) fn dropped(lines: u64) -> String {
+pub(super) fn dropped(dropped: DroppedLines) -> String {
     let head = head(Level::WARN, OWN_TARGET);
-    format!("{head}stderr was full: log lines dropped lines={lines}\n")
+    let DroppedLines { all, audit } = dropped;
+    format!("{head}stderr was full: log lines dropped audit_lines={audit} lines={all}\n")
 }
 
 fn head(level: Level, target: &str) -> String {
