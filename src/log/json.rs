@@ -12,9 +12,10 @@ use tracing_subscriber::fmt::format::{self, FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::dropped::DroppedLines;
 use super::escape::{truncate, write_json};
 use super::fields::TextVisitor;
-use super::{DroppedLines, MAX_LINE, OWN_TARGET};
+use super::{MAX_LINE, OWN_TARGET};
 use crate::timestamp::rfc3339;
 
 /// Bytes kept of an event that is too long. Escaping can double them, and the rest of the object

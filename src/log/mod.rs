@@ -4,6 +4,7 @@
 //! which also answers calls and handles signals: `writer` drops and counts the lines that stderr
 //! does not take, or keeps them if they are audit lines.
 
+mod dropped;
 mod escape;
 mod fields;
 mod json;
@@ -30,13 +31,13 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 
+pub use self::dropped::{DroppedLines, dropped_lines};
 pub(crate) use self::escape::escaped;
 pub use self::shared::KeptLines;
 use self::shared::SharedWriter;
 use self::sink::Sink;
 pub use self::throttle::{HeldBack, LineThrottle};
 use self::writer::LineWriter;
-pub use self::writer::{DroppedLines, dropped_lines};
 
 /// The target of our own events; those of modules begin with it.
 const OWN_TARGET: &str = "process_wrapper";

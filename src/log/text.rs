@@ -11,9 +11,10 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::dropped::DroppedLines;
 use super::escape::truncate;
 use super::fields::TextVisitor;
-use super::{DroppedLines, MAX_LINE, OWN_TARGET};
+use super::{MAX_LINE, OWN_TARGET};
 use crate::timestamp::rfc3339;
 
 /// Formats the fields of spans.

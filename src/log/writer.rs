@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::dropped::DroppedLines;
 use super::sink::Sink;
 use super::{LogFormat, json, text};
 
@@ -14,10 +14,6 @@ use super::{LogFormat, json, text};
 /// any permission can cause them, and must not displace the calls that changed something.
 const ROOM_FOR_CALLS: usize = 64 * 1024;
 const ROOM_FOR_REFUSALS: usize = 16 * 1024;
-
-/// Dropped lines of the process, for the metrics.
-static DROPPED: AtomicU64 = AtomicU64::new(0);
-static DROPPED_AUDIT: AtomicU64 = AtomicU64::new(0);
 
 /// What happens to a line that the sink does not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,24 +24,6 @@ pub(super) enum Importance {
     Refusal,
     /// An audit line about a call that may have changed something: it is kept.
     Call,
-}
-
-/// A number of dropped lines.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DroppedLines {
-    /// All of them.
-    pub all: u64,
-    /// The audit lines among them.
-    pub audit: u64,
-}
-
-/// The lines that this process has dropped since its start.
-#[must_use]
-pub fn dropped_lines() -> DroppedLines {
-    DroppedLines {
-        all: DROPPED.load(Ordering::Relaxed),
-        audit: DROPPED_AUDIT.load(Ordering::Relaxed),
-    }
 }
 
 /// Writes lines to a sink.
@@ -89,12 +67,7 @@ impl<Fd: AsFd> LineWriter<Fd> {
             self.kept.push_back(line.to_vec());
             return true;
         }
-        self.dropped.all = self.dropped.all.saturating_add(1);
-        DROPPED.fetch_add(1, Ordering::Relaxed);
-        if importance != Importance::Ordinary {
-            self.dropped.audit = self.dropped.audit.saturating_add(1);
-            DROPPED_AUDIT.fetch_add(1, Ordering::Relaxed);
-        }
+        self.dropped.add(importance != Importance::Ordinary);
         false
     }
 
