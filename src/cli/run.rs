@@ -134,7 +134,7 @@ async fn supervise(
     inherited: Inherited,
     executor: Rc<LocalExecutor<'static>>,
 ) -> Result<Exit, StartError> {
-    reactor::take_over_event_loop().await;
+    reactor::take_over_event_loop().await?;
     drive_async_process(&executor).await;
     let signals = Signals::install(ignored).map_err(StartError::Signals)?;
     let webhooks = webhooks(options)?;

@@ -15,6 +15,7 @@ mod monitored_io;
 mod page;
 pub mod router;
 mod timers;
+pub mod waits;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
