@@ -144,7 +144,7 @@ async fn supervise(
         .limits(self_process::descriptor_limit(), 1)?;
     // Listeners open before the process starts, so that a bad address leaves no process behind.
     let listeners = bind(options, &executor).await?;
-    let monitoring = Monitoring::open(&options.http_listen).await?;
+    let monitoring = Monitoring::open(&options.http_listen, &options.http_hosts).await?;
     let descriptors =
         self_process::descriptor_limit().map(|all| all.saturating_sub(monitoring.descriptors()));
     let limits = options.connections.limits(descriptors, listeners.len())?;
