@@ -12,8 +12,6 @@ mod support;
 
 mod call;
 #[cfg(feature = "tls")]
-mod certificates;
-#[cfg(feature = "tls")]
 mod clients;
 #[cfg(feature = "tls")]
 mod matrix;
@@ -25,3 +23,6 @@ mod tls;
 mod tokens;
 mod usage;
 mod user;
+
+#[cfg(feature = "tls")]
+use support::certificates;
