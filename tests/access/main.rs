@@ -13,6 +13,8 @@ mod support;
 mod call;
 #[cfg(feature = "tls")]
 mod clients;
+mod default_socket;
+mod files;
 #[cfg(feature = "tls")]
 mod matrix;
 mod raw;

@@ -51,7 +51,8 @@ pub(super) struct RunArguments {
     /// address to serve the API on: unix:///abs, unix:rel or tcp://host:port, with an optional
     /// role before it: control= (every method, the default), read= or health=; repeatable
     /// (default: a unix socket for the own user only: /run/process-wrapper/control.sock as root,
-    /// else in $XDG_RUNTIME_DIR or /tmp; PROCESS_WRAPPER_ADDRESS overrides it)
+    /// else in $XDG_RUNTIME_DIR, a directory of the systemd service, or /tmp;
+    /// PROCESS_WRAPPER_ADDRESS overrides it)
     #[argh(option, arg_name = "[role=]address")]
     listen: Vec<Listen>,
 
