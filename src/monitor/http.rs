@@ -25,6 +25,7 @@ use super::snapshot::Snapshot;
 use crate::clock::Clock;
 use crate::grpc::server::Server;
 use crate::lifecycle::State;
+use crate::log::{self, LineThrottle};
 use crate::net::listen::Listener;
 use crate::supervisor::Handle;
 
@@ -58,11 +59,10 @@ pub async fn serve<C: Clock>(
     clock: C,
 ) {
     let mut connections: VecDeque<Task<()>> = VecDeque::with_capacity(MAX_CONNECTIONS);
-    let mut is_short = false;
+    let shortages = LineThrottle::for_conditions();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                is_short = false;
                 let pages = Pages {
                     metrics: Rc::clone(&metrics),
                     hosts: Rc::clone(&hosts),
@@ -95,9 +95,12 @@ pub async fn serve<C: Clock>(
                 connections.push_back(executor.spawn(connection));
             }
             Err(error) => {
-                // One line for each shortage, not for each attempt.
-                if !std::mem::replace(&mut is_short, true) {
-                    tracing::warn!(%error, "HTTP connections are not accepted for now; retrying in 100 ms");
+                if let Some(held_back) = shortages.try_acquire(clock.now()) {
+                    tracing::warn!(
+                        %error,
+                        held_back = held_back.count(),
+                        "HTTP connections are not accepted for now; retrying in 100 ms"
+                    );
                 }
                 clock.sleep(ACCEPT_RETRY_DELAY).await;
             }
@@ -151,6 +154,7 @@ impl<C: Clock> Pages<C> {
             connections: self.servers.iter().map(Server::connections).sum(),
             orphans_reaped: self.handle.orphans_reaped(),
             signals_sent: self.handle.signals_sent(),
+            dropped_lines: log::dropped_lines(),
             ..Snapshot::of(&self.handle.facts())
         };
         match self.metrics.text(&snapshot) {

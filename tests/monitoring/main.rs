@@ -8,6 +8,7 @@
     reason = "a test fails by them"
 )]
 
+mod prometheus;
 #[path = "../support/mod.rs"]
 mod support;
 
