@@ -12,6 +12,8 @@ mod support;
 
 mod call;
 #[cfg(feature = "tls")]
+mod certificate_errors;
+#[cfg(feature = "tls")]
 mod clients;
 mod default_socket;
 mod files;
