@@ -196,6 +196,7 @@ fn a_receiver_with_an_unsuitable_certificate_is_explained() {
             // It ends with its input.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let lines = support::Lines::read(server.stdout.take().unwrap());
