@@ -8,7 +8,11 @@ use std::sync::OnceLock;
 
 use super::waits::{Relay, finish, kill, listening_on};
 use super::{FAILS, STAYS, SUCCEEDS, Said};
-use crate::support::{self, DRAINS_UNTIL_TOLD, peers, start_ready};
+use crate::support::{self, peers, start_ready};
+
+/// Ends by SIGTERM alone, with code 0.
+const GIVES_UP: &str =
+    "trap '' QUIT; trap 'exit 0' TERM; echo ready; while :; do sleep 1 & wait $!; done";
 
 /// One example, ready to run.
 struct Example {
@@ -23,7 +27,11 @@ impl Example {
         Command::new(&self.command[0])
             .args(&self.command[1..])
             .args(["--address", address])
-            .args(options.iter().map(|(name, seconds)| format!("--{name}={seconds}{}", self.unit)))
+            .args(
+                options
+                    .iter()
+                    .map(|(name, seconds)| format!("--{name}={seconds}{}", self.unit)),
+            )
             .env_remove("PROCESS_WRAPPER_ADDRESS")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -116,7 +124,10 @@ fn the_exit_code_of_the_examples_is_the_outcome() {
                 let wrapper = start_ready(always, script);
                 let said = example.run(&wrapper.address(), &[]);
                 assert_eq!(said.code, code, "{said:?}");
-                assert!(said.stdout.ends_with(&format!(" is gone: {outcome}\n")), "{said:?}");
+                assert!(
+                    said.stdout.ends_with(&format!(" is gone: {outcome}\n")),
+                    "{said:?}"
+                );
             }
         }
         let wrapper = start_ready(&["--kill-after=100ms"], STAYS);
@@ -157,14 +168,14 @@ fn the_examples_tell_a_refusal_and_a_missing_wrapper_apart() {
 #[test]
 fn the_examples_wait_on_after_a_lost_connection() {
     for example in examples() {
-        let mut wrapper = start_ready(&["--log-level=debug"], DRAINS_UNTIL_TOLD);
+        let mut wrapper = start_ready(&["--log-level=debug"], GIVES_UP);
         let relay = Relay::to(wrapper.socket());
         let address = format!("unix://{}", relay.path.display());
         let waiting = example.start(&address, &[("connect-timeout", 20.0)]);
         let connection = relay.next();
         // The state before, and the wait.
         wrapper.stderr.wait_for_nth("state read", 2);
-        wrapper.stderr.wait_for("shutdown requested");
+        wrapper.stderr.wait_for("sent SIGQUIT");
         connection.shutdown(std::net::Shutdown::Both).unwrap();
         wrapper.stderr.wait_for_nth("state read", 4);
         wrapper.signal(nix::sys::signal::Signal::SIGTERM);
@@ -185,7 +196,7 @@ fn the_examples_do_not_mistake_a_successor_for_the_process() {
         first.stdout.wait_for("ready");
         let waiting = example.start(&address, &[("connect-timeout", 20.0)]);
         first.stderr.wait_for_nth("state read", 2);
-        first.stderr.wait_for("shutdown requested");
+        first.stderr.wait_for("sent SIGQUIT");
         kill(&mut first);
         let _second = listening_on(&socket, &[], STAYS);
         let said = finish(waiting);
@@ -195,7 +206,7 @@ fn the_examples_do_not_mistake_a_successor_for_the_process() {
         let mut third = start_ready(&["--log-level=debug"], STAYS);
         let waiting = example.start(&third.address(), &[("connect-timeout", 0.5)]);
         third.stderr.wait_for_nth("state read", 2);
-        third.stderr.wait_for("shutdown requested");
+        third.stderr.wait_for("sent SIGQUIT");
         kill(&mut third);
         assert_eq!(finish(waiting).code, 4);
     }

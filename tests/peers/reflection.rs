@@ -170,7 +170,9 @@ fn an_unknown_symbol_is_an_error_and_the_stream_stays_open() {
             symbol("no.such.Thing"),
             symbol(""),
             symbol(&"x".repeat(20_000)),
-            MessageRequest::FileByFilename("../process_wrapper/v1/process_wrapper.proto".to_owned()),
+            MessageRequest::FileByFilename(
+                "../process_wrapper/v1/process_wrapper.proto".to_owned(),
+            ),
             MessageRequest::FileContainingExtension(extension),
             MessageRequest::AllExtensionNumbersOfType("process_wrapper.v1.Process".to_owned()),
         ] {
