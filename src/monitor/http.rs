@@ -19,11 +19,13 @@ use smol::{LocalExecutor, Task, future};
 use smol_hyper::rt::{FuturesIo, SmolTimer};
 
 use super::format::MetricsFormat;
+use super::host::HostNames;
 use super::metrics::Metrics;
 use super::snapshot::Snapshot;
 use crate::clock::Clock;
 use crate::grpc::server::Server;
 use crate::lifecycle::State;
+use crate::log::{self, LineThrottle};
 use crate::net::listen::Listener;
 use crate::supervisor::Handle;
 
@@ -43,23 +45,27 @@ const MAX_HEAD_BYTES: usize = 8192;
 /// The delay after a failed accept, for example without free file descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
+const UNKNOWN_HOST: &str = "browsers are not answered under this host name; open the IP address or \
+    localhost, or add the name with `process-wrapper run --http-host NAME`\n";
+
 /// Serves a listener until the task is dropped.
 pub async fn serve<C: Clock>(
     listener: Listener,
     metrics: Rc<Metrics>,
+    hosts: Rc<HostNames>,
     handle: Handle,
     servers: Rc<[Server<C>]>,
     executor: Rc<LocalExecutor<'static>>,
     clock: C,
 ) {
     let mut connections: VecDeque<Task<()>> = VecDeque::with_capacity(MAX_CONNECTIONS);
-    let mut is_short = false;
+    let shortages = LineThrottle::for_conditions();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                is_short = false;
                 let pages = Pages {
                     metrics: Rc::clone(&metrics),
+                    hosts: Rc::clone(&hosts),
                     handle: handle.clone(),
                     servers: Rc::clone(&servers),
                 };
@@ -89,9 +95,12 @@ pub async fn serve<C: Clock>(
                 connections.push_back(executor.spawn(connection));
             }
             Err(error) => {
-                // One line for each shortage, not for each attempt.
-                if !std::mem::replace(&mut is_short, true) {
-                    tracing::warn!(%error, "HTTP connections are not accepted for now; retrying in 100 ms");
+                if let Some(held_back) = shortages.try_acquire(clock.now()) {
+                    tracing::warn!(
+                        %error,
+                        held_back = held_back.count(),
+                        "HTTP connections are not accepted for now; retrying in 100 ms"
+                    );
                 }
                 clock.sleep(ACCEPT_RETRY_DELAY).await;
             }
@@ -102,6 +111,7 @@ pub async fn serve<C: Clock>(
 /// The sources of the pages.
 struct Pages<C> {
     metrics: Rc<Metrics>,
+    hosts: Rc<HostNames>,
     handle: Handle,
     servers: Rc<[Server<C>]>,
 }
@@ -113,6 +123,9 @@ impl<C: Clock> Pages<C> {
             let headers = response.headers_mut();
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
+        }
+        if !self.hosts.allow(request.uri(), request.headers()) {
+            return page(StatusCode::MISDIRECTED_REQUEST, UNKNOWN_HOST);
         }
         match request.uri().path() {
             "/metrics" => {
@@ -141,6 +154,7 @@ impl<C: Clock> Pages<C> {
             connections: self.servers.iter().map(Server::connections).sum(),
             orphans_reaped: self.handle.orphans_reaped(),
             signals_sent: self.handle.signals_sent(),
+            dropped_lines: log::dropped_lines(),
             ..Snapshot::of(&self.handle.facts())
         };
         match self.metrics.text(&snapshot) {

@@ -12,8 +12,6 @@ mod support;
 
 mod call;
 #[cfg(feature = "tls")]
-mod certificates;
-#[cfg(feature = "tls")]
 mod clients;
 mod default_socket;
 mod files;
@@ -27,3 +25,6 @@ mod tls;
 mod tokens;
 mod usage;
 mod user;
+
+#[cfg(feature = "tls")]
+use support::certificates;

@@ -17,7 +17,6 @@ pub mod router;
 mod timers;
 pub mod waits;
 
-use std::cell::RefCell;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
@@ -30,7 +29,6 @@ use smol::LocalExecutor;
 use smol::future::{FutureExt as _, or};
 use smol::io::{AsyncRead, AsyncWrite};
 
-use crate::access::throttle::Throttle;
 use crate::clock::Clock;
 use crate::grpc::rules::limits::{Limits, MAX_EVICTING};
 use crate::grpc::rules::status::Code;
@@ -43,14 +41,11 @@ use crate::grpc::server::in_flight::InFlight;
 use crate::grpc::server::memory::MemoryBudget;
 use crate::grpc::server::router::Router;
 use crate::grpc::server::timers::Timers;
+use crate::log::LineThrottle;
 use crate::net::peer::Peer;
 
 /// A hundred years: in effect no limit, and within the range of every clock.
 const LONGEST_DRAIN: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-
-/// Log lines about peers that flood: a burst, then one per interval.
-const LOG_BURST: u32 = 20;
-const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A call that has ended.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +84,7 @@ struct ServerState<C> {
     observer: Option<Rc<dyn Observer>>,
     memory: Rc<MemoryBudget>,
     /// Limits the log lines about peers that flood.
-    flood_lines: Rc<RefCell<Throttle>>,
+    flood_lines: Rc<LineThrottle>,
 }
 
 impl<C: Clock> Server<C> {
@@ -111,7 +106,7 @@ impl<C: Clock> Server<C> {
                 connections: Rc::default(),
                 observer,
                 memory: Rc::new(MemoryBudget::new(limits.shared_memory)),
-                flood_lines: Rc::new(RefCell::new(Throttle::new(LOG_BURST, LOG_INTERVAL))),
+                flood_lines: Rc::new(LineThrottle::for_events()),
             }),
         }
     }
