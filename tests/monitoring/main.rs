@@ -317,7 +317,7 @@ fn a_request_that_was_sent_is_answered_although_many_connect_at_once() {
 fn a_browser_must_call_by_a_known_name_and_monitoring_by_any() {
     let options = ["--http-listen=tcp://127.0.0.1:0", "--http-host=Ops.Example"];
     let wrapper = start_ready(&options, DRAINS);
-    let address = address_of(&wrapper);
+    let address = http1::address(&wrapper);
     let answer = |version: &str, headers: &str| {
         let request = format!("GET /metrics HTTP/{version}\r\nConnection: close\r\n{headers}\r\n");
         exchange(&address, &request)
@@ -379,7 +379,7 @@ fn a_host_name_without_effect_is_refused() {
 #[test]
 fn a_client_that_pipelines_gets_its_budget_of_pages() {
     let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
-    let address = address_of(&wrapper);
+    let address = http1::address(&wrapper);
     let mut stream = TcpStream::connect(&address).unwrap();
     let start = std::time::Instant::now();
     let many = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
