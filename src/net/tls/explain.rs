@@ -3,6 +3,11 @@
 //! Owns what each fault of a certificate means and what mends it. It shows no Debug form, and no
 //! option: the server, the client and webhooks share the words.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enums of rustls and webpki are open"
+)]
+
 use std::fmt::Write as _;
 use std::io;
 use std::time::{Duration, UNIX_EPOCH};
