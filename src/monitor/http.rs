@@ -24,7 +24,9 @@ use super::snapshot::Snapshot;
 use crate::clock::Clock;
 use crate::grpc::server::Server;
 use crate::lifecycle::State;
+use crate::net::first_bytes::Served;
 use crate::net::listen::Listener;
+use crate::net::wrong_protocol::check;
 use crate::supervisor::Handle;
 
 /// Maximum connections per listener. When full, the oldest is closed: idle or stalled clients must
@@ -56,7 +58,7 @@ pub async fn serve<C: Clock>(
     let mut is_short = false;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((mut stream, peer)) => {
                 is_short = false;
                 let pages = Pages {
                     metrics: Rc::clone(&metrics),
@@ -64,7 +66,16 @@ pub async fn serve<C: Clock>(
                     servers: Rc::clone(&servers),
                 };
                 let max_age = clock.sleep(MAX_AGE);
+                let (name, clock) = (listener.local_address().to_string(), clock.clone());
                 let connection = async move {
+                    let checked = check(&mut stream, Served::Pages, &peer, &name, &clock);
+                    let expired = async {
+                        clock.sleep(HEAD_TIMEOUT).await;
+                        Ok(false)
+                    };
+                    if !matches!(future::or(checked, expired).await, Ok(true)) {
+                        return;
+                    }
                     let service = service_fn(move |request| {
                         let response = pages.respond(&request);
                         async move { Ok::<_, Infallible>(response) }
