@@ -18,6 +18,7 @@ use crate::cli::monitoring::{Monitoring, MonitoringError};
 use crate::cli::options::Run;
 use crate::cli::{FAILED, USAGE, complain};
 use crate::clock::MonotonicClock;
+use crate::grpc::rules::limits::Limits;
 use crate::grpc::server::Server;
 use crate::lifecycle::Exit;
 use crate::net::default_address::{self, Environment};
@@ -89,16 +90,20 @@ pub(super) fn run(options: &Run) -> u8 {
     // Must precede `forbid_dumps`, which makes part of /proc/self unreadable for this process.
     let inherited = Inherited::find();
     let ignored = self_process::ignored_at_start();
-    if let Err(error) = crate::log::init(options.log_format, options.log_level) {
-        complain(&error.to_string());
-        return FAILED;
-    }
+    let kept_lines = match crate::log::init(options.log_format, options.log_level) {
+        Ok(kept_lines) => kept_lines,
+        Err(error) => {
+            complain(&error.to_string());
+            return FAILED;
+        }
+    };
     for warning in &options.warnings {
         tracing::warn!("{warning}");
     }
     self_process::forbid_dumps();
     reaper::become_subreaper();
     let executor = Rc::new(LocalExecutor::new());
+    executor.spawn(kept_lines.write(MonotonicClock)).detach();
     let addresses = options.listen.len().max(1) + options.http_listen.len();
     let result = pidfd::probe()
         .map_err(StartError::from)
@@ -130,7 +135,7 @@ async fn supervise(
     inherited: Inherited,
     executor: Rc<LocalExecutor<'static>>,
 ) -> Result<Exit, StartError> {
-    reactor::take_over_event_loop().await;
+    reactor::take_over_event_loop().await?;
     drive_async_process(&executor).await;
     let signals = Signals::install(ignored).map_err(StartError::Signals)?;
     let webhooks = webhooks(options)?;
@@ -140,7 +145,7 @@ async fn supervise(
         .limits(self_process::descriptor_limit(), 1)?;
     // Listeners open before the process starts, so that a bad address leaves no process behind.
     let listeners = bind(options, &executor).await?;
-    let monitoring = Monitoring::open(&options.http_listen).await?;
+    let monitoring = Monitoring::open(&options.http_listen, &options.http_hosts).await?;
     let descriptors =
         self_process::descriptor_limit().map(|all| all.saturating_sub(monitoring.descriptors()));
     let limits = options.connections.limits(descriptors, listeners.len())?;
@@ -193,6 +198,10 @@ async fn supervise(
         .map(|(listener, policy)| {
             let router = service::router(&handle);
             let (runs_on, observer) = (Rc::clone(&executor), monitoring.observer());
+            let limits = Limits {
+                evict_calls: policy.evicts_calls(),
+                ..limits
+            };
             let server = Server::new(router, limits, MonotonicClock, runs_on, observer);
             let (serve, spawner) = (server.clone(), Rc::clone(&executor));
             let accept = service::accept(listener, policy, serve, spawner, MonotonicClock);

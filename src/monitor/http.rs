@@ -3,6 +3,7 @@
 //! Owns the only use of hyper's server, and its limits. It never authenticates a caller: the pages
 //! hold no secret. It never changes any state.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -19,11 +20,14 @@ use smol::{LocalExecutor, Task, future};
 use smol_hyper::rt::{FuturesIo, SmolTimer};
 
 use super::format::MetricsFormat;
+use super::host::HostNames;
 use super::metrics::Metrics;
 use super::snapshot::Snapshot;
+use crate::access::throttle::Throttle;
 use crate::clock::Clock;
 use crate::grpc::server::Server;
 use crate::lifecycle::State;
+use crate::log::{self, LineThrottle};
 use crate::net::first_bytes::Served;
 use crate::net::listen::Listener;
 use crate::net::wrong_protocol::check;
@@ -36,6 +40,11 @@ pub const MAX_CONNECTIONS: usize = 32;
 /// The time limit for a request head, from the accept or from the end of the previous request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Requests that a connection may send at once, then one per interval: a client that pipelines them
+/// must not keep the processor busy. Scrapers and probes send one every few seconds.
+const REQUEST_BURST: u32 = 5;
+const REQUEST_INTERVAL: Duration = Duration::from_millis(100);
+
 /// The maximum age of a connection. A scraper may keep one open between scrapes.
 const MAX_AGE: Duration = Duration::from_secs(3600);
 
@@ -45,40 +54,55 @@ const MAX_HEAD_BYTES: usize = 8192;
 /// The delay after a failed accept, for example without free file descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
+const UNKNOWN_HOST: &str = "browsers are not answered under this host name; open the IP address or \
+    localhost, or add the name with `process-wrapper run --http-host NAME`\n";
+
 /// Serves a listener until the task is dropped.
 pub async fn serve<C: Clock>(
     listener: Listener,
     metrics: Rc<Metrics>,
+    hosts: Rc<HostNames>,
     handle: Handle,
     servers: Rc<[Server<C>]>,
     executor: Rc<LocalExecutor<'static>>,
     clock: C,
 ) {
     let mut connections: VecDeque<Task<()>> = VecDeque::with_capacity(MAX_CONNECTIONS);
-    let mut is_short = false;
+    let shortages = LineThrottle::for_conditions();
+    let full = LineThrottle::for_conditions();
     loop {
         match listener.accept().await {
             Ok((mut stream, peer)) => {
-                is_short = false;
-                let pages = Pages {
+                let pages = Rc::new(Pages {
                     metrics: Rc::clone(&metrics),
+                    hosts: Rc::clone(&hosts),
                     handle: handle.clone(),
                     servers: Rc::clone(&servers),
-                };
+                });
+                let budget = RefCell::new(Throttle::new(REQUEST_BURST, REQUEST_INTERVAL));
+                let timer = clock.clone();
                 let max_age = clock.sleep(MAX_AGE);
-                let (name, clock) = (listener.local_address().to_string(), clock.clone());
+                let name = listener.local_address().to_string();
+                let (from, peek_clock) = (peer.clone(), clock.clone());
                 let connection = async move {
-                    let checked = check(&mut stream, Served::Pages, &peer, &name, &clock);
+                    let checked = check(&mut stream, Served::Pages, &from, &name, &peek_clock);
                     let expired = async {
-                        clock.sleep(HEAD_TIMEOUT).await;
+                        peek_clock.sleep(HEAD_TIMEOUT).await;
                         Ok(false)
                     };
                     if !matches!(future::or(checked, expired).await, Ok(true)) {
                         return;
                     }
                     let service = service_fn(move |request| {
-                        let response = pages.respond(&request);
-                        async move { Ok::<_, Infallible>(response) }
+                        let pages = Rc::clone(&pages);
+                        let delay = budget.borrow_mut().reserve(timer.now(), REQUEST_INTERVAL);
+                        let timer = timer.clone();
+                        async move {
+                            timer.sleep(delay).await;
+                            // Pipelined requests would otherwise share one turn.
+                            future::yield_now().await;
+                            Ok::<_, Infallible>(pages.respond(&request))
+                        }
                     });
                     let served = http1::Builder::new()
                         .timer(SmolTimer::new())
@@ -94,15 +118,25 @@ pub async fn serve<C: Clock>(
                 };
                 connections.retain(|connection| !connection.is_finished());
                 if connections.len() >= MAX_CONNECTIONS {
+                    if let Some(held_back) = full.try_acquire(clock.now()) {
+                        tracing::warn!(
+                            %peer,
+                            held_back = held_back.count(),
+                            "the HTTP listener is full: for each new connection the oldest is closed"
+                        );
+                    }
                     // Dropping the task closes the connection.
                     connections.pop_front();
                 }
                 connections.push_back(executor.spawn(connection));
             }
             Err(error) => {
-                // One line for each shortage, not for each attempt.
-                if !std::mem::replace(&mut is_short, true) {
-                    tracing::warn!(%error, "HTTP connections are not accepted for now; retrying in 100 ms");
+                if let Some(held_back) = shortages.try_acquire(clock.now()) {
+                    tracing::warn!(
+                        %error,
+                        held_back = held_back.count(),
+                        "HTTP connections are not accepted for now; retrying in 100 ms"
+                    );
                 }
                 clock.sleep(ACCEPT_RETRY_DELAY).await;
             }
@@ -113,6 +147,7 @@ pub async fn serve<C: Clock>(
 /// The sources of the pages.
 struct Pages<C> {
     metrics: Rc<Metrics>,
+    hosts: Rc<HostNames>,
     handle: Handle,
     servers: Rc<[Server<C>]>,
 }
@@ -124,6 +159,9 @@ impl<C: Clock> Pages<C> {
             let headers = response.headers_mut();
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
+        }
+        if !self.hosts.allow(request.uri(), request.headers()) {
+            return page(StatusCode::MISDIRECTED_REQUEST, UNKNOWN_HOST);
         }
         match request.uri().path() {
             "/metrics" => {
@@ -152,6 +190,7 @@ impl<C: Clock> Pages<C> {
             connections: self.servers.iter().map(Server::connections).sum(),
             orphans_reaped: self.handle.orphans_reaped(),
             signals_sent: self.handle.signals_sent(),
+            dropped_lines: log::dropped_lines(),
             ..Snapshot::of(&self.handle.facts())
         };
         match self.metrics.text(&snapshot) {

@@ -5,14 +5,13 @@
 
 use std::fmt::Display;
 use std::io;
-use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_lite::future;
 use futures_lite::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::access::throttle::Throttle;
 use crate::clock::Clock;
+use crate::log::LineThrottle;
 use crate::net::first_bytes::{ENOUGH, Served, advice, answer, classify};
 use crate::net::stream::Stream;
 
@@ -23,9 +22,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Bytes that are read within that time.
 const LINGER_BYTES: u64 = 64 * 1024;
 
-/// 20 lines at once, then one per second.
-static LINES: LazyLock<Mutex<Throttle>> =
-    LazyLock::new(|| Mutex::new(Throttle::new(20, Duration::from_secs(1))));
+static LINES: LineThrottle = LineThrottle::for_events();
 
 /// Waits for the first bytes of a peer. Returns whether the listener may serve it; otherwise the
 /// peer has its answer, and the connection is to be closed.
@@ -48,16 +45,14 @@ pub async fn check<C: Clock>(
         return Ok(true);
     };
     drop(first);
-    let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(held_back) = lines.try_acquire(clock.now()) {
+    if let Some(held_back) = LINES.try_acquire(clock.now()) {
         tracing::info!(
-            %peer, %listener, came = %found, held_back, advice,
+            %peer, %listener, came = %found, held_back = held_back.count(), advice,
             "wrong protocol"
         );
     }
-    drop(lines);
     let turn_away = async {
-        // The peer's end of the connection is its own affair.
+        // A peer that has gone needs no answer.
         let _ = turn_away(stream, &answer(served, found, advice)).await;
     };
     future::or(turn_away, clock.sleep(LINGER)).await;

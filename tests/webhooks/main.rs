@@ -15,6 +15,7 @@
 
 mod answers;
 mod attempts;
+mod libraries;
 mod names;
 mod races;
 mod refused;

@@ -25,7 +25,7 @@ use crate::webhook::{WebhookRequest, policy::Rule, request::InvalidWebhook};
 use super::stages::{self, RunRefusal};
 #[cfg(feature = "webhooks")]
 use super::values::WebhookUrl;
-use super::values::{AfterExitCommand, ExitChoice, SignalOrNone};
+use super::values::{AfterExitCommand, ExitChoice, HttpHost, SignalOrNone};
 
 /// Start COMMAND (default: gitlab-runner run) and serve the control API, also after its exit.
 #[derive(Debug, FromArgs)]
@@ -60,6 +60,10 @@ pub(super) struct RunArguments {
     /// repeatable (default: none)
     #[argh(option, arg_name = "address")]
     http_listen: Vec<Address>,
+
+    /// name by which browsers may open --http-listen, beside IP addresses and localhost; repeatable
+    #[argh(option, arg_name = "name")]
+    http_host: Vec<HttpHost>,
 
     /// mode of unix sockets, octal; write permission allows to connect (default: 0600)
     #[argh(option, arg_name = "mode")]
@@ -279,6 +283,7 @@ impl RunArguments {
         Ok(Run {
             listen: self.listen,
             http_listen: self.http_listen,
+            http_hosts: self.http_host.into_iter().map(|host| host.0).collect(),
             access: access::AccessOptions {
                 socket_mode: self.socket_mode,
                 socket_group: self.socket_group,
@@ -330,6 +335,7 @@ pub(in crate::cli) struct Run {
     /// Empty: the default address.
     pub(in crate::cli) listen: Vec<Listen>,
     pub(in crate::cli) http_listen: Vec<Address>,
+    pub(in crate::cli) http_hosts: Vec<String>,
     pub(in crate::cli) access: access::AccessOptions,
     pub(in crate::cli) connections: Connections,
     pub(in crate::cli) lifecycle: Config,
