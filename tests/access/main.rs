@@ -17,6 +17,7 @@ mod certificate_errors;
 mod clients;
 mod default_socket;
 mod files;
+mod guesses;
 mod health;
 mod local_attacks;
 #[cfg(feature = "tls")]
