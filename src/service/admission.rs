@@ -64,6 +64,7 @@ struct RefusalLines {
     connections: LineThrottle,
     tokens: LineThrottle,
     roles: LineThrottle,
+    full: LineThrottle,
 }
 
 impl RefusalLines {
@@ -72,6 +73,7 @@ impl RefusalLines {
             connections: LineThrottle::for_events(),
             tokens: LineThrottle::for_events(),
             roles: LineThrottle::for_events(),
+            full: LineThrottle::for_conditions(),
         }
     }
 }
@@ -134,6 +136,23 @@ impl<C: Clock> ListenerPolicy<C> {
         ConnectionAuth {
             listener: Rc::clone(self),
             wrong_tokens: RefCell::new(Throttle::new(TOKEN_BURST, TOKEN_INTERVAL)),
+        }
+    }
+
+    /// Whether calls may end for a new connection when the listener is full.
+    pub fn evicts_calls(&self) -> bool {
+        self.rules.role == Role::Health
+    }
+
+    /// Logs that a connection of `peer` displaces another, or is closed.
+    pub(super) fn log_full(&self, peer: &Peer) {
+        if let Some(held_back) = self.lines.full.try_acquire(self.clock.now()) {
+            tracing::warn!(
+                listener = self.rules.listener,
+                %peer,
+                held_back = held_back.count(),
+                "the listener is full: for each new connection one is closed"
+            );
         }
     }
 

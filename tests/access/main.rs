@@ -15,6 +15,7 @@ mod call;
 mod clients;
 mod default_socket;
 mod files;
+mod health;
 #[cfg(feature = "tls")]
 mod matrix;
 mod raw;
