@@ -18,6 +18,7 @@ use crate::cli::monitoring::{Monitoring, MonitoringError};
 use crate::cli::options::Run;
 use crate::cli::{FAILED, USAGE, complain};
 use crate::clock::MonotonicClock;
+use crate::grpc::rules::limits::Limits;
 use crate::grpc::server::Server;
 use crate::lifecycle::Exit;
 use crate::net::default_address::{self, Environment};
@@ -197,6 +198,10 @@ async fn supervise(
         .map(|(listener, policy)| {
             let router = service::router(&handle);
             let (runs_on, observer) = (Rc::clone(&executor), monitoring.observer());
+            let limits = Limits {
+                evict_calls: policy.evicts_calls(),
+                ..limits
+            };
             let server = Server::new(router, limits, MonotonicClock, runs_on, observer);
             let (serve, spawner) = (server.clone(), Rc::clone(&executor));
             let accept = service::accept(listener, policy, serve, spawner, MonotonicClock);

@@ -1,6 +1,6 @@
 //! From listeners to the server.
 //!
-//! Owns the loop that accepts connections. It never reads a byte of one.
+//! Owns the loop that accepts connections. It never consumes a byte of one.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -38,7 +38,10 @@ pub async fn accept<C: Clock>(
             Ok((_, peer)) if !policy.admit(&peer) => server.connection_refused(),
             Ok((stream, peer)) => {
                 backoff = FIRST_BACKOFF;
-                if let Some(admitted) = server.admit() {
+                if server.is_full() {
+                    policy.log_full(&peer);
+                }
+                if let Some(admitted) = server.admit(&peer) {
                     let policy = Rc::clone(&policy);
                     executor
                         .spawn(serve(policy, admitted, stream, peer))

@@ -15,6 +15,8 @@ mod call;
 mod clients;
 mod default_socket;
 mod files;
+mod guesses;
+mod health;
 #[cfg(feature = "tls")]
 mod matrix;
 mod raw;

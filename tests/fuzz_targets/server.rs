@@ -146,8 +146,9 @@ impl CallPolicy for Slow {
             return Ok(());
         }
         Err(CallRefusal {
-            status: Status::new(Code::PermissionDenied, "no"),
             delay: Duration::from_secs(1),
+            closes: true,
+            ..Status::new(Code::PermissionDenied, "no").into()
         })
     }
 }
@@ -155,8 +156,8 @@ impl CallPolicy for Slow {
 fn open(world: &World) -> Pipe {
     let (ours, theirs) = world::pipe(256 * 1024);
     // Without admission the connection is closed: its end is dropped here.
-    if let Some(admitted) = world.server.admit() {
-        let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
+    let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
+    if let Some(admitted) = world.server.admit(&peer) {
         let serve = admitted.serve(Rc::new(Slow), theirs, peer);
         world.executor.spawn(serve).detach();
     }

@@ -112,3 +112,21 @@ fn grpc_aio_drives_a_drain_over_each_transport() {
         Some(command)
     });
 }
+
+#[test]
+#[ignore = "needs ghz; `.ci/long peers` builds it, and runs this"]
+fn ghz_drives_a_drain_over_each_transport() {
+    drives_a_drain("unix:", &|| shell("ghz"));
+}
+
+#[test]
+#[ignore = "needs buf; `.ci/long peers` builds it, and runs this"]
+fn buf_curl_drives_a_drain_over_each_transport() {
+    drives_a_drain("unix:", &|| shell("buf"));
+}
+
+/// The script that uses this program.
+fn shell(program: &str) -> Option<Command> {
+    peers::find(program)?;
+    Some(Command::new(peers::source(&format!("shell/{program}"))))
+}

@@ -29,7 +29,8 @@ impl Subject {
                 read_at: start,
                 blocked_since: None,
                 flooded: false,
-                evicted: false,
+                eviction: Eviction::None,
+                distrusted: false,
                 drain: None,
             },
         }
@@ -206,10 +207,44 @@ fn a_flood_closes_at_once_and_drops_at_the_close_timeout() {
 #[test]
 fn only_a_connection_without_calls_is_evicted() {
     let mut subject = Subject::open(1);
-    subject.facts.evicted = true;
+    subject.facts.eviction = Eviction::WhenIdle;
     assert!(matches!(subject.at(NANO), LifetimeStep::Wait(_)));
     subject.facts.calls = 0;
     assert_eq!(subject.at(NANO), LifetimeStep::Close(CloseCause::Evicted));
+}
+
+#[test]
+fn a_peer_with_wrong_tokens_gets_a_goaway_and_its_calls_may_end() {
+    let mut subject = Subject::open(1);
+    subject.facts.distrusted = true;
+    assert_eq!(
+        subject.at(NANO),
+        LifetimeStep::GoAway(CloseCause::WrongTokens)
+    );
+    assert!(matches!(subject.at(NANO), LifetimeStep::Wait(Some(_))));
+    subject.facts.calls = 0;
+    let close = NANO + subject.limits.goaway_timeout;
+    subject.assert_due(close, LifetimeStep::Close(CloseCause::WrongTokens));
+}
+
+#[test]
+fn an_eviction_with_calls_ends_them_and_then_the_connection() {
+    let mut subject = Subject::open(2);
+    subject.facts.eviction = Eviction::WithCalls;
+    assert_eq!(
+        subject.at(NANO),
+        LifetimeStep::TerminateCalls(CloseCause::Evicted)
+    );
+    assert!(matches!(subject.at(NANO), LifetimeStep::Wait(Some(_))));
+    // No acknowledgement is awaited.
+    subject.facts.calls = 0;
+    assert_eq!(subject.at(NANO), LifetimeStep::Close(CloseCause::Evicted));
+    // Calls that do not end do not keep the place.
+    let mut stuck = Subject::open(1);
+    stuck.facts.eviction = Eviction::WithCalls;
+    stuck.at(NANO);
+    let drop = NANO + stuck.limits.close_timeout;
+    stuck.assert_due(drop, LifetimeStep::Drop(CloseCause::Evicted));
 }
 
 #[test]
