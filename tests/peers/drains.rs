@@ -120,7 +120,6 @@ fn ghz_drives_a_drain_over_each_transport() {
 }
 
 #[test]
-#[ignore = "needs buf; `.ci/long peers` builds it, and runs this"]
 fn buf_curl_drives_a_drain_over_each_transport() {
     drives_a_drain("unix:", &|| shell("buf"));
 }
