@@ -18,10 +18,12 @@ use crate::clock::Clock;
 use crate::grpc::rules::status::{Code, Status};
 use crate::grpc::server::call_policy::{CallPolicy, CallRefusal, PendingCall};
 use crate::log::LineThrottle;
+use crate::net::first_bytes::Served;
 use crate::net::peer::Peer;
 use crate::net::reload::Reloadable;
 use crate::net::stream::Stream;
 use crate::net::tls::{ServerTls, TlsError};
+use crate::net::wrong_protocol;
 use crate::service::{audit, roles};
 
 /// Wrong tokens on one connection: a burst, then one per interval. Beyond it the calls are refused
@@ -109,8 +111,23 @@ impl<C: Clock> ListenerPolicy<C> {
         }
     }
 
-    /// Does the TLS handshake, on listeners with TLS. `None`: the connection is to be closed.
-    pub(super) async fn handshake(&self, stream: Stream, peer: Peer) -> Option<(Stream, Peer)> {
+    /// Turns away a peer of another protocol, and does the TLS handshake on listeners with TLS.
+    /// `None`: the connection is to be closed.
+    pub(super) async fn handshake(&self, mut stream: Stream, peer: Peer) -> Option<(Stream, Peer)> {
+        let served = match self.rules.tls {
+            Some(_) => Served::GrpcOverTls,
+            None => Served::Grpc,
+        };
+        let listener = &self.rules.listener;
+        let checked = wrong_protocol::check(&mut stream, served, &peer, listener, &self.clock);
+        match checked.await {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(error) => {
+                tracing::debug!(%peer, %error, "the connection broke before its first byte");
+                return None;
+            }
+        }
         let (address, tls) = match (&peer, &self.rules.tls) {
             (Peer::Tcp(address), Some(tls)) => (*address, tls.get()),
             (Peer::Tcp(_) | Peer::Tls { .. } | Peer::Unix { .. }, _) => {
