@@ -160,6 +160,9 @@ async fn serve<C: Clock>(
             or(closed, connection.clock.sleep(refusal.delay)).await;
         }
         send_status(&mut respond, &refusal.status);
+        if refusal.closes {
+            in_flight.distrust();
+        }
         return refusal.status.code;
     }
     let Some((method, handler)) = connection.router.find(path) else {

@@ -265,6 +265,7 @@ const fn reason(cause: CloseCause) -> Reason {
         | CloseCause::WriteTimeout
         | CloseCause::KeepaliveTimeout
         | CloseCause::MaxAge
+        | CloseCause::WrongTokens
         | CloseCause::Drain => Reason::NO_ERROR,
     }
 }
