@@ -1,6 +1,8 @@
 //! HTTP/2 proxies before the wrapper: a drain may last longer than their timeouts, and a wrapper
 //! that dies behind one is a lost connection.
 
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -116,7 +118,20 @@ struct Drain {
 
 impl Drain {
     fn start(proxy: &Proxy, seconds: u32, reconnect_for: &str) -> Option<Self> {
-        let program = peers::find(proxy.program)?;
+        Self::start_by(proxy.program, reconnect_for, |program, folder, backend| {
+            let socket = format!("unix:{}/proxy.sock", folder.display());
+            let command = (proxy.command)(program, folder, backend, seconds);
+            (command, socket)
+        })
+    }
+
+    /// `command` makes the command of a proxy before this backend, and its address.
+    fn start_by(
+        program: &str,
+        reconnect_for: &str,
+        command: impl FnOnce(&Path, &Path, &str) -> (Command, String),
+    ) -> Option<Self> {
+        let program = peers::find(program)?;
         let folder = tempfile::tempdir().unwrap();
         let told = folder.path().join("told");
         let script = ["sh", "-c", DRAINS_UNTIL_TOLD, "sh", told.to_str().unwrap()];
@@ -125,16 +140,21 @@ impl Drain {
         let line = wrapper.stderr.wait_for("address=tcp://127.0.0.1:");
         let backend = line.split("tcp://").nth(1).unwrap().trim();
 
-        let command = (proxy.command)(&program, folder.path(), backend, seconds);
+        let (command, address) = command(&program, folder.path(), backend);
         let proxy = Peer::start(command);
-        let socket = folder.path().join("proxy.sock");
         eventually("the proxy listens", || {
-            std::os::unix::net::UnixStream::connect(&socket).is_ok()
+            match (
+                address.strip_prefix("unix:"),
+                address.strip_prefix("tcp://"),
+            ) {
+                (Some(socket), _) => UnixStream::connect(socket).is_ok(),
+                (_, Some(port)) => TcpStream::connect(port).is_ok(),
+                (None, None) => panic!("{address}"),
+            }
         });
         let mut command = Command::new(binary());
         command.args(["shutdown", "--wait", "--connect-timeout", reconnect_for]);
-        command.arg("--address");
-        command.arg(format!("unix:{}", socket.display()));
+        command.args(["--address", &address]);
         let client = Peer::start(command);
         // The client waits before it requests.
         wrapper.stdout.wait_for("draining");
@@ -178,5 +198,61 @@ fn a_wrapper_that_dies_behind_a_proxy_is_a_lost_connection() {
         let said = drain.client.lines.all();
         assert_eq!(status.code(), Some(4), "{}: {said}", proxy.program);
         assert!(!said.contains("refused"), "{}: {said}", proxy.program);
+    }
+}
+
+/// The configuration in docs/grpc.md of this language, between these addresses.
+fn on_the_page(language: &str, front: &str, backend: &str) -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/grpc.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, block) = page.split_once(&format!("```{language}\n")).unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let with_comma = |address: &str| address.replace(':', ",");
+    block
+        .replace("127.0.0.1:7778", front)
+        .replace("127.0.0.1:7777", backend)
+        .replace("127.0.0.1,7778", &with_comma(front))
+        .replace("127.0.0.1,7777", &with_comma(backend))
+}
+
+#[test]
+fn the_configurations_of_the_page_pass_a_drain_through() {
+    for program in ["nginx", "haproxy", "nghttpx"] {
+        let drain = Drain::start_by(program, "1s", |path, folder, backend| {
+            let free = TcpListener::bind("127.0.0.1:0").unwrap();
+            let front = free.local_addr().unwrap().to_string();
+            let mut text = on_the_page(program, &front, backend);
+            let file = folder.join("configuration");
+            let mut command = Command::new(path);
+            match program {
+                "nginx" => {
+                    // Only for a proxy beside others, without root.
+                    text = text.replace(
+                        "http {",
+                        "http { access_log off; client_body_temp_path body; proxy_temp_path proxy;
+                         fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;",
+                    );
+                    command.args(["-e", "stderr", "-p"]).arg(folder);
+                    command.args(["-g", "daemon off; master_process off; pid nginx.pid;", "-c"]);
+                }
+                "haproxy" => {
+                    command.args(["-db", "-f"]);
+                }
+                _ => {
+                    command.args(["--single-process", "--workers=1", "--conf"]);
+                }
+            }
+            std::fs::write(&file, text).unwrap();
+            command.arg(file);
+            (command, format!("tcp://{front}"))
+        });
+        let Some(mut drain) = drain else {
+            continue;
+        };
+        std::fs::write(&drain.told, "").unwrap();
+        let status = drain.client.wait();
+        let said = drain.client.lines.all();
+        assert_eq!(status.code(), Some(0), "{program}: {said}");
+        assert!(said.starts_with("gone: "), "{program}: {said}");
     }
 }
