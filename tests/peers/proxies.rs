@@ -1,8 +1,6 @@
 //! HTTP/2 proxies before the wrapper: a drain may last longer than their timeouts, and a wrapper
 //! that dies behind one is a lost connection.
 
-use std::net::{TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -41,7 +39,37 @@ const PROXIES: [Proxy; 3] = [
     },
 ];
 
+/// The settings on the page that begin so, with the test's addresses and timeout.
+fn settings(
+    begin: &str,
+    [front, listen]: [&str; 2],
+    [back, backend]: [&str; 2],
+    seconds: u32,
+) -> String {
+    let page = include_str!("../../docs/grpc.md");
+    let mut blocks = page.split("```").skip(1).step_by(2);
+    let block = blocks.find_map(|block| {
+        block
+            .split_once('\n')
+            .filter(|(_, text)| text.starts_with(begin))
+    });
+    let (_, text) = block.unwrap_or_else(|| panic!("{begin:?} is on no page"));
+    for shown in [front, back, "24h"] {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+    text.replace(front, listen)
+        .replace(back, backend)
+        .replace("24h", &format!("{seconds}s"))
+}
+
 fn nginx(program: &Path, folder: &Path, backend: &str, seconds: u32) -> Command {
+    let listen = format!("unix:{}/proxy.sock", folder.display());
+    let server = settings(
+        "server {",
+        ["127.0.0.1:7780", &listen],
+        ["127.0.0.1:7777", backend],
+        seconds,
+    );
     let text = format!(
         "daemon off; master_process off; pid nginx.pid; error_log stderr info;
         events {{}}
@@ -49,12 +77,8 @@ fn nginx(program: &Path, folder: &Path, backend: &str, seconds: u32) -> Command 
             access_log off;
             client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
             uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-            server {{
-                listen unix:{}/proxy.sock http2;
-                location / {{ grpc_pass grpc://{backend}; grpc_read_timeout {seconds}s; }}
-            }}
-        }}",
-        folder.display()
+            {server}
+        }}"
     );
     let file = folder.join("nginx.conf");
     std::fs::write(&file, text).unwrap();
@@ -65,43 +89,43 @@ fn nginx(program: &Path, folder: &Path, backend: &str, seconds: u32) -> Command 
 }
 
 fn haproxy(program: &Path, folder: &Path, backend: &str, seconds: u32) -> Command {
-    let text = format!(
-        "global
-            log stdout format raw local0
-        defaults
-            mode http
-            log global
-            option httplog
-            timeout connect 5s
-            timeout client 1h
-            timeout server {seconds}s
-        frontend front
-            bind unix@{}/proxy.sock proto h2
-            default_backend wrapper
-        backend wrapper
-            server wrapper {backend} proto h2\n",
-        folder.display()
+    let listen = format!("unix@{}/proxy.sock", folder.display());
+    let sections = settings(
+        "defaults\n",
+        ["127.0.0.1:7780", &listen],
+        ["127.0.0.1:7777", backend],
+        seconds,
+    );
+    // A line for each request, on stdout.
+    let logging = "global\n    log stdout format raw local0\n";
+    let sections = sections.replace(
+        "mode http\n",
+        "mode http\n    log global\n    option httplog\n",
     );
     let file = folder.join("haproxy.cfg");
-    std::fs::write(&file, text).unwrap();
+    std::fs::write(&file, [logging, &sections].concat()).unwrap();
     let mut command = Command::new(program);
     command.args(["-db", "-f"]).arg(file);
     command
 }
 
 fn nghttpx(program: &Path, folder: &Path, backend: &str, seconds: u32) -> Command {
-    let mut command = Command::new(program);
-    command.args(["--conf=/dev/null", "--single-process", "--workers=1"]);
-    command.args([
-        "--accesslog-file=/dev/stdout",
-        "--errorlog-file=/dev/stderr",
-    ]);
-    command.arg(format!(
-        "--frontend=unix:{}/proxy.sock;no-tls",
-        folder.display()
-    ));
-    command.arg(format!("--backend={};;proto=h2", backend.replace(':', ",")));
-    command.arg(format!("--backend-read-timeout={seconds}s"));
+    let listen = format!("unix:{}/proxy.sock", folder.display());
+    let backend = backend.replace(':', ",");
+    let line = settings(
+        "nghttpx ",
+        ["127.0.0.1,7780", &listen],
+        ["127.0.0.1,7777", &backend],
+        seconds,
+    );
+    let logging = "--conf=/dev/null --accesslog-file=/dev/stdout --errorlog-file=/dev/stderr";
+    let line = line.replacen(
+        "nghttpx",
+        &format!("exec {} --single-process {logging}", program.display()),
+        1,
+    );
+    let mut command = Command::new("sh");
+    command.args(["-c", &line]);
     command
 }
 
@@ -118,20 +142,7 @@ struct Drain {
 
 impl Drain {
     fn start(proxy: &Proxy, seconds: u32, reconnect_for: &str) -> Option<Self> {
-        Self::start_by(proxy.program, reconnect_for, |program, folder, backend| {
-            let socket = format!("unix:{}/proxy.sock", folder.display());
-            let command = (proxy.command)(program, folder, backend, seconds);
-            (command, socket)
-        })
-    }
-
-    /// `command` makes the command of a proxy before this backend, and its address.
-    fn start_by(
-        program: &str,
-        reconnect_for: &str,
-        command: impl FnOnce(&Path, &Path, &str) -> (Command, String),
-    ) -> Option<Self> {
-        let program = peers::find(program)?;
+        let program = peers::find(proxy.program)?;
         let folder = tempfile::tempdir().unwrap();
         let told = folder.path().join("told");
         let script = ["sh", "-c", DRAINS_UNTIL_TOLD, "sh", told.to_str().unwrap()];
@@ -140,21 +151,16 @@ impl Drain {
         let line = wrapper.stderr.wait_for("address=tcp://127.0.0.1:");
         let backend = line.split("tcp://").nth(1).unwrap().trim();
 
-        let (command, address) = command(&program, folder.path(), backend);
+        let command = (proxy.command)(&program, folder.path(), backend, seconds);
         let proxy = Peer::start(command);
+        let socket = folder.path().join("proxy.sock");
         eventually("the proxy listens", || {
-            match (
-                address.strip_prefix("unix:"),
-                address.strip_prefix("tcp://"),
-            ) {
-                (Some(socket), _) => UnixStream::connect(socket).is_ok(),
-                (_, Some(port)) => TcpStream::connect(port).is_ok(),
-                (None, None) => panic!("{address}"),
-            }
+            std::os::unix::net::UnixStream::connect(&socket).is_ok()
         });
         let mut command = Command::new(binary());
         command.args(["shutdown", "--wait", "--connect-timeout", reconnect_for]);
-        command.args(["--address", &address]);
+        command.arg("--address");
+        command.arg(format!("unix:{}", socket.display()));
         let client = Peer::start(command);
         // The client waits before it requests.
         wrapper.stdout.wait_for("draining");
@@ -198,61 +204,5 @@ fn a_wrapper_that_dies_behind_a_proxy_is_a_lost_connection() {
         let said = drain.client.lines.all();
         assert_eq!(status.code(), Some(4), "{}: {said}", proxy.program);
         assert!(!said.contains("refused"), "{}: {said}", proxy.program);
-    }
-}
-
-/// The configuration in docs/grpc.md of this language, between these addresses.
-fn on_the_page(language: &str, front: &str, backend: &str) -> String {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/grpc.md");
-    let page = std::fs::read_to_string(page).unwrap();
-    let (_, block) = page.split_once(&format!("```{language}\n")).unwrap();
-    let (block, _) = block.split_once("```").unwrap();
-    let with_comma = |address: &str| address.replace(':', ",");
-    block
-        .replace("127.0.0.1:7778", front)
-        .replace("127.0.0.1:7777", backend)
-        .replace("127.0.0.1,7778", &with_comma(front))
-        .replace("127.0.0.1,7777", &with_comma(backend))
-}
-
-#[test]
-fn the_configurations_of_the_page_pass_a_drain_through() {
-    for program in ["nginx", "haproxy", "nghttpx"] {
-        let drain = Drain::start_by(program, "1s", |path, folder, backend| {
-            let free = TcpListener::bind("127.0.0.1:0").unwrap();
-            let front = free.local_addr().unwrap().to_string();
-            let mut text = on_the_page(program, &front, backend);
-            let file = folder.join("configuration");
-            let mut command = Command::new(path);
-            match program {
-                "nginx" => {
-                    // Only for a proxy beside others, without root.
-                    text = text.replace(
-                        "http {",
-                        "http { access_log off; client_body_temp_path body; proxy_temp_path proxy;
-                         fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;",
-                    );
-                    command.args(["-e", "stderr", "-p"]).arg(folder);
-                    command.args(["-g", "daemon off; master_process off; pid nginx.pid;", "-c"]);
-                }
-                "haproxy" => {
-                    command.args(["-db", "-f"]);
-                }
-                _ => {
-                    command.args(["--single-process", "--workers=1", "--conf"]);
-                }
-            }
-            std::fs::write(&file, text).unwrap();
-            command.arg(file);
-            (command, format!("tcp://{front}"))
-        });
-        let Some(mut drain) = drain else {
-            continue;
-        };
-        std::fs::write(&drain.told, "").unwrap();
-        let status = drain.client.wait();
-        let said = drain.client.lines.all();
-        assert_eq!(status.code(), Some(0), "{program}: {said}");
-        assert!(said.starts_with("gone: "), "{program}: {said}");
     }
 }
