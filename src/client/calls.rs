@@ -1,8 +1,8 @@
 //! One call, with as many connections as it takes.
 //!
-//! Owns connecting, trying again, and noticing that a peer is silently gone or that another process
-//! runs at the address. It never decides what any other answer means. Nothing is spawned: each call drives its own connection, so any executor will
-//! do.
+//! Owns connecting, trying again, and noticing that a peer is silently gone or that the address has
+//! another process. It never decides what any other answer means. Nothing is spawned: each call
+//! drives its own connection, so any executor will do.
 
 use std::future::Future;
 use std::pin::pin;
@@ -186,7 +186,11 @@ impl Calls {
                 if let Some(meant) = meant {
                     let state = GetStateRequest::default();
                     match channel.unary(GET_STATE, &state, options.clone()).await {
-                        Ok(answer) => must_be(meant, answer).map_err(Failure::Final)?,
+                        Ok(answer) => {
+                            if let Some(error) = replaced(meant, answer) {
+                                return Err(Failure::Final(error));
+                            }
+                        }
                         Err(status) => return Ok(Err(status)),
                     }
                 }
@@ -327,16 +331,16 @@ impl CallAttempts<'_> {
     }
 }
 
-/// Checks that an answer is about the process `meant`.
-fn must_be(meant: &Process, answer: GetStateResponse) -> Result<(), Error> {
-    let now = Process::try_from(answer.process)?;
-    if meant.is_same_as(&now) {
-        return Ok(());
+/// The error unless an answer is about the process `meant`.
+fn replaced(meant: &Process, answer: GetStateResponse) -> Option<Error> {
+    match Process::try_from(answer.process) {
+        Ok(now) if meant.is_same_as(&now) => None,
+        Ok(now) => Some(Error::Replaced {
+            before: Box::new(meant.clone()),
+            now: Box::new(now),
+        }),
+        Err(malformed) => Some(malformed.into()),
     }
-    Err(Error::Replaced {
-        before: Box::new(meant.clone()),
-        now: Box::new(now),
-    })
 }
 
 /// Completes when a PING is not answered in time.
