@@ -17,7 +17,7 @@ pub fn run(data: &[u8]) {
     if cursor.bool() {
         let rest = cursor.rest();
         for keeps in [false, true] {
-            compare(&mut Cursor::new(&rest), size, keeps);
+            compare(&mut Cursor::new(rest), size, keeps);
         }
     } else {
         let mut sent = PREFACE.to_vec();
