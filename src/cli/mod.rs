@@ -39,7 +39,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         return exec_stub::run(arguments);
     }
     match parse(arguments) {
-        Ok(options::Command::Run(options)) => run::run(&options),
+        Ok(options::Command::Run(mut options)) => {
+            options.read_environment(|name| std::env::var(name).ok());
+            run::run(&options)
+        }
         Ok(options::Command::Status(target)) => client::status(&target),
         Ok(options::Command::Shutdown(options)) => client::shutdown(&options),
         Ok(options::Command::Wait(options)) => client::wait(&options),

@@ -186,7 +186,11 @@ impl Calls {
                 if let Some(meant) = meant {
                     let state = GetStateRequest::default();
                     match channel.unary(GET_STATE, &state, options.clone()).await {
-                        Ok(answer) => must_be(meant, answer).map_err(Failure::Final)?,
+                        Ok(answer) => {
+                            if let Some(error) = replaced(meant, answer) {
+                                return Err(Failure::Final(error));
+                            }
+                        }
                         Err(status) => return Ok(Err(status)),
                     }
                 }
@@ -327,16 +331,16 @@ impl CallAttempts<'_> {
     }
 }
 
-/// Checks that an answer is about the process `meant`.
-fn must_be(meant: &Process, answer: GetStateResponse) -> Result<(), Error> {
-    let now = Process::try_from(answer.process)?;
-    if meant.is_same_as(&now) {
-        return Ok(());
+/// The error unless an answer is about the process `meant`.
+fn replaced(meant: &Process, answer: GetStateResponse) -> Option<Error> {
+    match Process::try_from(answer.process) {
+        Ok(now) if meant.is_same_as(&now) => None,
+        Ok(now) => Some(Error::Replaced {
+            before: Box::new(meant.clone()),
+            now: Box::new(now),
+        }),
+        Err(malformed) => Some(malformed.into()),
     }
-    Err(Error::Replaced {
-        before: Box::new(meant.clone()),
-        now: Box::new(now),
-    })
 }
 
 /// Completes when a PING is not answered in time.

@@ -73,6 +73,11 @@ const CALLS: &[(&str, &str, &[&str])] = &[
         "once per listener: `failure_logged`",
         &["a connection was closed because its socket options failed; {hint}"],
     ),
+    (
+        "src/net/tls/server.rs",
+        "the owner of the file causes it, at most every 2 s",
+        &["clients may refuse this certificate"],
+    ),
     ("src/net/wrong_protocol.rs", THROTTLED, &["wrong protocol"]),
     (
         "src/process/child.rs",
@@ -167,6 +172,7 @@ const CALLS: &[(&str, &str, &[&str])] = &[
         &[
             "the process cannot be waited for",
             "the graceful signal waits until the process is ready",
+            "{key} from the terminal ended the process and stops the wrapper",
             "the command after the exit was not signalled",
             "the sentinel has died: the process will not be signalled if the wrapper dies",
             "the sentinel cannot be waited for",
@@ -181,10 +187,7 @@ const CALLS: &[(&str, &str, &[&str])] = &[
     (
         "src/supervisor/drive.rs",
         "once, in the life of the process",
-        &[
-            "the exit status of the process is lost",
-            "{key} from the terminal ended the process and stops the wrapper",
-        ],
+        &["the exit status of the process is lost"],
     ),
     (
         "src/supervisor/drive.rs",

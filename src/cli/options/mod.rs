@@ -2,6 +2,7 @@
 //!
 //! Owns the choice of the command. It never runs one.
 
+mod gitlab_words;
 mod probe;
 mod run;
 mod shutdown;
@@ -78,15 +79,20 @@ pub(super) enum ParseRefusal {
 
 /// Parses and validates the arguments.
 pub(super) fn parse(split: Split) -> Result<Command, ParseRefusal> {
-    let own = wrapper::with_two_dashes(split.own);
+    let own = gitlab_words::translate(split.own);
     let own: Vec<&str> = own.iter().map(String::as_str).collect();
     let arguments =
         Arguments::from_args(&["process-wrapper"], &own).map_err(|exit| match exit.status {
             Ok(()) => ParseRefusal::Help(exit.output),
-            Err(()) if own.contains(&wrapper::NAME) => ParseRefusal::Usage(format!(
-                "{}; write the arguments of gitlab-runner after `--`",
-                one_line(&exit.output)
-            )),
+            Err(()) if own.first() == Some(&wrapper::NAME) => {
+                let mut text = one_line(&exit.output);
+                text.push_str("; write the arguments of gitlab-runner after `--`");
+                if split.command.is_none() {
+                    text.push_str(": ");
+                    text.push_str(&gitlab_words::with_dashes(&own));
+                }
+                ParseRefusal::Usage(text)
+            }
             Err(()) => ParseRefusal::Usage(one_line(&exit.output)),
         })?;
     if arguments.version {
