@@ -107,7 +107,9 @@ pub const fn advice(served: Served, found: Protocol) -> Option<&'static str> {
 #[must_use]
 pub fn answer(served: Served, found: Protocol, advice: &str) -> Vec<u8> {
     match found {
-        Protocol::Http1 | Protocol::GrpcWeb => http1_answer(advice),
+        // No TLS record: a client of TLS reads that this port does not speak it, and stops. It would
+        // retry after a mere end of the connection.
+        Protocol::Http1 | Protocol::GrpcWeb | Protocol::Tls => http1_answer(advice),
         Protocol::Http2 => {
             let error = match served {
                 Served::Grpc | Served::GrpcOverTls => INADEQUATE_SECURITY,
@@ -115,7 +117,7 @@ pub fn answer(served: Served, found: Protocol, advice: &str) -> Vec<u8> {
             };
             http2_answer(error, advice)
         }
-        Protocol::Tls | Protocol::Proxy => Vec::new(),
+        Protocol::Proxy => Vec::new(),
     }
 }
 
