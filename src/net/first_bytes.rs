@@ -107,9 +107,7 @@ pub const fn advice(served: Served, found: Protocol) -> Option<&'static str> {
 #[must_use]
 pub fn answer(served: Served, found: Protocol, advice: &str) -> Vec<u8> {
     match found {
-        // No TLS record: a client of TLS reads that this port does not speak it, and stops. It would
-        // retry after a mere end of the connection.
-        Protocol::Http1 | Protocol::GrpcWeb | Protocol::Tls => http1_answer(advice),
+        Protocol::Http1 | Protocol::GrpcWeb => http1_answer(advice),
         Protocol::Http2 => {
             let error = match served {
                 Served::Grpc | Served::GrpcOverTls => INADEQUATE_SECURITY,
@@ -117,6 +115,11 @@ pub fn answer(served: Served, found: Protocol, advice: &str) -> Vec<u8> {
             };
             http2_answer(error, advice)
         }
+        // No TLS record: a client of TLS then knows that the port speaks none.
+        Protocol::Tls => match served {
+            Served::Grpc | Served::GrpcOverTls => http2_answer(INADEQUATE_SECURITY, advice),
+            Served::Pages => http1_answer(advice),
+        },
         Protocol::Proxy => Vec::new(),
     }
 }
