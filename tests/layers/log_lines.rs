@@ -172,6 +172,7 @@ const CALLS: &[(&str, &str, &[&str])] = &[
         &[
             "the process cannot be waited for",
             "the graceful signal waits until the process is ready",
+            "{key} from the terminal ended the process and stops the wrapper",
             "the command after the exit was not signalled",
             "the sentinel has died: the process will not be signalled if the wrapper dies",
             "the sentinel cannot be waited for",
@@ -186,10 +187,7 @@ const CALLS: &[(&str, &str, &[&str])] = &[
     (
         "src/supervisor/drive.rs",
         "once, in the life of the process",
-        &[
-            "the exit status of the process is lost",
-            "{key} from the terminal ended the process and stops the wrapper",
-        ],
+        &["the exit status of the process is lost"],
     ),
     (
         "src/supervisor/drive.rs",
