@@ -51,8 +51,8 @@ use super::wrapper::GitlabLog;
 pub(super) struct RunArguments {
     /// address to serve the API on: unix:///abs, unix:rel or tcp://host:port, with an optional
     /// role before it: control= (every method, the default), read= or health=; repeatable
-    /// (default: a unix socket for the own user only: /run/process-wrapper/control.sock as root,
-    /// else in $XDG_RUNTIME_DIR, a directory of the systemd service, or /tmp;
+    /// (default: a unix socket for the own user and root: /run/process-wrapper/control.sock as
+    /// root, else in $XDG_RUNTIME_DIR, a directory of the systemd service, or /tmp;
     /// PROCESS_WRAPPER_ADDRESS overrides it)
     #[argh(option, arg_name = "[role=]address")]
     listen: Vec<Listen>,
@@ -74,13 +74,17 @@ pub(super) struct RunArguments {
     #[argh(option, arg_name = "group")]
     socket_group: Option<Group>,
 
-    /// user that may call over unix sockets, besides the wrapper's own; repeatable
+    /// user that may call over unix sockets, besides the wrapper's own and root; repeatable
     #[argh(option, arg_name = "uid")]
     allow_uid: Vec<u32>,
 
     /// primary group whose members may call over unix sockets; repeatable
     #[argh(option, arg_name = "gid")]
     allow_gid: Vec<u32>,
+
+    /// refuse root on unix sockets, for example a container that shares the socket's volume
+    #[argh(switch)]
+    deny_root: bool,
 
     /// file of bearer tokens, one per line; every call except on health listeners must present
     /// one; reloaded when it changes (default: none)
@@ -292,6 +296,7 @@ impl RunArguments {
                     uids: self.allow_uid,
                     gids: self.allow_gid,
                 },
+                deny_root: self.deny_root,
                 token_file: self.token_file,
                 token_tcp_only: self.token_tcp_only,
                 tls: TlsOptions {
