@@ -3,7 +3,8 @@
 //! Owns the forms that only GitLab's parser takes: options with one dash, its global options before
 //! the command, and its names of levels and formats. It never reads the runner's arguments.
 
-use super::wrapper::NAME;
+/// The name of the command.
+pub(super) const NAME: &str = "wrapper";
 
 /// GitLab's options, which Go's flag package also accepts with a single dash.
 const WITH_ONE_DASH: [&str; 2] = ["-grpc-listen", "-process-termination-timeout"];

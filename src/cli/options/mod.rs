@@ -84,7 +84,7 @@ pub(super) fn parse(split: Split) -> Result<Command, ParseRefusal> {
     let arguments =
         Arguments::from_args(&["process-wrapper"], &own).map_err(|exit| match exit.status {
             Ok(()) => ParseRefusal::Help(exit.output),
-            Err(()) if own.first() == Some(&wrapper::NAME) => {
+            Err(()) if own.first() == Some(&gitlab_words::NAME) => {
                 let mut text = one_line(&exit.output);
                 text.push_str("; write the arguments of gitlab-runner after `--`");
                 if split.command.is_none() {

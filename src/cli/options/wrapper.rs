@@ -15,9 +15,6 @@ use crate::gitlab::GoDuration;
 use crate::lifecycle::Rewrite;
 use crate::log;
 
-/// The name of the command.
-pub(super) const NAME: &str = "wrapper";
-
 /// The default address of GitLab's wrapper. PROCESS_WRAPPER_ADDRESS does not override it, because
 /// GitLab's tools do not read that variable.
 const DEFAULT_ADDRESS: Address = Address::Tcp {
