@@ -2,6 +2,7 @@
 //!
 //! Owns the choice of the command. It never runs one.
 
+mod gitlab_log;
 mod gitlab_words;
 mod probe;
 mod run;

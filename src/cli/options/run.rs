@@ -22,11 +22,11 @@ use crate::signal::Signal;
 #[cfg(feature = "webhooks")]
 use crate::webhook::{WebhookRequest, policy::Rule, request::InvalidWebhook};
 
+use super::gitlab_log::GitlabLog;
 use super::stages::{self, RunRefusal};
 #[cfg(feature = "webhooks")]
 use super::values::WebhookUrl;
 use super::values::{AfterExitCommand, ExitChoice, HttpHost, SignalOrNone};
-use super::wrapper::GitlabLog;
 
 /// Start COMMAND (default: gitlab-runner run) and serve the control API, also after its exit.
 #[derive(Debug, FromArgs)]
