@@ -251,7 +251,7 @@ fn garbage_and_unknown_pages_get_an_answer_and_harm_no_other_client() {
     for _ in 0..3 {
         let answer = exchange(&address, "\x16\x03\x01 this is not HTTP\r\n\r\n");
         assert!(
-            answer.is_empty() || answer.starts_with("HTTP/1.1 400 "),
+            answer.is_empty() || answer.starts_with("HTTP/1.1 505 "),
             "{answer}"
         );
     }
