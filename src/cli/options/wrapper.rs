@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 
 use super::stages::RunRefusal;
 use super::{Run, run};
@@ -28,12 +28,11 @@ const DEFAULT_ADDRESS: Address = Address::Tcp {
 };
 
 /// Start gitlab-runner ARGS like `gitlab-runner wrapper`; serve GitLab's and our control API.
-#[derive(Debug, FromArgs)]
+#[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(
     subcommand,
     name = "wrapper",
     help_triggers("-h", "--help"),
-    usage = "[OPTIONS] [-- ARGS...]",
     example = "process-wrapper wrapper --grpc-listen tcp://localhost:7777 -- run --config /etc/config.toml",
     note = "ARGS follow the first `--` and reach gitlab-runner unchanged (default: run).\n\
             Durations are written as in Go: 300ms, 1m30s, 1.5h. `run` has more options.",
@@ -80,11 +79,15 @@ pub(super) struct WrapperArguments {
     webhook_allow: Vec<crate::webhook::policy::Rule>,
 
     /// format of log lines on stderr: text or json (default: text)
-    #[argh(option, default = "log::LogFormat::Text", arg_name = "format")]
+    #[argh(option, default = "log::LogFormat::Text", arg_name = "text|json")]
     log_format: log::LogFormat,
 
     /// least severe level to log: off, error, warn, info, debug or trace (default: info)
-    #[argh(option, default = "log::Level::Info", arg_name = "level")]
+    #[argh(
+        option,
+        default = "log::Level::Info",
+        arg_name = "off|error|warn|info|debug|trace"
+    )]
     log_level: log::Level,
 
     /// arguments of gitlab-runner, placed before ARGS

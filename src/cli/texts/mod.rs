@@ -1,0 +1,67 @@
+//! What the program prints about itself: help, manual pages, completions, version.
+//!
+//! Owns these texts, made from the table of options. It never reads the system.
+
+mod bash;
+mod fish;
+mod help;
+mod manual;
+mod version;
+mod zsh;
+
+pub(super) use help::{Length, help};
+pub(super) use manual::manual;
+pub(super) use version::{json as version_json, long as long_version, short as short_version};
+
+use super::options::{PROGRAM, Shell};
+
+/// The completion script of a shell.
+pub(super) fn completions(shell: Shell) -> String {
+    match shell {
+        Shell::Bash => bash::script(),
+        Shell::Zsh => zsh::script(),
+        Shell::Fish => fish::script(),
+    }
+}
+
+/// The first clause of an option's description, without its default.
+fn first_clause(description: &str) -> &str {
+    let ends = [": ", "; ", ". ", " (default"];
+    let end = ends.iter().filter_map(|end| description.find(end)).min();
+    &description[..end.unwrap_or(description.len())]
+}
+
+/// Whether an option's value is a file, by its placeholder.
+fn is_file(metavar: &str) -> bool {
+    metavar == "FILE"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::options::Table;
+
+    #[test]
+    fn a_first_clause_ends_at_punctuation() {
+        assert_eq!(
+            first_clause("signal of the abort; none: only KILL (default: TERM)"),
+            "signal of the abort"
+        );
+        assert_eq!(
+            first_clause("how long to wait (default: 5s)"),
+            "how long to wait"
+        );
+        assert_eq!(first_clause("print it"), "print it");
+    }
+
+    /// The scripts and pages quote descriptions in ways that such letters would end.
+    #[test]
+    fn descriptions_have_no_control_letters() {
+        for table in Table::commands() {
+            for flag in table.options() {
+                let plain = !flag.description.contains(['\n', '\\', '"']);
+                assert!(plain, "{} {}", table.name(), flag.long);
+            }
+        }
+    }
+}
