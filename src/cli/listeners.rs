@@ -12,11 +12,10 @@ use crate::access::{
     exposure, gid_of,
 };
 use crate::address::{Address, Host};
-use crate::cli::secrets;
+use crate::cli::secrets::{self, FileOptionError};
 use crate::clock::MonotonicClock;
 use crate::net::directory::{self, UnsafeDirectory};
 use crate::net::listen::{self, BindError, Listener, SocketOptions};
-use crate::net::reload::ReloadError;
 use crate::service::{ListenerPolicy, ListenerRules};
 
 /// `group(5)`.
@@ -30,7 +29,7 @@ pub(super) enum ListenerError {
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]
-    ReloadError(#[from] ReloadError),
+    File(#[from] FileOptionError),
     #[error("--socket-group {name:?} is not in {GROUP_FILE}{why}; write its number")]
     Group { name: String, why: String },
     #[error("{listen} is refused: {why}; or accept it {accept}")]
@@ -53,7 +52,7 @@ impl ListenerError {
         match self {
             Self::Bind(error) => error.is_usage(),
             Self::OptionConflict(_)
-            | Self::ReloadError(_)
+            | Self::File(_)
             | Self::Group { .. }
             | Self::Exposed { .. }
             | Self::Directory { .. } => true,

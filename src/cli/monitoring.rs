@@ -17,6 +17,9 @@ use crate::supervisor::Handle;
 pub(super) enum MonitoringError {
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A name without a listener.
+    #[error("--http-host names a host of --http-listen; add --http-listen, or omit it")]
+    HostAlone,
     /// The build lacks the feature `monitor`.
     #[cfg(not(feature = "monitor"))]
     #[error("this build has no --http-listen; omit it, or build with the feature `monitor`")]
@@ -28,6 +31,7 @@ impl MonitoringError {
     pub(super) fn is_usage(&self) -> bool {
         match self {
             Self::Bind(error) => error.is_usage(),
+            Self::HostAlone => true,
             #[cfg(not(feature = "monitor"))]
             Self::NotBuiltIn => true,
         }
@@ -39,10 +43,19 @@ pub(super) struct Monitoring {
     listeners: Vec<Listener>,
     #[cfg(feature = "monitor")]
     metrics: Rc<crate::monitor::Metrics>,
+    #[cfg(feature = "monitor")]
+    hosts: Rc<crate::monitor::HostNames>,
 }
 
 impl Monitoring {
-    pub(super) async fn open(addresses: &[Address]) -> Result<Self, MonitoringError> {
+    /// Opens the listeners; browsers may call them by the names in `hosts`.
+    pub(super) async fn open(
+        addresses: &[Address],
+        hosts: &[String],
+    ) -> Result<Self, MonitoringError> {
+        if addresses.is_empty() && !hosts.is_empty() {
+            return Err(MonitoringError::HostAlone);
+        }
         #[cfg(not(feature = "monitor"))]
         if !addresses.is_empty() {
             return Err(MonitoringError::NotBuiltIn);
@@ -58,6 +71,8 @@ impl Monitoring {
             listeners,
             #[cfg(feature = "monitor")]
             metrics: Rc::default(),
+            #[cfg(feature = "monitor")]
+            hosts: Rc::new(crate::monitor::HostNames::new(hosts, addresses)),
         })
     }
 
@@ -100,6 +115,7 @@ impl Monitoring {
             executor.spawn(crate::monitor::serve(
                 listener,
                 Rc::clone(&self.metrics),
+                Rc::clone(&self.hosts),
                 handle.clone(),
                 Rc::clone(&servers),
                 Rc::clone(executor),

@@ -130,7 +130,7 @@ async fn supervise(
     inherited: Inherited,
     executor: Rc<LocalExecutor<'static>>,
 ) -> Result<Exit, StartError> {
-    reactor::take_over_event_loop().await;
+    reactor::take_over_event_loop().await?;
     drive_async_process(&executor).await;
     let signals = Signals::install(ignored).map_err(StartError::Signals)?;
     let webhooks = webhooks(options)?;
@@ -140,7 +140,7 @@ async fn supervise(
         .limits(self_process::descriptor_limit(), 1)?;
     // Listeners open before the process starts, so that a bad address leaves no process behind.
     let listeners = bind(options, &executor).await?;
-    let monitoring = Monitoring::open(&options.http_listen).await?;
+    let monitoring = Monitoring::open(&options.http_listen, &options.http_hosts).await?;
     let descriptors =
         self_process::descriptor_limit().map(|all| all.saturating_sub(monitoring.descriptors()));
     let limits = options.connections.limits(descriptors, listeners.len())?;

@@ -10,18 +10,31 @@ use smol::LocalExecutor;
 
 use crate::access::{TlsOptions, Tokens};
 use crate::clock::MonotonicClock;
-use crate::net::reload::{ReloadError, Reloadable, is_world_readable};
+use crate::net::file::world_access;
+use crate::net::reload::{ReloadError, Reloadable};
 use crate::net::tls::ServerTls;
+
+/// A file of an option that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{option} {error}")]
+pub(super) struct FileOptionError {
+    option: String,
+    error: ReloadError,
+}
 
 /// Loads the tokens of `file` and keeps them current.
 pub(super) fn tokens(
     file: &Path,
     executor: &LocalExecutor<'static>,
-) -> Result<Rc<Reloadable<Tokens>>, ReloadError> {
+) -> Result<Rc<Reloadable<Tokens>>, FileOptionError> {
     let path = file.to_owned();
     let files = Reloadable::new(vec![path.clone()], move |contents| {
         let text = contents.first().map_or(&[][..], Vec::as_slice);
         Tokens::parse(text).map_err(|error| ReloadError::new(&path, error))
+    });
+    let files = files.map_err(|error| FileOptionError {
+        option: "--token-file".to_owned(),
+        error,
     })?;
     warn_if_open(file);
     Ok(spawn_reload(files, executor))
@@ -31,22 +44,58 @@ pub(super) fn tokens(
 pub(super) fn tls(
     options: &TlsOptions,
     executor: &LocalExecutor<'static>,
-) -> Result<Option<Rc<Reloadable<ServerTls>>>, ReloadError> {
-    let Some(files) = ServerTls::read(options)? else {
+) -> Result<Option<Rc<Reloadable<ServerTls>>>, FileOptionError> {
+    let files = ServerTls::read(options).map_err(|error| FileOptionError {
+        option: tls_option(options, &error.path),
+        error,
+    })?;
+    let Some(files) = files else {
         return Ok(None);
     };
     if let Some(key) = &options.key {
         warn_if_open(key);
     }
+    for file in options.certificate.iter().chain(&options.client_ca) {
+        warn_if_changeable(file);
+    }
     Ok(Some(spawn_reload(files, executor)))
 }
 
-/// Warns about a secret file that every user can read.
+fn tls_option(options: &TlsOptions, path: &Path) -> String {
+    let named = [
+        ("--tls-cert", &options.certificate),
+        ("--tls-key", &options.key),
+        ("--tls-client-ca", &options.client_ca),
+    ];
+    options_naming(path, &named)
+}
+
+/// The options that name this file: one file may hold a certificate and its key.
+pub(super) fn options_naming(path: &Path, options: &[(&'static str, &Option<PathBuf>)]) -> String {
+    let naming = options
+        .iter()
+        .filter(|(_, file)| file.as_deref() == Some(path));
+    let names: Vec<&str> = naming.map(|(option, _)| *option).collect();
+    names.join(", ")
+}
+
+/// Warns about a secret file that every user can read or change.
 pub(super) fn warn_if_open(file: &Path) {
-    if is_world_readable(file) {
+    if world_access(file).read {
         tracing::warn!(
             file = %file.display(),
             "every user of this machine can read this secret; chmod 600 it"
+        );
+    }
+    warn_if_changeable(file);
+}
+
+/// Warns about a file that every user can change.
+pub(super) fn warn_if_changeable(file: &Path) {
+    if world_access(file).write {
+        tracing::warn!(
+            file = %file.display(),
+            "every user of this machine can change this file; chmod o-w it"
         );
     }
 }

@@ -3,11 +3,11 @@
 //! Owns reading the webhook files before the process starts. Its errors name options, files and
 //! lines, and never show file contents.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cli::options::WebhookOptions;
-use crate::cli::secrets::warn_if_open;
+use crate::cli::secrets::{warn_if_changeable, warn_if_open};
+use crate::net::file::{FileError, read_text};
 use crate::webhook::policy::Policy;
 use crate::webhook::request::InvalidWebhook;
 use crate::webhook::roots::{Roots, RootsError};
@@ -23,7 +23,7 @@ pub(super) enum WebhookError {
     Read {
         option: &'static str,
         path: PathBuf,
-        source: io::Error,
+        source: FileError,
     },
     #[error("--webhook-file {0:?}: {1}")]
     File(PathBuf, file::InvalidWebhookFile),
@@ -58,8 +58,12 @@ pub(super) fn open(options: &WebhookOptions) -> Result<Dispatcher, WebhookError>
         None => Secrets::default(),
     };
     let roots = match &options.ca_file {
-        Some(path) => Roots::from_pem(text("--webhook-ca-file", path)?.as_bytes())
-            .map_err(|why| WebhookError::Authorities(path.clone(), why))?,
+        Some(path) => {
+            let text = text("--webhook-ca-file", path)?;
+            warn_if_changeable(path);
+            Roots::from_pem(text.as_bytes())
+                .map_err(|why| WebhookError::Authorities(path.clone(), why))?
+        }
         None => Roots::system(),
     };
     if options.deadline.is_zero() {
@@ -76,7 +80,7 @@ pub(super) fn open(options: &WebhookOptions) -> Result<Dispatcher, WebhookError>
 }
 
 fn text(option: &'static str, path: &Path) -> Result<String, WebhookError> {
-    std::fs::read_to_string(path).map_err(|source| WebhookError::Read {
+    read_text(path).map_err(|source| WebhookError::Read {
         option,
         path: path.to_owned(),
         source,

@@ -37,6 +37,17 @@ impl Client {
     /// Whether `service` serves: empty for the wrapper itself, `process` for the process, or the
     /// full name of a gRPC service. `timeout` limits the whole of it.
     ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use process_wrapper::client::{Client, Error, Health};
+    /// # async fn example(client: Client) -> Result<(), Error> {
+    /// let second = Duration::from_secs(1);
+    /// let is_alive = client.health("", Some(second)).await? == Health::Serving;
+    /// let takes_jobs = client.health("process", Some(second)).await? == Health::Serving;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Refused`] with `NOT_FOUND` for a name that the wrapper does not know;

@@ -100,6 +100,19 @@ impl Identity {
     }
 
     /// Sets the name in the wrapper's certificate, where it is not the host of its address.
+    ///
+    /// ```
+    /// use process_wrapper::client::{Client, Identity};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // The certificate names the runner, and a tunnel leads to it.
+    /// let identity = Identity::default()
+    ///     .authorities("/etc/wrapper/ca.pem")
+    ///     .server_name("runner-1.example");
+    /// let client = Client::new("tcp://localhost:17777".parse()?).identity(identity);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
@@ -146,7 +159,7 @@ impl Identity {
         let mut metadata = HeaderMap::new();
         if let Some(path) = &self.token {
             let unusable = |why: String| InvalidIdentity(ReloadError::new(path, why));
-            let text = contents(path).map_err(|error| unusable(error.to_string()))?;
+            let text = contents(path).map_err(InvalidIdentity)?;
             let tokens = Tokens::parse(&text).map_err(|error| unusable(error.to_string()))?;
             let value = tokens.authorization().unwrap_or_default();
             let mut value =

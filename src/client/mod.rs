@@ -97,6 +97,18 @@ impl Client {
     }
 
     /// Sets the credentials and the trusted authorities. Each connection reads the files again.
+    ///
+    /// ```
+    /// use process_wrapper::client::{Client, Identity};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let identity = Identity::default()
+    ///     .authorities("/etc/wrapper/ca.pem")
+    ///     .token("/etc/wrapper/token");
+    /// let client = Client::new("tcp://runner-1.example:7777".parse()?).identity(identity);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn identity(mut self, identity: Identity) -> Self {
         self.calls.identity = identity;
@@ -104,6 +116,16 @@ impl Client {
     }
 
     /// The address of the wrapper.
+    ///
+    /// ```
+    /// use process_wrapper::client::Client;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = Client::new("unix:/run/control.sock".parse()?);
+    /// assert_eq!(client.address().to_string(), "unix:///run/control.sock");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn address(&self) -> &Address {
         &self.calls.address
@@ -191,6 +213,17 @@ impl Client {
     }
 
     /// Follows the process through its states, to show progress.
+    ///
+    /// ```no_run
+    /// # use process_wrapper::client::{Client, Error, State};
+    /// # async fn example(client: Client) -> Result<(), Error> {
+    /// let mut watch = client.watch();
+    /// println!("now {}", watch.next().await?.state);
+    /// let asked = watch.reach(State::ShuttingDown).await?;
+    /// println!("asked to stop at {:?}", asked.shutdown_requested_at);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn watch(&self) -> Watch {
         Watch::new(self.calls.clone())

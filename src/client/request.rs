@@ -54,6 +54,17 @@ impl Shutdown {
     /// Sets whether to send the signal of the present stage again if the last one is at least 1 s
     /// old: the repair for a process that has dropped it. It has no effect on a process that was
     /// not asked to stop.
+    ///
+    /// ```no_run
+    /// # use process_wrapper::client::{Client, Error, Shutdown, State};
+    /// # async fn example(client: Client) -> Result<(), Error> {
+    /// let request = Shutdown::default().repeat_signal(true);
+    /// if client.state().await?.state == State::ShuttingDown {
+    ///     client.shut_down(&request).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn repeat_signal(mut self, repeat: bool) -> Self {
         self.repeat_signal = repeat;

@@ -78,7 +78,17 @@ impl Watch {
         self
     }
 
-    /// The last answer of the wrapper.
+    /// The last answer of the wrapper. `None` before the first one.
+    ///
+    /// ```
+    /// use process_wrapper::client::Client;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let watch = Client::new("unix:/run/control.sock".parse()?).watch();
+    /// assert_eq!(watch.last(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn last(&self) -> Option<&Process> {
         self.last.as_ref()
@@ -88,6 +98,19 @@ impl Watch {
     ///
     /// It may skip a state. Once the process is gone, it returns the same answer again. Dropping
     /// the future loses nothing.
+    ///
+    /// ```no_run
+    /// # use process_wrapper::client::{Client, Error, State};
+    /// # async fn example(client: Client) -> Result<(), Error> {
+    /// let mut watch = client.watch();
+    /// let mut process = watch.next().await?;
+    /// while process.state < State::Gone {
+    ///     println!("pid {} is {}", process.pid, process.state);
+    ///     process = watch.next().await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -170,6 +193,17 @@ impl Watch {
     }
 
     /// Waits until the process reaches `state` or a later one.
+    ///
+    /// ```no_run
+    /// # use process_wrapper::client::{Client, Error, State};
+    /// # async fn example(client: Client) -> Result<(), Error> {
+    /// let mut watch = client.watch();
+    /// if let Err(error) = watch.reach(State::Gone).await {
+    ///     println!("{error}; last seen: {:?}", watch.last());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -66,6 +66,13 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes.
+    ///
+    /// ```
+    /// use process_wrapper::client::Outcome;
+    ///
+    /// let words: Vec<&str> = Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
+    /// assert_eq!(words.join("|"), "drained|failed|aborted|killed|unasked|lost");
+    /// ```
     pub const ALL: [Self; 6] = [
         Self::Drained,
         Self::Failed,

@@ -20,6 +20,13 @@ pub struct UnknownState;
 
 impl State {
     /// All states, in the order in which a process passes them.
+    ///
+    /// ```
+    /// use process_wrapper::client::State;
+    ///
+    /// assert!(State::ALL.is_sorted());
+    /// assert_eq!(State::ALL.last(), Some(&State::Gone));
+    /// ```
     pub const ALL: [Self; 3] = [Self::Running, Self::ShuttingDown, Self::Gone];
 
     /// The name in the control API, as [`Display`](fmt::Display) writes it.

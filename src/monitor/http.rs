@@ -19,6 +19,7 @@ use smol::{LocalExecutor, Task, future};
 use smol_hyper::rt::{FuturesIo, SmolTimer};
 
 use super::format::MetricsFormat;
+use super::host::HostNames;
 use super::metrics::Metrics;
 use super::snapshot::Snapshot;
 use crate::clock::Clock;
@@ -43,10 +44,14 @@ const MAX_HEAD_BYTES: usize = 8192;
 /// The delay after a failed accept, for example without free file descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
+const UNKNOWN_HOST: &str = "browsers are not answered under this host name; open the IP address or \
+    localhost, or add the name with `process-wrapper run --http-host NAME`\n";
+
 /// Serves a listener until the task is dropped.
 pub async fn serve<C: Clock>(
     listener: Listener,
     metrics: Rc<Metrics>,
+    hosts: Rc<HostNames>,
     handle: Handle,
     servers: Rc<[Server<C>]>,
     executor: Rc<LocalExecutor<'static>>,
@@ -60,6 +65,7 @@ pub async fn serve<C: Clock>(
                 is_short = false;
                 let pages = Pages {
                     metrics: Rc::clone(&metrics),
+                    hosts: Rc::clone(&hosts),
                     handle: handle.clone(),
                     servers: Rc::clone(&servers),
                 };
@@ -102,6 +108,7 @@ pub async fn serve<C: Clock>(
 /// The sources of the pages.
 struct Pages<C> {
     metrics: Rc<Metrics>,
+    hosts: Rc<HostNames>,
     handle: Handle,
     servers: Rc<[Server<C>]>,
 }
@@ -113,6 +120,9 @@ impl<C: Clock> Pages<C> {
             let headers = response.headers_mut();
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
+        }
+        if !self.hosts.allow(request.uri(), request.headers()) {
+            return page(StatusCode::MISDIRECTED_REQUEST, UNKNOWN_HOST);
         }
         match request.uri().path() {
             "/metrics" => {

@@ -4,9 +4,10 @@
 //! an address that was given, and never changes the mode or owner of one.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,9 @@ pub struct Environment {
     pub address: Option<OsString>,
     /// `XDG_RUNTIME_DIR`.
     pub runtime_directory: Option<OsString>,
+    /// `RUNTIME_DIRECTORY` or `STATE_DIRECTORY`, which systemd sets for a service that has them,
+    /// `systemd.exec(5)`. Several are separated by colons.
+    pub service_directories: Option<OsString>,
 }
 
 impl Environment {
@@ -34,6 +38,8 @@ impl Environment {
             uid: rustix::process::geteuid().as_raw(),
             address: env::var_os(VARIABLE),
             runtime_directory: env::var_os("XDG_RUNTIME_DIR"),
+            service_directories: env::var_os("RUNTIME_DIRECTORY")
+                .or_else(|| env::var_os("STATE_DIRECTORY")),
         }
     }
 
@@ -50,12 +56,22 @@ impl Environment {
             return PathBuf::from("/run/process-wrapper");
         }
         // The XDG base directory specification: a relative path is ignored.
-        match self.runtime_directory.as_deref().map(Path::new) {
-            Some(path) if path.is_absolute() => path.join("process-wrapper"),
-            Some(_) | None => PathBuf::from(format!("/tmp/process-wrapper-{}", self.uid)),
+        let user = self.runtime_directory.as_deref().map(Path::new);
+        // A directory of the service comes before /tmp, where another user may take the name.
+        let service = self.service_directories.as_deref();
+        let service = service.and_then(|list| list.as_bytes().split(|byte| *byte == b':').next());
+        let service = service.map(|path| Path::new(OsStr::from_bytes(path)));
+        let mut parents = [user, service].into_iter().flatten();
+        match parents.find(|path| path.is_absolute()) {
+            Some(path) => path.join("process-wrapper"),
+            None => PathBuf::from(format!("/tmp/process-wrapper-{}", self.uid)),
         }
     }
 }
+
+/// How to get another address.
+const ELSEWHERE: &str = "choose another address with --listen (for a client: --address), or set \
+    XDG_RUNTIME_DIR to a private directory (a systemd service: RuntimeDirectory=process-wrapper)";
 
 /// Why there is no default address.
 #[derive(Debug, thiserror::Error)]
@@ -67,23 +83,22 @@ pub enum DefaultAddressError {
     #[error("{VARIABLE}: {0:?} is not valid UTF-8; write for example unix:///run/control.sock")]
     NotUtf8(OsString),
     /// The directory cannot be created.
-    #[error(
-        "cannot create {directory:?} for the control socket: {source}; choose another address with \
-         --listen"
-    )]
+    #[error("cannot create {directory:?} for the control socket: {source}; {ELSEWHERE}")]
     Create {
         /// The directory.
         directory: PathBuf,
         /// The error of `mkdir(2)` or `lstat(2)`.
         source: io::Error,
     },
-    /// Other users may enter the directory or replace its entries.
-    #[error("{0}; correct that, or choose another address with --listen")]
+    /// Other users may enter the directory or replace its entries. In /tmp any user can take its
+    /// name.
+    #[error("{0}; correct that, as root if it is not your own, or {ELSEWHERE}")]
     Unsafe(#[from] UnsafeDirectory),
 }
 
 /// Returns the default address: `PROCESS_WRAPPER_ADDRESS`, else `control.sock` in
-/// `/run/process-wrapper` (root), `$XDG_RUNTIME_DIR/process-wrapper` or `/tmp/process-wrapper-UID`.
+/// `/run/process-wrapper` (root), or below `$XDG_RUNTIME_DIR`, `$RUNTIME_DIRECTORY`,
+/// `$STATE_DIRECTORY` or `/tmp`.
 ///
 /// # Errors
 ///
@@ -150,6 +165,26 @@ mod tests {
             uid,
             address: address.map(Into::into),
             runtime_directory: runtime.map(Into::into),
+            service_directories: None,
+        }
+    }
+
+    #[test]
+    fn a_directory_of_the_service_comes_before_tmp() {
+        for (runtime, service, expected) in [
+            (None, "/run/a", "/run/a/process-wrapper"),
+            (None, "/run/a:/run/b", "/run/a/process-wrapper"),
+            (Some("run"), "/run/a", "/run/a/process-wrapper"),
+            (Some("/run/user/5"), "/run/a", "/run/user/5/process-wrapper"),
+            (None, "", "/tmp/process-wrapper-5"),
+            (None, "run", "/tmp/process-wrapper-5"),
+        ] {
+            let mut environment = environment(5, None, runtime);
+            environment.service_directories = Some(service.into());
+            assert_eq!(environment.socket_directory(), Path::new(expected));
+            environment.uid = 0;
+            let root = Path::new("/run/process-wrapper");
+            assert_eq!(environment.socket_directory(), root);
         }
     }
 

@@ -11,6 +11,7 @@ pub mod connect;
 pub mod default_address;
 #[cfg(feature = "wrapper")]
 pub mod directory;
+pub mod file;
 #[cfg(feature = "wrapper")]
 pub mod listen;
 #[cfg(feature = "wrapper")]

@@ -6,23 +6,16 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use rustix::fs::OFlags;
-
+use super::file::{self, Pipes};
 use crate::clock::Clock;
 
 /// The polling interval. A change counts when two polls agree, so that a partly written file is not
 /// parsed.
 pub const INTERVAL: Duration = Duration::from_secs(2);
-
-/// Maximum size of a file in bytes.
-const MAX_FILE_SIZE: u64 = 1024 * 1024;
 
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -141,37 +134,16 @@ impl<T: fmt::Debug> fmt::Debug for Reloadable<T> {
 }
 
 fn read(files: &[PathBuf]) -> Result<Vec<Vec<u8>>, ReloadError> {
-    let read = |path: &PathBuf| contents(path).map_err(|error| ReloadError::new(path, error));
-    files.iter().map(read).collect()
+    files.iter().map(|path| contents(path)).collect()
 }
 
-/// Reads a regular file of at most 1 MiB. Blocks.
+/// Reads a file that is read again later. Blocks.
 ///
 /// # Errors
 ///
-/// Those of `open(2)` and `read(2)`, another kind of file, or a larger one.
-pub fn contents(path: &Path) -> io::Result<Vec<u8>> {
-    // NONBLOCK: opening a pipe would wait for a writer.
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
-    let file: File = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags)
-        .open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut contents = Vec::new();
-    let read = file.take(MAX_FILE_SIZE + 1).read_to_end(&mut contents)? as u64;
-    if read > MAX_FILE_SIZE {
-        return Err(io::Error::other("it is larger than 1 MiB"));
-    }
-    Ok(contents)
-}
-
-/// Whether the mode lets every user read the file.
-pub fn is_world_readable(path: &Path) -> bool {
-    path.metadata().is_ok_and(|found| found.mode() & 0o004 != 0)
+/// Why [`file::read`] does not read it.
+pub fn contents(path: &Path) -> Result<Vec<u8>, ReloadError> {
+    file::read(path, Pipes::Refused).map_err(|error| ReloadError::new(path, error))
 }
 
 #[cfg(test)]
@@ -256,20 +228,5 @@ mod tests {
         };
         smol::block_on(watch.or(steps).or(deadline));
         assert_eq!(*on_change.borrow(), [true, false, false, true, true]);
-    }
-
-    #[test]
-    fn a_pipe_a_directory_and_a_large_file_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let pipe = folder.path().join("pipe");
-        let status = std::process::Command::new("mkfifo").arg(&pipe).status();
-        assert!(status.unwrap().success());
-        let large = folder.path().join("large");
-        std::fs::write(&large, vec![0; 1024 * 1024 + 1]).unwrap();
-        let missing = folder.path().join("missing");
-        for path in [pipe, large, missing, folder.path().to_owned()] {
-            let error = Reloadable::new(vec![path.clone()], |_| Ok(())).unwrap_err();
-            assert_eq!(error.path, path, "{error}");
-        }
     }
 }

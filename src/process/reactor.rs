@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::prctl;
 use rustix::event::{EventfdFlags, eventfd};
-use smol::LocalExecutor;
+use rustix::io::Errno;
 use smol::future::{or, yield_now};
+use smol::{Async, LocalExecutor};
 
 use crate::process::remedy::{remedy, remedy_of_clone};
 use crate::process::self_process;
@@ -28,12 +29,28 @@ pub enum ReactorError {
     /// Too few descriptors are free.
     #[error("too few descriptors are free ({0}){hint}", hint = remedy(.0))]
     Descriptors(#[source] io::Error),
+    /// Its wait for events fails.
+    #[error(
+        "the event loop reports no events: a seccomp profile may forbid epoll_ctl, epoll_pwait or \
+         timerfd_settime; allow them"
+    )]
+    Silent,
     /// No thread could be started.
     #[error("no thread could be started ({0}){hint}", hint = remedy_of_clone(.0))]
     Thread(#[source] io::Error),
     /// async-io panicked for another reason.
     #[error("the event loop could not be started: {0}")]
     Start(String),
+}
+
+impl ReactorError {
+    /// Of `eventfd(2)` and `epoll_ctl(2)`.
+    fn of_descriptor(error: io::Error) -> Self {
+        match Errno::from_io_error(&error) {
+            Some(Errno::MFILE | Errno::NFILE) => Self::Descriptors(error),
+            Some(_) | None => Self::Start(format!("{error}{}", remedy(&error))),
+        }
+    }
 }
 
 /// Descriptors that a start with one address opens at most: the event loop, one per signal and
@@ -46,6 +63,9 @@ const DESCRIPTORS_PER_ADDRESS: usize = 4;
 
 /// Timer slack of async-io's own thread, in nanoseconds.
 const TIMER_SLACK: c_ulong = 10_000_000;
+
+/// Time until an event that is there already must be reported.
+const FIRST_EVENT: Duration = Duration::from_secs(2);
 
 /// Time that tasks may run before the event loop is polled. The poll costs five system calls, some
 /// 3 microseconds. A task that exceeds the budget ends the turn.
@@ -62,7 +82,7 @@ pub fn start(addresses: usize) -> Result<(), ReactorError> {
         .saturating_add(DESCRIPTORS);
     // Opening and closing each of them would cost more than the rest of the start.
     if self_process::free_descriptors().is_none_or(|free| free < needed as u64) {
-        drop(open_descriptors(needed).map_err(ReactorError::Descriptors)?);
+        drop(open_descriptors(needed).map_err(ReactorError::of_descriptor)?);
     }
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
@@ -84,14 +104,27 @@ pub fn start(addresses: usize) -> Result<(), ReactorError> {
     Ok(())
 }
 
-/// Moves the event loop to this thread; call it inside smol's `block_on`.
+/// Moves the event loop to this thread and waits for a first event; call it inside smol's
+/// `block_on`.
 ///
 /// async-io's own thread polls first and would wake this one for each event. A new timer ends its
-/// poll, and then it leaves the event loop to the thread inside `block_on`.
-pub async fn take_over_event_loop() {
-    let timer = pin!(smol::Timer::after(Duration::from_secs(1)));
-    // Setting the timer is enough, so it is dropped at once.
-    let _ = smol::future::poll_once(timer).await;
+/// poll, and then it leaves the event loop to the thread inside `block_on`. async-io ignores an
+/// error of the wait for events, and would then never report a signal or an exit.
+///
+/// # Errors
+/// EMFILE and ENFILE, `eventfd(2)`; [`ReactorError::Silent`].
+pub async fn take_over_event_loop() -> Result<(), ReactorError> {
+    let event = eventfd(1, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+        .map_err(io::Error::from)
+        .and_then(Async::new_nonblocking)
+        .map_err(ReactorError::of_descriptor)?;
+    let reported = async { event.readable().await.map_err(ReactorError::of_descriptor) };
+    // Timers need no event. The event is polled first, so a machine that stands still is no error.
+    let passed = async {
+        smol::Timer::after(FIRST_EVENT).await;
+        Err(ReactorError::Silent)
+    };
+    or(reported, passed).await
 }
 
 /// Runs `future` on this thread until it completes, and the tasks of `executor` meanwhile.
@@ -164,14 +197,17 @@ fn panic_message(cause: &(dyn Any + Send)) -> &str {
 }
 
 /// The message of a panic by `expect`, with the error as `Display` has it: it ends in the Debug
-/// output `Os { code: 11, … }`.
+/// output `Os { code: 11, … }`. async-io names the thread if it could not be started.
 fn readable(message: &str) -> String {
     let found = message.split_once(": Os { code: ").and_then(|(what, os)| {
         let code = os.split(',').next()?.parse().ok()?;
         Some((what, io::Error::from_raw_os_error(code)))
     });
     match found {
-        Some((what, error)) => format!("{what}: {error}{}", remedy_of_clone(&error)),
+        Some((what, error)) if what.contains("thread") => {
+            format!("{what}: {error}{}", remedy_of_clone(&error))
+        }
+        Some((what, error)) => format!("{what}: {error}{}", remedy(&error)),
         None => message.to_owned(),
     }
 }

@@ -14,6 +14,9 @@ pub fn remedy(error: &io::Error) -> &'static str {
         Some(Errno::NOMEM | Errno::NOBUFS) => "; free memory or raise the cgroup's limit",
         Some(Errno::NOSPC) => "; free space, or raise fs.epoll.max_user_watches",
         Some(Errno::IO) => "; the storage failed, see the kernel's log",
+        Some(Errno::PERM | Errno::NOSYS) => {
+            "; a seccomp profile may forbid the system call: allow it"
+        }
         Some(_) | None => "",
     }
 }
@@ -41,6 +44,7 @@ mod tests {
         assert!(of(Errno::MFILE).contains("ulimit -n"));
         assert!(of(Errno::NFILE).contains("fs.file-max"));
         assert_eq!(of(Errno::AGAIN), "", "not always a process");
+        assert!(!of(Errno::PERM).contains("clone3"), "not always a process");
         assert!(remedy_of_clone(&Errno::AGAIN.into()).contains("pids.max"));
         assert!(remedy_of_clone(&Errno::PERM.into()).contains("seccomp"));
         assert!(remedy_of_clone(&Errno::NOMEM.into()).contains("memory"));

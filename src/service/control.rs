@@ -2,6 +2,8 @@
 //!
 //! Owns the validation of its requests and its log lines. It never signals: the supervisor does.
 
+use std::pin::pin;
+
 use crate::grpc::rules::status::Status;
 use crate::grpc::server::router::{Context, Router};
 use crate::lifecycle::{DrainRequest, State};
@@ -74,8 +76,10 @@ async fn get_state(
     let state = convert::wanted_state(request.wait_until)?;
     tracing::debug!(peer = %context.peer, method = GET_STATE, wait_until = request.wait_until, "state read");
     // The call may wait for days, and needs no headers for it.
-    drop(context);
-    let facts = handle.wait_until(state.unwrap_or(State::Running)).await;
+    let waits = context.waits.clone();
+    drop((context.metadata, context.peer));
+    let reached = pin!(handle.wait_until(state.unwrap_or(State::Running)));
+    let facts = waits.until(reached).await?;
     Ok(GetStateResponse {
         process: Some(convert::process(&facts)),
     })

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use crate::grpc::rules::status::{Code, Status};
 use crate::grpc::server::exchange::Exchange;
 use crate::grpc::server::router::Router;
+use crate::grpc::server::waits::Waits;
 use crate::lifecycle::State;
 use crate::pb::grpc::health::v1::health_check_response::ServingStatus;
 use crate::pb::grpc::health::v1::{
@@ -42,7 +43,9 @@ pub(super) fn add(router: &mut Router, handle: &Handle, services: BTreeSet<&'sta
         let answer = this.list();
         async move { Ok(answer) }
     });
-    router.streaming(WATCH, move |_, exchange| health.clone().watch(exchange));
+    router.streaming(WATCH, move |context, exchange| {
+        health.clone().watch(context.waits, exchange)
+    });
 }
 
 #[derive(Debug, Clone)]
@@ -90,12 +93,13 @@ impl HealthService {
     }
 
     /// Sends the status at once and after each change. A slow client misses those in between.
-    async fn watch(self, mut exchange: Exchange) -> Result<(), Status> {
+    async fn watch(self, waits: Waits, mut exchange: Exchange) -> Result<(), Status> {
         // A watch may last for days, and an unknown name can be as long as a message: keep neither.
         let name = {
             let request: HealthCheckRequest = exchange.receive_only().await?;
             self.known(&request.service)
         };
+        let _waiting = waits.begin()?;
         let mut sent = None;
         loop {
             // Read before the answer is sent, so that a change meanwhile counts as a new one.

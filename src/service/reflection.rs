@@ -13,6 +13,7 @@ use smol::future::{or, yield_now};
 use crate::grpc::rules::status::{Code, Status};
 use crate::grpc::server::exchange::Exchange;
 use crate::grpc::server::router::Router;
+use crate::grpc::server::waits::Waits;
 use crate::pb::DESCRIPTORS;
 use crate::pb::grpc::reflection::v1::server_reflection_request::MessageRequest;
 use crate::pb::grpc::reflection::v1::server_reflection_response::MessageResponse;
@@ -42,8 +43,13 @@ pub(super) fn add(router: &mut Router, handle: &Handle, services: BTreeSet<&'sta
     });
     for method in METHODS {
         let (reflection, handle) = (Rc::clone(&reflection), handle.clone());
-        router.streaming(method, move |_, exchange| {
-            serve(Rc::clone(&reflection), handle.clone(), exchange)
+        router.streaming(method, move |context, exchange| {
+            serve(
+                Rc::clone(&reflection),
+                handle.clone(),
+                context.waits,
+                exchange,
+            )
         });
     }
 }
@@ -58,6 +64,7 @@ struct ReflectionService {
 async fn serve(
     reflection: Rc<ReflectionService>,
     handle: Handle,
+    waits: Waits,
     mut exchange: Exchange,
 ) -> Result<(), Status> {
     // A client that keeps its stream open must not delay the wrapper's end.
@@ -66,6 +73,8 @@ async fn serve(
         Err(Status::new(Code::Unavailable, "the wrapper is leaving"))
     };
     let answers = async {
+        // A client may keep its stream open between requests.
+        let _waiting = waits.begin()?;
         while let Some(request) = exchange.receive().await? {
             exchange.send_owned(reflection.answer(request)).await?;
             // Requests that have come already must not starve the other tasks.

@@ -3,7 +3,7 @@
 //! Owns which entries are valid; `file_syntax` owns the line format. It never opens the file, and
 //! its errors give line numbers, never the text of a line.
 
-use super::file_syntax::{self, MalformedHeader, WebhookBlock};
+use super::file_syntax::{self, MalformedLine, WebhookBlock};
 use super::method::Method;
 use super::request::{InvalidWebhook, WebhookRequest};
 
@@ -13,9 +13,9 @@ pub enum InvalidWebhookFile {
     /// The file has no webhook.
     #[error("the file has no webhook; write a line [METHOD] URL, then lines Name: value")]
     Empty,
-    /// A line is neither a URL nor a header.
+    /// A line is malformed.
     #[error(transparent)]
-    MalformedHeader(#[from] MalformedHeader),
+    Line(#[from] MalformedLine),
     /// The webhook that begins in this line, counted from 1, is invalid.
     #[error("the webhook in line {0}: {1}")]
     Webhook(usize, InvalidWebhook),
@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(parse("# nothing\n\n"), Err(InvalidWebhookFile::Empty));
         assert_eq!(
             parse("https://a.example/\ns3cret\n"),
-            Err(InvalidWebhookFile::MalformedHeader(MalformedHeader(2)))
+            Err(InvalidWebhookFile::Line(MalformedLine::Header(2)))
         );
         let error = parse("\nhttps://a.example/\nhost: s3cret\n").unwrap_err();
         assert!(matches!(
@@ -82,6 +82,8 @@ mod tests {
         for text in [
             "s3cret\n",
             "GRAB https://a.example/s3cret",
+            "https://a.example/s3cret HTTP/1.1",
+            "POST https://a.example/s3cret HTTP/1.1",
             "https://a.example/\nx: s3cret\x01y",
         ] {
             let error = parse(text).unwrap_err();

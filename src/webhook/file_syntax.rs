@@ -17,16 +17,24 @@ pub struct WebhookBlock<'a> {
     pub headers: Vec<(usize, &'a str, &'a str)>,
 }
 
-/// A header line without a colon; lines count from 1.
+/// A malformed line, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("line {0} is not a header; write Name: value, or an empty line before the next webhook")]
-pub struct MalformedHeader(pub usize);
+pub enum MalformedLine {
+    /// A header line without a colon.
+    #[error(
+        "line {0} is not a header; write Name: value, or an empty line before the next webhook"
+    )]
+    Header(usize),
+    /// Text after the URL, for example the version in the request line of HTTP/1.1.
+    #[error("line {0} has text after the URL; write [METHOD] URL, without `HTTP/1.1`")]
+    AfterUrl(usize),
+}
 
 /// Splits a file into webhooks.
 ///
 /// # Errors
-/// [`MalformedHeader`] holds the line number only: the line may hold a secret.
-pub fn parse(text: &str) -> Result<Vec<WebhookBlock<'_>>, MalformedHeader> {
+/// [`MalformedLine`] holds the line number only: the line may hold a secret.
+pub fn parse(text: &str) -> Result<Vec<WebhookBlock<'_>>, MalformedLine> {
     let mut blocks = Vec::new();
     let mut lines = text
         .lines()
@@ -38,12 +46,16 @@ pub fn parse(text: &str) -> Result<Vec<WebhookBlock<'_>>, MalformedHeader> {
             Some((method, url)) => (Some(method), url.trim_start()),
             None => (None, first),
         };
+        let url_first = method.is_some_and(|method| method.contains("://"));
+        if url_first || url.contains(char::is_whitespace) {
+            return Err(MalformedLine::AfterUrl(line));
+        }
         let mut headers = Vec::new();
         for (number, line) in lines.by_ref().take_while(|(_, line)| !line.is_empty()) {
-            let (name, value) = line.split_once(':').ok_or(MalformedHeader(number))?;
+            let (name, value) = line.split_once(':').ok_or(MalformedLine::Header(number))?;
             // `https://…` is a URL without the empty line before it.
             if value.starts_with("//") {
-                return Err(MalformedHeader(number));
+                return Err(MalformedLine::Header(number));
             }
             headers.push((number, name.trim_end(), value.trim_start()));
         }
@@ -84,9 +96,23 @@ mod tests {
     #[test]
     fn a_malformed_header_is_reported_by_its_line() {
         for text in ["https://a/\ntext", "https://a/\nhttps://b/\n"] {
-            assert_eq!(parse(text), Err(MalformedHeader(2)), "{text:?}");
+            assert_eq!(parse(text), Err(MalformedLine::Header(2)), "{text:?}");
         }
         // With a space before it, the slashes are a value.
         assert!(parse("https://a/\nx: //b/\n").is_ok());
+    }
+
+    #[test]
+    fn a_request_line_of_http_is_refused() {
+        for line in [
+            "POST https://a/ HTTP/1.1",
+            "POST https://a/\tHTTP/1.1",
+            "POST / HTTP/1.1\nHost: a",
+            "https://a/ https://b/",
+            "POST PUT https://b/",
+        ] {
+            let text = format!("# why\n{line}\n");
+            assert_eq!(parse(&text), Err(MalformedLine::AfterUrl(2)), "{line}");
+        }
     }
 }

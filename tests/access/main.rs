@@ -15,6 +15,8 @@ mod call;
 mod certificates;
 #[cfg(feature = "tls")]
 mod clients;
+mod default_socket;
+mod files;
 #[cfg(feature = "tls")]
 mod matrix;
 mod raw;

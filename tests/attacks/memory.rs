@@ -7,7 +7,9 @@ use crate::support::http2::*;
 use crate::support::http2_peer::Peer;
 
 const CONNECTIONS: usize = 60;
-const STREAMS: usize = 64;
+const STREAMS: usize = 128;
+/// `max_waits`.
+const WAITS: usize = 100;
 
 /// What all calls may pin beyond what each connection has of its own, and that; a third more for
 /// what lies between the bytes that are counted and the pages that hold them.
@@ -50,7 +52,7 @@ fn large_headers_on_many_connections_share_one_budget() {
     let head = fields.fold(Head::of(GET_STATE), |head, name| {
         head.with(&name, "yyyyyyyyyyyyy")
     });
-    let name = "15 KiB headers on 60 x 64 streams";
+    let name = "15 KiB headers on 60 x 128 streams";
     target.survives(name, MOST, |wrapper| {
         let peers: Vec<_> = (0..CONNECTIONS)
             .map(|_| {
@@ -76,7 +78,7 @@ fn half_messages_on_many_connections_share_one_budget() {
     const PIECES: usize = 3;
     const FULL: usize = 16 * 1024;
     let target = Target::start();
-    target.survives("48 of 64 KiB on 60 x 64 streams", MOST, |wrapper| {
+    target.survives("48 of 64 KiB on 60 x 128 streams", MOST, |wrapper| {
         let piece = vec![b'x'; FULL - 5];
         let first = [&[0, 0, 1, 0, 0][..], &piece].concat();
         let peers: Vec<_> = (0..CONNECTIONS)
@@ -117,8 +119,8 @@ fn unread_answers_on_many_connections_share_one_budget() {
     // ServerReflectionRequest { file_containing_symbol }.
     let request = message(&[&[0x22, length], &symbol[..]].concat());
     for (name, window) in [
-        ("no window, 60 x 64 descriptors", 0),
-        ("no reader, 60 x 64 descriptors", 1 << 30),
+        ("no window, 60 x 128 descriptors", 0),
+        ("no reader, 60 x 128 descriptors", 1 << 30),
     ] {
         let target = Target::start();
         target.survives(name, MOST, |wrapper| {
@@ -148,7 +150,7 @@ fn answers_that_repeat_a_long_request_are_held_once() {
     assert_eq!(LONG_HOST, 0x60 | 0x5a << 7 | 0x01 << 14);
     let request = message(&[&host[..], &[b'x'; LONG_HOST], &[0x3a, 0]].concat());
     let target = Target::start();
-    target.survives("no window, 60 x 64 long answers", MOST, |wrapper| {
+    target.survives("no window, 60 x 128 long answers", MOST, |wrapper| {
         let peers: Vec<_> = (0..CONNECTIONS)
             .map(|_| {
                 let mut peer = Peer::connect(wrapper);
@@ -181,11 +183,11 @@ fn names_of_unknown_services_are_not_kept_while_they_are_watched() {
     let target = Target::start();
     // Memory outside the budget has to be small.
     let most = MOST / 2;
-    target.survives("names of 60 KB on 60 x 64 watches", most, |wrapper| {
+    target.survives("names of 60 KB on 60 x 100 watches", most, |wrapper| {
         let peers: Vec<_> = (0..CONNECTIONS)
             .map(|_| {
                 let mut peer = Peer::connect(wrapper);
-                for _ in 0..STREAMS {
+                for _ in 0..WAITS {
                     let stream = peer.open();
                     let mut bytes = Head::of(WATCH).frame(stream, 0);
                     for (number, piece) in request.chunks(16 * 1024).enumerate() {

@@ -20,7 +20,7 @@ fn a_header_bomb_pins_no_more_than_its_limits() {
         bomb.extend(std::iter::repeat_n(b'y', 4000));
         let mut peers: Vec<_> = (0..4).map(|_| Peer::connect(wrapper)).collect();
         for peer in &mut peers {
-            for _ in 0..64 {
+            for _ in 0..128 {
                 let stream = peer.open();
                 let block = [&bomb[..], &[0xbe; 12_000]].concat();
                 bomb = Vec::new();
@@ -36,13 +36,13 @@ fn a_header_bomb_pins_no_more_than_its_limits() {
 #[test]
 fn large_headers_on_all_streams_pin_no_more_than_their_limits() {
     let target = Target::start();
-    target.survives("15 KiB headers on 64 streams", 8 << 20, |wrapper| {
+    target.survives("15 KiB headers on 128 streams", 16 << 20, |wrapper| {
         let mut peer = Peer::connect(wrapper);
         let mut head = Head::of(GET_STATE);
         for number in 0..300 {
             head = head.with(&format!("x{number}"), "yyyyyyyyyyyyy");
         }
-        for _ in 0..64 {
+        for _ in 0..128 {
             let stream = peer.open();
             assert!(peer.send(&head.call(stream, &until_gone())));
         }
@@ -77,10 +77,10 @@ fn calls_that_the_server_is_made_to_reset_are_cut_off() {
 #[test]
 fn answers_without_a_window_pin_no_more_than_their_limits() {
     let target = Target::start();
-    target.survives("zero window, 64 answers", 4 << 20, |wrapper| {
+    target.survives("zero window, 128 answers", 4 << 20, |wrapper| {
         let mut peer = Peer::connect(wrapper);
         assert!(peer.send(&setting(4, 0)));
-        for _ in 0..64 {
+        for _ in 0..128 {
             let stream = peer.open();
             assert!(peer.send(&Head::of(GET_STATE).call(stream, &message(b""))));
         }

@@ -1,9 +1,11 @@
 //! The client as a library, on an executor that is not ours.
 
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
 use process_wrapper::client::{Client, Error, Exit, Health, Outcome, Shutdown, SignalCause, State};
 
+use super::waits::pass;
 use super::{FAILS, STAYS, SUCCEEDS};
 use crate::support::{self, start_ready};
 
@@ -97,6 +99,43 @@ fn a_timeout_reports_the_last_state() {
     let error = on_tokio(client.wait_until(State::Gone, timeout)).unwrap_err();
     assert!(matches!(error, Error::TimedOut { .. }), "{error}");
     assert_eq!(error.last().unwrap().state, State::Running);
+}
+
+/// A relay loses the connection of the request after the end of the process was seen, and nothing
+/// listens from then on.
+#[test]
+fn a_drain_keeps_the_end_that_it_saw_before_the_wrapper_was_lost() {
+    let wrapper = start_ready(&["--exit-when-gone=always", "--log-level=debug"], FAILS);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay");
+    let address = format!("unix:{}", path.display());
+    let listener = UnixListener::bind(&path).unwrap();
+    let relay = std::thread::spawn(move || {
+        let next = || listener.accept().unwrap().0;
+        let forward = |near: UnixStream| {
+            let far = UnixStream::connect(wrapper.socket()).unwrap();
+            let (near_, far_) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+            std::thread::spawn(move || pass(far_, near_));
+            std::thread::spawn(move || pass(near, far))
+        };
+        // The state before, the wait, and the request, in that order.
+        forward(next());
+        let wait = forward(next());
+        let request = next();
+        wrapper.stderr.wait_for_nth("state read", 2);
+        let child = nix::unistd::Pid::from_raw(wrapper.child_pid());
+        nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGQUIT).unwrap();
+        // It ends once the answer has passed.
+        wait.join().unwrap();
+        drop(request);
+    });
+    let client = Client::new(address.parse().unwrap()).connect_timeout(Duration::from_secs(3));
+    let gone = on_tokio(client.drain(&Shutdown::default(), None)).unwrap();
+    relay.join().unwrap();
+    assert_eq!(
+        (gone.state, gone.exit, gone.outcome),
+        (State::Gone, Some(Exit::Code(3)), Some(Outcome::Unasked))
+    );
 }
 
 #[test]

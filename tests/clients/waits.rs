@@ -119,7 +119,7 @@ impl Relay {
     }
 }
 
-fn pass(mut from: UnixStream, mut to: UnixStream) {
+pub(crate) fn pass(mut from: UnixStream, mut to: UnixStream) {
     let mut buffer = [0; 4096];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         if to.write_all(&buffer[..count]).is_err() {

@@ -10,6 +10,7 @@
 
 mod limits;
 mod pidfds;
+mod seccomp;
 #[path = "../support/mod.rs"]
 mod support;
 mod waiting;

@@ -1,7 +1,7 @@
 //! The files about webhooks: who is told, and the secrets that sign.
 
 use process_wrapper::webhook::file::{InvalidWebhookFile, parse};
-use process_wrapper::webhook::file_syntax::MalformedHeader;
+use process_wrapper::webhook::file_syntax::MalformedLine;
 use process_wrapper::webhook::signature::Secrets;
 
 use super::cursor::is_telling;
@@ -29,13 +29,15 @@ pub fn run(data: &[u8]) {
         Err(error) => {
             let line = match &error {
                 InvalidWebhookFile::Empty => 1,
-                InvalidWebhookFile::MalformedHeader(MalformedHeader(line))
+                InvalidWebhookFile::Line(
+                    MalformedLine::Header(line) | MalformedLine::AfterUrl(line),
+                )
                 | InvalidWebhookFile::Webhook(line, _) => *line,
             };
             assert!(line >= 1 && line <= text.lines().count().max(1), "{error}");
             let said = error.to_string();
             let said = match &error {
-                InvalidWebhookFile::Empty | InvalidWebhookFile::MalformedHeader(_) => said,
+                InvalidWebhookFile::Empty | InvalidWebhookFile::Line(_) => said,
                 InvalidWebhookFile::Webhook(_, error) => without_header_name(&said, error),
             };
             is_one_line_without_secrets(&said, text);

@@ -58,6 +58,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("webhook", 1),
     ("monitor", 2),
     ("monitor::format", 0),
+    ("monitor::host", 0),
     ("readiness", 2),
     ("readiness::condition", 0),
     ("readiness::response", 0),

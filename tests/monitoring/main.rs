@@ -325,3 +325,66 @@ fn a_request_that_was_sent_is_answered_although_many_connect_at_once() {
         assert!(answer.ends_with("\r\n\r\nok\n"), "{number}: {answer:?}");
     }
 }
+
+#[test]
+fn a_browser_must_call_by_a_known_name_and_monitoring_by_any() {
+    let options = ["--http-listen=tcp://127.0.0.1:0", "--http-host=Ops.Example"];
+    let wrapper = start_ready(&options, DRAINS);
+    let address = address_of(&wrapper);
+    let answer = |version: &str, headers: &str| {
+        let request = format!("GET /metrics HTTP/{version}\r\nConnection: close\r\n{headers}\r\n");
+        exchange(&address, &request)
+    };
+    let chrome = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0\r\nAccept: */*\r\n\
+        Accept-Encoding: gzip, deflate\r\nAccept-Language: en-US,en;q=0.9\r\n";
+    let evil = answer("1.1", &format!("Host: evil.example:9090\r\n{chrome}"));
+    assert!(evil.starts_with("HTTP/1.1 421 "), "{evil}");
+    assert!(evil.contains("--http-host NAME"), "{evil}");
+    assert!(!evil.contains("process_wrapper_"), "{evil}");
+    // A script sets the other headers as it likes.
+    let script = "User-Agent: Prometheus/3.5.0\r\nAccept: text/plain\r\nAccept-Language: x\r\n";
+    let evil = answer("1.1", &format!("Host: evil.example\r\n{script}"));
+    assert!(evil.starts_with("HTTP/1.1 421 "), "{evil}");
+    for host in [&*address, "localhost", "[::1]:1", "ops.example:9090"] {
+        let page = answer("1.1", &format!("Host: {host}\r\n{chrome}"));
+        assert!(page.starts_with("HTTP/1.1 200 "), "{host}: {page}");
+    }
+    // Prometheus by the DNS name of a service, a kubelet by the address of the pod, an old probe.
+    for (version, headers) in [
+        (
+            "1.1",
+            "Host: wrapper.ci.svc.cluster.local:9090\r\nUser-Agent: Prometheus/3.5.0\r\nAccept-Encoding: gzip\r\n",
+        ),
+        (
+            "1.1",
+            "Host: 10.42.0.7:9090\r\nUser-Agent: kube-probe/1.33\r\nAccept: */*\r\n",
+        ),
+        ("1.0", ""),
+    ] {
+        let page = answer(version, headers);
+        assert!(page.contains(" 200 OK\r\n"), "{headers}: {page}");
+    }
+}
+
+#[test]
+fn a_host_name_without_effect_is_refused() {
+    for (options, word) in [
+        (&["--http-host=a.example"][..], "add --http-listen"),
+        (
+            &["--http-listen=tcp://127.0.0.1:0", "--http-host=10.0.0.1"],
+            "need no entry",
+        ),
+        (
+            &[
+                "--http-listen=tcp://127.0.0.1:0",
+                "--http-host=a.example:80",
+            ],
+            "without scheme and port",
+        ),
+    ] {
+        let mut wrapper = support::setup(options, &["true"]).start();
+        assert_eq!(wrapper.code(), 2);
+        let stderr = wrapper.stderr.all();
+        assert!(stderr.contains(word), "{word:?} is not in: {stderr}");
+    }
+}

@@ -14,6 +14,7 @@
     reason = "the enums of syn are not ours, and most items are of no interest"
 )]
 
+mod examples;
 mod surface;
 
 use std::collections::BTreeMap;
@@ -117,6 +118,44 @@ fn each_public_type_has_an_example() {
     let missing: Vec<&str> = surface.without_example().collect();
     assert!(missing.is_empty(), "no example: {}", missing.join(", "));
     assert_eq!(example("").without_example().count(), 3);
+}
+
+/// An example on a builder shows all its setters at once, and one on a type its getters: a copy on
+/// each would teach nothing.
+#[test]
+fn each_public_method_occurs_in_an_example_of_its_own_or_of_its_type() {
+    let missing: Vec<String> = surface().unshown().collect();
+    assert!(
+        missing.is_empty(),
+        "write an example that uses it, on the method or on its type: {}",
+        missing.join(", ")
+    );
+}
+
+#[test]
+fn a_method_without_an_example_is_found() {
+    let unshown = |docs: &str| {
+        let extra = format!("{docs}\npub fn extra(&self) {{}}");
+        example(&extra).unshown().collect::<Vec<_>>()
+    };
+    assert_eq!(unshown(""), ["Thing::extra", "Thing::kind"]);
+    assert_eq!(
+        unshown("/// ```\n/// thing.extra();\n/// ```"),
+        ["Thing::kind"]
+    );
+    assert_eq!(
+        unshown("/// ```no_run\n/// Thing::extra(&thing);\n/// ```"),
+        ["Thing::kind"]
+    );
+    // Text and other methods are no example of it, and cargo does not compile a block of text.
+    for docs in [
+        "/// thing.extra()",
+        "/// ```\n/// thing.extraneous();\n/// ```",
+        "/// ```text\n/// thing.extra();\n/// ```",
+        "/// ```ignore\n/// thing.extra();\n/// ```",
+    ] {
+        assert_eq!(unshown(docs).len(), 2, "{docs}");
+    }
 }
 
 /// A crate of two files: an exported type with everything that the reader tells apart.

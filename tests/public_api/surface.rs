@@ -9,7 +9,9 @@ use std::fmt;
 
 use proc_macro2::Span;
 use syn::visit::{self, Visit};
-use syn::{Attribute, Fields, ImplItem, Item, Type, UseTree, Visibility};
+use syn::{Attribute, Fields, Ident, ImplItem, Item, Type, UseTree, Visibility};
+
+use crate::examples::examples;
 
 /// The file whose public items are the API.
 const FACE: &str = "src/client/mod.rs";
@@ -26,7 +28,10 @@ struct Entry {
     head: String,
     traits: BTreeSet<String>,
     members: BTreeSet<String>,
-    has_example: bool,
+    /// The code of the examples in the documentation of the type.
+    examples: String,
+    /// Functions and constants that occur in no example of their own or of their type.
+    unshown: BTreeSet<String>,
     /// Types that the entry names, each with the place.
     mentions: BTreeSet<(String, String)>,
 }
@@ -90,7 +95,19 @@ impl Surface {
     /// The types and constants whose documentation has no example.
     pub(crate) fn without_example(&self) -> impl Iterator<Item = &str> {
         let entries = self.entries.iter();
-        entries.filter_map(|(name, entry)| (!entry.has_example).then_some(&**name))
+        entries.filter_map(|(name, entry)| entry.examples.is_empty().then_some(&**name))
+    }
+
+    /// The functions and constants of types that occur in no example, neither in the documentation
+    /// of their own nor in that of their type.
+    pub(crate) fn unshown(&self) -> impl Iterator<Item = String> {
+        let entries = self.entries.iter();
+        entries.flat_map(|(of, entry)| {
+            entry
+                .unshown
+                .iter()
+                .map(move |name| format!("{of}::{name}"))
+        })
     }
 
     /// The types that public items name, each with the place.
@@ -130,7 +147,7 @@ impl Surface {
         let mut entry = Entry {
             head: format!("{}{head} {name}", non_exhaustive(attributes)),
             traits: derives(attributes),
-            has_example: has_example(attributes),
+            examples: examples(attributes),
             ..Entry::default()
         };
         match item {
@@ -209,11 +226,13 @@ impl Surface {
                     let start = public_end(&item.vis);
                     let end = item.block.brace_token.span.open().byte_range().start;
                     entry.members.insert(one_line(&text[start..end]));
+                    entry.show(&item.attrs, &item.sig.ident, "(");
                 }
                 ImplItem::Const(item) if is_public(&item.vis) && !is_gated(&item.attrs) => {
                     entry.mention(&format!("{name}::{}", item.ident), &item.ty);
                     let range = public_end(&item.vis)..item.eq_token.span.byte_range().start;
                     entry.members.insert(one_line(&text[range]));
+                    entry.show(&item.attrs, &item.ident, "");
                 }
                 _ => {}
             }
@@ -252,6 +271,15 @@ impl Entry {
                 }
             }
             self.members.insert(words);
+        }
+    }
+
+    /// Notes a function or constant that no example uses as `.name` or `::name`, with `after` next.
+    fn show(&mut self, attributes: &[Attribute], name: &Ident, after: &str) {
+        let code = format!("{}{}", examples(attributes), self.examples);
+        let uses = [format!(".{name}{after}"), format!("::{name}{after}")];
+        if !uses.iter().any(|used| code.contains(used)) {
+            self.unshown.insert(name.to_string());
         }
     }
 
@@ -357,17 +385,6 @@ fn derives(attributes: &[Attribute]) -> BTreeSet<String> {
         }
     }
     traits
-}
-
-/// Whether the documentation has a code block.
-fn has_example(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| match &attribute.meta {
-        syn::Meta::NameValue(doc) if doc.path.is_ident("doc") => {
-            matches!(&doc.value, syn::Expr::Lit(text)
-                if matches!(&text.lit, syn::Lit::Str(text) if text.value().starts_with(" ```")))
-        }
-        syn::Meta::Path(_) | syn::Meta::List(_) | syn::Meta::NameValue(_) => false,
-    })
 }
 
 /// Whether an item exists in tests or with unstable features only.

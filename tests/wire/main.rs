@@ -17,3 +17,5 @@ mod options;
 mod requests;
 #[cfg(test)]
 mod responses;
+#[cfg(test)]
+mod waits;

@@ -34,8 +34,9 @@ use smol::future::or;
 use self::live::Live;
 use self::row::{Row, RowAnswer, RowOutcome};
 use crate::cli::options::{Output, Target, Waiting};
+use crate::cli::secrets::options_naming;
 use crate::cli::{FAILED, USAGE, complain};
-use crate::client::{Client, Error, InvalidIdentity, Process};
+use crate::client::{Client, Error, Identity, InvalidIdentity, Process};
 use crate::net::default_address::{self, Environment};
 use crate::process::signals;
 
@@ -51,13 +52,31 @@ fn unblock_signals() {
 enum NoClient {
     #[error(transparent)]
     Address(#[from] default_address::DefaultAddressError),
-    #[error(transparent)]
-    Identity(#[from] InvalidIdentity),
+    #[error("{option} {error}")]
+    Identity {
+        option: String,
+        error: InvalidIdentity,
+    },
+}
+
+/// Names the options of a file that cannot be used.
+fn invalid_identity(identity: &Identity, error: InvalidIdentity) -> NoClient {
+    let named = [
+        ("--tls-ca", &identity.authorities),
+        ("--tls-cert", &identity.certificate),
+        ("--tls-key", &identity.key),
+        ("--token-file", &identity.token),
+    ];
+    NoClient::Identity {
+        option: options_naming(error.path(), &named),
+        error,
+    }
 }
 
 /// One client per address.
 fn clients(target: &Target) -> Result<Vec<Client>, NoClient> {
-    target.identity.check()?;
+    let checked = target.identity.check();
+    checked.map_err(|error| invalid_identity(&target.identity, error))?;
     let addresses = if target.addresses.is_empty() {
         let environment = Environment::of_this_process();
         vec![default_address::default_address(&environment)?]

@@ -8,6 +8,7 @@ use super::webhook_file;
 use crate::cli::options::{ShutdownOptions, WebhookSource};
 use crate::cli::{USAGE, complain};
 use crate::client::{self, Process, State};
+use crate::net::file::read_text;
 
 /// Asks every wrapper for a graceful shutdown.
 // Not inlined: `main` would reserve stack space for it while `run` runs for weeks.
@@ -81,6 +82,6 @@ fn load_webhook(source: &WebhookSource) -> Result<client::Webhook, String> {
 }
 
 fn read(file: &Path) -> Result<client::Webhook, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let text = read_text(file).map_err(|error| error.to_string())?;
     webhook_file::parse(&text).map_err(|error| error.to_string())
 }

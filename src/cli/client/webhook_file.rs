@@ -5,7 +5,7 @@
 //! secret.
 
 use crate::client::Webhook;
-use crate::webhook::file_syntax::{self, MalformedHeader};
+use crate::webhook::file_syntax::{self, MalformedLine};
 
 /// Why the file is invalid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,7 +13,7 @@ pub(super) enum WebhookFileError {
     #[error("the file has no webhook; write a line [METHOD] URL, then lines Name: value")]
     Empty,
     #[error(transparent)]
-    MalformedHeader(#[from] MalformedHeader),
+    Line(#[from] MalformedLine),
     #[error("line {0} starts a second webhook after an empty line; a request takes one webhook")]
     SecondWebhook(usize),
     #[error("line {0} repeats a header name; write each name once")]
@@ -59,8 +59,15 @@ mod tests {
     fn errors_name_the_line_without_its_text() {
         assert_eq!(parse("# nothing\n"), Err(WebhookFileError::Empty));
         for (text, expected) in [
-            ("https://a/\ns3cret", MalformedHeader(2).into()),
-            ("https://a/\nhttps://b/s3cret", MalformedHeader(2).into()),
+            ("https://a/\ns3cret", MalformedLine::Header(2).into()),
+            (
+                "https://a/\nhttps://b/s3cret",
+                MalformedLine::Header(2).into(),
+            ),
+            (
+                "PUT https://a/s3cret HTTP/1.1",
+                MalformedLine::AfterUrl(1).into(),
+            ),
             (
                 "https://a/\n\nhttps://b/s3cret",
                 WebhookFileError::SecondWebhook(3),

@@ -25,7 +25,7 @@ use crate::webhook::{WebhookRequest, policy::Rule, request::InvalidWebhook};
 use super::stages::{self, RunRefusal};
 #[cfg(feature = "webhooks")]
 use super::values::WebhookUrl;
-use super::values::{AfterExitCommand, ExitChoice, SignalOrNone};
+use super::values::{AfterExitCommand, ExitChoice, HttpHost, SignalOrNone};
 
 /// Start COMMAND (default: gitlab-runner run) and serve the control API, also after its exit.
 #[derive(Debug, FromArgs, ArgsInfo)]
@@ -115,7 +115,8 @@ pub(super) struct RunArguments {
     /// address to serve the API on: unix:///abs, unix:rel or tcp://host:port, with an optional
     /// role before it: control= (every method, the default), read= or health=; repeatable
     /// (default: a unix socket for the own user only: /run/process-wrapper/control.sock as root,
-    /// else in $XDG_RUNTIME_DIR or /tmp; PROCESS_WRAPPER_ADDRESS overrides it)
+    /// else in $XDG_RUNTIME_DIR, a directory of the systemd service, or /tmp;
+    /// PROCESS_WRAPPER_ADDRESS overrides it)
     #[argh(option, arg_name = "[role=]address")]
     listen: Vec<Listen>,
 
@@ -230,6 +231,10 @@ pub(super) struct RunArguments {
     #[argh(option, arg_name = "address")]
     http_listen: Vec<Address>,
 
+    /// name by which browsers may open --http-listen, beside IP addresses and localhost; repeatable
+    #[argh(option, arg_name = "name")]
+    http_host: Vec<HttpHost>,
+
     /// format of log lines on stderr: text or json (default: text)
     #[argh(option, default = "log::LogFormat::Text", arg_name = "text|json")]
     log_format: log::LogFormat,
@@ -285,6 +290,7 @@ impl RunArguments {
         Ok(Run {
             listen: self.listen,
             http_listen: self.http_listen,
+            http_hosts: self.http_host.into_iter().map(|host| host.0).collect(),
             access: access::AccessOptions {
                 socket_mode: self.socket_mode,
                 socket_group: self.socket_group,
@@ -336,6 +342,7 @@ pub(in crate::cli) struct Run {
     /// Empty: the default address.
     pub(in crate::cli) listen: Vec<Listen>,
     pub(in crate::cli) http_listen: Vec<Address>,
+    pub(in crate::cli) http_hosts: Vec<String>,
     pub(in crate::cli) access: access::AccessOptions,
     pub(in crate::cli) connections: Connections,
     pub(in crate::cli) lifecycle: Config,

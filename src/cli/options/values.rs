@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 use std::str::FromStr;
 
+use crate::address::{Address, Host};
 use crate::lifecycle::ExitWhenGone;
 use crate::process::child::Program;
 use crate::signal::{Signal, UnknownSignal};
@@ -22,6 +23,25 @@ impl FromStr for WebhookUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(Self(WebhookRequest::new(text, Method::Post, [])))
+    }
+}
+
+/// A host name of `--http-host`.
+#[derive(Debug)]
+pub(super) struct HttpHost(pub(super) String);
+
+impl FromStr for HttpHost {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match format!("tcp://{text}:0").parse() {
+            Ok(Address::Tcp {
+                host: Host::Name(name),
+                ..
+            }) => Ok(Self(name)),
+            Ok(_) => Err("IP addresses and localhost need no entry; leave it out"),
+            Err(_) => Err("write a host name without scheme and port, such as runner.example"),
+        }
     }
 }
 

@@ -54,6 +54,12 @@ pub enum Code {
 
 impl Code {
     /// All codes, each at its own number.
+    ///
+    /// ```
+    /// use process_wrapper::client::Code;
+    ///
+    /// assert_eq!(Code::ALL[14], Code::Unavailable);
+    /// ```
     pub const ALL: [Self; 17] = [
         Self::Ok,
         Self::Cancelled,
@@ -75,6 +81,14 @@ impl Code {
     ];
 
     /// The name in the status code document, such as `RESOURCE_EXHAUSTED`.
+    ///
+    /// ```
+    /// use process_wrapper::client::Code;
+    ///
+    /// let by_name = |name| Code::ALL.into_iter().find(|code| code.name() == name);
+    /// assert_eq!(by_name("PERMISSION_DENIED"), Some(Code::PermissionDenied));
+    /// assert_eq!(by_name("Permission denied"), None);
+    /// ```
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

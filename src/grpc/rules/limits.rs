@@ -27,7 +27,12 @@ pub struct Limits {
     pub max_connections: usize,
     /// Maximum calls in flight on a connection. More are refused before they run, so that clients
     /// may retry (RFC 9113, section 8.7).
+    ///
+    /// RFC 9113, section 6.5.2, recommends at least 100.
     pub max_concurrent_streams: u32,
+    /// Maximum calls of a connection that wait for an event. Below `max_concurrent_streams`, so
+    /// that a shutdown always finds a stream. More are refused with `RESOURCE_EXHAUSTED`.
+    pub max_waits: usize,
     /// Bytes of a header list, counted as in RFC 9113, section 6.5.2. Together with the number of
     /// streams it bounds what an HPACK bomb or a CONTINUATION flood can pin.
     pub max_header_list: u32,
@@ -95,16 +100,17 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: MAX_CONNECTIONS,
-            max_concurrent_streams: 64,
+            max_concurrent_streams: 128,
+            max_waits: 100,
             max_header_list: 16 * 1024,
             connection_memory: 128 * 1024,
             shared_memory: 64 * 1024 * 1024,
             max_message: 64 * 1024,
             stream_window: 64 * 1024 - 1,
             connection_window: 64 * 1024 - 1,
-            max_send_buffer: 4 * 1024,
+            max_send_buffer: 2 * 1024,
             data_frame_budget: 2 * 1024 * 1024,
-            max_pending_accept_resets: 64,
+            max_pending_accept_resets: 128,
             max_local_error_resets: 128,
             flood_burst: 2000,
             flood_rate: 1000,

@@ -32,6 +32,7 @@ use crate::grpc::server::memory::{CallMemory, ConnectionMemory};
 #[cfg(feature = "unstable-internals")]
 use crate::grpc::server::page;
 use crate::grpc::server::router::{Context, Router};
+use crate::grpc::server::waits::Waits;
 use crate::grpc::server::{FinishedCall, Observer};
 use crate::net::peer::Peer;
 
@@ -181,6 +182,7 @@ async fn serve<C: Clock>(
         method,
         metadata: mem::take(&mut parts.headers),
         deadline,
+        waits: Waits::new(Rc::clone(in_flight), connection.limits.max_waits),
     };
 
     let handled = async {

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 pub(super) struct InFlight {
     running: Cell<usize>,
     refused: Cell<usize>,
+    waiting: Cell<usize>,
     idle_since: Cell<Instant>,
     progress: Cell<u64>,
     terminated: Cell<bool>,
@@ -31,6 +32,7 @@ impl InFlight {
         Self {
             running: Cell::new(0),
             refused: Cell::new(0),
+            waiting: Cell::new(0),
             idle_since: Cell::new(now),
             progress: Cell::new(0),
             terminated: Cell::new(false),
@@ -67,6 +69,20 @@ impl InFlight {
             self.wake();
         }
         RefusalGuard(self)
+    }
+
+    /// Counts a call that waits; false, without effect, if `max` do.
+    pub(super) fn start_wait(&self, max: usize) -> bool {
+        let waiting = self.waiting.get();
+        if waiting < max {
+            self.waiting.set(waiting.saturating_add(1));
+        }
+        waiting < max
+    }
+
+    /// A call that was counted waits no more.
+    pub(super) fn end_wait(&self) {
+        self.waiting.set(self.waiting.get().saturating_sub(1));
     }
 
     /// When the last call ended, or the connection began.

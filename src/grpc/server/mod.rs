@@ -15,6 +15,7 @@ mod monitored_io;
 mod page;
 pub mod router;
 mod timers;
+pub mod waits;
 
 use std::cell::RefCell;
 use std::fmt;

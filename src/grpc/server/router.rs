@@ -15,6 +15,7 @@ use prost::Message;
 
 use crate::grpc::rules::status::Status;
 use crate::grpc::server::exchange::Exchange;
+use crate::grpc::server::waits::Waits;
 use crate::net::peer::Peer;
 
 /// A call without its messages, for its handler.
@@ -31,6 +32,8 @@ pub struct Context {
     /// The deadline of the call. The server drops the handler then.
     #[cfg_attr(not(any(test, feature = "unstable-internals")), allow(dead_code))]
     pub deadline: Option<Instant>,
+    /// The calls of the connection that wait: a handler that waits for an event counts its call.
+    pub waits: Waits,
 }
 
 type HandlerFuture = Pin<Box<dyn Future<Output = Result<(), Status>>>>;

@@ -20,6 +20,7 @@ mod peer;
 mod raw;
 mod reads;
 mod timers;
+mod waits;
 mod world;
 
 use std::cell::Cell;

@@ -2,7 +2,6 @@
 //!
 //! Owns the trusted authorities and the client certificate. It trusts no authority but those named.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use futures_rustls::{TlsConnector, TlsStream};
@@ -33,7 +32,6 @@ impl ClientTls {
             key,
             authorities,
         } = files;
-        let read = |path: &Path| contents(path).map_err(|error| ReloadError::new(path, error));
         let Some(path) = authorities else {
             let own = certificate.as_ref().or(key.as_ref());
             return match own {
@@ -41,7 +39,7 @@ impl ClientTls {
                 Some(path) => Err(ReloadError::new(path, "it needs --tls-ca")),
             };
         };
-        let trusted = pem::authorities(path, &read(path)?)?;
+        let trusted = pem::authorities(path, &contents(path)?)?;
         let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
             .with_protocol_versions(&[&TLS13, &TLS12])
             .map_err(|error| ReloadError::new(path, error))?
@@ -51,9 +49,9 @@ impl ClientTls {
             (Some(path), None) => return Err(ReloadError::new(path, "it needs --tls-key")),
             (None, Some(path)) => return Err(ReloadError::new(path, "it needs --tls-cert")),
             (Some(certificate), Some(path)) => {
-                let chain = pem::certificates(certificate, &read(certificate)?)?;
+                let chain = pem::certificates(certificate, &contents(certificate)?)?;
                 builder
-                    .with_client_auth_cert(chain, pem::key(path, &read(path)?)?)
+                    .with_client_auth_cert(chain, pem::key(path, &contents(path)?)?)
                     .map_err(|error| {
                         ReloadError::new(path, format!("with {certificate:?}: {error}"))
                     })?

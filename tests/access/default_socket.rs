@@ -1,0 +1,83 @@
+//! The default socket where another user has taken the name of its directory in /tmp.
+
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{binary, setup_with};
+use crate::user::{JOB, as_user, is_root};
+
+/// A user without a home and without `XDG_RUNTIME_DIR`.
+const VICTIM: u32 = 4712;
+
+/// Removes a file or directory of a test in /tmp.
+struct Squatted(PathBuf);
+
+impl Drop for Squatted {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0).or_else(|_| std::fs::remove_file(&self.0));
+    }
+}
+
+/// A command of the victim with nothing of our environment.
+fn as_victim(command: &mut Command) -> &mut Command {
+    command.env_clear().env("PATH", "/usr/bin:/bin");
+    command.uid(VICTIM).gid(VICTIM)
+}
+
+const RUN: [&str; 4] = ["run", "--exit-when-gone=always", "--", "true"];
+
+#[test]
+fn a_squatted_directory_in_tmp_is_refused_and_the_error_names_the_ways_out() {
+    if !is_root() {
+        return;
+    }
+    let path = PathBuf::from(format!("/tmp/process-wrapper-{VICTIM}"));
+    let squatted = Squatted(path.clone());
+    type Squat = fn(&Path) -> std::io::Result<()>;
+    let squats: [(Squat, &str); 3] = [
+        (|path| std::fs::create_dir(path), "belongs to user 4711"),
+        (|path| std::fs::write(path, ""), "is not a directory"),
+        (
+            |path| std::os::unix::fs::symlink("/", path),
+            "is not a directory",
+        ),
+    ];
+    for (squat, why) in squats {
+        drop(Squatted(path.clone()));
+        as_user(JOB, || squat(&path)).unwrap();
+        for arguments in [&RUN[..], &["status"]] {
+            let mut command = Command::new(binary());
+            let output = as_victim(command.args(arguments)).output().unwrap();
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{stderr}");
+            for words in [
+                why,
+                "--listen",
+                "--address",
+                "XDG_RUNTIME_DIR",
+                "RuntimeDirectory=",
+            ] {
+                assert!(stderr.contains(words), "{words:?} is not in: {stderr}");
+            }
+        }
+    }
+    // A service has a directory of its own, for the wrapper and for a client in the service.
+    for variable in ["RUNTIME_DIRECTORY", "STATE_DIRECTORY"] {
+        let setup = setup_with(|command, folder| {
+            chown(folder, Some(VICTIM), Some(VICTIM)).unwrap();
+            as_victim(command.args(["run", "--", "sh", "-c", "echo ready; sleep 600"]))
+                .env(variable, folder);
+        });
+        let wrapper = setup.start();
+        wrapper.stdout.wait_for("ready");
+        let socket = wrapper.folder.path().join("process-wrapper/control.sock");
+        assert!(socket.exists(), "{}", wrapper.stderr.text());
+        let mut client = Command::new(binary());
+        let client = as_victim(client.arg("status")).env(variable, wrapper.folder.path());
+        let output = client.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+    drop(squatted);
+}
