@@ -209,7 +209,7 @@ fn the_documentation_names_no_option_that_does_not_exist() {
         .flat_map(|(_, command)| described(&help(command)))
         .map(|(option, _)| option)
         .collect();
-    known.insert("--help".to_owned());
+    known.extend(["--help", "--version"].map(str::to_owned));
     known.extend(FOREIGN.iter().map(|option| (*option).to_owned()));
     for file in documents() {
         let text = std::fs::read_to_string(&file).unwrap();

@@ -64,6 +64,10 @@ pub(in crate::cli) fn help(table: &Table, length: Length) -> String {
         "show a short help, or this one in full",
         SHORT_INDENT,
     );
+    if table.name().is_empty() {
+        let words = "show the version (-V), and how the program was built";
+        entry(&mut text, "-V, --version", words, SHORT_INDENT);
+    }
     match length {
         Length::Short => {
             let name = match table.name() {

@@ -28,7 +28,6 @@ pub(super) fn script() -> String {
         let rest = match name {
             "completions" => "1:shell:(bash zsh fish)",
             "man" => "1:command:_process_wrapper_commands",
-            "run" => "*::command:_normal",
             _ => "",
         };
         if !rest.is_empty() {
@@ -62,7 +61,14 @@ _process_wrapper() {{
         _process_wrapper_commands
         return
     fi
-    local command=$words[2]
+    local command=$words[2] dashes=${{words[(i)--]}}
+    if ((dashes < CURRENT)); then
+        # The wrapped command.
+        shift dashes words
+        ((CURRENT -= dashes))
+        _normal
+        return
+    fi
     shift words
     ((CURRENT--))
     case $command in
