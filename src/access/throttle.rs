@@ -1,4 +1,4 @@
-//! Rate limits for log lines, error answers and token guesses.
+//! Rate limits for log lines, refusals of tokens and requests for pages.
 //!
 //! Owns the generic cell rate algorithm: a burst, then one event per interval. Time is an argument.
 
@@ -17,7 +17,7 @@ pub struct Throttle {
 impl Throttle {
     /// Allows `burst` events at once, then one per `interval`.
     #[must_use]
-    pub fn new(burst: u32, interval: Duration) -> Self {
+    pub const fn new(burst: u32, interval: Duration) -> Self {
         Self {
             interval,
             tolerance: interval.saturating_mul(burst.saturating_sub(1)),

@@ -18,6 +18,7 @@ use crate::cli::monitoring::{Monitoring, MonitoringError};
 use crate::cli::options::Run;
 use crate::cli::{FAILED, USAGE, complain};
 use crate::clock::MonotonicClock;
+use crate::grpc::rules::limits::Limits;
 use crate::grpc::server::Server;
 use crate::lifecycle::Exit;
 use crate::net::default_address::{self, Environment};
@@ -89,16 +90,20 @@ pub(super) fn run(options: &Run) -> u8 {
     // Must precede `forbid_dumps`, which makes part of /proc/self unreadable for this process.
     let inherited = Inherited::find();
     let ignored = self_process::ignored_at_start();
-    if let Err(error) = crate::log::init(options.log_format, options.log_level) {
-        complain(&error.to_string());
-        return FAILED;
-    }
+    let kept_lines = match crate::log::init(options.log_format, options.log_level) {
+        Ok(kept_lines) => kept_lines,
+        Err(error) => {
+            complain(&error.to_string());
+            return FAILED;
+        }
+    };
     for warning in &options.warnings {
         tracing::warn!("{warning}");
     }
     self_process::forbid_dumps();
     reaper::become_subreaper();
     let executor = Rc::new(LocalExecutor::new());
+    executor.spawn(kept_lines.write(MonotonicClock)).detach();
     let addresses = options.listen.len().max(1) + options.http_listen.len();
     let result = pidfd::probe()
         .map_err(StartError::from)
@@ -193,6 +198,10 @@ async fn supervise(
         .map(|(listener, policy)| {
             let router = service::router(&handle);
             let (runs_on, observer) = (Rc::clone(&executor), monitoring.observer());
+            let limits = Limits {
+                evict_calls: policy.evicts_calls(),
+                ..limits
+            };
             let server = Server::new(router, limits, MonotonicClock, runs_on, observer);
             let (serve, spawner) = (server.clone(), Rc::clone(&executor));
             let accept = service::accept(listener, policy, serve, spawner, MonotonicClock);

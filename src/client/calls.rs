@@ -1,7 +1,7 @@
 //! One call, with as many connections as it takes.
 //!
-//! Owns connecting, trying again, and noticing that a peer is silently gone. It never decides what
-//! an answer means. Nothing is spawned: each call drives its own connection, so any executor will
+//! Owns connecting, trying again, and noticing that a peer is silently gone or that another process
+//! runs at the address. It never decides what any other answer means. Nothing is spawned: each call drives its own connection, so any executor will
 //! do.
 
 use std::future::Future;
@@ -15,6 +15,7 @@ use prost::Message;
 use super::attempt_error::{AttemptCause, AttemptError};
 use super::error::Error;
 use super::identity::Identity;
+use super::process::Process;
 use super::retry::Retry;
 use crate::address::Address;
 use crate::clock::{Clock, MonotonicClock};
@@ -23,6 +24,10 @@ use crate::grpc::client::{self as grpc, CallOptions, Channel, Connection, Pings}
 use crate::grpc::rules::status::Code;
 use crate::net::connect;
 use crate::net::stream::Stream;
+use crate::pb::process_wrapper::v1::{GetStateRequest, GetStateResponse};
+
+/// The path of the call that reads the state.
+pub(super) const GET_STATE: &str = "/process_wrapper.v1.ProcessWrapper/GetState";
 
 /// How it is noticed that a peer has silently gone.
 #[derive(Debug, Clone, Copy)]
@@ -100,13 +105,27 @@ impl Calls {
         Q: Message,
         A: Message + Default,
     {
+        self.call_about(None, path, request, deadline).await
+    }
+
+    /// The same, but the request is sent only to the wrapper of this process.
+    pub(super) async fn call_about<Q, A>(
+        &self,
+        meant: Option<&Process>,
+        path: &str,
+        request: &Q,
+        deadline: Option<Instant>,
+    ) -> Result<A, Error>
+    where
+        Q: Message,
+        A: Message + Default,
+    {
         let mut attempts = self.attempts();
         loop {
             let answer_time = AnswerTime::Prompt(deadline);
-            match self
-                .attempt(path, request, answer_time, attempts.until(), || {})
-                .await
-            {
+            let until = attempts.until();
+            let attempt = self.attempt(meant, path, request, answer_time, until, || {});
+            match attempt.await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => attempts.pause_after(failure, deadline).await?,
             }
@@ -125,9 +144,12 @@ impl Calls {
     }
 
     /// One attempt, on a connection of its own, which must be established by `until`.
-    /// `on_connected` is called then. The request is sent before the next await.
+    /// `on_connected` is called then. The request is sent before the next await, unless a process
+    /// is `meant`: then the same connection is asked for its process first, because a wrapper never
+    /// has another.
     pub(super) async fn attempt<Q, A>(
         &self,
+        meant: Option<&Process>,
         path: &str,
         request: &Q,
         answer_time: AnswerTime,
@@ -158,9 +180,22 @@ impl Calls {
             timeout: end.map(|end| end.saturating_duration_since(Instant::now())),
             metadata,
         };
+        let held = || Some(since.elapsed());
         let answer = within(end, async {
-            let answer = async { Ok(channel.unary(path, request, options).await) };
-            let lost = async { Err(silence(pings, self.keep_alive).await) };
+            let answer = async {
+                if let Some(meant) = meant {
+                    let state = GetStateRequest::default();
+                    match channel.unary(GET_STATE, &state, options.clone()).await {
+                        Ok(answer) => must_be(meant, answer).map_err(Failure::Final)?,
+                        Err(status) => return Ok(Err(status)),
+                    }
+                }
+                Ok(channel.unary(path, request, options).await)
+            };
+            let lost = async {
+                let cause = silence(pings, self.keep_alive).await;
+                Err(Failure::Retryable(cause, held()))
+            };
             // The end of the connection is no answer: the call learns of it and says what it was.
             let driven = async {
                 let _: Result<(), grpc::GrpcError> = connection.await;
@@ -172,7 +207,7 @@ impl Calls {
             Some(Ok(Ok(answer))) => Ok(answer),
             Some(Ok(Err(status))) if is_transient(status.code) => Err(Failure::Retryable(
                 AttemptCause::Unavailable(status),
-                Some(since.elapsed()),
+                held(),
             )),
             // Our own limit, kept by the server.
             Some(Ok(Err(status))) if status.code == Code::DeadlineExceeded && end.is_some() => {
@@ -183,7 +218,7 @@ impl Calls {
                 })
             }
             Some(Ok(Err(status))) => Err(Failure::Final(status.into())),
-            Some(Err(cause)) => Err(Failure::Retryable(cause, Some(since.elapsed()))),
+            Some(Err(failure)) => Err(failure),
             None if end == answer_time.deadline() => {
                 Err(Failure::Final(Error::TimedOut { last: None }))
             }
@@ -290,6 +325,18 @@ impl CallAttempts<'_> {
             }),
         }
     }
+}
+
+/// Checks that an answer is about the process `meant`.
+fn must_be(meant: &Process, answer: GetStateResponse) -> Result<(), Error> {
+    let now = Process::try_from(answer.process)?;
+    if meant.is_same_as(&now) {
+        return Ok(());
+    }
+    Err(Error::Replaced {
+        before: Box::new(meant.clone()),
+        now: Box::new(now),
+    })
 }
 
 /// Completes when a PING is not answered in time.

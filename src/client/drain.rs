@@ -15,7 +15,8 @@ impl Client {
     ///
     /// Prefer it to [`shut_down`](Self::shut_down) followed by [`wait_until`](Self::wait_until): a
     /// wrapper with `--exit-when-gone always` may exit between the two calls, and the exit status
-    /// is lost. Here the wait is in flight before the request is sent.
+    /// is lost. Here the wait is in flight before the request is sent. The request never reaches
+    /// another process: one that has taken the address meanwhile is [`Error::Replaced`].
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -66,7 +67,8 @@ impl Client {
             let request = async {
                 // A closed channel means that the wait has already ended.
                 let _ = wait_connected.recv().await;
-                self.shut_down_by(shutdown, deadline).await
+                self.shut_down_process(Some(&before), shutdown, deadline)
+                    .await
             };
             or(wait, request).await
         };
@@ -76,7 +78,9 @@ impl Client {
                 process
             }
             // The end was seen, and its wrapper left before the request reached it.
-            (Err(Error::Unreachable { .. }), Some(Ok(gone))) => return Ok(gone),
+            (Err(Error::Unreachable { .. } | Error::Replaced { .. }), Some(Ok(gone))) => {
+                return Ok(gone);
+            }
             (Err(error), _) => return Err(error),
         };
         on_answer(&process);

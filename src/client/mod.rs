@@ -179,9 +179,19 @@ impl Client {
         shutdown: &Shutdown,
         deadline: Option<Instant>,
     ) -> Result<Process, Error> {
+        self.shut_down_process(None, shutdown, deadline).await
+    }
+
+    /// The same; fails with [`Error::Replaced`] unless the process is `meant`.
+    async fn shut_down_process(
+        &self,
+        meant: Option<&Process>,
+        shutdown: &Shutdown,
+        deadline: Option<Instant>,
+    ) -> Result<Process, Error> {
         let request = pb::InitiateGracefulShutdownRequest::from(shutdown);
-        let answer: pb::InitiateGracefulShutdownResponse =
-            self.calls.call(INITIATE, &request, deadline).await?;
+        let answer = self.calls.call_about(meant, INITIATE, &request, deadline);
+        let answer: pb::InitiateGracefulShutdownResponse = answer.await?;
         Ok(Process::try_from(answer.process)?)
     }
 

@@ -5,13 +5,11 @@
 
 use std::time::Instant;
 
-use super::calls::{AnswerTime, Calls, Failure};
+use super::calls::{AnswerTime, Calls, Failure, GET_STATE};
 use super::error::Error;
 use super::process::Process;
 use crate::lifecycle::State;
 use crate::pb::process_wrapper::v1::{self as pb, GetStateRequest, GetStateResponse};
-
-const GET_STATE: &str = "/process_wrapper.v1.ProcessWrapper/GetState";
 
 /// Follows one process through its states. [`Client::watch`](super::Client::watch) creates it.
 ///
@@ -153,7 +151,7 @@ impl Watch {
             let until = attempts.until();
             let attempt =
                 self.calls
-                    .attempt(GET_STATE, &request, answer_time, until, &on_connected);
+                    .attempt(None, GET_STATE, &request, answer_time, until, &on_connected);
             let answer: Result<GetStateResponse, Failure> = attempt.await;
             let process = match answer {
                 Ok(answer) => Process::try_from(answer.process)?,

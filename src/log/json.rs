@@ -12,6 +12,7 @@ use tracing_subscriber::fmt::format::{self, FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::dropped::DroppedLines;
 use super::escape::{truncate, write_json};
 use super::fields::TextVisitor;
 use super::{MAX_LINE, OWN_TARGET};
@@ -84,13 +85,14 @@ fn truncated(event: &Event<'_>) -> String {
 }
 
 /// The line that reports dropped lines.
-pub(super) fn dropped(lines: u64) -> String {
+pub(super) fn dropped(dropped: DroppedLines) -> String {
+    let DroppedLines { all, audit } = dropped;
     let message = "stderr was full: log lines dropped";
     let mut line = object(
         Level::WARN,
         OWN_TARGET,
         message,
-        &format!(r#""lines":{lines}"#),
+        &format!(r#""audit_lines":{audit},"lines":{all}"#),
     );
     line.push('\n');
     line

@@ -2,13 +2,16 @@
 //!
 //! Owns format, level and their installation for the process. It never blocks the logging thread,
 //! which also answers calls and handles signals: `writer` drops and counts the lines that stderr
-//! does not take.
+//! does not take, or keeps them if they are audit lines.
 
+mod dropped;
 mod escape;
 mod fields;
 mod json;
+mod shared;
 mod sink;
 mod text;
+mod throttle;
 mod writer;
 
 #[cfg(test)]
@@ -18,7 +21,7 @@ use std::fmt;
 use std::os::fd::AsFd;
 use std::panic::PanicHookInfo;
 use std::str::FromStr;
-use std::sync::Mutex;
+use std::time::Instant;
 
 use thiserror::Error;
 use tracing::Subscriber;
@@ -28,8 +31,12 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 
+pub use self::dropped::{DroppedLines, dropped_lines};
 pub(crate) use self::escape::escaped;
+pub use self::shared::KeptLines;
+use self::shared::SharedWriter;
 use self::sink::Sink;
+pub use self::throttle::{HeldBack, LineThrottle};
 use self::writer::LineWriter;
 
 /// The target of our own events; those of modules begin with it.
@@ -141,19 +148,24 @@ impl Level {
 /// Installs logging to stderr for the whole process, panics included.
 ///
 /// `level` applies to our own events; other crates log at `warn` and above, or less if `level` is
-/// lower. Call it once, early in `main`.
+/// lower. Call it once, early in `main`, and run [`KeptLines::write`] as a task.
 ///
 /// # Errors
 /// [`InitError::Installed`] if a subscriber is installed already.
-pub fn init(format: LogFormat, level: Level) -> Result<(), InitError> {
-    tracing::subscriber::set_global_default(subscriber(format, level, std::io::stderr()))?;
+pub fn init(format: LogFormat, level: Level) -> Result<KeptLines, InitError> {
+    let (subscriber, kept) = subscriber(format, level, std::io::stderr());
+    tracing::subscriber::set_global_default(subscriber)?;
     // The default hook blocks on a full pipe.
     std::panic::set_hook(Box::new(log_panic));
-    Ok(())
+    Ok(kept)
 }
 
 /// The subscriber that `init` installs, over any descriptor.
-fn subscriber<Fd>(format: LogFormat, level: Level, fd: Fd) -> Box<dyn Subscriber + Send + Sync>
+fn subscriber<Fd>(
+    format: LogFormat,
+    level: Level,
+    fd: Fd,
+) -> (Box<dyn Subscriber + Send + Sync>, KeptLines<Fd>)
 where
     Fd: AsFd + Send + 'static,
 {
@@ -162,7 +174,8 @@ where
         // A peer can cause h2's warnings at any rate.
         .with_target("h2", level.filter().min(LevelFilter::ERROR))
         .with_target(OWN_TARGET, level.filter());
-    let writer = Mutex::new(LineWriter::new(Sink::new(fd), format));
+    let writer = SharedWriter::new(LineWriter::new(Sink::new(fd), format));
+    let kept = writer.kept_lines();
     // The layer would report an internal error through `eprintln!`, which blocks.
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(writer)
@@ -178,11 +191,17 @@ where
             .event_format(json::JsonLines::new())
             .boxed(),
     };
-    Box::new(tracing_subscriber::registry().with(layer).with(filter))
+    let subscriber = tracing_subscriber::registry().with(layer).with(filter);
+    (Box::new(subscriber), kept)
 }
 
 /// Logs a panic as an event: escaped, truncated and never blocking.
 fn log_panic(info: &PanicHookInfo<'_>) {
+    // A peer that finds a bug can repeat its request.
+    static PANICS: LineThrottle = LineThrottle::for_events();
+    let Some(held_back) = PANICS.try_acquire(Instant::now()) else {
+        return;
+    };
     let payload = info.payload();
     let message = payload
         .downcast_ref::<&'static str>()
@@ -192,6 +211,7 @@ fn log_panic(info: &PanicHookInfo<'_>) {
     tracing::error!(
         reason = message,
         location = info.location().map(tracing::field::display),
+        held_back = held_back.count(),
         "panic: please report this as a bug"
     );
 }

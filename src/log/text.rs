@@ -11,6 +11,7 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::dropped::DroppedLines;
 use super::escape::truncate;
 use super::fields::TextVisitor;
 use super::{MAX_LINE, OWN_TARGET};
@@ -67,9 +68,10 @@ where
 }
 
 /// The line that reports dropped lines.
-pub(super) fn dropped(lines: u64) -> String {
+pub(super) fn dropped(dropped: DroppedLines) -> String {
     let head = head(Level::WARN, OWN_TARGET);
-    format!("{head}stderr was full: log lines dropped lines={lines}\n")
+    let DroppedLines { all, audit } = dropped;
+    format!("{head}stderr was full: log lines dropped audit_lines={audit} lines={all}\n")
 }
 
 fn head(level: Level, target: &str) -> String {

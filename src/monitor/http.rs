@@ -3,6 +3,7 @@
 //! Owns the only use of hyper's server, and its limits. It never authenticates a caller: the pages
 //! hold no secret. It never changes any state.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -22,9 +23,11 @@ use super::format::MetricsFormat;
 use super::host::HostNames;
 use super::metrics::Metrics;
 use super::snapshot::Snapshot;
+use crate::access::throttle::Throttle;
 use crate::clock::Clock;
 use crate::grpc::server::Server;
 use crate::lifecycle::State;
+use crate::log::{self, LineThrottle};
 use crate::net::listen::Listener;
 use crate::supervisor::Handle;
 
@@ -34,6 +37,11 @@ pub const MAX_CONNECTIONS: usize = 32;
 
 /// The time limit for a request head, from the accept or from the end of the previous request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Requests that a connection may send at once, then one per interval: a client that pipelines them
+/// must not keep the processor busy. Scrapers and probes send one every few seconds.
+const REQUEST_BURST: u32 = 5;
+const REQUEST_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The maximum age of a connection. A scraper may keep one open between scrapes.
 const MAX_AGE: Duration = Duration::from_secs(3600);
@@ -58,22 +66,31 @@ pub async fn serve<C: Clock>(
     clock: C,
 ) {
     let mut connections: VecDeque<Task<()>> = VecDeque::with_capacity(MAX_CONNECTIONS);
-    let mut is_short = false;
+    let shortages = LineThrottle::for_conditions();
+    let full = LineThrottle::for_conditions();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                is_short = false;
-                let pages = Pages {
+            Ok((stream, peer)) => {
+                let pages = Rc::new(Pages {
                     metrics: Rc::clone(&metrics),
                     hosts: Rc::clone(&hosts),
                     handle: handle.clone(),
                     servers: Rc::clone(&servers),
-                };
+                });
+                let budget = RefCell::new(Throttle::new(REQUEST_BURST, REQUEST_INTERVAL));
+                let timer = clock.clone();
                 let max_age = clock.sleep(MAX_AGE);
                 let connection = async move {
                     let service = service_fn(move |request| {
-                        let response = pages.respond(&request);
-                        async move { Ok::<_, Infallible>(response) }
+                        let pages = Rc::clone(&pages);
+                        let delay = budget.borrow_mut().reserve(timer.now(), REQUEST_INTERVAL);
+                        let timer = timer.clone();
+                        async move {
+                            timer.sleep(delay).await;
+                            // Pipelined requests would otherwise share one turn.
+                            future::yield_now().await;
+                            Ok::<_, Infallible>(pages.respond(&request))
+                        }
                     });
                     let served = http1::Builder::new()
                         .timer(SmolTimer::new())
@@ -89,15 +106,25 @@ pub async fn serve<C: Clock>(
                 };
                 connections.retain(|connection| !connection.is_finished());
                 if connections.len() >= MAX_CONNECTIONS {
+                    if let Some(held_back) = full.try_acquire(clock.now()) {
+                        tracing::warn!(
+                            %peer,
+                            held_back = held_back.count(),
+                            "the HTTP listener is full: for each new connection the oldest is closed"
+                        );
+                    }
                     // Dropping the task closes the connection.
                     connections.pop_front();
                 }
                 connections.push_back(executor.spawn(connection));
             }
             Err(error) => {
-                // One line for each shortage, not for each attempt.
-                if !std::mem::replace(&mut is_short, true) {
-                    tracing::warn!(%error, "HTTP connections are not accepted for now; retrying in 100 ms");
+                if let Some(held_back) = shortages.try_acquire(clock.now()) {
+                    tracing::warn!(
+                        %error,
+                        held_back = held_back.count(),
+                        "HTTP connections are not accepted for now; retrying in 100 ms"
+                    );
                 }
                 clock.sleep(ACCEPT_RETRY_DELAY).await;
             }
@@ -151,6 +178,7 @@ impl<C: Clock> Pages<C> {
             connections: self.servers.iter().map(Server::connections).sum(),
             orphans_reaped: self.handle.orphans_reaped(),
             signals_sent: self.handle.signals_sent(),
+            dropped_lines: log::dropped_lines(),
             ..Snapshot::of(&self.handle.facts())
         };
         match self.metrics.text(&snapshot) {

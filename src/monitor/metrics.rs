@@ -40,6 +40,8 @@ pub struct Metrics {
     signals_sent: Family<Labels, Counter>,
     signals_refused: Counter,
     webhook_attempts: Counter,
+    log_lines_dropped: Counter,
+    audit_lines_dropped: Counter,
     integers: Vec<(&'static str, IntegerGauges)>,
     times: Vec<(&'static str, SecondsGauges)>,
 }
@@ -121,6 +123,14 @@ impl Metrics {
             "webhook_attempts",
             "Delivery attempts of completion webhooks",
         );
+        let log_lines_dropped = counter(
+            "log_lines_dropped",
+            "Log lines dropped because stderr was full",
+        );
+        let audit_lines_dropped = counter(
+            "audit_lines_dropped",
+            "Audit lines among the dropped log lines",
+        );
         let signals_refused = counter(
             "signals_refused",
             "Signals to the wrapped process that the kernel refused",
@@ -154,6 +164,8 @@ impl Metrics {
             signals_sent,
             signals_refused,
             webhook_attempts,
+            log_lines_dropped,
+            audit_lines_dropped,
             integers: integers.into(),
             times: times.into(),
         }
@@ -170,6 +182,8 @@ impl Metrics {
             raise_to(&self.signals_sent.get_or_create(&labels), *total);
         }
         raise_to(&self.webhook_attempts, snapshot.webhook_attempts);
+        raise_to(&self.log_lines_dropped, snapshot.dropped_lines.all);
+        raise_to(&self.audit_lines_dropped, snapshot.dropped_lines.audit);
         for (name, gauges) in &self.integers {
             gauges.clear();
             for Sample { label, value, .. } in snapshot.integers.iter().filter(|s| s.name == *name)

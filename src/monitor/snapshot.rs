@@ -6,6 +6,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::lifecycle::{Exit, State};
+use crate::log::DroppedLines;
 use crate::supervisor::{ProcessFacts, SignalCounts};
 use crate::webhook::delivery::DeliveryState;
 
@@ -28,6 +29,7 @@ pub(super) struct Snapshot {
     pub(super) signals_sent: SignalCounts,
     pub(super) signals_refused: u64,
     pub(super) webhook_attempts: u64,
+    pub(super) dropped_lines: DroppedLines,
 }
 
 /// The full name of the state metric, and of its label: OpenMetrics requires this of a state set.

@@ -9,6 +9,8 @@ use std::os::fd::AsFd;
 
 use nix::sys::socket::sockopt::PeerCredentials;
 
+use crate::access::PeerGroup;
+
 /// The other end of an accepted connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Peer {
@@ -51,6 +53,15 @@ impl Peer {
             gid: credentials.gid(),
             pid: (pid > 0).then_some(pid),
         })
+    }
+
+    /// The peers that share a budget with this one.
+    #[must_use]
+    pub fn group(&self) -> PeerGroup {
+        match self {
+            Self::Tcp(address) | Self::Tls { address, .. } => PeerGroup::from(address.ip()),
+            Self::Unix { uid, .. } => PeerGroup::User(*uid),
+        }
     }
 }
 

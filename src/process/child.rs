@@ -169,7 +169,7 @@ impl Child {
         let child = match command.reap_on_drop(false).spawn() {
             Ok(child) => child,
             // The program may have run: the start is not to be tried again.
-            Err(error) if !is_of_exec(&error) && unregistered::discard(began, known) => {
+            Err(error) if !leaves_no_process(&error) && unregistered::discard(began, known) => {
                 return Err(SpawnError::after_fork(program, error));
             }
             Err(error) => return Err(refused(error)),
@@ -269,13 +269,15 @@ impl Child {
     }
 }
 
-/// Whether execve(2) has failed, so that the spawn has reaped what it forked. A search for it could
-/// only find another process.
-fn is_of_exec(error: &io::Error) -> bool {
+/// Whether clone(2) has refused a process, or execve(2) has failed, so that the spawn has reaped
+/// what it forked. A search could then only find another process. ENOMEM and EPERM may also come
+/// from pidfd_open(2) and epoll_ctl(2) after the fork, but EAGAIN cannot.
+fn leaves_no_process(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(
-            Errno::NOENT
+            Errno::AGAIN
+                | Errno::NOENT
                 | Errno::ACCESS
                 | Errno::NOEXEC
                 | Errno::TOOBIG
@@ -329,5 +331,26 @@ fn exit_of(status: ExitStatus) -> Exit {
             number: byte(signal.unwrap_or_default()),
             core_dumped: status.core_dumped(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_error_that_can_follow_the_fork_starts_a_search() {
+        for (errno, expected) in [
+            (Errno::AGAIN, true),
+            (Errno::NOENT, true),
+            (Errno::ACCESS, true),
+            (Errno::NOMEM, false),
+            (Errno::PERM, false),
+            (Errno::MFILE, false),
+            (Errno::NFILE, false),
+            (Errno::NOSPC, false),
+        ] {
+            assert_eq!(leaves_no_process(&errno.into()), expected, "{errno}");
+        }
     }
 }

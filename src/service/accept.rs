@@ -10,6 +10,7 @@ use smol::future;
 
 use crate::clock::Clock;
 use crate::grpc::server::{AdmittedConnection, Server};
+use crate::log::LineThrottle;
 use crate::net::listen::Listener;
 use crate::net::peer::Peer;
 use crate::net::stream::Stream;
@@ -29,6 +30,7 @@ pub async fn accept<C: Clock>(
     executor: Rc<LocalExecutor<'static>>,
     clock: C,
 ) {
+    let shortages = LineThrottle::for_conditions();
     let mut backoff = FIRST_BACKOFF;
     loop {
         match listener.accept().await {
@@ -36,7 +38,10 @@ pub async fn accept<C: Clock>(
             Ok((_, peer)) if !policy.admit(&peer) => server.connection_refused(),
             Ok((stream, peer)) => {
                 backoff = FIRST_BACKOFF;
-                if let Some(admitted) = server.admit() {
+                if server.is_full() {
+                    policy.log_full(&peer);
+                }
+                if let Some(admitted) = server.admit(&peer) {
                     let policy = Rc::clone(&policy);
                     executor
                         .spawn(serve(policy, admitted, stream, peer))
@@ -44,9 +49,12 @@ pub async fn accept<C: Clock>(
                 }
             }
             Err(error) => {
-                // One line for each shortage, not for each attempt.
-                if backoff == FIRST_BACKOFF {
-                    tracing::warn!(%error, "connections are not accepted for now");
+                if let Some(held_back) = shortages.try_acquire(clock.now()) {
+                    tracing::warn!(
+                        %error,
+                        held_back = held_back.count(),
+                        "connections are not accepted for now"
+                    );
                 }
                 clock.sleep(backoff).await;
                 backoff = (backoff * 2).min(LONGEST_BACKOFF);

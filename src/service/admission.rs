@@ -17,15 +17,12 @@ use crate::access::{Callers, Role, Tokens};
 use crate::clock::Clock;
 use crate::grpc::rules::status::{Code, Status};
 use crate::grpc::server::call_policy::{CallPolicy, CallRefusal, PendingCall};
+use crate::log::LineThrottle;
 use crate::net::peer::Peer;
 use crate::net::reload::Reloadable;
 use crate::net::stream::Stream;
 use crate::net::tls::{ServerTls, TlsError};
 use crate::service::{audit, roles};
-
-/// Log lines about refusals: a burst, then one per interval.
-const LOG_BURST: u32 = 20;
-const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Wrong tokens on one connection: a burst, then one per interval. Beyond it the calls are refused
 /// without a comparison of their tokens.
@@ -56,9 +53,29 @@ pub struct ListenerRules {
 /// Applies the rules of one listener, with limits that its connections share.
 pub struct ListenerPolicy<C> {
     rules: ListenerRules,
-    log_lines: RefCell<Throttle>,
+    lines: RefusalLines,
     answers: RefCell<Throttle>,
     clock: C,
+}
+
+/// The log lines about refusals, by kind: those of peers without a token must not displace those of
+/// callers that have one.
+struct RefusalLines {
+    connections: LineThrottle,
+    tokens: LineThrottle,
+    roles: LineThrottle,
+    full: LineThrottle,
+}
+
+impl RefusalLines {
+    const fn new() -> Self {
+        Self {
+            connections: LineThrottle::for_events(),
+            tokens: LineThrottle::for_events(),
+            roles: LineThrottle::for_events(),
+            full: LineThrottle::for_conditions(),
+        }
+    }
 }
 
 /// Authorizes the calls of one connection.
@@ -72,7 +89,7 @@ impl<C: Clock> ListenerPolicy<C> {
     pub fn new(rules: ListenerRules, clock: C) -> Self {
         Self {
             rules,
-            log_lines: RefCell::new(Throttle::new(LOG_BURST, LOG_INTERVAL)),
+            lines: RefusalLines::new(),
             answers: RefCell::new(Throttle::new(ANSWER_BURST, ANSWER_INTERVAL)),
             clock,
         }
@@ -122,23 +139,33 @@ impl<C: Clock> ListenerPolicy<C> {
         }
     }
 
+    /// Whether calls may end for a new connection when the listener is full.
+    pub fn evicts_calls(&self) -> bool {
+        self.rules.role == Role::Health
+    }
+
+    /// Logs that a connection of `peer` displaces another, or is closed.
+    pub(super) fn log_full(&self, peer: &Peer) {
+        if let Some(held_back) = self.lines.full.try_acquire(self.clock.now()) {
+            tracing::warn!(
+                listener = self.rules.listener,
+                %peer,
+                held_back = held_back.count(),
+                "the listener is full: for each new connection one is closed"
+            );
+        }
+    }
+
     fn log_refusal(&self, peer: &Peer, reason: &str) {
-        if let Some(held_back) = self.may_log() {
-            audit::connection_refused(peer, &self.rules.listener, reason, held_back);
+        if let Some(held_back) = self.lines.connections.try_acquire(self.clock.now()) {
+            audit::connection_refused(peer, &self.rules.listener, reason, &held_back);
         }
     }
 
-    fn refuse(&self, call: &PendingCall<'_>, code: Code, message: &str) -> CallRefusal {
-        let status = Status::new(code, message);
-        if let Some(held_back) = self.may_log() {
-            audit::call_refused(call, &self.rules.listener, &status, held_back);
+    fn log_refused_call(&self, lines: &LineThrottle, call: &PendingCall<'_>, status: &Status) {
+        if let Some(held_back) = lines.try_acquire(self.clock.now()) {
+            audit::call_refused(call, &self.rules.listener, status, &held_back);
         }
-        status.into()
-    }
-
-    /// The number of refusals that were not logged before this one; `None` if it is not either.
-    fn may_log(&self) -> Option<u64> {
-        self.log_lines.borrow_mut().try_acquire(self.clock.now())
     }
 }
 
@@ -162,7 +189,9 @@ impl<C: Clock> ConnectionAuth<C> {
         if !exhausted {
             self.wrong_tokens.borrow_mut().try_acquire(now);
         }
-        let mut refusal = listener.refuse(call, Code::Unauthenticated, message);
+        let status = Status::new(Code::Unauthenticated, message);
+        listener.log_refused_call(&listener.lines.tokens, call, &status);
+        let mut refusal = CallRefusal::from(status);
         refusal.delay = listener.answers.borrow_mut().reserve(now, LONGEST_DELAY);
         Err(refusal)
     }
@@ -178,7 +207,10 @@ impl<C: Clock> CallPolicy for ConnectionAuth<C> {
             return Ok(());
         }
         let message = format!("this listener is for {role}; the call needs {required}");
-        Err(self.listener.refuse(call, Code::PermissionDenied, &message))
+        let status = Status::new(Code::PermissionDenied, message);
+        let lines = &self.listener.lines.roles;
+        self.listener.log_refused_call(lines, call, &status);
+        Err(status.into())
     }
 }
 

@@ -7,6 +7,7 @@ use crate::grpc::rules::head::truncate_path;
 use crate::grpc::rules::status::Status;
 use crate::grpc::server::call_policy::PendingCall;
 use crate::grpc::server::router::Context;
+use crate::log::HeldBack;
 use crate::net::peer::Peer;
 
 /// A call that may change something has ended.
@@ -26,18 +27,19 @@ pub(super) fn call_refused(
     call: &PendingCall<'_>,
     listener: &str,
     status: &Status,
-    held_back: u64,
+    held_back: &HeldBack,
 ) {
     tracing::warn!(
         peer = %call.peer, listener, method = truncate_path(call.path),
-        outcome = ?status.code, reason = %status.message, held_back, "audit: call refused"
+        outcome = ?status.code, reason = %status.message, held_back = held_back.count(),
+        "audit: call refused"
     );
 }
 
 /// A connection was refused. `held_back` refusals before it were not logged.
-pub(super) fn connection_refused(peer: &Peer, listener: &str, reason: &str, held_back: u64) {
+pub(super) fn connection_refused(peer: &Peer, listener: &str, reason: &str, held_back: &HeldBack) {
     tracing::warn!(
-        %peer, listener, outcome = "closed", reason, held_back,
+        %peer, listener, outcome = "closed", reason, held_back = held_back.count(),
         "audit: connection refused"
     );
 }

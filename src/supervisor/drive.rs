@@ -40,6 +40,10 @@ pub async fn drive(handle: &Handle, signals: Signals, inherited: Option<Inherite
             inherited.into_iter().for_each(Inherited::close);
         }
         if let Some(exit) = handle.leaving() {
+            // A stop or a request has taken the exit ahead of this loop.
+            if let Some(terminal) = terminal.as_mut().filter(|_| exited.is_some()) {
+                terminal.process_gone(exit);
+            }
             return exit;
         }
         let changed = handle.core.changed.listen();

@@ -12,11 +12,10 @@ mod support;
 
 mod call;
 #[cfg(feature = "tls")]
-mod certificates;
-#[cfg(feature = "tls")]
 mod clients;
 mod default_socket;
 mod files;
+mod health;
 #[cfg(feature = "tls")]
 mod matrix;
 mod raw;
@@ -27,3 +26,6 @@ mod tls;
 mod tokens;
 mod usage;
 mod user;
+
+#[cfg(feature = "tls")]
+use support::certificates;

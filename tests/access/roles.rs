@@ -89,7 +89,7 @@ fn grpcurl_gets_the_role_of_the_listener_in_the_error() {
 }
 
 /// A health watch that stays open, on a connection of its own.
-async fn watch(address: &Address) -> Option<impl Sized + use<>> {
+pub(crate) async fn watch(address: &Address) -> Option<impl Sized + use<>> {
     let stream = connect(address).await.ok()?;
     let limits = Limits::default();
     let (channel, mut connection) = handshake(stream, "localhost", &limits).await.ok()?;
@@ -128,7 +128,7 @@ fn a_full_health_listener_does_not_block_the_control_listener() {
     let line = wrapper.stderr.wait_for("role=health address=tcp");
     let health = line.split("address=").nth(1).unwrap().trim();
     let health: Address = health.parse().unwrap();
-    // All are busy, so that none is evicted for a new one; more than the limit.
+    // More than the limit: from then on each displaces another.
     let hoard = smol::block_on(async {
         let mut hoard = Vec::new();
         for _ in 0..400 {
@@ -139,7 +139,7 @@ fn a_full_health_listener_does_not_block_the_control_listener() {
         }
         hoard
     });
-    assert!((50..400).contains(&hoard.len()), "{}", hoard.len());
+    assert!(hoard.len() >= 50, "{}", hoard.len());
     let admitted = Outcome::Admitted;
     assert_eq!(probe(&wrapper.address(), INITIATE, admitted), admitted);
     drop(hoard);

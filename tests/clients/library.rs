@@ -101,6 +101,43 @@ fn a_timeout_reports_the_last_state() {
     assert_eq!(error.last().unwrap().state, State::Running);
 }
 
+/// Relays a connection to the wrapper; the thread ends with the connection.
+fn forward(near: UnixStream, wrapper: &support::Wrapper) -> std::thread::JoinHandle<()> {
+    let far = UnixStream::connect(wrapper.socket()).unwrap();
+    let (near_, far_) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+    std::thread::spawn(move || pass(far_, near_));
+    std::thread::spawn(move || pass(near, far))
+}
+
+/// A relay sends the request to the wrapper of a successor.
+#[test]
+fn a_drain_never_asks_a_successor_of_the_process() {
+    let (wrapper, successor) = (start_ready(&[], STAYS), start_ready(&[], FAILS));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay");
+    let address = format!("unix:{}", path.display());
+    let listener = UnixListener::bind(&path).unwrap();
+    let successor_address = successor.address();
+    let relay = std::thread::spawn(move || {
+        // The state before, the wait, and the request, in that order.
+        for wrapper in [&wrapper, &wrapper, &successor] {
+            forward(listener.accept().unwrap().0, wrapper);
+        }
+        (wrapper, successor)
+    });
+    let client = Client::new(address.parse().unwrap());
+    let error = on_tokio(client.drain(&Shutdown::default(), None)).unwrap_err();
+    let (wrapper, successor) = relay.join().unwrap();
+    let Error::Replaced { before, now, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(before.pid, wrapper.child_pid());
+    assert_eq!(now.pid, successor.child_pid());
+    let client = Client::new(successor_address.parse().unwrap());
+    let state = on_tokio(client.state()).unwrap();
+    assert!(!state.requested && state.state == State::Running);
+}
+
 /// A relay loses the connection of the request after the end of the process was seen, and nothing
 /// listens from then on.
 #[test]
@@ -112,12 +149,7 @@ fn a_drain_keeps_the_end_that_it_saw_before_the_wrapper_was_lost() {
     let listener = UnixListener::bind(&path).unwrap();
     let relay = std::thread::spawn(move || {
         let next = || listener.accept().unwrap().0;
-        let forward = |near: UnixStream| {
-            let far = UnixStream::connect(wrapper.socket()).unwrap();
-            let (near_, far_) = (near.try_clone().unwrap(), far.try_clone().unwrap());
-            std::thread::spawn(move || pass(far_, near_));
-            std::thread::spawn(move || pass(near, far))
-        };
+        let forward = |near: UnixStream| forward(near, &wrapper);
         // The state before, the wait, and the request, in that order.
         forward(next());
         let wait = forward(next());

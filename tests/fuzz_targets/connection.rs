@@ -3,7 +3,9 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use process_wrapper::grpc::rules::lifetime::{CloseCause, ConnectionFacts, Lifetime, LifetimeStep};
+use process_wrapper::grpc::rules::lifetime::{
+    CloseCause, ConnectionFacts, Eviction, Lifetime, LifetimeStep,
+};
 use process_wrapper::grpc::rules::limits::{Limits, connections_for};
 use process_wrapper::grpc::rules::token_bucket::TokenBucket;
 
@@ -40,7 +42,7 @@ pub fn run(data: &[u8]) {
         read_at: now,
         blocked_since: None,
         flooded: false,
-        evicted: false,
+        eviction: Eviction::None,
         drain: None,
     };
     let mut last = 0;
@@ -104,7 +106,13 @@ fn change(cursor: &mut Cursor<'_>, facts: &mut ConnectionFacts, now: Instant) {
             }
         }
         9 => facts.flooded = cursor.bool(),
-        10 => facts.evicted = cursor.bool(),
+        10 => {
+            facts.eviction = match cursor.u8(..3) {
+                0 => Eviction::None,
+                1 => Eviction::WhenIdle,
+                _ => Eviction::WithCalls,
+            }
+        }
         _ => {
             if cursor.bool() {
                 facts.drain = Some(now + Duration::from_secs(cursor.u64(..60)));

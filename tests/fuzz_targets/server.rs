@@ -155,8 +155,8 @@ impl CallPolicy for Slow {
 fn open(world: &World) -> Pipe {
     let (ours, theirs) = world::pipe(256 * 1024);
     // Without admission the connection is closed: its end is dropped here.
-    if let Some(admitted) = world.server.admit() {
-        let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
+    let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
+    if let Some(admitted) = world.server.admit(&peer) {
         let serve = admitted.serve(Rc::new(Slow), theirs, peer);
         world.executor.spawn(serve).detach();
     }

@@ -2,11 +2,13 @@
 //!
 //! Owns the table: the layer of each module, the one home of each crate, and the APIs that the
 //! lowest layer may not use. `layers/source.rs` reads the files, `layers/check.rs` judges them
-//! against the table, and `layers/examples.rs` shows that each rule can fail. Unit tests
+//! against the table, `layers/log_lines.rs` judges the log calls, and `layers/examples.rs` shows
+//! that each rule can fail. Unit tests
 //! (`#[cfg(test)]`) are judged by their length and their opening comment only.
 
 mod check;
 mod examples;
+mod log_lines;
 mod resolve;
 mod source;
 
@@ -130,7 +132,8 @@ fn the_tree_keeps_its_shape() {
         files.contains_key("src/lib.rs"),
         "the sources were not found"
     );
-    let breaks = check::breaks(&files);
+    let mut breaks = check::breaks(&files);
+    breaks.extend(log_lines::breaks(&files));
     assert!(breaks.is_empty(), "\n{}\n", breaks.join("\n"));
 }
 

@@ -89,3 +89,32 @@ fn is_full(reader: &std::process::ChildStderr) -> bool {
     let size = rustix::pipe::fcntl_getpipe_size(reader).unwrap();
     held + 4096 > size as u64
 }
+
+#[test]
+fn an_audit_line_outlasts_a_stderr_that_no_one_reads() {
+    // The child fills the pipe, and more than it: only a reader makes room again.
+    let script = "trap : QUIT; head -c 1000000 /dev/zero >&2 & filler=$!; echo ready; \
+        while :; do sleep 1 & wait $!; done";
+    let (wrapper, mut stderr) = setup(&[], &["sh", "-c", script]).start_unread();
+    wrapper.stdout.wait_for("ready");
+    support::eventually("the pipe is full", || is_full(&stderr));
+    Client::connect(&wrapper.address()).shut_down();
+    // No further line follows that would carry the kept one along.
+    let mut read = Vec::new();
+    let mut buffer = [0; 4096];
+    let outcome = b"InitiateGracefulShutdown outcome=done";
+    while !read.windows(outcome.len()).any(|window| window == outcome) {
+        let mut fds = [rustix::event::PollFd::new(
+            &stderr,
+            rustix::event::PollFlags::IN,
+        )];
+        let timeout = rustix::event::Timespec::try_from(support::DEADLINE).unwrap();
+        let ready = rustix::event::poll(&mut fds, Some(&timeout)).unwrap();
+        assert_eq!(ready, 1, "the audit line is lost");
+        let count = stderr.read(&mut buffer).unwrap();
+        read.extend_from_slice(&buffer[..count]);
+        // Only the end can hold it.
+        let start = read.len().saturating_sub(8192);
+        read.drain(..start);
+    }
+}

@@ -8,6 +8,7 @@
     reason = "a test fails by them"
 )]
 
+mod prometheus;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -387,4 +388,32 @@ fn a_host_name_without_effect_is_refused() {
         let stderr = wrapper.stderr.all();
         assert!(stderr.contains(word), "{word:?} is not in: {stderr}");
     }
+}
+
+#[test]
+fn a_client_that_pipelines_gets_its_budget_of_pages() {
+    let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
+    let address = address_of(&wrapper);
+    let mut stream = TcpStream::connect(&address).unwrap();
+    let start = std::time::Instant::now();
+    let many = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
+    stream.write_all(many.as_bytes()).unwrap();
+    let timeout = std::time::Duration::from_millis(100);
+    stream.set_read_timeout(Some(timeout)).unwrap();
+    let mut read = Vec::new();
+    let mut buffer = [0; 65536];
+    while start.elapsed() < std::time::Duration::from_secs(1) {
+        match stream.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => read.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let pages = String::from_utf8_lossy(&read)
+        .matches("HTTP/1.1 200")
+        .count();
+    // Five at once, then ten per second.
+    let most = 6 + usize::try_from(start.elapsed().as_millis()).unwrap() / 100;
+    assert!((5..=most).contains(&pages), "{pages} of at most {most}");
 }

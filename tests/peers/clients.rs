@@ -1,7 +1,6 @@
 //! Clients of others against the real binary: grpcurl, grpc-health-probe, Python's grpcio and
 //! h2load.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use process_wrapper::pb::process_wrapper::v1::{GetStateRequest, GetStateResponse, State};
@@ -108,29 +107,16 @@ fn grpc_health_probe_agrees_with_the_state() {
     }
 }
 
-/// A Python that has grpcio.
-fn python() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .map(|folder| folder.join("python3"))
-        .filter(|file| file.is_file())
-        .find(|python| run(Command::new(python).args(["-c", "import grpc"])).success);
-    if found.is_none() {
-        peers::missing("a python3 with grpcio");
-    }
-    found
-}
-
 #[test]
 fn python_drives_a_drain_over_tcp_and_over_a_unix_socket_without_any_option() {
-    let Some(python) = python() else {
+    let Some(python) = peers::python("grpc") else {
         return;
     };
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/client.py");
+    let script = peers::source("python/client.py");
     for unix in [true, false] {
         let (wrapper, tcp) = start();
         let target = if unix { wrapper.address() } else { tcp };
-        let output = run(Command::new(&python).arg(script).arg(&target));
+        let output = run(Command::new(&python).arg(&script).arg(&target));
         assert!(output.success, "{target}: {}", output.text);
         assert!(output.text.contains("all is well"), "{}", output.text);
         assert!(wrapper.stdout.text().contains("draining"));

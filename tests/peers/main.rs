@@ -9,8 +9,10 @@
 )]
 
 mod clients;
+mod drains;
 mod health;
 mod interop;
+mod proxies;
 mod reflection;
 mod server;
 mod suites;

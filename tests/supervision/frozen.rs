@@ -1,5 +1,5 @@
-//! A wrapper that stands still (SIGSTOP, as a frozen cgroup or a suspended machine) or runs out of
-//! memory, at each stage of a process's life.
+//! A wrapper that stands still (SIGSTOP, a frozen cgroup) or runs out of memory (`ulimit -v`, a
+//! cgroup's limit), at each stage of a process's life.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -13,6 +13,7 @@ use process_wrapper::pb::process_wrapper::v1::process::Outcome;
 use process_wrapper::pb::process_wrapper::v1::{GetStateRequest, GetStateResponse, State};
 use rustix::process::{Resource, Rlimit, prlimit};
 
+use super::cgroup::Cgroup;
 use super::console::state;
 use super::support::client::{Client, GET_STATE};
 use super::support::{
@@ -22,17 +23,50 @@ use super::support::{
 /// How long the wrapper stands still; a stand-in for a minute.
 const STILL: Duration = Duration::from_millis(500);
 
-/// Freezes the wrapper, runs `meanwhile`, and thaws it.
-fn frozen(wrapper: &Wrapper, meanwhile: impl FnOnce()) {
-    wrapper.signal(Signal::SIGSTOP);
-    eventually("it stands still", || state(wrapper.pid()) == Some('T'));
-    meanwhile();
-    std::thread::sleep(STILL);
-    wrapper.signal(Signal::SIGCONT);
+/// What makes the wrapper stand still.
+enum Freezer {
+    Stop,
+    /// The wrapper alone, and what it starts later.
+    Cgroup(Cgroup),
+    /// The process as well, as `docker pause` does it.
+    Pause(Cgroup),
+}
+
+impl Freezer {
+    /// Freezes the wrapper, runs `meanwhile`, and thaws it.
+    fn frozen(&self, wrapper: &Wrapper, meanwhile: impl FnOnce()) {
+        match self {
+            Self::Stop => {
+                wrapper.signal(Signal::SIGSTOP);
+                eventually("it stands still", || state(wrapper.pid()) == Some('T'));
+            }
+            Self::Cgroup(cgroup) | Self::Pause(cgroup) => cgroup.freeze(),
+        }
+        meanwhile();
+        std::thread::sleep(STILL);
+        match self {
+            Self::Stop => wrapper.signal(Signal::SIGCONT),
+            Self::Cgroup(cgroup) | Self::Pause(cgroup) => cgroup.thaw(),
+        }
+    }
 }
 
 #[test]
 fn a_wrapper_frozen_at_any_stage_goes_on_where_it_was() {
+    goes_on_where_it_was(&Freezer::Stop);
+}
+
+#[test]
+fn a_wrapper_in_a_frozen_cgroup_goes_on_where_it_was() {
+    for freezer in [Freezer::Cgroup, Freezer::Pause] {
+        let Some(cgroup) = Cgroup::freezer() else {
+            return;
+        };
+        goes_on_where_it_was(&freezer(cgroup));
+    }
+}
+
+fn goes_on_where_it_was(freezer: &Freezer) {
     let folder = tempfile::tempdir().unwrap();
     let (told, after_told) = (folder.path().join("told"), folder.path().join("after"));
     let program = folder.path().join("program");
@@ -46,37 +80,45 @@ fn a_wrapper_frozen_at_any_stage_goes_on_where_it_was() {
     // The deadlines of the drain lie beyond the test.
     let options = [&after, "--force-after=1h"];
     let command = ["sh", "-c", DRAINS_UNTIL_TOLD, "sh", told.to_str().unwrap()];
-    let mut wrapper = setup(&options, &command).start();
+    let setup = setup(&options, &command);
+    let mut wrapper = match freezer {
+        Freezer::Pause(cgroup) => cgroup.holds(setup).start(),
+        Freezer::Stop | Freezer::Cgroup(_) => setup.start(),
+    };
     wrapper.stdout.wait_for("ready");
+    if let Freezer::Cgroup(cgroup) = freezer {
+        cgroup.take(wrapper.pid());
+    }
     let client = Client::connect(&wrapper.address());
+    let frozen = |wrapper: &Wrapper, meanwhile: &dyn Fn()| freezer.frozen(wrapper, meanwhile);
 
-    frozen(&wrapper, || {});
+    frozen(&wrapper, &|| {});
     assert_eq!(client.state(), State::Running);
 
     client.shut_down();
-    frozen(&wrapper, || {});
+    frozen(&wrapper, &|| {});
     assert_eq!(client.state(), State::ShuttingDown);
 
-    // The process exits while the wrapper cannot see it.
-    frozen(&wrapper, || std::fs::write(&told, "").unwrap());
+    // The process exits while the wrapper cannot see it, or both do so once thawed.
+    frozen(&wrapper, &|| std::fs::write(&told, "").unwrap());
     let gone = client.wait_until(State::Gone, None).unwrap();
     assert_eq!(gone.outcome(), Outcome::Drained, "{gone:?}");
 
     wrapper
         .stderr
         .wait_for("the command after the exit has started");
-    frozen(&wrapper, || std::fs::write(&after_told, "").unwrap());
+    frozen(&wrapper, &|| std::fs::write(&after_told, "").unwrap());
     wrapper
         .stderr
         .wait_for("the command after the exit has ended");
 
     // A stop signal that comes while it stands still counts once it continues.
-    frozen(&wrapper, || wrapper.signal(Signal::SIGTERM));
+    frozen(&wrapper, &|| wrapper.signal(Signal::SIGTERM));
     assert_eq!(wrapper.code(), 0, "{}", wrapper.stderr.text());
 }
 
 /// Calls that make the wrapper allocate: as many connections with a request each as it takes.
-fn load(socket: &Path) {
+pub(crate) fn load(socket: &Path) {
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     let mut connections = Vec::new();
     for _ in 0..200 {

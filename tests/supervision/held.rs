@@ -1,6 +1,6 @@
 //! A dead process that cannot be reaped yet, and signals whose handler cannot report them.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -22,16 +22,13 @@ print("held", flush=True)
 sys.stdin.read()
 "#;
 
-#[test]
-fn a_debugger_that_holds_the_dead_process_costs_no_processor_time() {
-    const HELD: Duration = Duration::from_secs(2);
-    let Some(python) = peers::find("python3") else {
-        return;
-    };
-    let mut wrapper = setup(&["--exit-when-gone=always"], &["sleep", "1000"]).start();
+/// Kills the process, which cannot be reaped until stdin of the tracer ends; `None`, loudly, without
+/// a tracer.
+pub(crate) fn kill_and_hold(pid: i32) -> Option<Child> {
+    let python = peers::find("python3")?;
     let mut tracer = Command::new(python)
         .args(["-c", TRACER])
-        .arg(wrapper.child_pid().to_string())
+        .arg(pid.to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -39,8 +36,19 @@ fn a_debugger_that_holds_the_dead_process_costs_no_processor_time() {
     let said = Lines::read(tracer.stdout.take().unwrap()).first_line();
     if said.as_deref() != Some("held") {
         tracer.wait().unwrap();
-        return peers::missing(&format!("ptrace ({said:?})"));
+        peers::missing(&format!("ptrace ({said:?})"));
+        return None;
     }
+    Some(tracer)
+}
+
+#[test]
+fn a_debugger_that_holds_the_dead_process_costs_no_processor_time() {
+    const HELD: Duration = Duration::from_secs(2);
+    let mut wrapper = setup(&["--exit-when-gone=always"], &["sleep", "1000"]).start();
+    let Some(mut tracer) = kill_and_hold(wrapper.child_pid()) else {
+        return;
+    };
     let before = processor_time(wrapper.pid());
     let began = Instant::now();
     while began.elapsed() < HELD {

@@ -9,10 +9,12 @@
 )]
 
 mod after_exit;
+mod cgroup;
 mod console;
 mod forceful;
 mod frozen;
 mod held;
+mod oom;
 mod readiness;
 mod streams;
 #[path = "../support/mod.rs"]

@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use process_wrapper::pb::process_wrapper::v1::State;
 
 use super::console::{Console, console, state};
+use super::held::kill_and_hold;
 use super::support::client::Client;
-use super::support::eventually;
+use super::support::{eventually, wait_for_exit};
 
 /// Waits until the wrapper, a job of the shell, has ended; the screen then says so.
 fn ended(console: &mut Console, text: &str) {
@@ -223,6 +226,31 @@ fn ctrl_z_stops_a_wrapper_whose_process_is_gone_and_none_that_ignores_it() {
     ended(&mut console, "code=130");
     assert_eq!(console.screen.text().matches("Stopped").count(), 1);
     console.end();
+}
+
+#[test]
+fn a_stop_that_is_seen_before_the_exit_returns_the_terminal_as_well() {
+    let Some(mut console) = console() else { return };
+    // The script has no job control, so nothing but the wrapper returns the terminal to it.
+    console.keys("exec sh -c '");
+    let command = "sh -c \"stty -echo; stty echo; echo has-\\$((1)); exec sleep 1000\"";
+    console.run(command, "; read line; echo back-$line'");
+    console.screen.wait_for("has-1");
+    let pid = console.pid("started pid");
+    let wrapper = parent(pid);
+    let Some(mut tracer) = kill_and_hold(pid) else {
+        console.keys("\x03");
+        return;
+    };
+    // The wrapper looks again after longer and longer pauses, so a signal comes before the next.
+    std::thread::sleep(Duration::from_millis(700));
+    drop(tracer.stdin.take());
+    wait_for_exit(&mut tracer);
+    kill(Pid::from_raw(wrapper), Signal::SIGTERM).unwrap();
+    console.screen.wait_for("leaving");
+    console.keys("words\n");
+    console.screen.wait_for("back-words");
+    console.ends();
 }
 
 fn parent(pid: i32) -> i32 {

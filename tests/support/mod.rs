@@ -13,6 +13,8 @@
     reason = "shared: each test binary uses a part of it"
 )]
 
+#[cfg(feature = "tls")]
+pub mod certificates;
 pub mod client;
 #[path = "../../src/grpc/tests/http2.rs"]
 pub mod http2;
@@ -37,8 +39,8 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 pub const DRAINS: &str =
     "trap 'echo draining; exit 3' QUIT; echo ready; while :; do sleep 1 & wait $!; done";
 
-/// A child that drains until the file `$1` exists.
-pub const DRAINS_UNTIL_TOLD: &str = "trap 'draining=1' QUIT; echo ready; \
+/// A child that prints `draining` when it gets SIGQUIT, and then drains until the file `$1` exists.
+pub const DRAINS_UNTIL_TOLD: &str = "trap 'draining=1; echo draining' QUIT; echo ready; \
     while :; do sleep 0.05 & wait $!; if [ \"$draining\" ] && [ -e \"$1\" ]; then exit 0; fi; done";
 
 /// A running `process-wrapper run` and its folder.

@@ -14,6 +14,7 @@
 )]
 
 mod attempts;
+mod libraries;
 mod names;
 mod races;
 mod refused;

@@ -18,7 +18,7 @@ use crate::support::webhook_receiver::{Receiver, Request, Wire, Wrap, ok, status
 use crate::support::{self, DRAINS};
 use crate::wrapper::{ended, with_webhook};
 
-const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub(crate) const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 

@@ -34,9 +34,20 @@ pub struct ConnectionFacts {
     /// The peer has emptied its token bucket.
     pub flooded: bool,
     /// The server is at its maximum of connections and evicts this one.
-    pub evicted: bool,
+    pub eviction: Eviction,
     /// The deadline of the server's drain, once it has begun.
     pub drain: Option<Instant>,
+}
+
+/// Whether a connection has to make way for a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Eviction {
+    /// It may stay.
+    None,
+    /// It closes once it has no calls.
+    WhenIdle,
+    /// It closes now; its calls end with `UNAVAILABLE`.
+    WithCalls,
 }
 
 /// Why a connection ends.
@@ -46,7 +57,7 @@ pub enum CloseCause {
     Handshake,
     /// No call for too long.
     Idle,
-    /// The server was at its maximum of connections, and this one had no calls.
+    /// The server was at its maximum of connections, and this one had no calls or could lose them.
     Evicted,
     /// The peer does not read.
     WriteTimeout,
@@ -137,7 +148,7 @@ impl Lifetime {
                 if facts.drain.is_some() {
                     return LifetimeStep::Drop(CloseCause::Drain);
                 }
-                if facts.evicted {
+                if facts.eviction != Eviction::None {
                     return LifetimeStep::Drop(CloseCause::Evicted);
                 }
                 if facts.flooded || wake.due(until) {
@@ -154,8 +165,8 @@ impl Lifetime {
                 if facts.flooded {
                     return self.close(now, CloseCause::Flood);
                 }
-                if facts.evicted && facts.calls == 0 {
-                    return self.close(now, CloseCause::Evicted);
+                if let Some(step) = self.evict(now, facts) {
+                    return step;
                 }
                 if facts.calls == 0 && wake.due(self.goaway_until(since, facts)) {
                     return self.close(now, cause);
@@ -168,6 +179,10 @@ impl Lifetime {
                 wake.wait()
             }
             ConnectionPhase::Terminating { since, cause } => {
+                // An evicted connection awaits no acknowledgement: a new one needs its place.
+                if facts.calls == 0 && cause == CloseCause::Evicted {
+                    return self.close(now, cause);
+                }
                 if facts.calls == 0 && wake.due(self.goaway_until(since, facts)) {
                     return self.close(now, cause);
                 }
@@ -192,13 +207,13 @@ impl Lifetime {
         pinged_at: Option<Instant>,
         mut wake: Earliest,
     ) -> LifetimeStep {
-        let limits = &self.limits;
         if facts.flooded {
             return self.close(now, CloseCause::Flood);
         }
-        if facts.evicted && facts.calls == 0 {
-            return self.close(now, CloseCause::Evicted);
+        if let Some(step) = self.evict(now, facts) {
+            return step;
         }
+        let limits = &self.limits;
         if facts.drain.is_some() {
             return self.go_away(now, facts.drain, CloseCause::Drain);
         }
@@ -230,6 +245,20 @@ impl Lifetime {
             }
         }
         wake.wait()
+    }
+
+    fn evict(&mut self, now: Instant, facts: &ConnectionFacts) -> Option<LifetimeStep> {
+        let cause = CloseCause::Evicted;
+        match facts.eviction {
+            Eviction::WhenIdle | Eviction::WithCalls if facts.calls == 0 => {
+                Some(self.close(now, cause))
+            }
+            Eviction::WithCalls => {
+                self.phase = ConnectionPhase::Terminating { since: now, cause };
+                Some(LifetimeStep::TerminateCalls(cause))
+            }
+            Eviction::None | Eviction::WhenIdle => None,
+        }
     }
 
     fn go_away(&mut self, now: Instant, until: Option<Instant>, cause: CloseCause) -> LifetimeStep {

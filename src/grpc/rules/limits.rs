@@ -16,6 +16,10 @@ pub const MIN_CONNECTIONS: usize = 8;
 /// Connections beyond the maximum, while as many evicted ones close.
 pub const MAX_EVICTING: usize = 16;
 
+/// Those of them that a listener with [`Limits::evict_calls`] keeps for peers without a connection:
+/// one peer that connects in a loop cannot take them from a probe.
+pub const KEPT_FOR_NEW_PEERS: usize = 8;
+
 /// The limits of a server and its connections. The defaults fit a control API: few small messages.
 ///
 /// h2's own defaults fit a web server: with them, 4.8 MB from a peer pinned 336 MiB on one
@@ -25,6 +29,9 @@ pub struct Limits {
     /// Maximum connections. When full, an idle one is evicted, first one that never made a call;
     /// if none is idle, the new one is closed.
     pub max_connections: usize,
+    /// Whether the oldest connection is evicted with its calls if the server is full: on health
+    /// listeners, where a call only watches.
+    pub evict_calls: bool,
     /// Maximum calls in flight on a connection. More are refused before they run, so that clients
     /// may retry (RFC 9113, section 8.7).
     ///
@@ -100,6 +107,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: MAX_CONNECTIONS,
+            evict_calls: false,
             max_concurrent_streams: 128,
             max_waits: 100,
             max_header_list: 16 * 1024,

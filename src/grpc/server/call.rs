@@ -4,7 +4,6 @@
 //! handler and sends the status, unless the client is gone. It never outlives the stream.
 
 use std::any::Any;
-use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::mem;
 use std::panic::AssertUnwindSafe;
@@ -20,7 +19,6 @@ use http::request::Parts;
 use http::{HeaderMap, Request};
 use smol::future::{FutureExt as _, or};
 
-use crate::access::throttle::Throttle;
 use crate::clock::Clock;
 use crate::grpc::rules::head::{Head, trailers_only, truncate_path, validate};
 use crate::grpc::rules::limits::Limits;
@@ -34,6 +32,7 @@ use crate::grpc::server::page;
 use crate::grpc::server::router::{Context, Router};
 use crate::grpc::server::waits::Waits;
 use crate::grpc::server::{FinishedCall, Observer};
+use crate::log::LineThrottle;
 use crate::net::peer::Peer;
 
 /// What the calls of a connection share.
@@ -47,7 +46,7 @@ pub(super) struct ConnectionContext<C> {
     pub(super) in_flight: Rc<InFlight>,
     pub(super) observer: Option<Rc<dyn Observer>>,
     pub(super) memory: Rc<ConnectionMemory>,
-    pub(super) flood_lines: Rc<RefCell<Throttle>>,
+    pub(super) flood_lines: Rc<LineThrottle>,
 }
 
 /// Runs a call to its end, and counts it until then. It never panics.
@@ -279,10 +278,19 @@ async fn stalled<C: Clock>(connection: &ConnectionContext<C>, stream: &SharedStr
 }
 
 pub(super) fn log_panic(what: &str, panic: &(dyn Any + Send)) {
+    static PANICS: LineThrottle = LineThrottle::for_events();
+    let Some(held_back) = PANICS.try_acquire(Instant::now()) else {
+        return;
+    };
     let message = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    tracing::error!(what = ?truncate_path(what), panic = message, "a task panicked; it was ended");
+    tracing::error!(
+        what = ?truncate_path(what),
+        panic = message,
+        held_back = held_back.count(),
+        "a task panicked; it was ended"
+    );
 }

@@ -287,10 +287,10 @@ fn log_step<C: Clock>(context: &ConnectionContext<C>, step: LifetimeStep) {
     match step {
         LifetimeStep::Close(CloseCause::Flood) => {
             let now = context.clock.now();
-            if let Some(held_back) = context.flood_lines.borrow_mut().try_acquire(now) {
+            if let Some(held_back) = context.flood_lines.try_acquire(now) {
                 tracing::warn!(
                     peer = %context.peer,
-                    held_back,
+                    held_back = held_back.count(),
                     "connection closed: too many frames without progress"
                 );
             }

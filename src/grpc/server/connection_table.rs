@@ -4,6 +4,7 @@
 //! It never closes a connection: each watches for its eviction and for the drain.
 
 use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::future::{Future as _, pending};
 use std::pin::Pin;
@@ -14,25 +15,38 @@ use std::time::Instant;
 use event_listener::{Event, EventListener};
 use smol::future::or;
 
+use crate::access::PeerGroup;
 use crate::clock::Clock;
+use crate::grpc::rules::lifetime::Eviction;
 use crate::grpc::server::in_flight::InFlight;
 
 /// The connections by serial number, which is their order of arrival.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionTable {
     next: Cell<u64>,
-    connections: RefCell<BTreeMap<u64, Rc<InFlight>>>,
+    connections: RefCell<BTreeMap<u64, TrackedConnection>>,
     removed: Event,
     drain_deadline: Cell<Option<Instant>>,
     drain_changed: Event,
 }
 
+#[derive(Debug)]
+struct TrackedConnection {
+    peers: PeerGroup,
+    in_flight: Rc<InFlight>,
+}
+
 impl ConnectionTable {
     /// Adds a connection, for as long as the guard lives.
-    pub(super) fn insert(self: &Rc<Self>, in_flight: Rc<InFlight>) -> ConnectionGuard {
+    pub(super) fn insert(
+        self: &Rc<Self>,
+        peers: PeerGroup,
+        in_flight: Rc<InFlight>,
+    ) -> ConnectionGuard {
         let serial = self.next.get();
         self.next.set(serial + 1);
-        self.connections.borrow_mut().insert(serial, in_flight);
+        let entry = TrackedConnection { peers, in_flight };
+        self.connections.borrow_mut().insert(serial, entry);
         ConnectionGuard {
             table: Rc::clone(self),
             serial,
@@ -44,18 +58,56 @@ impl ConnectionTable {
         self.connections.borrow().len()
     }
 
-    /// Evicts the connection that has been idle for longest, first among those without any progress
-    /// yet. False if every connection has calls or is evicted already.
-    pub(super) fn evict_idle(&self) -> bool {
+    /// The number of connections of these peers.
+    pub(super) fn len_of(&self, peers: PeerGroup) -> usize {
         let connections = self.connections.borrow();
-        let idle = connections
-            .values()
-            .filter(|calls| calls.admitted() == 0 && !calls.evicted())
-            .min_by_key(|calls| (calls.progress() > 0, calls.idle_since()));
-        if let Some(calls) = idle {
-            calls.evict();
+        let theirs = connections.values().filter(|entry| entry.peers == peers);
+        theirs.count()
+    }
+
+    /// Evicts an idle connection: first one without any progress yet, then one of the peers with
+    /// the most connections, then the one that has been idle for longest. False if every connection
+    /// has calls or is evicted already.
+    pub(super) fn evict_idle(&self) -> bool {
+        self.evict_first(Eviction::WhenIdle, |entry, _, count| {
+            let calls = &entry.in_flight;
+            let key = (calls.progress() > 0, Reverse(count), calls.idle_since());
+            (calls.admitted() == 0).then_some(key)
+        })
+    }
+
+    /// Evicts the oldest connection of the peers with the most, whatever calls it has. False if
+    /// every connection is evicted already.
+    pub(super) fn evict_oldest(&self) -> bool {
+        self.evict_first(Eviction::WithCalls, |_, serial, count| {
+            Some((Reverse(count), serial))
+        })
+    }
+
+    /// Evicts the connection with the lowest key. The key depends on the connection, its serial
+    /// number, and the number of connections of its peers.
+    fn evict_first<K: Ord>(
+        &self,
+        eviction: Eviction,
+        key: impl Fn(&TrackedConnection, u64, usize) -> Option<K>,
+    ) -> bool {
+        let connections = self.connections.borrow();
+        let mut counts: BTreeMap<PeerGroup, usize> = BTreeMap::new();
+        for entry in connections.values() {
+            *counts.entry(entry.peers).or_default() += 1;
         }
-        idle.is_some()
+        let first = connections
+            .iter()
+            .filter(|(_, entry)| entry.in_flight.eviction() == Eviction::None)
+            .filter_map(|(serial, entry)| {
+                let count = counts.get(&entry.peers).copied().unwrap_or_default();
+                Some((key(entry, *serial, count)?, entry))
+            })
+            .min_by(|(one, _), (other, _)| one.cmp(other));
+        if let Some((_, entry)) = &first {
+            entry.in_flight.evict(eviction);
+        }
+        first.is_some()
     }
 
     /// Begins the drain, or shortens it: the earliest deadline counts.

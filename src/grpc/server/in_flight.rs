@@ -11,6 +11,7 @@ use std::time::Instant;
 use event_listener::Event;
 
 use crate::clock::Clock;
+use crate::grpc::rules::lifetime::Eviction;
 
 /// The state that a connection shares with its calls.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(super) struct InFlight {
     progress: Cell<u64>,
     terminated: Cell<bool>,
     terminate: Event,
-    evicted: Cell<bool>,
+    eviction: Cell<Eviction>,
     /// The connection's task: woken when no call is left, or for the eviction.
     waker: RefCell<Option<Waker>>,
 }
@@ -37,7 +38,7 @@ impl InFlight {
             progress: Cell::new(0),
             terminated: Cell::new(false),
             terminate: Event::new(),
-            evicted: Cell::new(false),
+            eviction: Cell::new(Eviction::None),
             waker: RefCell::new(None),
         }
     }
@@ -101,13 +102,13 @@ impl InFlight {
     }
 
     /// Asks the connection to close in favour of a new one.
-    pub(super) fn evict(&self) {
-        self.evicted.set(true);
+    pub(super) fn evict(&self, eviction: Eviction) {
+        self.eviction.set(eviction);
         self.wake();
     }
 
-    pub(super) const fn evicted(&self) -> bool {
-        self.evicted.get()
+    pub(super) const fn eviction(&self) -> Eviction {
+        self.eviction.get()
     }
 
     /// Terminates all calls, including later ones.

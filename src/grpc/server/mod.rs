@@ -17,7 +17,6 @@ pub mod router;
 mod timers;
 pub mod waits;
 
-use std::cell::RefCell;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
@@ -30,9 +29,9 @@ use smol::LocalExecutor;
 use smol::future::{FutureExt as _, or};
 use smol::io::{AsyncRead, AsyncWrite};
 
-use crate::access::throttle::Throttle;
+use crate::access::PeerGroup;
 use crate::clock::Clock;
-use crate::grpc::rules::limits::{Limits, MAX_EVICTING};
+use crate::grpc::rules::limits::{KEPT_FOR_NEW_PEERS, Limits, MAX_EVICTING};
 use crate::grpc::rules::status::Code;
 use crate::grpc::server::call::ConnectionContext;
 #[cfg(any(test, feature = "unstable-internals"))]
@@ -43,14 +42,11 @@ use crate::grpc::server::in_flight::InFlight;
 use crate::grpc::server::memory::MemoryBudget;
 use crate::grpc::server::router::Router;
 use crate::grpc::server::timers::Timers;
+use crate::log::LineThrottle;
 use crate::net::peer::Peer;
 
 /// A hundred years: in effect no limit, and within the range of every clock.
 const LONGEST_DRAIN: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-
-/// Log lines about peers that flood: a burst, then one per interval.
-const LOG_BURST: u32 = 20;
-const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A call that has ended.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +85,7 @@ struct ServerState<C> {
     observer: Option<Rc<dyn Observer>>,
     memory: Rc<MemoryBudget>,
     /// Limits the log lines about peers that flood.
-    flood_lines: Rc<RefCell<Throttle>>,
+    flood_lines: Rc<LineThrottle>,
 }
 
 impl<C: Clock> Server<C> {
@@ -111,7 +107,7 @@ impl<C: Clock> Server<C> {
                 connections: Rc::default(),
                 observer,
                 memory: Rc::new(MemoryBudget::new(limits.shared_memory)),
-                flood_lines: Rc::new(RefCell::new(Throttle::new(LOG_BURST, LOG_INTERVAL))),
+                flood_lines: Rc::new(LineThrottle::for_events()),
             }),
         }
     }
@@ -119,14 +115,13 @@ impl<C: Clock> Server<C> {
     /// Admits a connection that was just accepted. Its handshake timeout begins now, also for a TLS
     /// handshake before [`AdmittedConnection::serve`].
     ///
-    /// At [`Limits::max_connections`] an idle connection is evicted for it. `None` if none is idle:
+    /// At [`Limits::max_connections`] another connection is evicted for it. `None` if none can be:
     /// the caller closes the new one.
     #[must_use]
-    pub fn admit(&self) -> Option<AdmittedConnection<C>> {
+    pub fn admit(&self, peer: &Peer) -> Option<AdmittedConnection<C>> {
         let shared = &self.shared;
-        let beyond = (shared.connections.len() + 1).saturating_sub(shared.limits.max_connections);
-        // Evicted connections need a moment to close, so the size of a burst is limited.
-        if beyond > MAX_EVICTING || (beyond > 0 && !shared.connections.evict_idle()) {
+        let peers = peer.group();
+        if self.is_full() && !self.make_room(peers) {
             self.connection_refused();
             return None;
         }
@@ -135,7 +130,7 @@ impl<C: Clock> Server<C> {
         }
         let now = shared.clock.now();
         let in_flight = Rc::new(InFlight::new(now));
-        let guard = shared.connections.insert(Rc::clone(&in_flight));
+        let guard = shared.connections.insert(peers, Rc::clone(&in_flight));
         let timers = Timers::new(
             now,
             Rc::clone(&shared.limits),
@@ -152,6 +147,31 @@ impl<C: Clock> Server<C> {
         })
     }
 
+    /// Whether a new connection displaces another, or is refused.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.shared.connections.len() >= self.shared.limits.max_connections
+    }
+
+    /// Evicts a connection in favour of one of these peers.
+    fn make_room(&self, peers: PeerGroup) -> bool {
+        let ServerState {
+            connections,
+            limits,
+            ..
+        } = &*self.shared;
+        // Evicted connections need a moment to close, so the size of a burst is limited.
+        let evicting = connections.len().saturating_sub(limits.max_connections);
+        if !limits.evict_calls {
+            return evicting < MAX_EVICTING && connections.evict_idle();
+        }
+        let kept = match connections.len_of(peers) {
+            0 => 0,
+            _ => KEPT_FOR_NEW_PEERS,
+        };
+        evicting < MAX_EVICTING - kept && connections.evict_oldest()
+    }
+
     /// Admits a connection and serves it to its end, with every method allowed: for tests and for
     /// streams with a trusted peer. Closes it if it is not admitted.
     #[cfg(any(test, feature = "unstable-internals"))]
@@ -159,7 +179,7 @@ impl<C: Clock> Server<C> {
     where
         IO: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let admitted = self.admit();
+        let admitted = self.admit(&peer);
         async move {
             if let Some(admitted) = admitted {
                 admitted.serve(Rc::new(AllowAll), io, peer).await;

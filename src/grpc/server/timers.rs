@@ -102,7 +102,7 @@ impl<C: Clock> Timers<C> {
             read_at: io.map_or(now, IoStats::read_at),
             blocked_since: io.and_then(IoStats::blocked_since),
             flooded: io.is_some_and(IoStats::flooded),
-            evicted: self.in_flight.evicted(),
+            eviction: self.in_flight.eviction(),
             drain,
         }
     }

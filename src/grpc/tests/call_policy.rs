@@ -43,7 +43,7 @@ fn world_with(limits: Limits) -> (World, world::Pipe) {
         .executor
         .spawn(async move {
             server
-                .admit()
+                .admit(&peer)
                 .unwrap()
                 .serve(Rc::new(RefuseEcho), theirs, peer)
                 .await
@@ -89,7 +89,7 @@ fn a_delayed_refusal_does_not_prevent_eviction() {
     let _driver = world.start(connection);
     let call = world.start(async move { echo_once(&channel, "hello").await });
     assert!(!call.is_finished());
-    let admitted = world.server.admit();
+    let admitted = world.server.admit(&Peer::Tcp(([127, 0, 0, 1], 2).into()));
     assert!(admitted.is_some());
     assert_ne!(world.finish(call).unwrap_err().code, Code::PermissionDenied);
     world.advance(world.limits.close_timeout);

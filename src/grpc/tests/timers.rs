@@ -237,3 +237,33 @@ fn without_an_idle_connection_the_new_one_is_closed() {
     assert!(!late.send(&world, http2::PREFACE_AND_SETTINGS.to_vec()));
     assert_eq!(busy.goaways(&world), []);
 }
+
+#[test]
+fn where_calls_may_end_the_oldest_connection_of_the_busiest_peer_makes_way() {
+    let (world, mut alone, _) = connected(Limits {
+        max_connections: 3,
+        evict_calls: true,
+        ..limits()
+    });
+    assert!(alone.send(&world, peer::call(1, "/t.T/Hang", END_STREAM)));
+    let connect = |host| {
+        let (ours, theirs) = world::pipe(256 * 1024);
+        let peer = Peer::Tcp(([10, 0, 0, host], 1).into());
+        world
+            .executor
+            .spawn(world.server.serve(theirs, peer))
+            .detach();
+        let mut peer = FramePeer::new(ours);
+        peer.send_preface(&world);
+        peer.send(&world, peer::call(1, "/t.T/Hang", END_STREAM));
+        peer
+    };
+    let (mut older, mut newer) = (connect(2), connect(2));
+    let mut probe = connect(3);
+    world.settle();
+    assert_eq!(world.server.connections(), 3);
+    let goaways = |peer: &mut FramePeer| peer.goaways(&world).len();
+    assert_eq!(goaways(&mut alone), 0);
+    assert_eq!(goaways(&mut older), 1);
+    assert_eq!((goaways(&mut newer), goaways(&mut probe)), (0, 0));
+}

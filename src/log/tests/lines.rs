@@ -10,7 +10,7 @@ use super::{pipe, read_available};
 /// The output of `work`.
 fn logged(format: LogFormat, level: Level, work: impl FnOnce()) -> String {
     let (reader, writer) = pipe();
-    tracing::subscriber::with_default(subscriber(format, level, writer), work);
+    tracing::subscriber::with_default(subscriber(format, level, writer).0, work);
     read_available(reader)
 }
 

@@ -1,5 +1,6 @@
 //! Logging over real pipes, sockets and terminals. Owns what the tests share.
 
+mod kept;
 mod lines;
 mod nonblocking;
 mod process;

@@ -29,7 +29,7 @@ impl Subject {
                 read_at: start,
                 blocked_since: None,
                 flooded: false,
-                evicted: false,
+                eviction: Eviction::None,
                 drain: None,
             },
         }
@@ -206,10 +206,30 @@ fn a_flood_closes_at_once_and_drops_at_the_close_timeout() {
 #[test]
 fn only_a_connection_without_calls_is_evicted() {
     let mut subject = Subject::open(1);
-    subject.facts.evicted = true;
+    subject.facts.eviction = Eviction::WhenIdle;
     assert!(matches!(subject.at(NANO), LifetimeStep::Wait(_)));
     subject.facts.calls = 0;
     assert_eq!(subject.at(NANO), LifetimeStep::Close(CloseCause::Evicted));
+}
+
+#[test]
+fn an_eviction_with_calls_ends_them_and_then_the_connection() {
+    let mut subject = Subject::open(2);
+    subject.facts.eviction = Eviction::WithCalls;
+    assert_eq!(
+        subject.at(NANO),
+        LifetimeStep::TerminateCalls(CloseCause::Evicted)
+    );
+    assert!(matches!(subject.at(NANO), LifetimeStep::Wait(Some(_))));
+    // No acknowledgement is awaited.
+    subject.facts.calls = 0;
+    assert_eq!(subject.at(NANO), LifetimeStep::Close(CloseCause::Evicted));
+    // Calls that do not end do not keep the place.
+    let mut stuck = Subject::open(1);
+    stuck.facts.eviction = Eviction::WithCalls;
+    stuck.at(NANO);
+    let drop = NANO + stuck.limits.close_timeout;
+    stuck.assert_due(drop, LifetimeStep::Drop(CloseCause::Evicted));
 }
 
 #[test]

@@ -5,52 +5,57 @@ use std::sync::Arc;
 
 use process_wrapper::net::tls::{ClientTls, TlsFiles};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    SanType,
 };
 use tempfile::TempDir;
 
 /// The name of the server in all tests.
-pub(crate) const SERVER: &str = "wrapper.example";
+pub const SERVER: &str = "wrapper.example";
 
 /// A certificate authority with a directory for the certificates it signs.
-pub(crate) struct Authority {
+pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
-    pub(crate) folder: TempDir,
+    pub folder: TempDir,
 }
 
 /// A certificate and its key in files.
 #[derive(Clone)]
-pub(crate) struct Pair {
-    pub(crate) certificate: PathBuf,
-    pub(crate) key: PathBuf,
+pub struct Pair {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 impl Authority {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        // OpenSSL takes a certificate with the name of its issuer for a self-signed one.
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "the authority of a test");
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("ca.pem"), issuer.pem()).unwrap();
         Self { issuer, folder }
     }
 
-    pub(crate) fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
     /// Signs a certificate for names, those with a colon being URIs, and writes it into the folder.
-    pub(crate) fn sign(&self, file: &str, names: &[&str]) -> Pair {
+    pub fn sign(&self, file: &str, names: &[&str]) -> Pair {
         self.sign_into(self.folder.path(), file, names)
     }
 
-    pub(crate) fn sign_into(&self, folder: &Path, file: &str, names: &[&str]) -> Pair {
+    pub fn sign_into(&self, folder: &Path, file: &str, names: &[&str]) -> Pair {
         self.sign_until(folder, file, names, 2100)
     }
 
     /// The same, good until the first day of a year.
-    pub(crate) fn sign_until(&self, folder: &Path, file: &str, names: &[&str], year: i32) -> Pair {
+    pub fn sign_until(&self, folder: &Path, file: &str, names: &[&str], year: i32) -> Pair {
         let (uris, others): (Vec<&str>, Vec<&str>) =
             names.iter().copied().partition(|name| name.contains(':'));
         let others: Vec<String> = others.into_iter().map(str::to_owned).collect();
@@ -74,7 +79,7 @@ impl Authority {
     }
 
     /// A client that trusts this authority.
-    pub(crate) fn client(&self, own: Option<&Pair>) -> ClientTls {
+    pub fn client(&self, own: Option<&Pair>) -> ClientTls {
         let files = TlsFiles {
             certificate: own.map(|own| own.certificate.clone()),
             key: own.map(|own| own.key.clone()),
@@ -84,7 +89,7 @@ impl Authority {
     }
 
     /// The configuration of a client with choices that ours does not make.
-    pub(crate) fn odd_client(
+    pub fn odd_client(
         &self,
         versions: &[&'static rustls::SupportedProtocolVersion],
         alpn: &[&[u8]],
@@ -103,7 +108,7 @@ impl Authority {
 }
 
 /// The options of a server with this certificate.
-pub(crate) fn options(pair: &Pair) -> Vec<String> {
+pub fn options(pair: &Pair) -> Vec<String> {
     vec![
         format!("--tls-cert={}", pair.certificate.display()),
         format!("--tls-key={}", pair.key.display()),
