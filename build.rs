@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const SOURCES: &[&str] = &[
-    "proto/process_wrapper.proto",
+    "proto/process_wrapper/v1/process_wrapper.proto",
     "proto/gitlab_runner_wrapper.proto",
     "proto/grpc/health/v1/health.proto",
     "proto/grpc/reflection/v1/reflection.proto",

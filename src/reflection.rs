@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(
             names(index.file_of_symbol("process_wrapper.v1.State")),
             [
-                "process_wrapper.proto",
+                "process_wrapper/v1/process_wrapper.proto",
                 "google/protobuf/duration.proto",
                 "google/protobuf/timestamp.proto"
             ]

@@ -1,6 +1,7 @@
 //! The peers that share a budget.
 //!
-//! Owns their grouping: by address, or by user. It is no identity, and decides nothing about access.
+//! Owns their grouping: by address, or by user. It is no identity, and decides nothing about
+//! access.
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -41,8 +41,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     }
     let parsed = match parse(arguments, &variables()) {
         Ok(parsed) => parsed,
-        Err(options::ParseRefusal::Text(text)) => {
-            print(&text);
+        Err(options::ParseRefusal::About(about)) => {
+            print(&texts::text(&about));
             return 0;
         }
         Err(options::ParseRefusal::Usage(text)) => return usage(&text),
@@ -88,7 +88,7 @@ pub fn check(
 ) -> CheckedArguments {
     match parse(arguments, variables) {
         Ok(parsed) => CheckedArguments::Command(format!("{:?}", parsed.command)),
-        Err(options::ParseRefusal::Text(text)) => CheckedArguments::Text(text),
+        Err(options::ParseRefusal::About(about)) => CheckedArguments::Text(texts::text(&about)),
         Err(options::ParseRefusal::Usage(text)) => CheckedArguments::Usage(text),
     }
 }

@@ -1,8 +1,8 @@
 //! One call, with as many connections as it takes.
 //!
 //! Owns connecting, trying again, and noticing that a peer is silently gone or that another process
-//! runs at the address. It never decides what any other answer means. Nothing is spawned: each call drives its own connection, so any executor will
-//! do.
+//! runs at the address. It never decides what any other answer means. Nothing is spawned: each call
+//! drives its own connection, so any executor will do.
 
 use std::future::Future;
 use std::pin::pin;

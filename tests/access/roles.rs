@@ -72,7 +72,12 @@ fn grpcurl_gets_the_role_of_the_listener_in_the_error() {
     let call = |address: &str, method: &str| {
         let output = Command::new(&grpcurl)
             .args(["-plaintext", "-unix", "-import-path", "proto"])
-            .args(["-proto", "process_wrapper.proto", "-max-time", "10"])
+            .args([
+                "-proto",
+                "process_wrapper/v1/process_wrapper.proto",
+                "-max-time",
+                "10",
+            ])
             .args([address.trim_start_matches("unix:"), method])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .output()

@@ -212,7 +212,7 @@ fn grpcurl_needs_the_token() {
     let call = |header: Option<&str>| {
         let mut command = Command::new(&grpcurl);
         command.args(["-plaintext", "-import-path", "proto", "-max-time", "10"]);
-        command.args(["-proto", "process_wrapper.proto"]);
+        command.args(["-proto", "process_wrapper/v1/process_wrapper.proto"]);
         if let Some(header) = header {
             command.args(["-rpc-header", header]);
         }

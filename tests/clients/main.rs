@@ -11,6 +11,7 @@
 mod support;
 
 mod answers;
+mod examples;
 mod fleet;
 mod library;
 mod terminal;

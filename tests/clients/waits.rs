@@ -11,7 +11,7 @@ use super::{STAYS, SUCCEEDS, Said, call, client};
 use crate::support::http2::{ACK, HEADERS, PING, PREFACE, SETTINGS, frame, reset};
 use crate::support::{self, Wrapper, setup_bare, start_ready};
 
-fn finish(mut process: std::process::Child) -> Said {
+pub(crate) fn finish(mut process: std::process::Child) -> Said {
     support::wait_for_exit(&mut process);
     process.wait_with_output().unwrap().into()
 }
@@ -21,13 +21,14 @@ fn ask_to_drain(wrapper: &Wrapper) {
     assert_eq!(said.code, 0, "{said:?}");
 }
 
-fn listening_on(socket: &Path, script: &str) -> Wrapper {
+pub(crate) fn listening_on(socket: &Path, options: &[&str], script: &str) -> Wrapper {
     let listen = format!("unix:{}", socket.display());
-    setup_bare(&["--listen", &listen], &["sh", "-c", script], false).start()
+    let options = [&["--listen", &listen], options].concat();
+    setup_bare(&options, &["sh", "-c", script], false).start()
 }
 
 /// Ends the wrapper as the kernel would for want of memory, and what it leaves behind.
-fn kill(wrapper: &mut Wrapper) {
+pub(crate) fn kill(wrapper: &mut Wrapper) {
     let child = wrapper.child_pid();
     wrapper.process.kill().unwrap();
     wrapper.process.wait().unwrap();
@@ -49,7 +50,7 @@ fn a_client_may_start_before_the_wrapper() {
     ];
     let mut waiting = client(&arguments).spawn().unwrap();
     assert!(waiting.try_wait().unwrap().is_none());
-    let _wrapper = listening_on(&socket, SUCCEEDS);
+    let _wrapper = listening_on(&socket, &[], SUCCEEDS);
     let said = finish(waiting);
     assert_eq!(said.code, 0, "{said:?}");
 }
@@ -82,15 +83,15 @@ fn a_wait_asks_once_for_each_state() {
 }
 
 /// Passes bytes on, one connection after the other.
-struct Relay {
-    path: PathBuf,
+pub(crate) struct Relay {
+    pub(crate) path: PathBuf,
     /// The client's side of each connection, once bytes have gone both ways.
     connected: mpsc::Receiver<UnixStream>,
     _folder: tempfile::TempDir,
 }
 
 impl Relay {
-    fn to(target: PathBuf) -> Self {
+    pub(crate) fn to(target: PathBuf) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("relay");
         let listener = UnixListener::bind(&path).unwrap();
@@ -114,7 +115,7 @@ impl Relay {
         }
     }
 
-    fn next(&self) -> UnixStream {
+    pub(crate) fn next(&self) -> UnixStream {
         self.connected.recv_timeout(support::DEADLINE).unwrap()
     }
 }
@@ -173,14 +174,13 @@ fn a_successor_at_the_same_address_is_not_mistaken_for_the_process() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("s");
     let listen = format!("unix:{}", socket.display());
-    let options = ["--listen", &listen, "--log-level=debug"];
-    let mut first = setup_bare(&options, &["sh", "-c", STAYS], false).start();
+    let mut first = listening_on(&socket, &["--log-level=debug"], STAYS);
     first.stdout.wait_for("ready");
     let arguments = ["wait", "--connect-timeout=30s", "--address", &listen];
     let waiting = client(&arguments).spawn().unwrap();
     first.stderr.wait_for_nth("state read", 2);
     kill(&mut first);
-    let _second = listening_on(&socket, STAYS);
+    let _second = listening_on(&socket, &[], STAYS);
     let said = finish(waiting);
     assert_eq!(said.code, 1, "{said:?}");
     assert!(said.stderr.contains("replaced"), "{said:?}");

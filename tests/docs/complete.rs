@@ -1,8 +1,6 @@
 //! Tables of the pages that have to hold everything: options, metrics, messages, links, recipes.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 
@@ -57,16 +55,14 @@ fn every_metric_is_on_the_operations_page() {
         &["--http-listen", "tcp://127.0.0.1:0"],
         "trap 'exit 3' QUIT; echo ready; while :; do sleep 1 & wait $!; done",
     );
-    let line = wrapper.stderr.wait_for("listening for HTTP");
-    let address = line.split("address=tcp://").nth(1).unwrap();
     let client = support::client::Client::connect(&wrapper.address());
-    let mut served = metrics(address);
+    let mut served = metrics(&wrapper);
     client.shut_down();
     client
         .wait_until(process_wrapper::pb::process_wrapper::v1::State::Gone, None)
         .unwrap();
     // Each is there only while it is known: before and after the end.
-    served.extend(metrics(address));
+    served.extend(metrics(&wrapper));
     let page = text(OPERATIONS);
     let rows = first_cells(&page, "### Metrics");
     let shown: BTreeSet<String> = rows
@@ -79,14 +75,8 @@ fn every_metric_is_on_the_operations_page() {
 }
 
 /// The names of all metrics.
-fn metrics(address: &str) -> BTreeSet<String> {
-    let mut stream = TcpStream::connect(address.trim()).unwrap();
-    stream.set_read_timeout(Some(support::DEADLINE)).unwrap();
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+fn metrics(wrapper: &support::Wrapper) -> BTreeSet<String> {
+    let answer = support::http1::metrics(wrapper);
     let named = answer.lines().filter_map(|line| {
         let mut words = line.strip_prefix("# TYPE ")?.split_whitespace();
         words.next()

@@ -7,19 +7,12 @@ use nix::sys::signal::Signal;
 use process_wrapper::pb::process_wrapper::v1::{InitiateGracefulShutdownRequest, Process, State};
 
 use crate::launched_by;
-use crate::support::client::Client;
+use crate::support::client::{Client, milliseconds};
 use crate::support::{eventually, peers, setup, start_ready};
 
 /// Drains for ever, and cleans up for ever when it is told to stop.
 const STUBBORN: &str = "trap 'echo quit' QUIT; trap 'echo term' TERM; trap 'echo cont' CONT; echo ready; \
     while :; do sleep 0.1 >/dev/null 2>&1 & wait $!; done";
-
-fn milliseconds(millis: i32) -> Option<prost_types::Duration> {
-    Some(prost_types::Duration {
-        seconds: i64::from(millis / 1000),
-        nanos: millis % 1000 * 1_000_000,
-    })
-}
 
 fn within(force_after: i32, kill_after: i32) -> InitiateGracefulShutdownRequest {
     InitiateGracefulShutdownRequest {

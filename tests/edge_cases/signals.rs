@@ -68,7 +68,7 @@ fn term_received_twice_is_forwarded_twice_and_never_more() {
 fn a_flood_of_one_signal_loses_no_other() {
     sweep(200, |run| {
         let flood = [Signal::SIGWINCH, Signal::SIGUSR1, Signal::SIGCONT][run % 3];
-        let wrapper = &mut start_ready(&[], "echo ready; trap '' USR1; exec sleep 600");
+        let wrapper = &mut start_ready(&[], "trap '' USR1; echo ready; exec sleep 600");
         let pid = Pid::from_raw(wrapper.pid());
         let stopped = std::sync::atomic::AtomicBool::new(false);
         let code = std::thread::scope(|scope| {

@@ -103,7 +103,7 @@ fn grpcurl_drives_a_drain_and_prints_the_state_names() {
                 "-import-path",
                 "proto",
                 "-proto",
-                "process_wrapper.proto",
+                "process_wrapper/v1/process_wrapper.proto",
             ]);
             command.current_dir(env!("CARGO_MANIFEST_DIR"));
             if !tcp {

@@ -19,22 +19,8 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::Signal;
 use process_wrapper::pb::process_wrapper::v1::State;
 use support::client::Client;
-use support::{DRAINS, Wrapper, eventually, start_ready};
-
-fn address_of(wrapper: &Wrapper) -> String {
-    let line = wrapper.stderr.wait_for("listening for HTTP");
-    let address = line.split("address=tcp://").nth(1).unwrap();
-    address.split_whitespace().next().unwrap().to_owned()
-}
-
-fn exchange(address: &str, request: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(support::DEADLINE)).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
+use support::http1::{self, exchange};
+use support::{DRAINS, eventually, start_ready};
 
 /// The status and the body of a page.
 fn get(address: &str, path: &str) -> (u16, String) {
@@ -70,7 +56,7 @@ fn pages_follow_the_state_from_running_to_gone() {
         &["--http-listen", "tcp://127.0.0.1:0"],
         support::DRAINS_UNTIL_TOLD,
     );
-    let address = address_of(&wrapper);
+    let address = http1::address(&wrapper);
     assert_eq!(get(&address, "/livez"), (200, "ok\n".to_owned()));
     assert_eq!(get(&address, "/readyz"), (200, "running\n".to_owned()));
     let (status, metrics) = get(&address, "/metrics");
@@ -136,7 +122,7 @@ fn pages_follow_the_state_from_running_to_gone() {
 #[test]
 fn calls_and_connections_are_counted_by_method_and_code() {
     let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
-    let address = address_of(&wrapper);
+    let address = http1::address(&wrapper);
     let client = Client::connect(&wrapper.address());
     for _ in 0..3 {
         client.state();
@@ -176,7 +162,7 @@ fn calls_and_connections_are_counted_by_method_and_code() {
 fn reaped_orphans_are_counted() {
     let script = "(true &); (true &); echo ready; exec sleep 1000";
     let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], script);
-    let address = address_of(&wrapper);
+    let address = http1::address(&wrapper);
     eventually("two orphans are counted", || {
         let metrics = get(&address, "/metrics").1;
         value(&metrics, "process_wrapper_orphans_reaped_total") == Some(2.0)
@@ -194,7 +180,7 @@ fn webhooks_are_counted_by_phase_and_attempt() {
         &["--http-listen=tcp://127.0.0.1:0", "--webhook", &url],
         DRAINS,
     );
-    let address = address_of(&wrapper);
+    let address = http1::address(&wrapper);
     let phase = |metrics: &str, phase: &str| {
         value(
             metrics,
@@ -221,7 +207,7 @@ fn promtool_accepts_the_metrics() {
         return;
     };
     let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
-    let address = address_of(&wrapper);
+    let address = http1::address(&wrapper);
     let client = Client::connect(&wrapper.address());
     client.shut_down();
     client.wait_until(State::Gone, None).unwrap();
@@ -247,7 +233,7 @@ fn promtool_accepts_the_metrics() {
 #[test]
 fn garbage_and_unknown_pages_get_an_answer_and_harm_no_other_client() {
     let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
-    let address = address_of(&wrapper);
+    let address = http1::address(&wrapper);
     assert_eq!(get(&address, "/nothing").0, 404);
     let refused = exchange(
         &address,
@@ -274,7 +260,7 @@ fn garbage_and_unknown_pages_get_an_answer_and_harm_no_other_client() {
 #[test]
 fn held_connections_do_not_block_a_probe() {
     let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
-    let address = address_of(&wrapper);
+    let address = http1::address(&wrapper);
     let client = Client::connect(&wrapper.address());
     let in_time = || {
         let start = std::time::Instant::now();
@@ -308,7 +294,7 @@ fn held_connections_do_not_block_a_probe() {
 #[test]
 fn a_request_that_was_sent_is_answered_although_many_connect_at_once() {
     let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
-    let address = address_of(&wrapper);
+    let address = http1::address(&wrapper);
     // All of them are there when it looks.
     wrapper.signal(Signal::SIGSTOP);
     let mut streams: Vec<_> = (0..100)
@@ -331,7 +317,7 @@ fn a_request_that_was_sent_is_answered_although_many_connect_at_once() {
 fn a_browser_must_call_by_a_known_name_and_monitoring_by_any() {
     let options = ["--http-listen=tcp://127.0.0.1:0", "--http-host=Ops.Example"];
     let wrapper = start_ready(&options, DRAINS);
-    let address = address_of(&wrapper);
+    let address = http1::address(&wrapper);
     let answer = |version: &str, headers: &str| {
         let request = format!("GET /metrics HTTP/{version}\r\nConnection: close\r\n{headers}\r\n");
         exchange(&address, &request)
@@ -393,7 +379,7 @@ fn a_host_name_without_effect_is_refused() {
 #[test]
 fn a_client_that_pipelines_gets_its_budget_of_pages() {
     let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
-    let address = address_of(&wrapper);
+    let address = http1::address(&wrapper);
     let mut stream = TcpStream::connect(&address).unwrap();
     let start = std::time::Instant::now();
     let many = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);

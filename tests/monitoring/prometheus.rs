@@ -6,9 +6,9 @@ use process_wrapper::pb::process_wrapper::v1::State;
 use serde_json::Value;
 
 use crate::support::client::Client;
+use crate::support::http1::{self, exchange};
 use crate::support::peers::{self, Peer};
 use crate::support::{DRAINS, eventually, start_ready};
-use crate::{address_of, exchange};
 
 /// The result of a page of Prometheus's HTTP API.
 fn api(prometheus: &str, page: &str) -> Value {
@@ -27,7 +27,7 @@ fn prometheus_scrapes_the_states_of_a_drain() {
         return;
     };
     let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
-    let target = address_of(&wrapper);
+    let target = http1::address(&wrapper);
     let folder = wrapper.folder.path();
     let configuration = folder.join("prometheus.yml");
     let text = format!(

@@ -11,13 +11,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use process_wrapper::pb::process_wrapper::v1::State;
 use support::client::Client;
+use support::http1::metrics;
+use support::unprivileged::{SWITCH, start_without_kill};
 use support::webhook_receiver::{Receiver, ok};
 use support::{Wrapper, start_ready};
 
@@ -122,8 +121,7 @@ fn end(case: &'static Case) -> Ended {
         None => kill(Pid::from_raw(wrapper.child_pid()), Signal::SIGUSR1).unwrap(),
     }
     wrapper.stdout.wait_for("told");
-    let line = wrapper.stderr.wait_for("listening for HTTP");
-    let metrics = metrics(line.split("address=tcp://").nth(1).unwrap().trim());
+    let metrics = metrics(&wrapper);
     Ended {
         case,
         wrapper,
@@ -141,15 +139,6 @@ fn call(arguments: &[&str], wrapper: &Wrapper) -> (i32, String) {
         .unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     (output.status.code().unwrap(), stdout)
-}
-
-fn metrics(address: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(support::DEADLINE)).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).unwrap();
-    page
 }
 
 #[test]
@@ -371,31 +360,17 @@ fn a_forwarded_stop_signal_is_an_abort() {
 /// A process of another user, and a wrapper without CAP_KILL, kill(2).
 #[test]
 fn a_refused_signal_fails_each_request_alike_and_is_counted() {
-    if support::peers::find("setpriv").is_none() {
+    let script = format!("{SWITCH} 'echo ready; exec sleep 600'");
+    let options = ["--http-listen=tcp://127.0.0.1:0"];
+    let Some(wrapper) = start_without_kill(&options, &script) else {
         return;
-    }
-    if !rustix::process::geteuid().is_root() {
-        support::peers::missing("the right to become another user (root)");
-        return;
-    }
-    let script = "exec setpriv --reuid 1234 --clear-groups sh -c 'echo ready; exec sleep 600'";
-    let wrapper = support::setup(&["--http-listen=tcp://127.0.0.1:0"], &["sh", "-c", script])
-        .replace(|command| {
-            let mut launched = std::process::Command::new("setpriv");
-            launched.args(["--bounding-set", "-kill", "--inh-caps", "-kill"]);
-            launched.arg(command.get_program()).args(command.get_args());
-            launched.env_remove("PROCESS_WRAPPER_ADDRESS");
-            launched
-        })
-        .start();
-    wrapper.stdout.wait_for("ready");
+    };
     for _ in 0..2 {
         assert_eq!(call(&["shutdown"], &wrapper).0, 1);
         let (code, text) = call(&["status"], &wrapper);
         assert!(code == 0 && text.starts_with("running: "), "{text}");
     }
-    let line = wrapper.stderr.wait_for("listening for HTTP");
-    let metrics = metrics(line.split("address=tcp://").nth(1).unwrap().trim());
+    let metrics = metrics(&wrapper);
     let refused = "process_wrapper_signals_refused_total 2";
     assert!(metrics.lines().any(|line| line == refused), "{metrics}");
     assert!(!metrics.contains("process_wrapper_signals_sent_total{"));
@@ -412,8 +387,7 @@ fn forwarded_signals_of_no_stage_are_counted() {
         wrapper.signal(Signal::SIGHUP);
         wrapper.stdout.wait_for_nth("reloaded", nth);
     }
-    let line = wrapper.stderr.wait_for("listening for HTTP");
-    let metrics = metrics(line.split("address=tcp://").nth(1).unwrap().trim());
+    let metrics = metrics(&wrapper);
     let series = "process_wrapper_signals_sent_total{signal=\"SIGHUP\",cause=\"forwarded\"} 2";
     assert!(metrics.lines().any(|line| line == series), "{metrics}");
     let client = Client::connect(&wrapper.address());

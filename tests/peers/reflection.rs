@@ -170,7 +170,9 @@ fn an_unknown_symbol_is_an_error_and_the_stream_stays_open() {
             symbol("no.such.Thing"),
             symbol(""),
             symbol(&"x".repeat(20_000)),
-            MessageRequest::FileByFilename("../process_wrapper.proto".to_owned()),
+            MessageRequest::FileByFilename(
+                "../process_wrapper/v1/process_wrapper.proto".to_owned(),
+            ),
             MessageRequest::FileContainingExtension(extension),
             MessageRequest::AllExtensionNumbersOfType("process_wrapper.v1.Process".to_owned()),
         ] {
@@ -182,7 +184,7 @@ fn an_unknown_symbol_is_an_error_and_the_stream_stays_open() {
         }
         assert_eq!(conversation.error(None), Code::Unimplemented as i32);
         let (names, _) = conversation.files(symbol("process_wrapper.v1.State"));
-        assert_eq!(names[0], "process_wrapper.proto");
+        assert_eq!(names[0], "process_wrapper/v1/process_wrapper.proto");
         conversation.requests.close();
         assert!(conversation.next().unwrap().is_none(), "no end");
     }

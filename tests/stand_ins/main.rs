@@ -27,9 +27,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use process_wrapper::pb::process_wrapper::v1::Process;
 use process_wrapper::pb::process_wrapper::v1::sent_signal::Cause;
-use process_wrapper::pb::process_wrapper::v1::{InitiateGracefulShutdownRequest, Process};
 
+use support::client::{force_after, milliseconds};
 use support::{Setup, Wrapper, peers};
 
 fn folder() -> PathBuf {
@@ -74,21 +75,6 @@ fn start_around(options: &[&str], command: &[impl AsRef<str>], arguments: &[&str
     let wrapper = around(options, command, arguments).start();
     wrapper.stdout.wait_for("ready");
     wrapper
-}
-
-fn milliseconds(millis: i32) -> Option<prost_types::Duration> {
-    Some(prost_types::Duration {
-        seconds: i64::from(millis / 1000),
-        nanos: millis % 1000 * 1_000_000,
-    })
-}
-
-/// A request to abort after this many milliseconds.
-fn force_after(millis: i32) -> InitiateGracefulShutdownRequest {
-    InitiateGracefulShutdownRequest {
-        force_after: milliseconds(millis),
-        ..InitiateGracefulShutdownRequest::default()
-    }
 }
 
 /// The names and causes of the signals that the wrapper says it sent.

@@ -10,45 +10,17 @@ use process_wrapper::pb::process_wrapper::v1::{
 };
 use tonic::Code;
 
+use crate::support::Wrapper;
 use crate::support::client::Client;
-use crate::support::{Wrapper, peers, setup};
+#[cfg(feature = "monitor")]
+use crate::support::http1;
+use crate::support::unprivileged::{SWITCH, start_without_kill};
 use crate::{force_after, milliseconds, signals};
-
-/// Becomes another user, and runs a script as that one.
-const SWITCH: &str = "exec setpriv --reuid 1234 --clear-groups sh -c";
-
-/// A wrapper without CAP_KILL around a script; `None` after a SKIPPED line without root.
-fn start_without_kill(options: &[&str], script: &str) -> Option<Wrapper> {
-    peers::find("setpriv")?;
-    if !rustix::process::geteuid().is_root() {
-        peers::missing("the right to become another user (root)");
-        return None;
-    }
-    let wrapper = setup(options, &["sh", "-c", script])
-        .replace(|command| {
-            let mut launched = std::process::Command::new("setpriv");
-            launched.args(["--bounding-set", "-kill", "--inh-caps", "-kill"]);
-            launched.arg(command.get_program()).args(command.get_args());
-            launched.env_remove("PROCESS_WRAPPER_ADDRESS");
-            launched
-        })
-        .start();
-    wrapper.stdout.wait_for("ready");
-    Some(wrapper)
-}
 
 /// What a scraper reads as the number of refused signals.
 #[cfg(feature = "monitor")]
 fn refused_signals(wrapper: &Wrapper) -> String {
-    use std::io::{Read, Write};
-    let line = wrapper.stderr.wait_for("listening for HTTP");
-    let address = line.split("address=tcp://").nth(1).unwrap();
-    let mut stream = std::net::TcpStream::connect(address.trim()).unwrap();
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let answer = http1::metrics(wrapper);
     let mut lines = answer.lines();
     let value = lines.find_map(|line| {
         let (name, value) = line.rsplit_once(' ')?;

@@ -13,7 +13,7 @@
 mod support;
 
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -21,25 +21,27 @@ use nix::unistd::Pid;
 use process_wrapper::pb::process_wrapper::v1::State;
 use support::client::Client;
 
-fn static_binary() -> Option<PathBuf> {
-    let binary = std::env::var_os("PROCESS_WRAPPER_STATIC_BINARY").map(PathBuf::from);
-    if binary.is_none() {
+/// A directory with nothing but the static binary; `None` after a SKIPPED line without one, and
+/// without the right to make it a root.
+fn root_with_the_binary() -> Option<tempfile::TempDir> {
+    let Some(binary) = std::env::var_os("PROCESS_WRAPPER_STATIC_BINARY") else {
         support::peers::missing("PROCESS_WRAPPER_STATIC_BINARY, the path of a static build,");
+        return None;
+    };
+    if !rustix::process::geteuid().is_root() {
+        support::peers::missing("the right to change the root (root)");
+        return None;
     }
-    binary
+    let root = tempfile::tempdir().unwrap();
+    support::copy_program(Path::new(&binary), &root.path().join("process-wrapper"));
+    Some(root)
 }
 
 #[test]
 fn the_static_binary_supervises_as_pid_1_in_an_empty_root() {
-    let Some(binary) = static_binary() else {
+    let Some(root) = root_with_the_binary() else {
         return;
     };
-    if !rustix::process::geteuid().is_root() {
-        support::peers::missing("the right to make a pid namespace (root)");
-        return;
-    }
-    let root = tempfile::tempdir().unwrap();
-    support::copy_program(&binary, &root.path().join("process-wrapper"));
     // The only program in that root is the wrapper itself, so it wraps itself: the inner one stays
     // until it is told to stop, and then leaves with the code of its own child.
     let mut unshare = Command::new("unshare")
@@ -95,15 +97,9 @@ fn the_static_binary_supervises_as_pid_1_in_an_empty_root() {
 
 #[test]
 fn without_a_default_socket_the_error_names_the_option() {
-    let Some(binary) = static_binary() else {
+    let Some(root) = root_with_the_binary() else {
         return;
     };
-    if !rustix::process::geteuid().is_root() {
-        support::peers::missing("the right to change the root (root)");
-        return;
-    }
-    let root = tempfile::tempdir().unwrap();
-    support::copy_program(&binary, &root.path().join("process-wrapper"));
     let output = Command::new("chroot")
         .arg(root.path())
         .args([
@@ -124,15 +120,9 @@ fn without_a_default_socket_the_error_names_the_option() {
 /// Rust's runtime aborts there; docs/supervision.md says so, because no line can.
 #[test]
 fn a_closed_stream_in_a_root_without_dev_null_aborts_before_main() {
-    let Some(binary) = static_binary() else {
+    let Some(root) = root_with_the_binary() else {
         return;
     };
-    if !rustix::process::geteuid().is_root() {
-        support::peers::missing("the right to change the root (root)");
-        return;
-    }
-    let root = tempfile::tempdir().unwrap();
-    support::copy_program(&binary, &root.path().join("process-wrapper"));
     let run = |streams: &str| {
         Command::new("sh")
             .arg("-c")
@@ -157,15 +147,9 @@ fn a_closed_stream_in_a_root_without_dev_null_aborts_before_main() {
 fn webhooks_work_in_an_empty_root_with_bundled_authorities() {
     use std::io::{Read, Write};
 
-    let Some(binary) = static_binary() else {
+    let Some(root) = root_with_the_binary() else {
         return;
     };
-    if !rustix::process::geteuid().is_root() {
-        support::peers::missing("the right to change the root (root)");
-        return;
-    }
-    let root = tempfile::tempdir().unwrap();
-    support::copy_program(&binary, &root.path().join("process-wrapper"));
     let receiver = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = receiver.local_addr().unwrap();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -6,22 +6,12 @@ use process_wrapper::pb::process_wrapper::v1::{
 };
 use tonic::Code;
 
-use crate::support::client::Client;
+use crate::support::client::{Client, force_after};
 use crate::support::{setup, start_ready};
 
 /// Drains for ever on QUIT; prints each signal.
 const STUBBORN: &str = "trap 'echo quit' QUIT; trap 'echo term' TERM; trap 'echo int; exit 8' INT; \
     echo ready; while :; do sleep 0.05 & wait $!; done";
-
-fn force_after(millis: i32) -> InitiateGracefulShutdownRequest {
-    InitiateGracefulShutdownRequest {
-        force_after: Some(prost_types::Duration {
-            seconds: 0,
-            nanos: millis * 1_000_000,
-        }),
-        ..InitiateGracefulShutdownRequest::default()
-    }
-}
 
 #[test]
 fn the_abort_sends_the_forceful_signal_of_the_option() {

@@ -22,8 +22,8 @@ print("held", flush=True)
 sys.stdin.read()
 "#;
 
-/// Kills the process, which cannot be reaped until stdin of the tracer ends; `None`, loudly, without
-/// a tracer.
+/// Kills the process, which cannot be reaped until stdin of the tracer ends; `None`, loudly,
+/// without a tracer.
 pub(crate) fn kill_and_hold(pid: i32) -> Option<Child> {
     let python = peers::find("python3")?;
     let mut tracer = Command::new(python)

@@ -101,6 +101,22 @@ impl Client {
     }
 }
 
+/// A duration of the API.
+pub fn milliseconds(millis: i32) -> Option<prost_types::Duration> {
+    Some(prost_types::Duration {
+        seconds: i64::from(millis / 1000),
+        nanos: millis % 1000 * 1_000_000,
+    })
+}
+
+/// A request to abort after this many milliseconds.
+pub fn force_after(millis: i32) -> InitiateGracefulShutdownRequest {
+    InitiateGracefulShutdownRequest {
+        force_after: milliseconds(millis),
+        ..InitiateGracefulShutdownRequest::default()
+    }
+}
+
 /// One unary call on a channel, for tests that make many at once.
 pub async fn unary<Q, A>(
     channel: Channel,

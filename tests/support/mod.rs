@@ -16,10 +16,12 @@
 #[cfg(feature = "tls")]
 pub mod certificates;
 pub mod client;
+pub mod http1;
 #[path = "../../src/grpc/tests/http2.rs"]
 pub mod http2;
 pub mod http2_peer;
 pub mod peers;
+pub mod unprivileged;
 pub mod webhook_receiver;
 
 use std::ffi::OsStr;

@@ -33,7 +33,6 @@ pub(super) use target::{Output, Target, Waiting};
 pub(super) use wait::Wait;
 
 use crate::cli::arguments::Split;
-use crate::cli::texts::{self, Length};
 use suggestions::nearest;
 use words::{Word, words};
 
@@ -77,13 +76,30 @@ pub(super) enum Command {
     Probe(Probe),
 }
 
+/// A text about the program that the arguments ask for.
+pub(super) enum About {
+    /// What `-h` shows.
+    ShortHelp(Table),
+    /// What `--help` shows.
+    Help(Table),
+    Manual(Table),
+    Completions(Shell),
+    /// What `-V` shows.
+    ShortVersion,
+    Version(Output),
+}
+
 /// Why the arguments give no command to run.
-#[derive(Debug)]
 pub(super) enum ParseRefusal {
-    /// They ask for a text about the program.
-    Text(String),
+    About(Box<About>),
     /// They are invalid; holds the error message.
     Usage(String),
+}
+
+impl From<About> for ParseRefusal {
+    fn from(about: About) -> Self {
+        Self::About(Box::new(about))
+    }
 }
 
 impl ParseRefusal {
@@ -119,7 +135,7 @@ pub(super) fn parse(
     let Some(table) = Table::command(first) else {
         return Err(without_command(first, rest));
     };
-    check_words(&table, rest, split.command.is_some())?;
+    let table = check_words(table, rest, split.command.is_some())?;
     let name = table.name();
     let refuse = |text: String| ParseRefusal::usage(name, &text);
     let additions = environment::additions(&table, rest, variables)
@@ -157,15 +173,12 @@ pub(super) fn parse(
         Subcommand::Shutdown(shutdown) => Command::Shutdown(shutdown.validate().map_err(sources)?),
         Subcommand::Wait(wait) => Command::Wait(wait.validate().map_err(sources)?),
         Subcommand::Probe(probe) => Command::Probe(probe.validate().map_err(sources)?),
-        Subcommand::Man(man) => return Err(about(man.command, texts::manual)),
+        Subcommand::Man(man) => return Err(about(man.command.as_deref(), About::Manual)),
         Subcommand::Completions(completions) => {
-            return Err(ParseRefusal::Text(texts::completions(completions.shell)));
+            return Err(ParseRefusal::from(About::Completions(completions.shell)));
         }
         Subcommand::Version(version) => {
-            return Err(ParseRefusal::Text(match version.output {
-                Output::Text => texts::long_version(),
-                Output::Json => texts::version_json(),
-            }));
+            return Err(ParseRefusal::from(About::Version(version.output)));
         }
     };
     Ok(Parsed { command, warnings })
@@ -178,24 +191,24 @@ fn started(mut run: Run, warnings: &mut Vec<String>) -> Command {
 }
 
 /// A text about a command, or about the program.
-fn about(command: Option<String>, text: impl Fn(&Table) -> String) -> ParseRefusal {
+fn about(command: Option<&str>, text: impl Fn(Table) -> About) -> ParseRefusal {
     let Some(name) = command else {
-        return ParseRefusal::Text(text(&Table::top()));
+        return ParseRefusal::from(text(Table::top()));
     };
-    match Table::command(&name) {
-        Some(table) => ParseRefusal::Text(text(&table)),
-        None => unknown_command(&name),
+    match Table::command(name) {
+        Some(table) => ParseRefusal::from(text(table)),
+        None => unknown_command(name),
     }
 }
 
 /// What a line without a command asks for: a text, or an error.
 fn without_command(first: &str, rest: &[String]) -> ParseRefusal {
-    let help = |length| about(rest.first().cloned(), |table| texts::help(table, length));
+    let command = rest.first().map(String::as_str);
     match first {
-        "help" | "--help" => help(Length::Long),
-        "-h" => help(Length::Short),
-        "--version" => ParseRefusal::Text(texts::long_version()),
-        "-V" => ParseRefusal::Text(texts::short_version()),
+        "help" | "--help" => about(command, About::Help),
+        "-h" => about(command, About::ShortHelp),
+        "--version" => ParseRefusal::from(About::Version(Output::Text)),
+        "-V" => ParseRefusal::from(About::ShortVersion),
         option if option.starts_with('-') => {
             let commands = Table::commands();
             let owner = commands.iter().find(|table| table.option(option).is_some());
@@ -224,15 +237,15 @@ fn unknown_command(name: &str) -> ParseRefusal {
 }
 
 /// Answers a request for help, and refuses words that the command cannot have.
-fn check_words(table: &Table, rest: &[String], has_command: bool) -> Result<(), ParseRefusal> {
-    for word in words(table, rest) {
+fn check_words(table: Table, rest: &[String], has_command: bool) -> Result<Table, ParseRefusal> {
+    for word in words(&table, rest) {
         let text = match word {
             Word::Known(_) => continue,
             Word::Unknown("--help") => {
-                return Err(ParseRefusal::Text(texts::help(table, Length::Long)));
+                return Err(ParseRefusal::from(About::Help(table)));
             }
             Word::Unknown("-h") => {
-                return Err(ParseRefusal::Text(texts::help(table, Length::Short)));
+                return Err(ParseRefusal::from(About::ShortHelp(table)));
             }
             Word::Unknown(option) => match nearest(option, table.options().map(|flag| flag.long)) {
                 Some(near) => format!("unrecognized option {option}; did you mean {near}?"),
@@ -251,7 +264,7 @@ fn check_words(table: &Table, rest: &[String], has_command: bool) -> Result<(), 
         };
         return Err(ParseRefusal::usage(table.name(), &(text + advice)));
     }
-    Ok(())
+    Ok(table)
 }
 
 /// Joins the lines of an argh message.

@@ -11,7 +11,7 @@ use super::first_clause;
 
 /// How much a help text says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) enum Length {
+pub(super) enum Length {
     /// A line or two for each option.
     Short,
     /// Everything.
@@ -27,7 +27,7 @@ const SHORT_INDENT: usize = 33;
 const LONG_INDENT: usize = 10;
 
 /// The help of a command, or of the program.
-pub(in crate::cli) fn help(table: &Table, length: Length) -> String {
+pub(super) fn help(table: &Table, length: Length) -> String {
     let info = &table.info;
     let mut text = format!("Usage: {}\n\n", table.usage());
     wrap(&mut text, info.description, 0, 0);

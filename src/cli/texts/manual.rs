@@ -13,7 +13,7 @@ const COLUMNS: usize = 78;
 const DATE: &str = "2026-11-27";
 
 /// The page of a command, or of the program.
-pub(in crate::cli) fn manual(table: &Table) -> String {
+pub(super) fn manual(table: &Table) -> String {
     let info = &table.info;
     let name = match table.name() {
         "" => PROGRAM.to_owned(),
@@ -115,8 +115,8 @@ fn see_also(page: &mut String, table: &Table) {
     let _ = writeln!(page, "{}", others.join(",\n"));
 }
 
-/// Text without a meaning in the language, in lines of bounded length: a backslash, a hyphen that is
-/// one, and a letter that would begin a request at the start of a line.
+/// Text without a meaning in the language, in lines of bounded length. A backslash, a hyphen that
+/// is one, and a letter that would begin a request at the start of a line have one.
 fn quoted(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-");
     let mut lines = vec![String::new()];

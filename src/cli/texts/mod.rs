@@ -9,18 +9,22 @@ mod manual;
 mod version;
 mod zsh;
 
-pub(super) use help::{Length, help};
-pub(super) use manual::manual;
-pub(super) use version::{json as version_json, long as long_version, short as short_version};
+use help::Length;
 
-use super::options::{PROGRAM, Shell};
+use super::options::{About, Output, PROGRAM, Shell};
 
-/// The completion script of a shell.
-pub(super) fn completions(shell: Shell) -> String {
-    match shell {
-        Shell::Bash => bash::script(),
-        Shell::Zsh => zsh::script(),
-        Shell::Fish => fish::script(),
+/// The text that the arguments asked for.
+pub(super) fn text(about: &About) -> String {
+    match about {
+        About::ShortHelp(table) => help::help(table, Length::Short),
+        About::Help(table) => help::help(table, Length::Long),
+        About::Manual(table) => manual::manual(table),
+        About::Completions(Shell::Bash) => bash::script(),
+        About::Completions(Shell::Zsh) => zsh::script(),
+        About::Completions(Shell::Fish) => fish::script(),
+        About::ShortVersion => version::short(),
+        About::Version(Output::Text) => version::long(),
+        About::Version(Output::Json) => version::json(),
     }
 }
 

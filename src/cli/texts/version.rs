@@ -31,12 +31,12 @@ const BUILD: Build = Build {
 };
 
 /// One line.
-pub(in crate::cli) fn short() -> String {
+pub(super) fn short() -> String {
     format!("{PROGRAM} {}", BUILD.version)
 }
 
 /// The line, and one for each fact.
-pub(in crate::cli) fn long() -> String {
+pub(super) fn long() -> String {
     let commit = match BUILD.commit {
         "" => "unknown",
         commit => commit,
@@ -52,7 +52,7 @@ pub(in crate::cli) fn long() -> String {
 }
 
 /// One JSON object.
-pub(in crate::cli) fn json() -> String {
+pub(super) fn json() -> String {
     // Strings always have a JSON form.
     serde_json::to_string(&BUILD).unwrap_or_default()
 }

@@ -16,7 +16,7 @@ const credentials = ca
   ? grpc.credentials.createSsl(ca, key, certificate)
   : grpc.credentials.createInsecure();
 
-const definition = loader.loadSync(["process_wrapper.proto", "grpc/health/v1/health.proto"], {
+const definition = loader.loadSync(["process_wrapper/v1/process_wrapper.proto", "grpc/health/v1/health.proto"], {
   includeDirs: [directory],
   enums: String,
   keepCase: true,
