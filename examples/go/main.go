@@ -79,7 +79,7 @@ func (w *wrapper) retry(ctx context.Context, call func(context.Context) (*pb.Pro
 			return process, nil
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case patience.Err() != nil:
+		case patience.Err() != nil || status.Code(err) == codes.DeadlineExceeded:
 			return nil, fmt.Errorf("%w: %w", errUnreachable, err)
 		case status.Code(err) != codes.Unavailable:
 			return nil, err
@@ -92,10 +92,17 @@ func (w *wrapper) retry(ctx context.Context, call func(context.Context) (*pb.Pro
 }
 
 func (w *wrapper) state(ctx context.Context) (*pb.Process, error) {
-	return w.retry(ctx, func(ctx context.Context) (*pb.Process, error) {
-		answer, err := w.client.GetState(ctx, &pb.GetStateRequest{}, grpc.WaitForReady(true))
-		return answer.GetProcess(), err
-	})
+	answer, err := w.client.GetState(ctx, &pb.GetStateRequest{}, grpc.WaitForReady(true))
+	return answer.GetProcess(), err
+}
+
+// sameAs fails with errReplaced if another process runs there: a new wrapper may have the address.
+func (w *wrapper) sameAs(ctx context.Context, before *pb.Process) error {
+	now, err := w.state(ctx)
+	if err == nil && (now.GetPid() != before.GetPid() || !proto.Equal(now.GetStartedAt(), before.GetStartedAt())) {
+		return errReplaced
+	}
+	return err
 }
 
 // wait is a call that the wrapper answers once the process is gone.
@@ -126,55 +133,47 @@ func (w wait) end() (*pb.Process, error) {
 
 // drain requests the shutdown and returns the facts about the process once it is gone.
 func (w *wrapper) drain(ctx context.Context, request *pb.InitiateGracefulShutdownRequest) (*pb.Process, error) {
-	before, err := w.state(ctx)
+	before, err := w.retry(ctx, w.state)
 	if err != nil {
 		return nil, err
 	}
 	// The wait is sent before the request: a wrapper with `--exit-when-gone` exits with the process,
 	// and a later wait would find nothing there.
 	waiting := w.startWait(ctx)
-	// Idempotent: a second request sends no second signal.
-	asked, err := w.retry(ctx, func(ctx context.Context) (*pb.Process, error) {
+	_, err = w.retry(ctx, func(ctx context.Context) (*pb.Process, error) {
+		if err := w.sameAs(ctx, before); err != nil {
+			return nil, err
+		}
+		// Idempotent: a second request sends no second signal.
 		answer, err := w.client.InitiateGracefulShutdown(ctx, request, grpc.WaitForReady(true))
 		return answer.GetProcess(), err
 	})
-	switch {
-	case errors.Is(err, errUnreachable):
-		// The wait may have seen the end.
+	if errors.Is(err, errUnreachable) || errors.Is(err, errReplaced) {
+		// The connection is lost. The wait on it may have seen the end.
 		if gone, waitErr := waiting.end(); waitErr == nil {
 			return gone, nil
 		}
+	}
+	if err != nil {
 		return nil, err
-	case err != nil:
-		return nil, err
-	case !same(before, asked):
-		return nil, errReplaced
 	}
 	for {
 		gone, err := waiting.end()
 		switch {
 		case err == nil:
 			return gone, nil
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
 		case status.Code(err) != codes.Unavailable:
 			return nil, err
 		}
 		// The connection is lost, and the process may be alive.
-		now, err := w.state(ctx)
+		_, err = w.retry(ctx, func(ctx context.Context) (*pb.Process, error) {
+			return nil, w.sameAs(ctx, before)
+		})
 		if err != nil {
 			return nil, err
 		}
-		if !same(before, now) {
-			return nil, errReplaced
-		}
 		waiting = w.startWait(ctx)
 	}
-}
-
-// same says whether both are about one process: a new wrapper may listen at the address.
-func same(one, other *pb.Process) bool {
-	return one.GetPid() == other.GetPid() && proto.Equal(one.GetStartedAt(), other.GetStartedAt())
 }
 
 // code is the exit code for a process that is gone.
@@ -225,13 +224,13 @@ func run(address string, timeout, forceAfter, patience time.Duration) int {
 	case err == nil:
 		fmt.Printf("pid %d is %s: %s\n", gone.GetPid(), gone.GetState(), gone.GetOutcome())
 		return code(gone)
-	// The wrapper keeps the deadline of the call as well, and may notice it first.
-	case errors.Is(err, context.DeadlineExceeded), status.Code(err) == codes.DeadlineExceeded && ctx.Err() != nil:
-		fmt.Fprintf(os.Stderr, "%s: the process is not gone after %v\n", address, timeout)
-		return timedOut
 	case errors.Is(err, errUnreachable):
 		fmt.Fprintf(os.Stderr, "%s: %v\n", address, err)
 		return unreachable
+	// The wrapper keeps the deadline of a call as well, and may notice it first.
+	case errors.Is(err, context.DeadlineExceeded), status.Code(err) == codes.DeadlineExceeded:
+		fmt.Fprintf(os.Stderr, "%s: the process is not gone after %v\n", address, timeout)
+		return timedOut
 	default:
 		fmt.Fprintf(os.Stderr, "%s: %v\n", address, err)
 		return refused

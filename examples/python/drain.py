@@ -1,4 +1,4 @@
-"""Drains the process of one wrapper, waits until it is gone, and says by its exit code how it ended.
+"""Drains the process of one wrapper, waits for its end, and says by its exit code how it ended.
 
     python3 drain.py --address unix:///run/process-wrapper/control.sock --timeout 3600
 """
@@ -54,13 +54,13 @@ class Wrapper:
             raise TimeoutError
         return left
 
-    def retry(self, method, request):
-        """Makes a call that answers at once, and makes it again while the connection is lost."""
+    def retry(self, call):
+        """Makes calls that answer at once, and makes them again while the connection is lost."""
         until = time.monotonic() + self.patience
         while True:
             try:
                 timeout = min(self.remaining(), max(until - time.monotonic(), 0.001))
-                return method(request, timeout=timeout, wait_for_ready=True).process
+                return call(timeout=timeout, wait_for_ready=True)
             except grpc.RpcError as error:
                 self.remaining()
                 if time.monotonic() >= until or error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -69,8 +69,15 @@ class Wrapper:
                     raise
                 time.sleep(0.1)
 
-    def state(self):
-        return self.retry(self.stub.GetState, pb.GetStateRequest())
+    def state(self, timeout, wait_for_ready):
+        request = pb.GetStateRequest()
+        return self.stub.GetState(request, timeout=timeout, wait_for_ready=wait_for_ready).process
+
+    def check_same(self, before, **limits):
+        """Another wrapper may have the address by now."""
+        now = self.state(**limits)
+        if (before.pid, before.started_at) != (now.pid, now.started_at):
+            raise Replaced("another process runs there now, and the exit of the first is unknown")
 
     def start_wait(self):
         """Sends a call that the wrapper answers once the process is gone."""
@@ -79,35 +86,35 @@ class Wrapper:
 
     def drain(self, request):
         """Requests the shutdown and returns the facts about the process once it is gone."""
-        before = self.state()
+        before = self.retry(self.state)
         # The wait is sent before the request: a wrapper with `--exit-when-gone` exits with the
         # process, and a later wait would find nothing there.
         waiting = self.start_wait()
-        try:
+
+        def ask(**limits):
+            self.check_same(before, **limits)
             # Idempotent: a second request sends no second signal.
-            asked = self.retry(self.stub.InitiateGracefulShutdown, request)
-        except Unreachable:
-            # The wait may have seen the end.
+            self.stub.InitiateGracefulShutdown(request, **limits)
+
+        try:
+            self.retry(ask)
+        except (Unreachable, Replaced):
+            # The connection is lost. The wait on it may have seen the end.
             if waiting.done() and waiting.exception() is None:
                 return waiting.result().process
             raise
-        check_same(before, asked)
         while True:
             try:
                 return waiting.result().process
             except grpc.RpcError as error:
-                self.remaining()
+                # The wrapper keeps the deadline of the call as well, and may notice it first.
+                if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+                    raise TimeoutError from error
                 if error.code() != grpc.StatusCode.UNAVAILABLE:
                     raise
             # The connection is lost, and the process may be alive.
-            check_same(before, self.state())
+            self.retry(lambda **limits: self.check_same(before, **limits))
             waiting = self.start_wait()
-
-
-def check_same(before, now):
-    """A new wrapper may listen at the address."""
-    if (before.pid, before.started_at) != (now.pid, now.started_at):
-        raise Replaced("another process runs there now, and the exit of the first one is unknown")
 
 
 def code(process):
@@ -140,10 +147,12 @@ def main():
     wrapper = Wrapper(options.address, time.monotonic() + options.timeout, options.connect_timeout)
     try:
         gone = wrapper.drain(request)
-        print(f"pid {gone.pid} is {pb.State.Name(gone.state)}: {pb.Process.Outcome.Name(gone.outcome)}")
+        outcome = pb.Process.Outcome.Name(gone.outcome)
+        print(f"pid {gone.pid} is {pb.State.Name(gone.state)}: {outcome}")
         return code(gone)
     except TimeoutError:
-        print(f"{options.address}: the process is not gone after {options.timeout} s", file=sys.stderr)
+        late = f"the process is not gone after {options.timeout} s"
+        print(f"{options.address}: {late}", file=sys.stderr)
         return TIMED_OUT
     except Unreachable as error:
         print(f"{options.address}: the wrapper cannot be reached: {error}", file=sys.stderr)

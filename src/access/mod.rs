@@ -10,6 +10,7 @@ mod group;
 mod listen;
 mod options;
 mod peer_group;
+pub mod refusals;
 mod role;
 mod socket_path;
 pub mod throttle;

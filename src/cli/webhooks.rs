@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::options::WebhookOptions;
 use crate::cli::secrets::{warn_if_changeable, warn_if_open};
-use crate::net::file::{FileError, read_text};
+use crate::net::file::{FileError, Pipes, read, read_text};
 use crate::webhook::policy::Policy;
 use crate::webhook::request::InvalidWebhook;
 use crate::webhook::roots::{Roots, RootsError};
@@ -59,10 +59,9 @@ pub(super) fn open(options: &WebhookOptions) -> Result<Dispatcher, WebhookError>
     };
     let roots = match &options.ca_file {
         Some(path) => {
-            let text = text("--webhook-ca-file", path)?;
+            let pem = read(path, Pipes::Accepted).map_err(unread("--webhook-ca-file", path))?;
             warn_if_changeable(path);
-            Roots::from_pem(text.as_bytes())
-                .map_err(|why| WebhookError::Authorities(path.clone(), why))?
+            Roots::from_pem(&pem).map_err(|why| WebhookError::Authorities(path.clone(), why))?
         }
         None => Roots::system(),
     };
@@ -80,9 +79,14 @@ pub(super) fn open(options: &WebhookOptions) -> Result<Dispatcher, WebhookError>
 }
 
 fn text(option: &'static str, path: &Path) -> Result<String, WebhookError> {
-    read_text(path).map_err(|source| WebhookError::Read {
+    read_text(path).map_err(unread(option, path))
+}
+
+fn unread(option: &'static str, path: &Path) -> impl FnOnce(FileError) -> WebhookError {
+    let path = path.to_owned();
+    move |source| WebhookError::Read {
         option,
-        path: path.to_owned(),
+        path,
         source,
-    })
+    }
 }

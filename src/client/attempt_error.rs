@@ -11,7 +11,7 @@ use super::identity::InvalidIdentity;
 use crate::grpc::client::GrpcError;
 use crate::grpc::rules::status::Status;
 use crate::net::connect::ConnectError;
-use crate::net::tls::TlsError;
+use crate::net::tls::{TlsError, explain_io};
 
 /// Why one attempt to call has no answer. [`source`](std::error::Error::source) is the error of the
 /// system, where there is one.
@@ -196,7 +196,9 @@ impl AttemptCause {
     /// The cause before the first answer on a tcp connection.
     pub(super) fn on_tcp(self, tls: bool) -> Self {
         let cause = match &self {
-            Self::Http2(GrpcError::Http2(error)) => error.to_string(),
+            Self::Http2(GrpcError::Http2(error)) => {
+                error.get_io().map_or_else(|| error.to_string(), explain_io)
+            }
             Self::Closed => "it was closed without an answer".to_owned(),
             Self::Http2(GrpcError::Authority(_))
             | Self::Connect(_)

@@ -27,7 +27,7 @@ use thiserror::Error;
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -145,6 +145,25 @@ impl Level {
     }
 }
 
+/// Where h2 says at debug what was malformed in a request.
+const H2_REASONS: [&str; 4] = [
+    "h2::server",
+    H2_FRAMES,
+    "h2::proto::streams::recv",
+    "h2::proto::streams::streams",
+];
+
+/// Beside a reason it logs each frame.
+const H2_FRAMES: &str = "h2::codec::framed_read";
+
+/// h2's level for malformed requests: as debug as our own.
+fn h2_reasons(level: Level) -> LevelFilter {
+    match level.filter() {
+        LevelFilter::DEBUG | LevelFilter::TRACE => LevelFilter::DEBUG,
+        filter => filter.min(LevelFilter::ERROR),
+    }
+}
+
 /// Installs logging to stderr for the whole process, panics included.
 ///
 /// `level` applies to our own events; other crates log at `warn` and above, or less if `level` is
@@ -173,6 +192,7 @@ where
         .with_default(level.filter().min(LevelFilter::WARN))
         // A peer can cause h2's warnings at any rate.
         .with_target("h2", level.filter().min(LevelFilter::ERROR))
+        .with_targets(H2_REASONS.map(|target| (target, h2_reasons(level))))
         .with_target(OWN_TARGET, level.filter());
     let writer = SharedWriter::new(LineWriter::new(Sink::new(fd), format));
     let kept = writer.kept_lines();
@@ -191,8 +211,10 @@ where
             .event_format(json::JsonLines::new())
             .boxed(),
     };
-    let subscriber = tracing_subscriber::registry().with(layer).with(filter);
-    (Box::new(subscriber), kept)
+    let no_frames =
+        filter_fn(|event| event.target() != H2_FRAMES || event.fields().field("frame").is_none());
+    let registry = tracing_subscriber::registry().with(layer);
+    (Box::new(registry.with(filter).with(no_frames)), kept)
 }
 
 /// Logs a panic as an event: escaped, truncated and never blocking.

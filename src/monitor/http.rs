@@ -28,7 +28,9 @@ use crate::clock::Clock;
 use crate::grpc::server::Server;
 use crate::lifecycle::State;
 use crate::log::{self, LineThrottle};
+use crate::net::first_bytes::Served;
 use crate::net::listen::Listener;
+use crate::net::wrong_protocol::check;
 use crate::supervisor::Handle;
 
 /// Maximum connections per listener. When full, the oldest is closed: idle or stalled clients must
@@ -70,7 +72,7 @@ pub async fn serve<C: Clock>(
     let full = LineThrottle::for_conditions();
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => {
+            Ok((mut stream, peer)) => {
                 let pages = Rc::new(Pages {
                     metrics: Rc::clone(&metrics),
                     hosts: Rc::clone(&hosts),
@@ -80,7 +82,17 @@ pub async fn serve<C: Clock>(
                 let budget = RefCell::new(Throttle::new(REQUEST_BURST, REQUEST_INTERVAL));
                 let timer = clock.clone();
                 let max_age = clock.sleep(MAX_AGE);
+                let name = listener.local_address().to_string();
+                let (from, peek_clock) = (peer.clone(), clock.clone());
                 let connection = async move {
+                    let checked = check(&mut stream, Served::Pages, &from, &name, &peek_clock);
+                    let expired = async {
+                        peek_clock.sleep(HEAD_TIMEOUT).await;
+                        Ok(false)
+                    };
+                    if !matches!(future::or(checked, expired).await, Ok(true)) {
+                        return;
+                    }
                     let service = service_fn(move |request| {
                         let pages = Rc::clone(&pages);
                         let delay = budget.borrow_mut().reserve(timer.now(), REQUEST_INTERVAL);

@@ -102,7 +102,7 @@ fn check(kind: FileType, pipes: Pipes) -> Result<(), FileError> {
         Pipes::Refused if kind.is_fifo() => Err(FileError::Pipe),
         _ if kind.is_dir() => Err(FileError::Kind("directory")),
         _ if kind.is_socket() => Err(FileError::Kind("socket")),
-        _ => Err(FileError::Kind("device")),
+        Pipes::Accepted | Pipes::Refused => Err(FileError::Kind("device")),
     }
 }
 

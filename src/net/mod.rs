@@ -13,6 +13,8 @@ pub mod default_address;
 pub mod directory;
 pub mod file;
 #[cfg(feature = "wrapper")]
+pub mod first_bytes;
+#[cfg(feature = "wrapper")]
 pub mod listen;
 #[cfg(feature = "wrapper")]
 mod lock_file;
@@ -24,3 +26,5 @@ mod socket;
 mod socket_file;
 pub mod stream;
 pub mod tls;
+#[cfg(feature = "wrapper")]
+pub mod wrong_protocol;

@@ -10,6 +10,8 @@ use std::task::{Context, Poll, ready};
 
 use async_io::Async;
 use futures_lite::io::{AsyncRead, AsyncWrite};
+#[cfg(feature = "wrapper")]
+use rustix::net::RecvFlags;
 
 /// A stream socket that waits for readiness after a read that drained it.
 #[derive(Debug)]
@@ -34,6 +36,18 @@ impl<T> Socket<T> {
     /// The socket itself, for its options.
     pub fn get_ref(&self) -> &T {
         self.io.get_ref()
+    }
+}
+
+#[cfg(feature = "wrapper")]
+impl<T: AsFd> Socket<T> {
+    /// Waits for bytes and copies them; the next read gets them again. 0 at the end of the stream.
+    pub(super) async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let peek = |socket: &T| {
+            let (_, count) = rustix::net::recv(socket, &mut *buffer, RecvFlags::PEEK)?;
+            Ok(count)
+        };
+        self.io.read_with(peek).await
     }
 }
 

@@ -57,6 +57,22 @@ impl Stream {
         Self::Unix { socket, filter }
     }
 
+    /// Waits for the first bytes of a connection and copies them; the next read gets them again. 0
+    /// at its end, and over TLS.
+    ///
+    /// # Errors
+    ///
+    /// Those of `recv(2)`.
+    #[cfg(feature = "wrapper")]
+    pub(super) async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(socket) => socket.peek(buffer).await,
+            Self::Unix { socket, .. } => socket.peek(buffer).await,
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => Ok(0),
+        }
+    }
+
     fn shut_down_writing(&self) -> io::Result<()> {
         let done = match self {
             Self::Tcp(socket) => socket.get_ref().shutdown(Shutdown::Write),

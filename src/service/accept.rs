@@ -1,6 +1,6 @@
 //! From listeners to the server.
 //!
-//! Owns the loop that accepts connections. It never reads a byte of one.
+//! Owns the loop that accepts connections. It never consumes a byte of one.
 
 use std::rc::Rc;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 //! Owns the checks of a connection before its first byte and of a call before its message. It
 //! applies the rules of `access`, and never reads a message.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::{self, Debug};
 use std::io;
 use std::rc::Rc;
@@ -12,28 +12,26 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-use crate::access::throttle::Throttle;
+use crate::access::refusals::Refusals;
 use crate::access::{Callers, Role, Tokens};
 use crate::clock::Clock;
 use crate::grpc::rules::status::{Code, Status};
 use crate::grpc::server::call_policy::{CallPolicy, CallRefusal, PendingCall};
 use crate::log::LineThrottle;
+use crate::net::first_bytes::Served;
 use crate::net::peer::Peer;
 use crate::net::reload::Reloadable;
 use crate::net::stream::Stream;
 use crate::net::tls::{ServerTls, TlsError};
+use crate::net::wrong_protocol;
 use crate::service::{audit, roles};
 
-/// Wrong tokens on one connection: a burst, then one per interval. Beyond it the calls are refused
-/// without a comparison of their tokens.
-const TOKEN_BURST: u32 = 5;
-const TOKEN_INTERVAL: Duration = Duration::from_secs(10);
+/// Wrong tokens on one connection, after which it takes no more calls.
+const MAX_WRONG_TOKENS: u32 = 5;
 
-/// Answers to wrong tokens on all connections of a listener: a burst, then one per interval, each
-/// delayed for at most this long. Calls with a valid token are never delayed.
-const ANSWER_BURST: u32 = 10;
-const ANSWER_INTERVAL: Duration = Duration::from_millis(100);
-const LONGEST_DELAY: Duration = Duration::from_secs(1);
+/// Delayed answers on all connections of a listener, with about 5 KiB each. A peer that guesses has
+/// one per connection. Beyond it an answer is sent at once, and its connection closes.
+const MAX_HELD_ANSWERS: usize = 1024;
 
 /// The rules of one listener.
 #[derive(Debug)]
@@ -54,7 +52,9 @@ pub struct ListenerRules {
 pub struct ListenerPolicy<C> {
     rules: ListenerRules,
     lines: RefusalLines,
-    answers: RefCell<Throttle>,
+    refusals: RefCell<Refusals>,
+    /// Each delayed answer has a clone.
+    held_answers: Rc<()>,
     clock: C,
 }
 
@@ -81,7 +81,9 @@ impl RefusalLines {
 /// Authorizes the calls of one connection.
 pub(super) struct ConnectionAuth<C> {
     listener: Rc<ListenerPolicy<C>>,
-    wrong_tokens: RefCell<Throttle>,
+    wrong_tokens: Cell<u32>,
+    /// The connection closes: no further token is compared.
+    is_closing: Cell<bool>,
 }
 
 impl<C: Clock> ListenerPolicy<C> {
@@ -90,7 +92,8 @@ impl<C: Clock> ListenerPolicy<C> {
         Self {
             rules,
             lines: RefusalLines::new(),
-            answers: RefCell::new(Throttle::new(ANSWER_BURST, ANSWER_INTERVAL)),
+            refusals: RefCell::default(),
+            held_answers: Rc::default(),
             clock,
         }
     }
@@ -109,8 +112,23 @@ impl<C: Clock> ListenerPolicy<C> {
         }
     }
 
-    /// Does the TLS handshake, on listeners with TLS. `None`: the connection is to be closed.
-    pub(super) async fn handshake(&self, stream: Stream, peer: Peer) -> Option<(Stream, Peer)> {
+    /// Turns away a peer of another protocol, and does the TLS handshake on listeners with TLS.
+    /// `None`: the connection is to be closed.
+    pub(super) async fn handshake(&self, mut stream: Stream, peer: Peer) -> Option<(Stream, Peer)> {
+        let served = match self.rules.tls {
+            Some(_) => Served::GrpcOverTls,
+            None => Served::Grpc,
+        };
+        let listener = &self.rules.listener;
+        let checked = wrong_protocol::check(&mut stream, served, &peer, listener, &self.clock);
+        match checked.await {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(error) => {
+                tracing::debug!(%peer, %error, "the connection broke before its first byte");
+                return None;
+            }
+        }
         let (address, tls) = match (&peer, &self.rules.tls) {
             (Peer::Tcp(address), Some(tls)) => (*address, tls.get()),
             (Peer::Tcp(_) | Peer::Tls { .. } | Peer::Unix { .. }, _) => {
@@ -135,7 +153,8 @@ impl<C: Clock> ListenerPolicy<C> {
     pub(super) fn connection_auth(self: &Rc<Self>) -> ConnectionAuth<C> {
         ConnectionAuth {
             listener: Rc::clone(self),
-            wrong_tokens: RefCell::new(Throttle::new(TOKEN_BURST, TOKEN_INTERVAL)),
+            wrong_tokens: Cell::new(0),
+            is_closing: Cell::new(false),
         }
     }
 
@@ -175,25 +194,43 @@ impl<C: Clock> ConnectionAuth<C> {
         let Some(tokens) = &listener.rules.tokens else {
             return Ok(());
         };
-        let now = listener.clock.now();
-        let exhausted = !self.wrong_tokens.borrow().has_capacity(now);
-        let message = if exhausted {
-            "too many wrong tokens on this connection; wait, or connect again"
-        } else {
-            match authorization(call.metadata) {
-                Some(token) if tokens.get().admit(token) => return Ok(()),
-                Some(_) => "the token is not one of the server's",
-                None => "a token is needed: send one header `authorization: Bearer TOKEN`",
-            }
-        };
-        if !exhausted {
-            self.wrong_tokens.borrow_mut().try_acquire(now);
+        if self.is_closing.get() {
+            // A good token succeeds on a new connection; clients retry this status.
+            let message = "the connection closes after too many wrong tokens; call on a new one";
+            return Err(Status::new(Code::Unavailable, message).into());
         }
+        let message = match authorization(call.metadata) {
+            Some(token) if tokens.get().admit(token) => return Ok(()),
+            Some(_) => "the token is not one of the server's",
+            None => "a token is needed: send one header `authorization: Bearer TOKEN`",
+        };
         let status = Status::new(Code::Unauthenticated, message);
         listener.log_refused_call(&listener.lines.tokens, call, &status);
-        let mut refusal = CallRefusal::from(status);
-        refusal.delay = listener.answers.borrow_mut().reserve(now, LONGEST_DELAY);
-        Err(refusal)
+        Err(self.penalize(call.peer, status))
+    }
+
+    /// Delays the refusal by the number of wrong tokens of its peer.
+    fn penalize(&self, peer: &Peer, status: Status) -> CallRefusal {
+        let listener = &*self.listener;
+        let now = listener.clock.now();
+        let penalty = listener.refusals.borrow_mut().record(peer.group(), now);
+        let wrong_tokens = self.wrong_tokens.get().saturating_add(1);
+        self.wrong_tokens.set(wrong_tokens);
+        let held = Rc::strong_count(&listener.held_answers) - 1;
+        let may_hold = held < MAX_HELD_ANSWERS;
+        let closes = penalty.is_guessing || wrong_tokens >= MAX_WRONG_TOKENS || !may_hold;
+        self.is_closing.set(closes);
+        let refusal = CallRefusal::from(status);
+        CallRefusal {
+            delay: if may_hold {
+                penalty.delay
+            } else {
+                Duration::ZERO
+            },
+            hold: may_hold.then(|| Rc::clone(&listener.held_answers)),
+            closes,
+            ..refusal
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use smol::future::yield_now;
 
-use crate::lifecycle::{Action, Input, SignalCause, StageSignal, State, Transition};
+use crate::lifecycle::{Action, Exit, Input, SignalCause, StageSignal, State, Transition};
 use crate::process::child::SignalError;
 use crate::process::reaper;
 use crate::process::sentinel::Sentinel;
@@ -23,9 +23,25 @@ impl Handle {
     pub(super) fn observe_exit(&self) {
         let exit = self.core.supervised.borrow_mut().child.try_exit();
         match exit {
-            Ok(Some(exit)) => self.apply_or_log(Input::Exited(exit)),
+            Ok(Some(exit)) => self.exited(exit),
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "the process cannot be waited for"),
+        }
+    }
+
+    /// Records the exit. Takes the terminal back before anything says that the process is gone: a
+    /// key then reaches the wrapper.
+    pub(super) fn exited(&self, exit: Exit) {
+        let mut terminal = self.core.terminal.borrow_mut();
+        let key = terminal.as_mut().and_then(|t| t.process_gone(exit));
+        drop(terminal);
+        // A signal of our own ends it with the same status as a key.
+        let key = key.filter(|_| !self.core.supervised.borrow().facts.requested);
+        self.apply_or_log(Input::Exited(exit));
+        // Again would mean that the wrapper gives up its webhooks.
+        if let Some(key) = key.filter(|_| !self.is_told_to_stop()) {
+            tracing::info!("{key} from the terminal ended the process and stops the wrapper");
+            self.apply_or_log(Input::Signal(key));
         }
     }
 

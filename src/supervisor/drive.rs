@@ -31,7 +31,8 @@ pub async fn drive(handle: &Handle, signals: Signals, inherited: Option<Inherite
     // delay its exit.
     let (stop, other, children) = Box::leak(Box::new(signals.split()));
     let mut exited = Some(Box::pin(handle.core.supervised.borrow_mut().child.exit()));
-    let mut terminal = Terminal::controlling(handle.core.supervised.borrow().facts.pid);
+    let terminal = Terminal::controlling(handle.core.supervised.borrow().facts.pid);
+    handle.core.terminal.replace(terminal);
     let mut more_orphans = false;
     let mut shared = Some(inherited);
     loop {
@@ -40,10 +41,6 @@ pub async fn drive(handle: &Handle, signals: Signals, inherited: Option<Inherite
             inherited.into_iter().for_each(Inherited::close);
         }
         if let Some(exit) = handle.leaving() {
-            // A stop or a request has taken the exit ahead of this loop.
-            if let Some(terminal) = terminal.as_mut().filter(|_| exited.is_some()) {
-                terminal.process_gone(exit);
-            }
             return exit;
         }
         let changed = handle.core.changed.listen();
@@ -82,18 +79,7 @@ pub async fn drive(handle: &Handle, signals: Signals, inherited: Option<Inherite
                     tracing::error!(%error, "the exit status of the process is lost");
                     Exit::Code(u8::MAX)
                 });
-                // Before anything says that the process is gone: a key then reaches the wrapper.
-                let key = terminal.as_mut().and_then(|t| t.process_gone(exit));
-                // A signal of our own ends it with the same status as a key.
-                let key = key.filter(|_| !handle.core.supervised.borrow().facts.requested);
-                handle.apply_or_log(Input::Exited(exit));
-                // Again would mean that the wrapper gives up its webhooks.
-                if let Some(key) = key.filter(|_| !handle.is_told_to_stop()) {
-                    tracing::info!(
-                        "{key} from the terminal ended the process and stops the wrapper"
-                    );
-                    handle.apply_or_log(Input::Signal(key));
-                }
+                handle.exited(exit);
                 more_orphans = handle.reap();
             }
             Occurrence::Signal(signal) => {
@@ -104,7 +90,7 @@ pub async fn drive(handle: &Handle, signals: Signals, inherited: Option<Inherite
                 }
                 handle.observe_exit();
                 handle.apply_or_log(Input::Signal(signal));
-                if let Some(terminal) = &terminal
+                if let Some(terminal) = &*handle.core.terminal.borrow()
                     && signal == Signal::TSTP
                     && handle.core.supervised.borrow().lifecycle.keeps(signal)
                 {
@@ -117,7 +103,7 @@ pub async fn drive(handle: &Handle, signals: Signals, inherited: Option<Inherite
             }
             // Also after a child of ours was reaped: until then it hides the orphans behind it.
             Occurrence::ChildrenChanged | Occurrence::Changed => {
-                if let Some(terminal) = &mut terminal
+                if let Some(terminal) = &mut *handle.core.terminal.borrow_mut()
                     && exited.is_some()
                 {
                     terminal.follow_process();

@@ -33,6 +33,7 @@ use crate::clock::{Clock, MonotonicClock};
 use crate::lifecycle::{Config, Exit, Input, Lifecycle, SignalCause, State};
 use crate::process::child::{Child, Program};
 use crate::process::sentinel::Sentinel;
+use crate::process::terminal::Terminal;
 use crate::signal::Signal;
 use crate::webhook::Dispatcher;
 
@@ -45,6 +46,8 @@ pub struct Handle {
 #[derive(Debug)]
 struct Core {
     supervised: RefCell<Supervised>,
+    /// The controlling terminal, which the process may have.
+    terminal: RefCell<Option<Terminal>>,
     /// Notified after every change, for the few tasks of the wrapper itself.
     changed: Event,
     /// For calls, of which there can be many.
@@ -136,6 +139,7 @@ impl Handle {
         Self {
             core: Rc::new(Core {
                 supervised: RefCell::new(supervised),
+                terminal: RefCell::new(None),
                 changed: Event::new(),
                 waiters: Waiters::default(),
                 executor,

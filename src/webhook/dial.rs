@@ -22,6 +22,7 @@ use super::policy::{Destination, Origin, Policy, PolicyRefusal, is_localhost};
 use super::roots::{Roots, RootsError};
 use crate::net::budget::Budgeted;
 use crate::net::connect;
+use crate::net::tls::explain_io;
 
 /// Maximum addresses of one name that one attempt tries.
 const MAX_ADDRESSES: usize = 4;
@@ -53,7 +54,7 @@ pub enum DialError {
         source: io::Error,
     },
     /// The handshake failed, for example at the certificate.
-    #[error("TLS handshake failed: {0}")]
+    #[error("TLS handshake failed: {}", explain_io(.0))]
     Tls(io::Error),
     /// No certificate can be verified.
     #[error(transparent)]

@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use smol::lock::OnceCell;
 
+use crate::net::tls::{explain, explain_pem};
 use crate::thread;
 
 /// Trusted authorities, loaded on the first https connection: the system store has some hundred
@@ -27,13 +28,13 @@ pub enum RootsError {
     #[error("the file has no usable certificate; write certificate authorities in PEM")]
     Empty,
     /// Not PEM.
-    #[error("the file is not PEM: {0}")]
+    #[error("{}", explain_pem(.0))]
     Pem(rustls::pki_types::pem::Error),
     /// A PEM block is not a certificate.
-    #[error("the file has an invalid certificate: {0}")]
+    #[error("{}", explain(.0))]
     Certificate(rustls::Error),
     /// rustls refused the configuration.
-    #[error("TLS cannot be set up: {0}")]
+    #[error("TLS cannot be set up: {}", explain(.0))]
     Setup(rustls::Error),
     /// No thread could be started to read the system store.
     #[error("cannot read the certificate authorities of the system: {0}")]

@@ -28,6 +28,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum length of a response head, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
+/// Maximum number of header lines in a response; hyper's default is 100.
+const MAX_HEADERS: usize = 1000;
+
 /// A request extension: how long the caller waits for the exchange.
 struct CallerTimeout(Duration);
 
@@ -205,6 +208,11 @@ async fn exchange(
 ) -> Result<surf::http::Response, TransportError> {
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(MAX_HEAD_BYTES)
+        // What curl and Go accept: a receiver that took the event must not get it again.
+        .max_headers(MAX_HEADERS)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .ignore_invalid_headers_in_responses(true)
         .handshake(FuturesIo::new(stream))
         .await?;
     let received = async {

@@ -5,7 +5,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{binary, setup_with};
+use crate::sockets::copy_for_all;
+use crate::support::setup_with;
 use crate::user::{JOB, as_user, is_root};
 
 /// A user without a home and without `XDG_RUNTIME_DIR`.
@@ -35,6 +36,7 @@ fn a_squatted_directory_in_tmp_is_refused_and_the_error_names_the_ways_out() {
     }
     let path = PathBuf::from(format!("/tmp/process-wrapper-{VICTIM}"));
     let squatted = Squatted(path.clone());
+    let (_copies, copy) = copy_for_all();
     type Squat = fn(&Path) -> std::io::Result<()>;
     let squats: [(Squat, &str); 3] = [
         (|path| std::fs::create_dir(path), "belongs to user 4711"),
@@ -48,7 +50,7 @@ fn a_squatted_directory_in_tmp_is_refused_and_the_error_names_the_ways_out() {
         drop(Squatted(path.clone()));
         as_user(JOB, || squat(&path)).unwrap();
         for arguments in [&RUN[..], &["status"]] {
-            let mut command = Command::new(binary());
+            let mut command = Command::new(&copy);
             let output = as_victim(command.args(arguments)).output().unwrap();
             let stderr = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(2), "{stderr}");
@@ -67,6 +69,7 @@ fn a_squatted_directory_in_tmp_is_refused_and_the_error_names_the_ways_out() {
     for variable in ["RUNTIME_DIRECTORY", "STATE_DIRECTORY"] {
         let setup = setup_with(|command, folder| {
             chown(folder, Some(VICTIM), Some(VICTIM)).unwrap();
+            *command = Command::new(&copy);
             as_victim(command.args(["run", "--", "sh", "-c", "echo ready; sleep 600"]))
                 .env(variable, folder);
         });
@@ -74,7 +77,7 @@ fn a_squatted_directory_in_tmp_is_refused_and_the_error_names_the_ways_out() {
         wrapper.stdout.wait_for("ready");
         let socket = wrapper.folder.path().join("process-wrapper/control.sock");
         assert!(socket.exists(), "{}", wrapper.stderr.text());
-        let mut client = Command::new(binary());
+        let mut client = Command::new(&copy);
         let client = as_victim(client.arg("status")).env(variable, wrapper.folder.path());
         let output = client.output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{output:?}");

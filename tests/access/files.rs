@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::sockets::copy_for_all;
 use crate::support::{binary, peers, setup, sweep_by, wait_for_exit};
 use crate::tokens::{TOKEN, token_file};
 use crate::user::{JOB, is_root};
@@ -212,7 +213,8 @@ fn a_file_that_is_read_once_may_be_a_process_substitution() {
         --webhook-secret-file <(sleep 0.3; printf 'whsec_%s' AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=) \
         --webhook-deadline 1ms --exit-when-gone always -- true";
     let mut command = Command::new(bash);
-    command.args(["-c", script]).arg(binary());
+    let (_copies, copy) = copy_for_all();
+    command.args(["-c", script]).arg(copy);
     command.arg(folder.path()).env("HOME", "/");
     if is_root() {
         // Also without root's right to read any file of /proc.

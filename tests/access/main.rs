@@ -12,10 +12,14 @@ mod support;
 
 mod call;
 #[cfg(feature = "tls")]
+mod certificate_errors;
+#[cfg(feature = "tls")]
 mod clients;
 mod default_socket;
 mod files;
+mod guesses;
 mod health;
+mod local_attacks;
 #[cfg(feature = "tls")]
 mod matrix;
 mod raw;

@@ -239,7 +239,7 @@ fn a_socket_that_another_user_put_there_first_is_not_used() {
 }
 
 /// A copy of the wrapper in a directory where every user may run it and create files.
-fn copy_for_all() -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn copy_for_all() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let open = std::fs::Permissions::from_mode(0o1777);
     std::fs::set_permissions(folder.path(), open).unwrap();

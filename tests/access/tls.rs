@@ -123,6 +123,35 @@ fn a_port_scan_is_not_logged() {
 }
 
 #[test]
+fn plaintext_on_a_tls_port_is_answered_in_plaintext() {
+    let (_authority, options) = mutual();
+    let (wrapper, address) = start(&options);
+    for (request, came, answer) in [
+        ("GET / HTTP/1.1\r\n\r\n", "HTTP/1.1", "HTTP/1.1 505 "),
+        (
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            "HTTP/2 without TLS",
+            "connect with TLS",
+        ),
+        (
+            "PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n",
+            "the PROXY protocol",
+            "",
+        ),
+    ] {
+        let mut socket = TcpStream::connect(address.trim_start_matches("tcp://")).unwrap();
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        std::io::Write::write_all(&mut socket, request.as_bytes()).unwrap();
+        let mut read = Vec::new();
+        socket.read_to_end(&mut read).unwrap();
+        let read = String::from_utf8_lossy(&read);
+        assert!(read.contains(answer), "{came}: {read}");
+        let line = wrapper.stderr.wait_for(came);
+        assert!(line.contains("wrong protocol"), "{line}");
+    }
+}
+
+#[test]
 fn the_names_of_a_caller_are_in_the_audit_log() {
     let Some(grpcurl) = crate::support::peers::find("grpcurl") else {
         return;

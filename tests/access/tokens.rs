@@ -12,6 +12,8 @@ use process_wrapper::net::connect::connect;
 use tempfile::TempDir;
 
 use crate::call::{GET_STATE, HEALTH, INITIATE, Outcome, probe_many, probe_on};
+use crate::support::http2::{END_STREAM, Head};
+use crate::support::http2_peer::Peer;
 use crate::support::{DRAINS, Wrapper, eventually, start_ready};
 
 pub(crate) const TOKEN: &str = "correct-horse-battery-staple";
@@ -43,7 +45,7 @@ pub(crate) fn with(values: &[&str]) -> CallOptions {
     }
 }
 
-fn bearer(token: &str) -> CallOptions {
+pub(crate) fn bearer(token: &str) -> CallOptions {
     with(&[&format!("Bearer {token}")])
 }
 
@@ -53,7 +55,7 @@ fn ask(address: &str, path: &str, options: CallOptions, expected: Outcome) -> Ou
     probe_on(stream, path, options, expected)
 }
 
-fn start(options: &[&str]) -> (Wrapper, TempDir, String) {
+pub(crate) fn start(options: &[&str]) -> (Wrapper, TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = token_file(folder.path(), TOKEN);
     let file = format!("--token-file={}", file.display());
@@ -67,30 +69,35 @@ fn start(options: &[&str]) -> (Wrapper, TempDir, String) {
 #[test]
 fn a_call_without_a_good_token_is_refused_without_its_message() {
     let (wrapper, _folder, tcp) = start(&[]);
-    for address in [&wrapper.address(), &tcp] {
-        for (values, expected) in [
-            (&[][..], UNKNOWN),
-            (&["Bearer"], UNKNOWN),
-            (&[&format!("Bearer {WRONG}")], UNKNOWN),
-            (&[&format!("Basic {TOKEN}")], UNKNOWN),
-            (
-                &[&format!("Bearer {TOKEN}"), &format!("Bearer {TOKEN}")],
-                UNKNOWN,
-            ),
-            (&[&format!("Bearer {TOKEN}")], ADMITTED),
-            (&[&format!("bearer  {TOKEN}")], ADMITTED),
-        ] {
-            for method in [INITIATE, GET_STATE, HEALTH, "/no.Such/Method"] {
-                let expected = if method.starts_with("/no") && expected == ADMITTED {
-                    Outcome::Refused(Code::Unimplemented)
-                } else {
-                    expected
-                };
-                let found = ask(address, method, with(values), expected);
-                assert_eq!(found, expected, "{address} {method} {values:?}");
+    let good = format!("Bearer {TOKEN}");
+    let cases: [(&[&str], _); 7] = [
+        (&[], UNKNOWN),
+        (&["Bearer"], UNKNOWN),
+        (&[&format!("Bearer {WRONG}")], UNKNOWN),
+        (&[&format!("Basic {TOKEN}")], UNKNOWN),
+        (&[&good, &good], UNKNOWN),
+        (&[&good], ADMITTED),
+        (&[&format!("bearer  {TOKEN}")], ADMITTED),
+    ];
+    // At once: answers to wrong tokens are delayed.
+    std::thread::scope(|scope| {
+        for address in [&wrapper.address(), &tcp] {
+            for (values, expected) in cases {
+                for method in [INITIATE, GET_STATE, HEALTH, "/no.Such/Method"] {
+                    let expected = if method.starts_with("/no") && expected == ADMITTED {
+                        Outcome::Refused(Code::Unimplemented)
+                    } else {
+                        expected
+                    };
+                    let address = address.clone();
+                    scope.spawn(move || {
+                        let found = ask(&address, method, with(values), expected);
+                        assert_eq!(found, expected, "{address} {method} {values:?}");
+                    });
+                }
             }
         }
-    }
+    });
     wrapper.stderr.wait_for("outcome=Unauthenticated");
     let said = wrapper.stderr.text();
     for secret in [TOKEN, WRONG] {
@@ -147,10 +154,12 @@ fn wrong_tokens_are_throttled_and_good_ones_answered_at_once() {
     let (wrapper, _folder, tcp) = start(&[]);
     let address: Address = tcp.parse().unwrap();
     let stream = || smol::block_on(connect(&address)).unwrap();
-    // On one connection, a good token is refused as well after a few guesses.
+    // After a few guesses the connection closes, for a good token as well.
     let mut calls = vec![bearer(WRONG); 5];
     calls.push(bearer(TOKEN));
-    assert_eq!(probe_many(stream(), GET_STATE, calls), vec![UNKNOWN; 6]);
+    let mut expected = vec![UNKNOWN; 5];
+    expected.push(Outcome::Closed);
+    assert_eq!(probe_many(stream(), GET_STATE, calls), expected);
     // Others are not held up.
     let started = Instant::now();
     assert_eq!(
@@ -158,29 +167,35 @@ fn wrong_tokens_are_throttled_and_good_ones_answered_at_once() {
         ADMITTED
     );
     let good = started.elapsed();
-    // Ten a second: the burst is used up by now.
+    // A guesser has one guess on each connection, and the delay doubles from 100 ms.
     let started = Instant::now();
-    for _ in 0..3 {
-        let calls = vec![bearer(WRONG); 5];
-        assert_eq!(probe_many(stream(), GET_STATE, calls), vec![UNKNOWN; 5]);
+    for _ in 0..4 {
+        let calls = vec![bearer(WRONG); 2];
+        let expected = vec![UNKNOWN, Outcome::Closed];
+        assert_eq!(probe_many(stream(), GET_STATE, calls), expected);
     }
     let wrong = started.elapsed();
     assert!(wrong.as_millis() >= 800, "{wrong:?}");
     assert!(good < wrong, "{good:?} {wrong:?}");
-    // The log is not flooded: 22 refusals, a burst of 20 lines, and those allowed since.
+    // The log is not flooded.
     let lines = wrapper.stderr.text().matches("audit: call refused").count();
     assert!((1..=24).contains(&lines), "{lines}");
 }
 
 #[test]
 fn a_flood_of_refusals_does_not_flood_the_log() {
-    let (wrapper, _folder, tcp) = start(&[]);
-    let address: Address = tcp.parse().unwrap();
+    let (wrapper, _folder, _) = start(&[]);
     let started = Instant::now();
-    for _ in 0..14 {
-        let stream = smol::block_on(connect(&address)).unwrap();
-        probe_many(stream, GET_STATE, vec![bearer(WRONG); 3]);
-    }
+    let head = Head::of(GET_STATE).with("authorization", "Bearer wrong-token-of-good-length");
+    // None waits for its answer, which is delayed.
+    let _guesses: Vec<_> = (0..42)
+        .map(|_| {
+            let mut peer = Peer::connect(&wrapper);
+            assert!(peer.send(&head.frame(1, END_STREAM)));
+            peer
+        })
+        .collect();
+    wrapper.stderr.wait_for_nth("audit: call refused", 20);
     let lines = wrapper.stderr.text().matches("audit: call refused").count();
     let allowed = 20 + usize::try_from(started.elapsed().as_secs()).unwrap() + 1;
     assert!(lines <= allowed, "{lines} lines for 42 refusals");

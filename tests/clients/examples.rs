@@ -173,11 +173,12 @@ fn the_examples_wait_on_after_a_lost_connection() {
         let address = format!("unix://{}", relay.path.display());
         let waiting = example.start(&address, &[("connect-timeout", 20.0)]);
         let connection = relay.next();
-        // The state before, and the wait.
-        wrapper.stderr.wait_for_nth("state read", 2);
+        // The state before, the wait, and the state right before the request.
+        wrapper.stderr.wait_for_nth("state read", 3);
         wrapper.stderr.wait_for("sent SIGQUIT");
         connection.shutdown(std::net::Shutdown::Both).unwrap();
-        wrapper.stderr.wait_for_nth("state read", 4);
+        // The state again, and the next wait.
+        wrapper.stderr.wait_for_nth("state read", 5);
         wrapper.signal(nix::sys::signal::Signal::SIGTERM);
         let said = finish(waiting);
         wrapper.wait();

@@ -212,20 +212,40 @@ fn a_silent_listener_is_abandoned_at_the_deadline() {
     }
 }
 
+/// It closes at once, so the client's first write may fail before the answer is read.
+fn answer_and_close(mut stream: impl Write) {
+    let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+}
+
 #[test]
 fn a_server_of_another_protocol_is_named_as_the_cause() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("other");
+    let unix = UnixListener::bind(&socket).unwrap();
+    let addresses = [
+        format!("tcp://{}", tcp.local_addr().unwrap()),
+        format!("unix:{}", socket.display()),
+    ];
     std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let _ = stream
-                .unwrap()
-                .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        for stream in tcp.incoming() {
+            answer_and_close(stream.unwrap());
         }
     });
-    let said = call(&["status", "--connect-timeout=200ms", "--address", &address]);
-    assert_eq!(said.code, 4, "{said:?}");
-    assert!(!said.stderr.contains("nothing listens"), "{said:?}");
+    std::thread::spawn(move || {
+        for stream in unix.incoming() {
+            answer_and_close(stream.unwrap());
+        }
+    });
+    for address in addresses {
+        let said = call(&["status", "--connect-timeout=200ms", "--address", &address]);
+        assert_eq!(said.code, 4, "{said:?}");
+        assert!(said.stderr.contains("is it a process-wrapper"), "{said:?}");
+        // Its answer is the cause, not the broken pipe behind it.
+        for wrong in ["nothing listens", "broken pipe", "reset", "closed before"] {
+            assert!(!said.stderr.contains(wrong), "{said:?}");
+        }
+    }
 }
 
 #[test]

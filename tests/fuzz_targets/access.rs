@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use process_wrapper::access::refusals::{LONGEST_DELAY, MAX_PEERS, Refusals};
 use process_wrapper::access::throttle::Throttle;
 use process_wrapper::access::{
-    AccessOptions, Callers, Exposure, Listen, OwnIds, Protection, Role, SocketMode, TlsOptions,
-    TlsVersion, UNMAPPED, exposure, gid_of, path_risk,
+    AccessOptions, Callers, Exposure, Listen, OwnIds, PeerGroup, Protection, Role, SocketMode,
+    TlsOptions, TlsVersion, UNMAPPED, exposure, gid_of, path_risk,
 };
 use process_wrapper::address::Address;
 
@@ -46,6 +47,7 @@ pub fn run(data: &[u8]) {
     if text.parse::<TlsVersion>().is_ok() {
         assert!(["1.2", "1.3"].contains(&&*text));
     }
+    refusals(&mut cursor);
 }
 
 /// Few numbers, so that they meet.
@@ -161,6 +163,28 @@ fn ports(cursor: &mut Cursor<'_>) {
     }
     if let Exposure::Network(lack) = judged {
         assert!(!ip.to_canonical().is_loopback() && !lack.to_string().is_empty());
+    }
+}
+
+/// A delay is bounded, and that of a peer never falls while it goes on. The table is bounded.
+fn refusals(cursor: &mut Cursor<'_>) {
+    let mut refusals = Refusals::new();
+    let start = Instant::now();
+    let mut now = start;
+    let mut last = Duration::ZERO;
+    for _ in 0..cursor.u8(..64) {
+        let other = PeerGroup::from(IpAddr::from(cursor.u32().to_be_bytes()));
+        for _ in 0..cursor.u8(..8) {
+            assert!(refusals.record(other, now).delay <= LONGEST_DELAY);
+        }
+        now += Duration::from_millis(cursor.u64(..300));
+        let penalty = refusals.record(PeerGroup::User(0), now);
+        assert!(penalty.delay <= LONGEST_DELAY);
+        if penalty.delay > Duration::from_secs(1) {
+            assert!(penalty.is_guessing && penalty.delay >= last);
+            last = penalty.delay;
+        }
+        assert!(refusals.peers() <= MAX_PEERS);
     }
 }
 

@@ -43,6 +43,7 @@ pub fn run(data: &[u8]) {
         blocked_since: None,
         flooded: false,
         eviction: Eviction::None,
+        distrusted: false,
         drain: None,
     };
     let mut last = 0;
@@ -105,7 +106,10 @@ fn change(cursor: &mut Cursor<'_>, facts: &mut ConnectionFacts, now: Instant) {
                 Some(_) => None,
             }
         }
-        9 => facts.flooded = cursor.bool(),
+        9 => {
+            facts.flooded = cursor.bool();
+            facts.distrusted = cursor.bool();
+        }
         10 => {
             facts.eviction = match cursor.u8(..3) {
                 0 => Eviction::None,

@@ -146,8 +146,9 @@ impl CallPolicy for Slow {
             return Ok(());
         }
         Err(CallRefusal {
-            status: Status::new(Code::PermissionDenied, "no"),
             delay: Duration::from_secs(1),
+            closes: true,
+            ..Status::new(Code::PermissionDenied, "no").into()
         })
     }
 }

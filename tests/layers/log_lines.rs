@@ -73,6 +73,7 @@ const CALLS: &[(&str, &str, &[&str])] = &[
         "once per listener: `failure_logged`",
         &["a connection was closed because its socket options failed; {hint}"],
     ),
+    ("src/net/wrong_protocol.rs", THROTTLED, &["wrong protocol"]),
     (
         "src/process/child.rs",
         "about the start or the end of the process",

@@ -1,7 +1,7 @@
 //! Clients on gRPC libraries of other languages: each drains a wrapper over every transport, and
 //! sets no option of its channel.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::peers::{self, Peer};
@@ -120,13 +120,17 @@ fn ghz_drives_a_drain_over_each_transport() {
 }
 
 #[test]
-#[ignore = "needs buf; `.ci/long peers` builds it, and runs this"]
 fn buf_curl_drives_a_drain_over_each_transport() {
     drives_a_drain("unix:", &|| shell("buf"));
 }
 
 /// The script that uses this program.
 fn shell(program: &str) -> Option<Command> {
-    peers::find(program)?;
-    Some(Command::new(peers::source(&format!("shell/{program}"))))
+    let found = peers::find(program)?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = found.parent().map(Path::to_path_buf).into_iter();
+    let path = std::env::join_paths(folders.chain(std::env::split_paths(&path)));
+    let mut command = Command::new(peers::source(&format!("shell/{program}")));
+    command.env("PATH", path.unwrap());
+    Some(command)
 }

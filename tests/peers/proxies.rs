@@ -115,7 +115,7 @@ struct Drain {
 }
 
 impl Drain {
-    fn start(proxy: &Proxy, seconds: u32) -> Option<Self> {
+    fn start(proxy: &Proxy, seconds: u32, reconnect_for: &str) -> Option<Self> {
         let program = peers::find(proxy.program)?;
         let folder = tempfile::tempdir().unwrap();
         let told = folder.path().join("told");
@@ -132,7 +132,8 @@ impl Drain {
             std::os::unix::net::UnixStream::connect(&socket).is_ok()
         });
         let mut command = Command::new(binary());
-        command.args(["shutdown", "--wait", "--connect-timeout=2s", "--address"]);
+        command.args(["shutdown", "--wait", "--connect-timeout", reconnect_for]);
+        command.arg("--address");
         command.arg(format!("unix:{}", socket.display()));
         let client = Peer::start(command);
         // The client waits before it requests.
@@ -150,7 +151,7 @@ impl Drain {
 #[test]
 fn a_wait_outlives_the_timeout_of_each_proxy() {
     for proxy in &PROXIES {
-        let Some(mut drain) = Drain::start(proxy, 1) else {
+        let Some(mut drain) = Drain::start(proxy, 1, "30s") else {
             continue;
         };
         let (text, times) = proxy.resumed_twice;
@@ -166,7 +167,7 @@ fn a_wait_outlives_the_timeout_of_each_proxy() {
 #[test]
 fn a_wrapper_that_dies_behind_a_proxy_is_a_lost_connection() {
     for proxy in &PROXIES {
-        let Some(mut drain) = Drain::start(proxy, 3600) else {
+        let Some(mut drain) = Drain::start(proxy, 3600, "1s") else {
             continue;
         };
         let group = Pid::from_raw(drain.wrapper.child_pid());

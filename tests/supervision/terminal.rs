@@ -1,6 +1,7 @@
 //! The wrapper and its process on a terminal: the log, the keyboard, and job control.
 
-use std::time::{Duration, Instant};
+use std::process::Child;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,29 +14,8 @@ use super::support::{eventually, wait_for_exit};
 
 /// Waits until the wrapper, a job of the shell, has ended; the screen then says so.
 fn ended(console: &mut Console, text: &str) {
-    // A key such as Ctrl-C flushes what is typed behind it, so the line may be lost. Typed again,
-    // it keeps the first code.
-    let mut typed: Option<Instant> = None;
-    eventually("the shell says the code", || {
-        if typed.is_none_or(|at| at.elapsed() > Duration::from_millis(500)) {
-            console.keys(": ${r=$?}; echo code=$r\n");
-            typed = Some(Instant::now());
-        }
-        console.screen.text().contains(text)
-    });
-}
-
-/// Types Ctrl-C until it has reached the wrapper: a shell that still changes the terminal flushes
-/// the key.
-fn interrupt(console: &mut Console) {
-    let mut typed: Option<Instant> = None;
-    eventually("the key reaches the wrapper", || {
-        if typed.is_none_or(|at| at.elapsed() > Duration::from_millis(500)) {
-            console.keys("\x03");
-            typed = Some(Instant::now());
-        }
-        console.screen.text().contains("received SIGINT")
-    });
+    console.keys("echo code=$?\n");
+    console.screen.wait_for(text);
 }
 
 #[test]
@@ -137,7 +117,8 @@ fn a_background_process_that_reads_the_terminal_stops_the_job_and_fg_continues_i
     console.keys("words\n");
     console.screen.wait_for("got-words");
     console.screen.wait_for("the process is gone");
-    interrupt(&mut console);
+    console.keys("\x03");
+    console.screen.wait_for("received SIGINT");
     ended(&mut console, "code=0");
     console.end();
 }
@@ -156,7 +137,8 @@ fn a_drain_of_a_process_that_had_the_terminal_keeps_the_wrapper() {
     client.wait_until(State::Gone, None).unwrap();
     let log = console.screen.wait_for("sent SIGQUIT");
     assert!(log.contains("cause: request"), "{log}");
-    interrupt(&mut console);
+    console.keys("\x03");
+    console.screen.wait_for("received SIGINT");
     assert!(!console.screen.text().contains("from the terminal ended"));
     ended(&mut console, "code=131");
     console.end();
@@ -228,29 +210,59 @@ fn ctrl_z_stops_a_wrapper_whose_process_is_gone_and_none_that_ignores_it() {
     console.end();
 }
 
+/// Kills the process, which has the terminal, and holds it unreaped. Once it is released, a signal
+/// or a call finds the exit before the wrapper does by itself: it looks again after longer and
+/// longer pauses. Answers with the tracer and the wrapper's process id.
+fn dead_with_the_terminal(console: &Console) -> Option<(Child, i32)> {
+    console.screen.wait_for("has-1");
+    let pid = console.pid("started pid");
+    let wrapper = parent(pid);
+    let tracer = kill_and_hold(pid)?;
+    std::thread::sleep(Duration::from_millis(700));
+    Some((tracer, wrapper))
+}
+
+fn release(mut tracer: Child) {
+    drop(tracer.stdin.take());
+    wait_for_exit(&mut tracer);
+}
+
 #[test]
-fn a_stop_that_is_seen_before_the_exit_returns_the_terminal_as_well() {
+fn an_exit_that_a_stop_signal_finds_returns_the_terminal() {
     let Some(mut console) = console() else { return };
     // The script has no job control, so nothing but the wrapper returns the terminal to it.
     console.keys("exec sh -c '");
     let command = "sh -c \"stty -echo; stty echo; echo has-\\$((1)); exec sleep 1000\"";
     console.run(command, "; read line; echo back-$line'");
-    console.screen.wait_for("has-1");
-    let pid = console.pid("started pid");
-    let wrapper = parent(pid);
-    let Some(mut tracer) = kill_and_hold(pid) else {
-        console.keys("\x03");
+    let Some((tracer, wrapper)) = dead_with_the_terminal(&console) else {
         return;
     };
-    // The wrapper looks again after longer and longer pauses, so a signal comes before the next.
-    std::thread::sleep(Duration::from_millis(700));
-    drop(tracer.stdin.take());
-    wait_for_exit(&mut tracer);
+    release(tracer);
     kill(Pid::from_raw(wrapper), Signal::SIGTERM).unwrap();
     console.screen.wait_for("leaving");
     console.keys("words\n");
     console.screen.wait_for("back-words");
     console.ends();
+}
+
+#[test]
+fn an_exit_that_a_call_finds_returns_the_terminal_before_the_answer() {
+    let Some(mut console) = console() else { return };
+    console.run(
+        "sh -c 'stty -echo; stty echo; echo has-$((1)); exec sleep 1000'",
+        "",
+    );
+    let Some((tracer, _)) = dead_with_the_terminal(&console) else {
+        return;
+    };
+    let socket = console.folder.path().join("control.sock");
+    let client = Client::connect(&format!("unix:{}", socket.display()));
+    release(tracer);
+    assert_eq!(client.shut_down().state(), State::Gone);
+    console.keys("\x03");
+    console.screen.wait_for("received SIGINT");
+    ended(&mut console, "code=137");
+    console.end();
 }
 
 fn parent(pid: i32) -> i32 {

@@ -13,7 +13,8 @@ pub fn find(program: &str) -> Option<PathBuf> {
     let found = std::env::split_paths(&path)
         .chain(home)
         // Debian's home of servers, which is not on every user's PATH.
-        .chain([PathBuf::from("/usr/sbin")])
+        .chain([PathBuf::from("/usr/sbin"), tools().join("bin")])
+        .chain([tools().join("js/node_modules/@bufbuild/buf-linux-x64/bin")])
         .map(|folder| folder.join(program))
         .find(|file| file.is_file());
     if found.is_none() {
@@ -32,6 +33,7 @@ pub fn python(module: &str) -> Option<PathBuf> {
         command.status().is_ok_and(|status| status.success())
     };
     let found = std::env::split_paths(&path)
+        .chain([tools().join("python/bin")])
         .map(|folder| folder.join("python3"))
         .filter(|file| file.is_file())
         .find(imports);
@@ -68,13 +70,17 @@ pub fn source(file: &str) -> PathBuf {
         .collect()
 }
 
-/// The directory into which `.ci/run` has installed the libraries for a language.
-fn libraries(language: &str) -> Option<PathBuf> {
-    let tools = std::env::var_os("PROCESS_WRAPPER_TOOLS").map_or_else(
+/// The directory into which `.ci/run` installs peers.
+fn tools() -> PathBuf {
+    std::env::var_os("PROCESS_WRAPPER_TOOLS").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools")),
         PathBuf::from,
-    );
-    let folder = tools.join(language);
+    )
+}
+
+/// The directory into which `.ci/run` has installed the libraries for a language.
+fn libraries(language: &str) -> Option<PathBuf> {
+    let folder = tools().join(language);
     if folder.join("installed").is_file() {
         return Some(folder);
     }

@@ -13,6 +13,7 @@
     reason = "a test fails by them, and its modules share what they need"
 )]
 
+mod answers;
 mod attempts;
 mod libraries;
 mod names;

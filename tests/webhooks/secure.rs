@@ -1,6 +1,7 @@
 //! https and signatures: the certificates that the wrapper trusts, and how a receiver verifies it.
 
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,7 +122,8 @@ fn a_certificate_for_another_name_is_refused() {
     let url = format!("https://{}/s3cret", receiver.address);
     let delivery = deliver(trusting(&authority), &url);
     assert_eq!(delivery.state, DeliveryState::Failed);
-    assert!(delivery.last_error.contains("certificate"), "{delivery:?}");
+    let words = "is for \"other.example\", not for \"127.0.0.1\"";
+    assert!(delivery.last_error.contains(words), "{delivery:?}");
     assert!(!delivery.last_error.contains("s3cret"));
     assert_eq!(receiver.more().len(), 0, "nothing is sent to a stranger");
 }
@@ -153,12 +155,63 @@ fn a_name_needs_a_certificate_for_that_name_and_not_for_its_address() {
 fn a_certificate_of_another_authority_is_refused() {
     let receiver = receiver(&authority(), "127.0.0.1", vec![ok()]);
     let url = format!("https://{}/", receiver.address);
-    for settings in [trusting(&authority()), failing()] {
+    // All authorities of these tests have one name.
+    for (settings, words) in [
+        (
+            trusting(&authority()),
+            "the signature of the certificate is not by its authority",
+        ),
+        (failing(), "signed by no trusted authority"),
+    ] {
         let delivery = deliver(settings, &url);
         assert_eq!(delivery.state, DeliveryState::Failed);
-        assert!(delivery.last_error.contains("certificate"), "{delivery:?}");
+        assert!(delivery.last_error.contains(words), "{delivery:?}");
     }
     assert_eq!(receiver.more().len(), 0);
+}
+
+#[test]
+fn a_receiver_with_an_unsuitable_certificate_is_explained() {
+    let Some(openssl) = support::peers::find("openssl") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for (curve, kind, words) in [
+        ("P-256", "TRUE", "CA:TRUE"),
+        ("P-521", "FALSE", "P-521 is not"),
+    ] {
+        let run = |arguments: &str| {
+            let mut command = Command::new(&openssl);
+            command.args(arguments.split_whitespace());
+            command.current_dir(folder.path());
+            command
+        };
+        let made = run(&format!(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:{curve} -nodes -subj /CN=x -keyout k \
+             -out c -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=CA:{kind}"
+        ));
+        let made = { made }.output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+        let mut server = run("s_server -accept 127.0.0.1:0 -cert c -key k")
+            // It ends with its input.
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = support::Lines::read(server.stdout.take().unwrap());
+        let line = lines.wait_for("ACCEPT ");
+        let address = line.trim_start_matches("ACCEPT ").to_owned();
+        let settings = DispatcherSettings {
+            roots: Roots::from_pem(&std::fs::read(folder.path().join("c")).unwrap()).unwrap(),
+            ..failing()
+        };
+        let delivery = deliver(settings, &format!("https://{address}/"));
+        server.kill().unwrap();
+        server.wait().unwrap();
+        assert_eq!(delivery.state, DeliveryState::Failed);
+        assert!(delivery.last_error.contains(words), "{delivery:?}");
+    }
 }
 
 #[test]
@@ -191,7 +244,7 @@ fn bundled_authorities_are_used_if_the_system_has_none() {
             .contains(expected)
         {
             // Neither knows the receiver's.
-            wrapper.stderr.wait_for("certificate: UnknownIssuer");
+            wrapper.stderr.wait_for("signed by no trusted authority");
         } else {
             assert!(!std::path::Path::new("/etc/ssl/certs").exists());
         }

@@ -14,6 +14,8 @@ mod support;
 #[cfg(test)]
 mod options;
 #[cfg(test)]
+mod protocols;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod responses;

@@ -5,6 +5,7 @@
 //! server enforces the timeout of a call, not the client.
 
 mod pings;
+mod read_first;
 mod responses;
 
 use std::future::{Future, pending, poll_fn};
@@ -29,6 +30,8 @@ use crate::grpc::rules::metadata::APPLICATION_GRPC;
 use crate::grpc::rules::status::{Code, Status, code_from_reset};
 use crate::grpc::rules::timeout::{self, GRPC_TIMEOUT};
 use crate::net::budget::Budgeted;
+
+use read_first::ReadFirst;
 
 pub use pings::Pings;
 pub use responses::Responses;
@@ -75,7 +78,7 @@ pub struct Connection<IO>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    inner: h2::client::Connection<Budgeted<IO>, Bytes>,
+    inner: h2::client::Connection<Budgeted<ReadFirst<IO>>, Bytes>,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
@@ -114,7 +117,7 @@ where
         .initial_window_size(limits.stream_window)
         .initial_connection_window_size(limits.connection_window)
         .max_send_buffer_size(limits.max_send_buffer)
-        .handshake(Budgeted::new(io, limits.read_budget))
+        .handshake(Budgeted::new(ReadFirst::new(io), limits.read_budget))
         .await?;
     let channel = Channel {
         requests,

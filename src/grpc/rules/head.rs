@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, TE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::grpc::rules::metadata::{
     APPLICATION_GRPC, GRPC_ACCEPT_ENCODING, GRPC_ENCODING, is_grpc,
@@ -117,6 +117,32 @@ pub(crate) fn reserve(metadata: &mut HeaderMap, headers: usize) {
 pub(crate) fn truncate_path(path: &str) -> &str {
     let end = path.char_indices().nth(128).map(|(end, _)| end);
     end.and_then(|end| path.get(..end)).unwrap_or(path)
+}
+
+/// The status of a request whose header list is longer than `limit` bytes, as RFC 9113, section
+/// 6.5.2, counts them: each field with 32 bytes beside its name and value.
+#[must_use]
+pub fn check_list_size<T>(request: &Request<T>, limit: u32) -> Option<Status> {
+    let uri = request.uri();
+    let path = uri.path_and_query().map_or("", |path| path.as_str());
+    let pseudo = [
+        (":method", request.method().as_str()),
+        (":scheme", uri.scheme_str().unwrap_or("http")),
+        (
+            ":authority",
+            uri.authority().map_or("", |name| name.as_str()),
+        ),
+        (":path", path),
+    ];
+    let pseudo = pseudo.iter().map(|(name, value)| name.len() + value.len());
+    let fields = request.headers().iter();
+    let fields = fields.map(|(name, value)| name.as_str().len() + value.len());
+    let bytes: usize = pseudo.chain(fields).map(|bytes| bytes + 32).sum();
+    (u32::try_from(bytes).unwrap_or(u32::MAX) > limit).then(|| {
+        let text =
+            format!("the metadata has {bytes} bytes with 32 for each field; the limit is {limit}");
+        Status::new(Code::ResourceExhausted, text)
+    })
 }
 
 /// Checks the head of a request.

@@ -35,6 +35,8 @@ pub struct ConnectionFacts {
     pub flooded: bool,
     /// The server is at its maximum of connections and evicts this one.
     pub eviction: Eviction,
+    /// The peer has sent too many wrong tokens.
+    pub distrusted: bool,
     /// The deadline of the server's drain, once it has begun.
     pub drain: Option<Instant>,
 }
@@ -69,6 +71,8 @@ pub enum CloseCause {
     Drain,
     /// The peer sent too many frames without progress.
     Flood,
+    /// The peer sent too many wrong tokens.
+    WrongTokens,
 }
 
 /// What the driver of the connection does next.
@@ -216,6 +220,10 @@ impl Lifetime {
         let limits = &self.limits;
         if facts.drain.is_some() {
             return self.go_away(now, facts.drain, CloseCause::Drain);
+        }
+        if facts.distrusted {
+            let until = after(now, limits.age_grace);
+            return self.go_away(now, until, CloseCause::WrongTokens);
         }
         if wake.due(self.max_age_at) {
             return self.go_away(now, after(now, limits.age_grace), CloseCause::MaxAge);

@@ -41,8 +41,13 @@ pub struct Limits {
     /// that a shutdown always finds a stream. More are refused with `RESOURCE_EXHAUSTED`.
     pub max_waits: usize,
     /// Bytes of a header list, counted as in RFC 9113, section 6.5.2. Together with the number of
-    /// streams it bounds what an HPACK bomb or a CONTINUATION flood can pin.
+    /// streams it bounds what an HPACK bomb or a CONTINUATION flood can pin. A longer list ends its
+    /// call with `RESOURCE_EXHAUSTED`.
     pub max_header_list: u32,
+    /// The same for h2, which announces it as `SETTINGS_MAX_HEADER_LIST_SIZE` and answers a longer
+    /// list with HTTP status 431: above `max_header_list`, so that clients get a gRPC status. An
+    /// unfinished list of this size is beside the memory budget.
+    pub max_announced_header_list: u32,
     /// Memory budget of each connection, in bytes: twenty calls, or one with the longest headers.
     /// A high estimate of each call, its headers, and its messages in flight.
     pub connection_memory: usize,
@@ -111,6 +116,7 @@ impl Default for Limits {
             max_concurrent_streams: 128,
             max_waits: 100,
             max_header_list: 16 * 1024,
+            max_announced_header_list: 32 * 1024,
             connection_memory: 128 * 1024,
             shared_memory: 64 * 1024 * 1024,
             max_message: 64 * 1024,

@@ -24,7 +24,7 @@ use crate::grpc::rules::head::{Head, trailers_only, truncate_path, validate};
 use crate::grpc::rules::limits::Limits;
 use crate::grpc::rules::status::{Code, Status};
 use crate::grpc::server::call_policy::{CallPolicy, PendingCall};
-use crate::grpc::server::exchange::{Exchange, SharedStream, memory_exhausted};
+use crate::grpc::server::exchange::{Exchange, SharedStream};
 use crate::grpc::server::in_flight::{CallGuard, InFlight};
 use crate::grpc::server::memory::{CallMemory, ConnectionMemory};
 #[cfg(feature = "unstable-internals")]
@@ -81,14 +81,14 @@ pub(super) fn run<C: Clock>(
     }
 }
 
-/// Refuses a call that exceeds the memory budget, before anything of it runs.
+/// Refuses a call that exceeds a limit, before anything of it runs.
 pub(super) fn refuse<C>(
     connection: &ConnectionContext<C>,
     request: &Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
+    status: &Status,
 ) {
-    let status = memory_exhausted();
-    send_status(&mut respond, &status);
+    send_status(&mut respond, status);
     let path = request.uri().path();
     record_end(connection, path, None, status.code, Duration::ZERO);
 }
@@ -160,6 +160,9 @@ async fn serve<C: Clock>(
             or(closed, connection.clock.sleep(refusal.delay)).await;
         }
         send_status(&mut respond, &refusal.status);
+        if refusal.closes {
+            in_flight.distrust();
+        }
         return refusal.status.code;
     }
     let Some((method, handler)) = connection.router.find(path) else {

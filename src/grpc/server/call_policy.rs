@@ -4,6 +4,7 @@
 //! It never decides: the code that accepts connections brings a policy along.
 
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -29,12 +30,20 @@ pub struct CallRefusal {
     pub status: Status,
     /// How long the answer is delayed, to limit the rate of attempts.
     pub delay: Duration,
+    /// Lives until the answer is sent, so that the policy can limit the number of delayed ones.
+    pub hold: Option<Rc<()>>,
+    /// Whether the connection takes no more calls after the answer.
+    pub closes: bool,
 }
 
 impl From<Status> for CallRefusal {
     fn from(status: Status) -> Self {
-        let delay = Duration::ZERO;
-        Self { status, delay }
+        Self {
+            status,
+            delay: Duration::ZERO,
+            hold: None,
+            closes: false,
+        }
     }
 }
 

@@ -18,9 +18,11 @@ use smol::future::yield_now;
 use smol::io::{AsyncRead, AsyncWrite};
 
 use crate::clock::Clock;
+use crate::grpc::rules::head::check_list_size;
 use crate::grpc::rules::lifetime::{CloseCause, LifetimeStep};
 use crate::grpc::rules::limits::Limits;
 use crate::grpc::server::call::{self, ConnectionContext};
+use crate::grpc::server::exchange::memory_exhausted;
 use crate::grpc::server::memory::CallMemory;
 use crate::grpc::server::monitored_io::{IoStats, MonitoredIo};
 use crate::grpc::server::timers::Timers;
@@ -180,13 +182,15 @@ fn start_calls<C: Clock>(
         if context.in_flight.running() >= max_running(&context.limits) {
             // h2 does not count reset streams, but their calls may not have ended yet.
             respond.send_reset(Reason::REFUSED_STREAM);
+        } else if let Some(status) = check_list_size(&request, context.limits.max_header_list) {
+            call::refuse(context, &request, respond, &status);
         } else if let Some(memory) = CallMemory::reserve(&context.memory, &request) {
             let guard = context.in_flight.start_call(context.clock.clone());
             let call = call::run(Rc::clone(context), guard, memory, request, respond);
             let spawner = spawner.get_or_insert_with(|| InlineSpawner::new(executor));
             spawner.start(call, cx);
         } else {
-            call::refuse(context, &request, respond);
+            call::refuse(context, &request, respond, &memory_exhausted());
         }
     }
 }
@@ -261,6 +265,7 @@ const fn reason(cause: CloseCause) -> Reason {
         | CloseCause::WriteTimeout
         | CloseCause::KeepaliveTimeout
         | CloseCause::MaxAge
+        | CloseCause::WrongTokens
         | CloseCause::Drain => Reason::NO_ERROR,
     }
 }
@@ -269,7 +274,7 @@ fn builder(limits: &Limits) -> Builder {
     let mut builder = Builder::new();
     builder
         .max_concurrent_streams(limits.max_concurrent_streams)
-        .max_header_list_size(limits.max_header_list)
+        .max_header_list_size(limits.max_announced_header_list)
         .initial_window_size(limits.stream_window)
         .initial_connection_window_size(limits.connection_window)
         .max_send_buffer_size(limits.max_send_buffer)

@@ -24,6 +24,7 @@ pub(super) struct InFlight {
     terminated: Cell<bool>,
     terminate: Event,
     eviction: Cell<Eviction>,
+    distrusted: Cell<bool>,
     /// The connection's task: woken when no call is left, or for the eviction.
     waker: RefCell<Option<Waker>>,
 }
@@ -39,6 +40,7 @@ impl InFlight {
             terminated: Cell::new(false),
             terminate: Event::new(),
             eviction: Cell::new(Eviction::None),
+            distrusted: Cell::new(false),
             waker: RefCell::new(None),
         }
     }
@@ -109,6 +111,16 @@ impl InFlight {
 
     pub(super) const fn eviction(&self) -> Eviction {
         self.eviction.get()
+    }
+
+    /// Asks the connection to take no more calls: its peer guesses tokens.
+    pub(super) fn distrust(&self) {
+        self.distrusted.set(true);
+        self.wake();
+    }
+
+    pub(super) const fn distrusted(&self) -> bool {
+        self.distrusted.get()
     }
 
     /// Terminates all calls, including later ones.

@@ -103,6 +103,7 @@ impl<C: Clock> Timers<C> {
             blocked_since: io.and_then(IoStats::blocked_since),
             flooded: io.is_some_and(IoStats::flooded),
             eviction: self.in_flight.eviction(),
+            distrusted: self.in_flight.distrusted(),
             drain,
         }
     }

@@ -22,8 +22,8 @@ impl CallPolicy for RefuseEcho {
         }
         let status = Status::new(Code::PermissionDenied, "not you");
         Err(CallRefusal {
-            status,
             delay: DELAY,
+            ..status.into()
         })
     }
 }

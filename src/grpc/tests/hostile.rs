@@ -102,14 +102,27 @@ fn headers_over_the_limit_are_refused() {
     echo(&mut router);
     let world = World::new(router);
     let (channel, _driver) = world.connect();
-    let mut options = CallOptions::default();
-    let value = "x".repeat(17 * 1024);
-    options.metadata.insert("x-long", value.parse().unwrap());
-    let status = world.run(async move {
-        channel
-            .unary::<(), ()>("/t.T/Echo", &(), options)
-            .await
-            .unwrap_err()
-    });
-    assert_eq!(status.code, Code::Unknown, "{status}");
+    // h2 itself answers those beyond the announced limit, with HTTP status 431.
+    for (kib, code) in [
+        (15, None),
+        (16, Some(Code::ResourceExhausted)),
+        (31, Some(Code::ResourceExhausted)),
+        (33, Some(Code::Unknown)),
+    ] {
+        let mut options = CallOptions::default();
+        let value = "x".repeat(kib * 1024);
+        options.metadata.insert("x-long", value.parse().unwrap());
+        let channel = channel.clone();
+        let text = String::new();
+        let answer: Result<String, Status> =
+            world.run(async move { channel.unary("/t.T/Echo", &text, options).await });
+        assert_eq!(
+            answer.as_ref().err().map(|status| status.code),
+            code,
+            "{kib}: {answer:?}"
+        );
+        let message = answer.err().map(|status| status.message);
+        let is_told = message.is_some_and(|text| text.contains("the limit is 16384"));
+        assert_eq!(is_told, code == Some(Code::ResourceExhausted));
+    }
 }

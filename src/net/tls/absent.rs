@@ -61,6 +61,12 @@ impl ClientTls {
     }
 }
 
+/// The text of an I/O error: there is no TLS error in this build.
+#[cfg(not(feature = "webhooks"))]
+pub fn explain_io(error: &std::io::Error) -> String {
+    error.to_string()
+}
+
 fn absent(file: Option<&Path>) -> Result<(), ReloadError> {
     file.map_or(Ok(()), |path| Err(ReloadError::new(path, WHY)))
 }

@@ -52,9 +52,7 @@ impl ClientTls {
                 let chain = pem::certificates(certificate, &contents(certificate)?)?;
                 builder
                     .with_client_auth_cert(chain, pem::key(path, &contents(path)?)?)
-                    .map_err(|error| {
-                        ReloadError::new(path, format!("with {certificate:?}: {error}"))
-                    })?
+                    .map_err(|error| pem::pair_error(certificate, path, &error))?
             }
         };
         config.alpn_protocols = vec![H2.to_vec()];

@@ -6,6 +6,8 @@
 
 #[cfg(feature = "tls")]
 mod client;
+#[cfg(any(feature = "tls", feature = "webhooks"))]
+mod explain;
 #[cfg(feature = "tls")]
 mod pem;
 #[cfg(all(feature = "tls", feature = "wrapper"))]
@@ -14,10 +16,16 @@ mod server;
 #[cfg(not(feature = "tls"))]
 mod absent;
 
+#[cfg(not(any(feature = "tls", feature = "webhooks")))]
+pub use absent::explain_io;
 #[cfg(not(feature = "tls"))]
 pub use absent::{ClientTls, ServerTls};
 #[cfg(feature = "tls")]
 pub use client::ClientTls;
+#[cfg(any(feature = "tls", feature = "webhooks"))]
+pub use explain::explain_io;
+#[cfg(feature = "webhooks")]
+pub use explain::{explain, explain_pem};
 #[cfg(all(feature = "tls", feature = "wrapper"))]
 pub use server::ServerTls;
 
@@ -27,7 +35,7 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The peer does not speak TLS, or a certificate is not trusted.
-    #[error("the TLS handshake failed: {0}")]
+    #[error("the TLS handshake failed: {}", explain_io(.0))]
     Handshake(#[from] io::Error),
     /// ALPN (RFC 7301) did not choose HTTP/2, which gRPC requires.
     #[error("the TLS handshake did not choose HTTP/2 (ALPN h2)")]

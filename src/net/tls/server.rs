@@ -10,11 +10,12 @@ use std::sync::Arc;
 use futures_rustls::{TlsAcceptor, TlsStream};
 use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
-use webpki::EndEntityCert;
+use webpki::{EndEntityCert, KeyUsage};
 
+use super::explain::explain_path;
 use super::{H2, TlsError, pem};
 use crate::access::{AllowedName, TlsOptions, TlsVersion};
 use crate::net::reload::{ReloadError, Reloadable};
@@ -123,21 +124,54 @@ fn config(
     let builder = match (authorities, trusted) {
         ([path, ..], [trusted, ..]) => {
             let store = Arc::new(pem::authorities(path, trusted)?);
-            let verifier = WebPkiClientVerifier::builder_with_provider(store, provider)
-                .build()
-                .map_err(|error| ReloadError::new(path, error))?;
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(store, Arc::clone(&provider))
+                    .build()
+                    .map_err(|error| ReloadError::new(path, error))?;
             builder.with_client_cert_verifier(verifier)
         }
         (_, _) => builder.with_no_client_auth(),
     };
+    let chain = pem::certificates(certificate, chain)?;
+    let fault = fault(&chain, provider.signature_verification_algorithms.all);
     let mut config = builder
-        .with_single_cert(
-            pem::certificates(certificate, chain)?,
-            pem::key(key, secret)?,
-        )
-        .map_err(|error| ReloadError::new(key, format!("with {certificate:?}: {error}")))?;
+        .with_single_cert(chain, pem::key(key, secret)?)
+        .map_err(|error| pem::pair_error(certificate, key, &error))?;
+    if let Some(why) = fault {
+        let file = certificate.display();
+        tracing::warn!(%file, why, "clients may refuse this certificate");
+    }
     config.alpn_protocols = vec![H2.to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(config)
+}
+
+/// Why clients that follow RFC 5280 will refuse this certificate, whichever authorities they trust.
+/// Other clients may accept it, such as those of Go one with CA:TRUE.
+fn fault(
+    chain: &[CertificateDer<'_>],
+    algorithms: &[&dyn SignatureVerificationAlgorithm],
+) -> Option<String> {
+    let (certificate, intermediates) = chain.split_first()?;
+    let certificate = match EndEntityCert::try_from(certificate) {
+        Ok(certificate) => certificate,
+        Err(error) => return Some(explain_path(error)),
+    };
+    let (now, usage) = (UnixTime::now(), KeyUsage::server_auth());
+    // The certificate itself is checked before its issuer, which no list holds here.
+    match certificate.verify_for_usage(algorithms, &[], intermediates, now, usage, None, None) {
+        Ok(_) | Err(webpki::Error::UnknownIssuer) => {}
+        Err(error) => return Some(explain_path(error)),
+    }
+    // webpki lists the names of all kinds in this error only.
+    let name = ServerName::try_from("name.invalid").ok()?;
+    match certificate.verify_is_valid_for_subject_name(&name) {
+        Err(webpki::Error::CertNotValidForName(found)) if found.presented.is_empty() => {
+            let why = "the certificate holds no name; issue one whose subjectAltName has the host \
+                       of the address";
+            Some(why.to_owned())
+        }
+        Ok(()) | Err(_) => None,
+    }
 }

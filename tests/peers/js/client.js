@@ -16,7 +16,8 @@ const credentials = ca
   ? grpc.credentials.createSsl(ca, key, certificate)
   : grpc.credentials.createInsecure();
 
-const definition = loader.loadSync(["process_wrapper/v1/process_wrapper.proto", "grpc/health/v1/health.proto"], {
+const contracts = ["process_wrapper/v1/process_wrapper.proto", "grpc/health/v1/health.proto"];
+const definition = loader.loadSync(contracts, {
   includeDirs: [directory],
   enums: String,
   keepCase: true,

@@ -30,6 +30,7 @@ impl Subject {
                 blocked_since: None,
                 flooded: false,
                 eviction: Eviction::None,
+                distrusted: false,
                 drain: None,
             },
         }
@@ -210,6 +211,20 @@ fn only_a_connection_without_calls_is_evicted() {
     assert!(matches!(subject.at(NANO), LifetimeStep::Wait(_)));
     subject.facts.calls = 0;
     assert_eq!(subject.at(NANO), LifetimeStep::Close(CloseCause::Evicted));
+}
+
+#[test]
+fn a_peer_with_wrong_tokens_gets_a_goaway_and_its_calls_may_end() {
+    let mut subject = Subject::open(1);
+    subject.facts.distrusted = true;
+    assert_eq!(
+        subject.at(NANO),
+        LifetimeStep::GoAway(CloseCause::WrongTokens)
+    );
+    assert!(matches!(subject.at(NANO), LifetimeStep::Wait(Some(_))));
+    subject.facts.calls = 0;
+    let close = NANO + subject.limits.goaway_timeout;
+    subject.assert_due(close, LifetimeStep::Close(CloseCause::WrongTokens));
 }
 
 #[test]
