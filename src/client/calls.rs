@@ -186,7 +186,9 @@ impl Calls {
                 if let Some(meant) = meant {
                     let state = GetStateRequest::default();
                     match channel.unary(GET_STATE, &state, options.clone()).await {
-                        Ok(answer) => must_be(meant, answer).map_err(Failure::Final)?,
+                        Ok(answer) => {
+                            must_be(meant, answer).map_err(|error| Failure::Final(*error))?
+                        }
                         Err(status) => return Ok(Err(status)),
                     }
                 }
@@ -328,15 +330,15 @@ impl CallAttempts<'_> {
 }
 
 /// Checks that an answer is about the process `meant`.
-fn must_be(meant: &Process, answer: GetStateResponse) -> Result<(), Error> {
-    let now = Process::try_from(answer.process)?;
+fn must_be(meant: &Process, answer: GetStateResponse) -> Result<(), Box<Error>> {
+    let now = Process::try_from(answer.process).map_err(Error::from)?;
     if meant.is_same_as(&now) {
         return Ok(());
     }
-    Err(Error::Replaced {
+    Err(Box::new(Error::Replaced {
         before: Box::new(meant.clone()),
         now: Box::new(now),
-    })
+    }))
 }
 
 /// Completes when a PING is not answered in time.

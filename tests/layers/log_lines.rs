@@ -154,6 +154,11 @@ const CALLS: &[(&str, &str, &[&str])] = &[
         &["audit: called", "audit: called"],
     ),
     (
+        "src/net/tls/server.rs",
+        "once for each certificate that the operator installs",
+        &["clients may refuse this certificate"],
+    ),
+    (
         "src/supervisor/apply.rs",
         "once per stage; `repeat_signal` needs the role control and waits 1 s",
         &[
@@ -166,6 +171,7 @@ const CALLS: &[(&str, &str, &[&str])] = &[
         "once, in the life of the process",
         &[
             "the process cannot be waited for",
+            "{key} from the terminal ended the process and stops the wrapper",
             "the graceful signal waits until the process is ready",
             "the command after the exit was not signalled",
             "the sentinel has died: the process will not be signalled if the wrapper dies",
@@ -181,10 +187,7 @@ const CALLS: &[(&str, &str, &[&str])] = &[
     (
         "src/supervisor/drive.rs",
         "once, in the life of the process",
-        &[
-            "the exit status of the process is lost",
-            "{key} from the terminal ended the process and stops the wrapper",
-        ],
+        &["the exit status of the process is lost"],
     ),
     (
         "src/supervisor/drive.rs",
