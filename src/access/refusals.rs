@@ -108,7 +108,8 @@ impl Default for Refusals {
 }
 
 impl Count {
-    /// The count now. `at` moves by whole steps, so that frequent calls forgive as much as rare ones.
+    /// The count now. `at` moves by whole steps, so that frequent calls forgive as much as rare
+    /// ones.
     fn decayed(self, now: Instant) -> Self {
         let passed = now.saturating_duration_since(self.at);
         let steps = u32::try_from(passed.as_secs() / FORGIVEN_AFTER.as_secs()).unwrap_or(u32::MAX);

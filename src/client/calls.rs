@@ -1,7 +1,7 @@
 //! One call, with as many connections as it takes.
 //!
-//! Owns connecting, trying again, and noticing that a peer is silently gone or that another process
-//! runs at the address. It never decides what any other answer means. Nothing is spawned: each call
+//! Owns connecting, trying again, and noticing that a peer is silently gone or that the address has
+//! another process. It never decides what any other answer means. Nothing is spawned: each call
 //! drives its own connection, so any executor will do.
 
 use std::future::Future;
@@ -187,7 +187,9 @@ impl Calls {
                     let state = GetStateRequest::default();
                     match channel.unary(GET_STATE, &state, options.clone()).await {
                         Ok(answer) => {
-                            must_be(meant, answer).map_err(|error| Failure::Final(*error))?
+                            if let Some(error) = replaced(meant, answer) {
+                                return Err(Failure::Final(error));
+                            }
                         }
                         Err(status) => return Ok(Err(status)),
                     }
@@ -329,16 +331,16 @@ impl CallAttempts<'_> {
     }
 }
 
-/// Checks that an answer is about the process `meant`.
-fn must_be(meant: &Process, answer: GetStateResponse) -> Result<(), Box<Error>> {
-    let now = Process::try_from(answer.process).map_err(Error::from)?;
-    if meant.is_same_as(&now) {
-        return Ok(());
+/// The error unless an answer is about the process `meant`.
+fn replaced(meant: &Process, answer: GetStateResponse) -> Option<Error> {
+    match Process::try_from(answer.process) {
+        Ok(now) if meant.is_same_as(&now) => None,
+        Ok(now) => Some(Error::Replaced {
+            before: Box::new(meant.clone()),
+            now: Box::new(now),
+        }),
+        Err(malformed) => Some(malformed.into()),
     }
-    Err(Box::new(Error::Replaced {
-        before: Box::new(meant.clone()),
-        now: Box::new(now),
-    }))
 }
 
 /// Completes when a PING is not answered in time.

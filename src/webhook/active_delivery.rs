@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, header};
 
 use super::delivery::Delivery;
 use super::exit_report::ExitReport;
-use super::policy::Policy;
+use super::policy::{Policy, Reached};
 use super::registry::Registry;
 use super::request::WebhookRequest;
 use super::signature::Secrets;
@@ -30,13 +30,26 @@ pub(super) struct ActiveDelivery<'a> {
 const UNEXPLAINED: &str = "the attempt failed; the log of the wrapper says why, and callers over \
      TCP see it once a --webhook-allow covers the host";
 
+/// Why an attempt failed.
+#[derive(Debug, Clone)]
+pub(super) struct FailedAttempt {
+    pub(super) text: String,
+    pub(super) reached: Reached,
+}
+
 impl ActiveDelivery<'_> {
     /// The error as callers may read it.
-    fn explained<'a>(&self, registry: &Registry, error: &'a str) -> &'a str {
+    fn explained<'a>(&self, registry: &Registry, error: &'a FailedAttempt) -> &'a str {
         let webhook = registry.webhook(self.slot);
-        let may_explain =
-            webhook.is_none_or(|webhook| self.policy.may_explain(&webhook.destination()));
-        if may_explain { error } else { UNEXPLAINED }
+        let may_explain = webhook.is_none_or(|webhook| {
+            let to = webhook.destination();
+            self.policy.may_explain(&to, error.reached)
+        });
+        if may_explain {
+            &error.text
+        } else {
+            UNEXPLAINED
+        }
     }
 
     /// Counts an attempt. Gives its number, from 1, and its request, from what is registered now.
@@ -49,14 +62,14 @@ impl ActiveDelivery<'_> {
     }
 
     /// The attempt failed; the next one starts at this time.
-    pub(super) fn retry(&self, error: &str, at: Option<SystemTime>) {
+    pub(super) fn retry(&self, error: &FailedAttempt, at: Option<SystemTime>) {
         let mut registry = self.registry.borrow_mut();
         let error = self.explained(&registry, error);
         registry.retry(self.slot, error, at);
     }
 
     /// The delivery failed.
-    pub(super) fn fail(&self, error: &str) {
+    pub(super) fn fail(&self, error: &FailedAttempt) {
         let mut registry = self.registry.borrow_mut();
         let error = self.explained(&registry, error);
         registry.fail(self.slot, error);

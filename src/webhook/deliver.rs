@@ -6,19 +6,21 @@
 use std::time::{Duration, SystemTime};
 
 use smol::future::FutureExt;
+use url::Host;
 
-use super::active_delivery::ActiveDelivery;
+use super::active_delivery::{ActiveDelivery, FailedAttempt};
 use super::dial::DialError;
+use super::policy::{Origin, Reached};
 use super::schedule::{RetryPolicy, RetryVerdict, retry_after};
 use super::transport::{OutboundRequest, OutboundResponse, Transport, TransportError};
 use crate::clock::Clock;
 
-/// The result of one attempt; a `String` is its error.
+/// The result of one attempt.
 enum AttemptResult {
     Delivered,
     /// Retry after at least this delay.
-    Retry(String, Duration),
-    Permanent(String),
+    Retry(FailedAttempt, Duration),
+    Permanent(FailedAttempt),
     TimedOut,
 }
 
@@ -54,7 +56,7 @@ pub(super) async fn deliver<C: Clock>(
                     id,
                     target,
                     attempt = number,
-                    error,
+                    error = error.text,
                     "webhook failed permanently"
                 );
                 return active.fail(&error);
@@ -65,7 +67,10 @@ pub(super) async fn deliver<C: Clock>(
                 let cut_short = timeout != retry.attempt_timeout;
                 let error = last_error
                     .filter(|_| cut_short)
-                    .unwrap_or_else(|| format!("no answer within {} ms", timeout.as_millis()));
+                    .unwrap_or_else(|| FailedAttempt {
+                        text: format!("no answer within {} ms", timeout.as_millis()),
+                        reached: Reached::Lookup,
+                    });
                 (error, Duration::ZERO)
             }
         };
@@ -75,16 +80,19 @@ pub(super) async fn deliver<C: Clock>(
                 id,
                 target,
                 attempt = number,
-                error,
+                error = error.text,
                 "webhook failed: out of time"
             );
-            return active.fail(&format!("{error}; out of time"));
+            return active.fail(&FailedAttempt {
+                text: format!("{}; out of time", error.text),
+                ..error
+            });
         }
         tracing::warn!(
             id,
             target,
             attempt = number,
-            error,
+            error = error.text,
             ?delay,
             "webhook attempt failed; it is retried"
         );
@@ -107,26 +115,63 @@ async fn attempt<C: Clock>(
     });
     match answered.await {
         Some(Ok(response)) => classify(&response),
-        Some(Err(TransportError::Dial(error @ DialError::Refused(_)))) => {
-            AttemptResult::Permanent(error.to_string())
+        Some(Err(error)) => {
+            let error = FailedAttempt {
+                text: error.to_string(),
+                reached: reached(&error),
+            };
+            if error.reached == Reached::DeniedAddress && !hides_names(request) {
+                return AttemptResult::Permanent(error);
+            }
+            AttemptResult::Retry(error, Duration::ZERO)
         }
-        Some(Err(error)) => AttemptResult::Retry(error.to_string(), Duration::ZERO),
         None => AttemptResult::TimedOut,
     }
 }
 
+/// How far the attempt of this error got.
+fn reached(error: &TransportError) -> Reached {
+    match error {
+        TransportError::Dial(DialError::Resolve { .. }) => Reached::Lookup,
+        TransportError::Dial(DialError::Refused(_)) => Reached::DeniedAddress,
+        TransportError::Dial(
+            DialError::Connect { .. }
+            | DialError::Tls(_)
+            | DialError::Roots(_)
+            | DialError::Name(_),
+        )
+        | TransportError::Exchange(_)
+        | TransportError::Request(_)
+        | TransportError::Other => Reached::AllowedAddress,
+    }
+}
+
+/// Whether a denied address must look like a failed lookup: to its caller over TCP a delivery that
+/// fails at once would tell that the name exists.
+fn hides_names(request: &OutboundRequest) -> bool {
+    let is_name = matches!(request.url.host(), Some(Host::Domain(_)));
+    is_name && request.origin == Origin::Network
+}
+
 fn classify(response: &OutboundResponse) -> AttemptResult {
     let status = response.status;
+    let reached = Reached::AllowedAddress;
     match RetryVerdict::of(status) {
         RetryVerdict::Delivered => AttemptResult::Delivered,
         RetryVerdict::Permanent if (300..400).contains(&status) => {
-            AttemptResult::Permanent(format!("answered {status}; redirects are not followed"))
+            let text = format!("answered {status}; redirects are not followed");
+            AttemptResult::Permanent(FailedAttempt { text, reached })
         }
-        RetryVerdict::Permanent => AttemptResult::Permanent(format!("answered {status}")),
+        RetryVerdict::Permanent => {
+            let text = format!("answered {status}");
+            AttemptResult::Permanent(FailedAttempt { text, reached })
+        }
         RetryVerdict::Retry => {
             let value = response.retry_after.as_deref();
             let min_delay = value.and_then(|value| retry_after(value, SystemTime::now()));
-            AttemptResult::Retry(format!("answered {status}"), min_delay.unwrap_or_default())
+            let text = format!("answered {status}");
+            let error = FailedAttempt { text, reached };
+            AttemptResult::Retry(error, min_delay.unwrap_or_default())
         }
     }
 }

@@ -13,12 +13,12 @@ use std::time::Duration;
 use ring::rand::{SecureRandom, SystemRandom};
 use smol::future::FutureExt;
 
-use super::active_delivery::ActiveDelivery;
+use super::active_delivery::{ActiveDelivery, FailedAttempt};
 use super::deliver;
 use super::delivery::{Delivery, DeliveryState, RejectReason};
 use super::dial::{Dialer, Resolve, SystemResolver};
 use super::exit_report::ExitReport;
-use super::policy::{Policy, PolicyRefusal};
+use super::policy::{Policy, PolicyRefusal, Reached};
 use super::registry::{Registry, TooMany};
 use super::request::WebhookRequest;
 use super::roots::Roots;
@@ -217,7 +217,10 @@ impl Dispatcher {
                     target,
                     "webhook delivery panicked; this is a bug in process-wrapper, please report it"
                 );
-                active.fail("the delivery panicked");
+                active.fail(&FailedAttempt {
+                    text: "the delivery panicked".to_owned(),
+                    reached: Reached::Lookup,
+                });
             }
             let registry = shared.registry.borrow();
             registry

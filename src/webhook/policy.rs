@@ -72,6 +72,17 @@ pub struct Destination<'a> {
     pub origin: Origin,
 }
 
+/// How far an attempt got before it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// Perhaps no further than the lookup of the name.
+    Lookup,
+    /// An address that the policy denies.
+    DeniedAddress,
+    /// An address that the policy allows.
+    AllowedAddress,
+}
+
 /// Why the policy denies a destination.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyRefusal {
@@ -158,11 +169,14 @@ impl Policy {
     }
 
     /// Whether a caller may know how a request to this destination failed. An error tells whether a
-    /// port is open, so a caller over TCP reads only those that a rule covers.
-    pub fn may_explain(&self, to: &Destination<'_>) -> bool {
-        match to.origin {
-            Origin::Local => true,
-            Origin::Network => !self.rules.is_empty(),
+    /// port is open, or what a name resolves to. So a caller over TCP reads only those of a name or
+    /// an address that a rule allows.
+    pub fn may_explain(&self, to: &Destination<'_>, reached: Reached) -> bool {
+        match (to.origin, reached) {
+            (Origin::Local, _) => true,
+            (Origin::Network, Reached::Lookup) => !self.rules.is_empty() && self.allows_by_name(to),
+            (Origin::Network, Reached::DeniedAddress) => false,
+            (Origin::Network, Reached::AllowedAddress) => !self.rules.is_empty(),
         }
     }
 

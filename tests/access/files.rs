@@ -3,14 +3,11 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::sockets::copy_for_all;
-use crate::support::{binary, peers, setup, sweep_by, wait_for_exit};
+use crate::support::{binary, setup, sweep_by, wait_for_exit};
 use crate::tokens::{TOKEN, token_file};
-use crate::user::{JOB, is_root};
 
 /// How an option reads its file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -201,6 +198,12 @@ fn every_file_option_of_the_help_is_in_the_table() {
 #[cfg(feature = "webhooks")]
 #[test]
 fn a_file_that_is_read_once_may_be_a_process_substitution() {
+    use std::os::unix::process::CommandExt as _;
+
+    use crate::sockets::copy_for_all;
+    use crate::support::peers;
+    use crate::user::{JOB, is_root};
+
     let Some(bash) = peers::find("bash") else {
         return;
     };

@@ -1,5 +1,7 @@
 //! Guessing tokens: each wrong one costs its peer time, and good ones never wait.
 
+#![allow(clippy::print_stdout, reason = "a measurement, read with --nocapture")]
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;

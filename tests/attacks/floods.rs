@@ -1,13 +1,13 @@
 //! Frames that bring no call forward, as fast as a socket takes them, again on a new connection
 //! whenever the old one is closed.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::measure::{Target, for_long};
-use crate::support::Wrapper;
 use crate::support::client::GET_STATE;
 use crate::support::http2::*;
 use crate::support::http2_peer::{Peer, until_gone};
+use crate::support::{self, Wrapper};
 
 /// Memory that a flood may cost: buffers of a few connections.
 const MOST: u64 = 4 << 20;
@@ -172,4 +172,54 @@ fn acknowledged(peer: &mut Peer) -> bool {
         }
     }
     false
+}
+
+/// Calls, frames and garbage without a token, on both kinds of listeners that a stranger may reach.
+#[test]
+fn strangers_do_not_flood_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens");
+    std::fs::write(&tokens, "correct-horse-battery-staple").unwrap();
+    let health = folder.path().join("health");
+    let options = [
+        format!("--token-file={}", tokens.display()),
+        format!("--listen=health=unix:{}", health.display()),
+    ];
+    let options = options.each_ref().map(|option| &**option);
+    let wrapper = support::start_ready(&options, support::DRAINS);
+    let before = wrapper.stderr.text().lines().count();
+    let start = Instant::now();
+    let mut connections = 0_usize;
+    while start.elapsed() < Duration::from_secs(3) {
+        for socket in [wrapper.socket(), health.clone()] {
+            // None waits for its answer, which may be delayed.
+            let mut refused = Peer::silent(&socket);
+            refused.send(&[PREFACE_AND_SETTINGS, &Head::of(GET_STATE).frame(1, 0)].concat());
+            refused.send(&ping());
+            refused.wait_for("the ping's answer", |frame| {
+                frame.kind == PING && frame.flags & ACK != 0
+            });
+            let mut garbage = Peer::silent(&socket);
+            garbage.send(b"GET / HTTP/1.1\r\n\r\n");
+            let mut flood = Peer::silent(&socket);
+            let mut taken = flood.send(PREFACE_AND_SETTINGS);
+            while taken {
+                taken = flood.send(&ping().repeat(100));
+            }
+            connections += 3;
+        }
+    }
+    // The log is written before the answers, so all lines are there soon after the last one.
+    wrapper.stderr.wait_for("too many frames");
+    wrapper.stderr.wait_for("outcome=PermissionDenied");
+    wrapper.stderr.wait_for("outcome=Unauthenticated");
+    let lines = wrapper.stderr.text().lines().count() - before;
+    // Two kinds on each listener: a burst, then a line per second.
+    let seconds = usize::try_from(start.elapsed().as_secs()).unwrap();
+    let most = 4 * (22 + seconds);
+    assert!(
+        lines <= most,
+        "{lines} log lines of {connections} connections"
+    );
+    assert!(connections > 60, "{connections} connections are no flood");
 }

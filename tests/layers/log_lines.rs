@@ -73,6 +73,11 @@ const CALLS: &[(&str, &str, &[&str])] = &[
         "once per listener: `failure_logged`",
         &["a connection was closed because its socket options failed; {hint}"],
     ),
+    (
+        "src/net/tls/server.rs",
+        "the owner of the file causes it, at most every 2 s",
+        &["clients may refuse this certificate"],
+    ),
     ("src/net/wrong_protocol.rs", THROTTLED, &["wrong protocol"]),
     (
         "src/process/child.rs",

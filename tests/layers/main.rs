@@ -6,6 +6,8 @@
 //! that each rule can fail. Unit tests
 //! (`#[cfg(test)]`) are judged by their length and their opening comment only.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
 mod check;
 mod examples;
 mod log_lines;

@@ -41,7 +41,7 @@ fn the_oom_killer_takes_a_process_that_is_larger_and_the_wrapper_reports_it() {
                 client.shut_down();
                 Outcome::Failed
             }
-            _ => {
+            State::Unknown | State::Running | State::Gone => {
                 wrapper.signal(Signal::SIGUSR1);
                 Outcome::Unasked
             }

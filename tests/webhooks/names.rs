@@ -5,12 +5,13 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use process_wrapper::clock::MonotonicClock;
 use process_wrapper::pb::process_wrapper::v1::webhook_delivery;
 use process_wrapper::webhook::delivery::{Delivery, DeliveryState};
 use process_wrapper::webhook::dial::{Resolve, Resolved};
-use process_wrapper::webhook::policy::Policy;
+use process_wrapper::webhook::policy::{Origin, Policy};
 use process_wrapper::webhook::{Dispatcher, DispatcherSettings};
 
 use crate::attempts::{deliver, gone, run, settings, webhook};
@@ -115,6 +116,45 @@ fn a_name_outside_the_allowed_networks_fails_for_good() {
     let delivery = deliver_by(&resolver, policy, receiver.address.port());
     assert_eq!(delivery.state, DeliveryState::Delivered);
     assert_eq!(receiver.more().len(), 1);
+}
+
+#[test]
+fn a_caller_over_tcp_cannot_resolve_names_through_a_network_rule() {
+    let receiver = Receiver::start([status("404 Not Found")]);
+    let port = receiver.address.port();
+    let denied = SocketAddr::new(Ipv4Addr::new(192, 168, 7, 7).into(), port);
+    let over_tcp = |addresses: &[SocketAddr]| {
+        let settings = DispatcherSettings {
+            resolver: Box::new(Fickle::new(&[addresses])),
+            policy: Policy::new(vec!["127.0.0.0/8".parse().unwrap()]),
+            deadline: Duration::from_millis(300),
+            ..settings()
+        };
+        let webhooks = Dispatcher::new(settings).unwrap();
+        let asked = webhook(&format!("http://rebinding.example:{port}/"));
+        let slot = webhooks
+            .register(asked.with_origin(Origin::Network))
+            .unwrap();
+        run(webhooks.deliver(slot, gone(), MonotonicClock));
+        webhooks.deliveries().remove(0)
+    };
+    let (unknown, denied) = (over_tcp(&[]), over_tcp(&[denied]));
+    // Neither the address nor whether there is one: both are tried again until the deadline.
+    assert_eq!(unknown.last_error, denied.last_error);
+    assert!(
+        unknown.last_error.contains("the log of the wrapper"),
+        "{unknown:?}"
+    );
+    assert!(
+        unknown.attempts > 1 && denied.attempts > 1,
+        "{unknown:?} {denied:?}"
+    );
+    // What the rule allows is explained.
+    let allowed = over_tcp(&[receiver.address]);
+    assert_eq!(
+        (&*allowed.last_error, allowed.attempts),
+        ("answered 404", 1)
+    );
 }
 
 #[test]

@@ -307,8 +307,24 @@ fn a_rule_opens_the_wrappers_own_host_to_requests_over_tcp() {
 
 #[test]
 fn errors_are_explained_over_tcp_only_under_a_rule() {
+    use Reached::{AllowedAddress, DeniedAddress, Lookup};
     let over_tcp = to(Origin::Network, Host::Domain("x"), 80);
-    assert!(Policy::default().may_explain(&named("x", 80)));
-    assert!(!Policy::default().may_explain(&over_tcp));
-    assert!(policy(&["x"]).may_explain(&over_tcp));
+    for (rules, explained) in [
+        (&[][..], &[][..]),
+        (&["x"], &[Lookup, AllowedAddress]),
+        // The name is not allowed as such: its lookup is none of the caller's business.
+        (&["10.0.0.0/8"], &[AllowedAddress]),
+        (&["y", "10.0.0.0/8"], &[AllowedAddress]),
+    ] {
+        let policy = policy(rules);
+        for reached in [Lookup, DeniedAddress, AllowedAddress] {
+            let expected = explained.contains(&reached);
+            assert_eq!(
+                policy.may_explain(&over_tcp, reached),
+                expected,
+                "{rules:?} {reached:?}"
+            );
+            assert!(policy.may_explain(&named("x", 80), reached));
+        }
+    }
 }
