@@ -159,11 +159,6 @@ const CALLS: &[(&str, &str, &[&str])] = &[
         &["audit: called", "audit: called"],
     ),
     (
-        "src/net/tls/server.rs",
-        "once for each certificate that the operator installs",
-        &["clients may refuse this certificate"],
-    ),
-    (
         "src/supervisor/apply.rs",
         "once per stage; `repeat_signal` needs the role control and waits 1 s",
         &[
