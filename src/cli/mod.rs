@@ -51,7 +51,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         complain(warning);
     }
     match parsed.command {
-        options::Command::Run(options) => run::run(&options),
+        options::Command::Run(mut options) => {
+            options.read_environment(|name| std::env::var(name).ok());
+            run::run(&options)
+        }
         options::Command::Status(target) => client::status(&target),
         options::Command::Shutdown(options) => client::shutdown(&options),
         options::Command::Wait(options) => client::wait(&options),

@@ -15,7 +15,6 @@ use crate::pb::process_wrapper::v1::{
 use crate::service::{audit, convert, webhook};
 use crate::supervisor::Handle;
 use crate::webhook::WebhookRequest;
-use crate::webhook::method::Method;
 
 const INITIATE: &str = "/process_wrapper.v1.ProcessWrapper/InitiateGracefulShutdown";
 const GET_STATE: &str = "/process_wrapper.v1.ProcessWrapper/GetState";
@@ -63,7 +62,7 @@ fn validate(
     let wanted = request.webhook.as_ref().map(|webhook| {
         let headers = &webhook.headers;
         let headers = headers.iter().map(|(name, value)| (&**name, &**value));
-        webhook::parse(peer, &webhook.url, &webhook.method, Method::Post, headers)
+        webhook::parse(peer, &webhook.url, &webhook.method, headers)
     });
     Ok((drain, wanted.transpose()?))
 }

@@ -12,7 +12,6 @@ use crate::pb::gitlab_com::gitlab_runner::runner_wrapper as pb;
 use crate::service::{audit, convert, webhook};
 use crate::supervisor::{Handle, ProcessFacts, RequestError};
 use crate::webhook::WebhookRequest;
-use crate::webhook::method::Method;
 
 const CHECK_STATUS: &str = "/gitlab_com.gitlab_runner.runner_wrapper.ProcessWrapper/CheckStatus";
 const GRACEFUL: &str =
@@ -92,7 +91,7 @@ fn callback(
         Some(callback) if !callback.url.is_empty() => {
             let headers = &callback.headers;
             let headers = headers.iter().map(|(name, value)| (&**name, &**value));
-            webhook::parse(peer, &callback.url, &callback.method, Method::Get, headers).map(Some)
+            webhook::callback(peer, &callback.url, &callback.method, headers).map(Some)
         }
         Some(_) | None => Ok(None),
     }

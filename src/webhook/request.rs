@@ -5,7 +5,11 @@
 
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
+use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
 use super::method::Method;
@@ -96,27 +100,43 @@ impl WebhookRequest {
         method: Method,
         headers: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, InvalidWebhook> {
-        if url.len() > MAX_URL_BYTES {
-            return Err(InvalidWebhook::UrlLength);
-        }
-        let mut url = Url::parse(url).map_err(InvalidWebhook::Url)?;
-        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-            return Err(InvalidWebhook::Scheme);
-        }
+        let url = parse_url(url)?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(InvalidWebhook::Credentials);
         }
-        if url.port() == Some(0) {
-            return Err(InvalidWebhook::Port);
+        let headers = validate_headers(headers)?;
+        Ok(Self::of_parts(url, method, headers))
+    }
+
+    /// Validates a callback of GitLab's contract. Credentials in the URL become Basic
+    /// authentication (RFC 7617), unless it has an authorization header.
+    ///
+    /// # Errors
+    /// [`InvalidWebhook`] names the invalid part.
+    pub fn callback<'a>(
+        url: &str,
+        method: Method,
+        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, InvalidWebhook> {
+        let mut url = parse_url(url)?;
+        let mut headers = validate_headers(headers)?;
+        let credentials = take_credentials(&mut url);
+        if let Some(value) = credentials
+            && !headers.iter().any(|(name, _)| *name == AUTHORIZATION)
+        {
+            headers.push((AUTHORIZATION, value));
         }
-        // The fragment is never sent, so two URLs that differ only there are the same webhook.
-        url.set_fragment(None);
-        Ok(Self {
+        Ok(Self::of_parts(url, method, headers))
+    }
+
+    const fn of_parts(url: Url, method: Method, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
+        let origin = Origin::Local;
+        Self {
             url,
             method,
-            headers: validate_headers(headers)?,
-            origin: Origin::Local,
-        })
+            headers,
+            origin,
+        }
     }
 
     /// Says where the webhook was asked for; [`Origin::Local`] if nothing does.
@@ -174,6 +194,38 @@ impl fmt::Debug for WebhookRequest {
             self.target()
         )
     }
+}
+
+fn parse_url(text: &str) -> Result<Url, InvalidWebhook> {
+    if text.len() > MAX_URL_BYTES {
+        return Err(InvalidWebhook::UrlLength);
+    }
+    let mut url = Url::parse(text).map_err(InvalidWebhook::Url)?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(InvalidWebhook::Scheme);
+    }
+    if url.port() == Some(0) {
+        return Err(InvalidWebhook::Port);
+    }
+    // The fragment is never sent, so two URLs that differ only there are the same webhook.
+    url.set_fragment(None);
+    Ok(url)
+}
+
+/// Removes the credentials of a URL; returns their `Basic` value.
+fn take_credentials(url: &mut Url) -> Option<HeaderValue> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let mut pair: Vec<u8> = percent_decode_str(url.username()).collect();
+    pair.push(b':');
+    pair.extend(percent_decode_str(url.password().unwrap_or_default()));
+    // They fail only for a URL that cannot have credentials.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 fn validate_headers<'a>(
@@ -247,6 +299,41 @@ mod tests {
                 "{url:?}: {refused}"
             );
         }
+    }
+
+    #[test]
+    fn the_credentials_of_a_callback_become_basic_authentication() {
+        // RFC 7617, section 2.
+        let basic = "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
+        for (url, expected) in [
+            ("http://Aladdin:open%20sesame@h/x?y", basic),
+            ("https://user@h/x?y", "Basic dXNlcjo="),
+            ("https://:pw@h/x?y", "Basic OnB3"),
+            ("https://%C3%A9:%3A%40@h/x?y", "Basic w6k6OkA="),
+        ] {
+            let webhook = WebhookRequest::callback(url, Method::Get, []).unwrap();
+            let [(name, value)] = webhook.headers() else {
+                panic!("{:?}", webhook.headers());
+            };
+            assert_eq!(
+                (name, value.as_bytes()),
+                (&AUTHORIZATION, expected.as_bytes())
+            );
+            assert!(value.is_sensitive());
+            assert!(
+                webhook.url().as_str().ends_with("://h/x?y"),
+                "{}",
+                webhook.url()
+            );
+        }
+        let own = [("Authorization", "Bearer x")];
+        let webhook = WebhookRequest::callback("http://a:b@h/", Method::Get, own).unwrap();
+        assert_eq!(webhook.headers().len(), 1);
+        assert_eq!(webhook.headers()[0].1, "Bearer x");
+        let plain = WebhookRequest::callback("http://h/", Method::Get, []).unwrap();
+        assert_eq!(plain.headers().len(), 0);
+        let refused = WebhookRequest::callback("ftp://a:s3cret@h/", Method::Get, []);
+        assert_eq!(refused, Err(InvalidWebhook::Scheme));
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl Transport {
         outbound: &OutboundRequest,
         timeout: Duration,
     ) -> Result<OutboundResponse, TransportError> {
-        let mut request = surf::Request::new(surf_method(outbound.method), outbound.url.clone());
+        let mut request = surf::Request::new(surf::http::Method::Post, outbound.url.clone());
         if outbound.method.has_body() {
             request.set_body(outbound.body.as_str());
         }
@@ -126,24 +126,14 @@ impl Transport {
         }
         let inner: &mut surf::http::Request = request.as_mut();
         inner.ext_mut().insert(CallerTimeout(timeout));
+        // surf has no methods but those that are registered.
+        inner.ext_mut().insert(outbound.method);
         inner.ext_mut().insert(outbound.origin);
         let sent = self.client.send(request).await;
         let mut response =
             sent.map_err(|error| error.downcast().unwrap_or(TransportError::Other))?;
         let response: &mut surf::http::Response = response.as_mut();
         response.ext_mut().remove().ok_or(TransportError::Other)
-    }
-}
-
-fn surf_method(method: Method) -> surf::http::Method {
-    match method {
-        Method::Post => surf::http::Method::Post,
-        Method::Put => surf::http::Method::Put,
-        Method::Patch => surf::http::Method::Patch,
-        Method::Get => surf::http::Method::Get,
-        Method::Head => surf::http::Method::Head,
-        Method::Delete => surf::http::Method::Delete,
-        Method::Options => surf::http::Method::Options,
     }
 }
 
@@ -182,10 +172,11 @@ async fn to_hyper(
     mut request: surf::http::Request,
 ) -> Result<http::Request<String>, surf::http::Error> {
     let url = request.url();
+    let method = request.ext().get::<Method>().copied().unwrap_or_default();
     let target = &url[Position::BeforePath..Position::AfterQuery];
     let authority = &url[Position::BeforeHost..Position::AfterPort];
     let mut builder = http::Request::builder()
-        .method(request.method().to_string().as_str())
+        .method(method.name())
         .uri(target)
         .header(header::HOST, authority);
     for (name, values) in request.iter() {

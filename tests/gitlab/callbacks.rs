@@ -104,6 +104,41 @@ fn defect_07_a_redirect_is_not_followed_and_the_outcome_is_reported() {
     assert_eq!(elsewhere.more().len(), 0);
 }
 
+#[test]
+fn credentials_in_the_url_become_basic_authentication_and_are_shown_nowhere() {
+    let receiver = Receiver::start([ok()]);
+    let wrapper = start(&["--log-level", "trace"], RUNNER);
+    let client = Client::connect(&wrapper.address());
+    let url = receiver
+        .url("/done")
+        .replace("http://", "http://Aladdin:open%20sesame@");
+    graceful_with(&client, &url, "purge").unwrap();
+    let request = receiver.request();
+    assert_eq!((&*request.method, &*request.target), ("purge", "/done"));
+    assert_eq!(
+        request.headers["authorization"],
+        "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+    );
+    assert!(!request.headers["host"].contains('@'));
+    assert_eq!(ended(&client).phase(), Phase::Delivered);
+    let shown = format!("{:?} {}", client.get_state(), wrapper.stderr.text());
+    for secret in ["Aladdin", "sesame", "QWxhZGRpbj"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+    // Our own contract asks for a header instead, and standard methods are in upper case.
+    let receiver = Receiver::start([ok()]);
+    let wrapper = start(&[], RUNNER);
+    let client = Client::connect(&wrapper.address());
+    graceful_with(&client, &receiver.url("/done"), "post").unwrap();
+    assert_eq!(receiver.request().method, "POST");
+    let refused = graceful_with(&client, &receiver.url("/other"), "a b").unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(
+        refused.message().contains("nothing was signalled"),
+        "{refused}"
+    );
+}
+
 /// There, a crash never triggered it.
 #[test]
 fn defect_07_a_crash_is_reported_to_the_webhook_of_the_command_line() {

@@ -114,6 +114,78 @@ fn strict_refuses_a_replaceable_socket_and_names_only_its_own_options() {
 }
 
 #[test]
+fn forgotten_dashes_are_answered_with_the_line_to_type() {
+    let output = Command::new(support::binary())
+        .args(["--log-level", "warning", "wrapper"])
+        .args(["-grpc-listen=tcp://:7777", "run", "--config=/etc/a b.toml"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    let line = "process-wrapper wrapper --log-level warn --grpc-listen tcp://:7777 -- run \
+                --config '/etc/a b.toml'";
+    assert!(stderr.contains(line), "{stderr}");
+}
+
+#[test]
+fn the_global_options_and_variables_of_gitlab_runner_set_the_log() {
+    type Case = (
+        &'static [&'static str],
+        &'static [(&'static str, &'static str)],
+        bool,
+        bool,
+    );
+    let cases: [Case; 5] = [
+        (&["--log-level", "debug", "wrapper"], &[], true, false),
+        (
+            &["--debug", "--log-format", "json", "wrapper"],
+            &[],
+            true,
+            true,
+        ),
+        (
+            &["-l", "warning", "wrapper"],
+            &[("LOG_FORMAT", "json")],
+            false,
+            true,
+        ),
+        (&["wrapper"], &[("LOG_LEVEL", "debug")], true, false),
+        (
+            &["wrapper"],
+            &[("RUNNER_DEBUG", "true"), ("LOG_FORMAT", "json")],
+            true,
+            true,
+        ),
+    ];
+    for (start, variables, is_debug, is_json) in cases {
+        let wrapper = support::setup_with(|command, folder| {
+            for name in ["LOG_LEVEL", "LOG_FORMAT", "RUNNER_DEBUG"] {
+                command.env_remove(name);
+            }
+            command.envs(variables.iter().copied());
+            let listen = format!("unix:{}/control.sock", folder.display());
+            command.args(start).args(["-grpc-listen", &listen]);
+            command.arg("--runner-path").arg(runner(folder, RUNNER));
+            // A warning at every level.
+            command.args(["--process-termination-timeout", "1h"]);
+            command.args(["--rewrite-signal", "TERM:QUIT", "--", "run"]);
+        })
+        .start();
+        let client = Client::connect(&wrapper.address());
+        wrapper.stdout.wait_for("ready");
+        assert_eq!(check(&client).0, pb::Status::Running);
+        let line = wrapper.stderr.wait_for("--process-termination-timeout");
+        assert_eq!(line.starts_with('{'), is_json, "{start:?}: {line}");
+        if is_debug {
+            wrapper.stderr.wait_for("state read");
+        } else {
+            assert!(!wrapper.stderr.text().contains("started"), "{start:?}");
+        }
+    }
+}
+
+#[test]
 fn a_missing_runner_is_exit_code_127() {
     let mut wrapper = support::setup_with(|command, folder| {
         let listen = format!("unix:{}/control.sock", folder.display());

@@ -181,6 +181,7 @@ fn described(help: &str) -> Vec<(String, String)> {
 const FOREIGN: &[&str] = &[
     "--all-runners",
     "--config",
+    "--debug",
     "--features",
     "--fork",
     "--kill-child",

@@ -39,7 +39,37 @@ const PROXIES: [Proxy; 3] = [
     },
 ];
 
+/// The settings on the page that begin so, with the test's addresses and timeout.
+fn settings(
+    begin: &str,
+    [front, listen]: [&str; 2],
+    [back, backend]: [&str; 2],
+    seconds: u32,
+) -> String {
+    let page = include_str!("../../docs/grpc.md");
+    let mut blocks = page.split("```").skip(1).step_by(2);
+    let block = blocks.find_map(|block| {
+        block
+            .split_once('\n')
+            .filter(|(_, text)| text.starts_with(begin))
+    });
+    let (_, text) = block.unwrap_or_else(|| panic!("{begin:?} is on no page"));
+    for shown in [front, back, "24h"] {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+    text.replace(front, listen)
+        .replace(back, backend)
+        .replace("24h", &format!("{seconds}s"))
+}
+
 fn nginx(program: &Path, folder: &Path, backend: &str, seconds: u32) -> Command {
+    let listen = format!("unix:{}/proxy.sock", folder.display());
+    let server = settings(
+        "server {",
+        ["127.0.0.1:7780", &listen],
+        ["127.0.0.1:7777", backend],
+        seconds,
+    );
     let text = format!(
         "daemon off; master_process off; pid nginx.pid; error_log stderr info;
         events {{}}
@@ -47,12 +77,8 @@ fn nginx(program: &Path, folder: &Path, backend: &str, seconds: u32) -> Command 
             access_log off;
             client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
             uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-            server {{
-                listen unix:{}/proxy.sock http2;
-                location / {{ grpc_pass grpc://{backend}; grpc_read_timeout {seconds}s; }}
-            }}
-        }}",
-        folder.display()
+            {server}
+        }}"
     );
     let file = folder.join("nginx.conf");
     std::fs::write(&file, text).unwrap();
@@ -63,43 +89,43 @@ fn nginx(program: &Path, folder: &Path, backend: &str, seconds: u32) -> Command 
 }
 
 fn haproxy(program: &Path, folder: &Path, backend: &str, seconds: u32) -> Command {
-    let text = format!(
-        "global
-            log stdout format raw local0
-        defaults
-            mode http
-            log global
-            option httplog
-            timeout connect 5s
-            timeout client 1h
-            timeout server {seconds}s
-        frontend front
-            bind unix@{}/proxy.sock proto h2
-            default_backend wrapper
-        backend wrapper
-            server wrapper {backend} proto h2\n",
-        folder.display()
+    let listen = format!("unix@{}/proxy.sock", folder.display());
+    let sections = settings(
+        "defaults\n",
+        ["127.0.0.1:7780", &listen],
+        ["127.0.0.1:7777", backend],
+        seconds,
+    );
+    // A line for each request, on stdout.
+    let logging = "global\n    log stdout format raw local0\n";
+    let sections = sections.replace(
+        "mode http\n",
+        "mode http\n    log global\n    option httplog\n",
     );
     let file = folder.join("haproxy.cfg");
-    std::fs::write(&file, text).unwrap();
+    std::fs::write(&file, [logging, &sections].concat()).unwrap();
     let mut command = Command::new(program);
     command.args(["-db", "-f"]).arg(file);
     command
 }
 
 fn nghttpx(program: &Path, folder: &Path, backend: &str, seconds: u32) -> Command {
-    let mut command = Command::new(program);
-    command.args(["--conf=/dev/null", "--single-process", "--workers=1"]);
-    command.args([
-        "--accesslog-file=/dev/stdout",
-        "--errorlog-file=/dev/stderr",
-    ]);
-    command.arg(format!(
-        "--frontend=unix:{}/proxy.sock;no-tls",
-        folder.display()
-    ));
-    command.arg(format!("--backend={};;proto=h2", backend.replace(':', ",")));
-    command.arg(format!("--backend-read-timeout={seconds}s"));
+    let listen = format!("unix:{}/proxy.sock", folder.display());
+    let backend = backend.replace(':', ",");
+    let line = settings(
+        "nghttpx ",
+        ["127.0.0.1,7780", &listen],
+        ["127.0.0.1,7777", &backend],
+        seconds,
+    );
+    let logging = "--conf=/dev/null --accesslog-file=/dev/stdout --errorlog-file=/dev/stderr";
+    let line = line.replacen(
+        "nghttpx",
+        &format!("exec {} --single-process {logging}", program.display()),
+        1,
+    );
+    let mut command = Command::new("sh");
+    command.args(["-c", &line]);
     command
 }
 

@@ -11,7 +11,7 @@ use crate::wrapper::with_webhook;
 const OTHER_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// A webhook about the end of a process, signed with [`SECRET`].
-fn signed() -> Request {
+fn signed(method: &str) -> Request {
     let folder = tempfile::tempdir().unwrap();
     let secret = folder.path().join("secret");
     std::fs::write(&secret, SECRET).unwrap();
@@ -20,13 +20,15 @@ fn signed() -> Request {
     let wrapper = support::start_ready(&options, DRAINS);
     let client = Client::connect(&wrapper.address());
     let url = receiver.url("/end");
-    client.shut_down_with(with_webhook(&url, &[])).unwrap();
+    let mut shutdown = with_webhook(&url, &[]);
+    shutdown.webhook.as_mut().unwrap().method = method.to_owned();
+    client.shut_down_with(shutdown).unwrap();
     receiver.request()
 }
 
 /// The library behind `receiver` accepts the request, and refuses it with another secret or body.
 fn verifies(receiver: &dyn Fn() -> Command) {
-    let request = signed();
+    let request = signed("POST");
     let headers = serde_json::to_string(&request.headers).unwrap();
     let verify = |secret: &str, body: &str| {
         let output = receiver().args([secret, &headers, body]).output().unwrap();
@@ -42,6 +44,14 @@ fn verifies(receiver: &dyn Fn() -> Command) {
         let (accepted, _, error) = verify(secret, body);
         assert!(!accepted, "accepted {body:?} with {secret}");
         assert!(error.contains("No matching signature found"), "{error}");
+    }
+    // A callback of GitLab's contract is a GET without a body, signed over an empty one.
+    let request = signed("GET");
+    let headers = serde_json::to_string(&request.headers).unwrap();
+    for (secret, expected) in [(SECRET, true), (OTHER_SECRET, false)] {
+        let output = receiver().args([secret, &headers, ""]).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), expected, "{error}");
     }
 }
 

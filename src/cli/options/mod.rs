@@ -4,6 +4,7 @@
 
 mod about;
 mod environment;
+mod gitlab_words;
 mod probe;
 mod run;
 mod shutdown;
@@ -127,7 +128,7 @@ pub(super) fn parse(
     split: Split,
     variables: &[(String, OsString)],
 ) -> Result<Parsed, ParseRefusal> {
-    let own = wrapper::with_two_dashes(split.own);
+    let own = gitlab_words::translate(split.own);
     let Some((first, rest)) = own.split_first() else {
         let text = "the command is missing; name run, wrapper, status, shutdown, wait or probe";
         return Err(ParseRefusal::usage("", text));
@@ -155,7 +156,7 @@ pub(super) fn parse(
         .collect();
     let arguments =
         Arguments::from_args(&[PROGRAM], &all).map_err(|exit| sources(one_line(&exit.output)))?;
-    if split.command.is_some() && !["run", wrapper::NAME].contains(&name) {
+    if split.command.is_some() && !["run", gitlab_words::NAME].contains(&name) {
         let text = "only `run` and `wrapper` accept arguments after `--`";
         return Err(refuse(text.to_owned()));
     }
@@ -259,10 +260,10 @@ fn check_words(table: Table, rest: &[String], has_command: bool) -> Result<Table
             Word::Argument(word) => format!("unrecognized argument {word:?}"),
         };
         let advice = match table.name() {
-            wrapper::NAME => "; write the arguments of gitlab-runner after `--`",
-            _ => "",
+            gitlab_words::NAME => gitlab_words::advice(&table, rest, has_command),
+            _ => String::new(),
         };
-        return Err(ParseRefusal::usage(table.name(), &(text + advice)));
+        return Err(ParseRefusal::usage(table.name(), &(text + &advice)));
     }
     Ok(table)
 }

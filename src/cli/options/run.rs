@@ -26,6 +26,7 @@ use super::stages::{self, RunRefusal};
 #[cfg(feature = "webhooks")]
 use super::values::WebhookUrl;
 use super::values::{AfterExitCommand, ExitChoice, HttpHost, SignalOrNone};
+use super::wrapper::GitlabLog;
 
 /// Start COMMAND (default: gitlab-runner run) and serve the control API, also after its exit.
 #[derive(Debug, FromArgs, ArgsInfo)]
@@ -330,6 +331,7 @@ impl RunArguments {
             },
             log_format: self.log_format,
             log_level: self.log_level,
+            gitlab_log: None,
             program,
             accept_insecure: "with --insecure",
         })
@@ -355,6 +357,8 @@ pub(in crate::cli) struct Run {
     pub(in crate::cli) webhooks: WebhookOptions,
     pub(in crate::cli) log_format: log::LogFormat,
     pub(in crate::cli) log_level: log::Level,
+    /// What `wrapper` has instead of the last two, until its environment is read.
+    pub(in crate::cli) gitlab_log: Option<GitlabLog>,
     pub(in crate::cli) program: Program,
     /// Logged before the listeners open.
     pub(in crate::cli) warnings: Vec<String>,

@@ -3,22 +3,17 @@
 //! Owns GitLab's options and their translation to the options of `run`. It never starts anything.
 
 use std::ffi::OsString;
+use std::str::FromStr;
 
 use argh::{ArgsInfo, FromArgs};
 
 use super::stages::RunRefusal;
-use super::{Run, run};
+use super::{Run, gitlab_words, run};
 use crate::access::Listen;
-use crate::address::{Address, Host, is_beyond_loopback};
+use crate::address::{Address, Host, InvalidAddress, is_beyond_loopback};
 use crate::gitlab::GoDuration;
 use crate::lifecycle::Rewrite;
 use crate::log;
-
-/// The name of the command.
-pub(super) const NAME: &str = "wrapper";
-
-/// GitLab's options, which Go's flag package also accepts with a single dash.
-const WITH_ONE_DASH: [&str; 2] = ["-grpc-listen", "-process-termination-timeout"];
 
 /// The default address of GitLab's wrapper. PROCESS_WRAPPER_ADDRESS does not override it, because
 /// GitLab's tools do not read that variable.
@@ -49,10 +44,10 @@ const DEFAULT_ADDRESS: Address = Address::Tcp {
     )
 )]
 pub(super) struct WrapperArguments {
-    /// address to serve on: tcp://host:port, unix:///abs or unix:rel (default:
-    /// tcp://localhost:7777)
+    /// address to serve on: tcp://host:port, tcp://:port (every IPv4 interface), unix:///abs or
+    /// unix:rel (default: tcp://localhost:7777)
     #[argh(option, arg_name = "address")]
-    grpc_listen: Option<Address>,
+    grpc_listen: Option<GrpcListen>,
 
     /// send KILL this long after the abort has begun: after a TERM or INT that reaches the runner,
     /// or after InitForcefulShutdown (default: never)
@@ -78,21 +73,88 @@ pub(super) struct WrapperArguments {
     #[argh(option, arg_name = "rule")]
     webhook_allow: Vec<crate::webhook::policy::Rule>,
 
-    /// format of log lines on stderr: text or json (default: text)
-    #[argh(option, default = "log::LogFormat::Text", arg_name = "text|json")]
-    log_format: log::LogFormat,
+    /// format of log lines on stderr: text or json (default: $LOG_FORMAT, or text)
+    #[argh(option, arg_name = "text|json")]
+    log_format: Option<log::LogFormat>,
 
-    /// least severe level to log: off, error, warn, info, debug or trace (default: info)
-    #[argh(
-        option,
-        default = "log::Level::Info",
-        arg_name = "off|error|warn|info|debug|trace"
-    )]
-    log_level: log::Level,
+    /// least severe level to log: off, error, warn, info, debug or trace (default: debug with
+    /// RUNNER_DEBUG=true, $LOG_LEVEL, or info)
+    #[argh(option, arg_name = "off|error|warn|info|debug|trace")]
+    log_level: Option<log::Level>,
 
     /// arguments of gitlab-runner, placed before ARGS
     #[argh(positional)]
     args: Vec<String>,
+}
+
+/// The value of `--grpc-listen`. An empty host is every IPv4 interface.
+#[derive(Debug, Clone)]
+struct GrpcListen(Address);
+
+impl FromStr for GrpcListen {
+    type Err = InvalidAddress;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let address = match text.strip_prefix("tcp://:") {
+            Some(port) => format!("tcp://0.0.0.0:{port}").parse(),
+            None => text.parse(),
+        };
+        address.map(Self)
+    }
+}
+
+/// The logging of `wrapper`, before its environment is read.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::cli) struct GitlabLog {
+    format: Option<log::LogFormat>,
+    level: Option<log::Level>,
+}
+
+impl GitlabLog {
+    /// Format and level by the options, or else by the variables that GitLab Runner reads; the last
+    /// are warnings about the latter.
+    fn resolve(
+        self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> (log::LogFormat, log::Level, Vec<String>) {
+        let mut warnings = Vec::new();
+        let format = self.format.or_else(|| {
+            let value = variable("LOG_FORMAT").filter(|value| !value.is_empty())?;
+            let parsed = gitlab_words::format_name(&value).parse();
+            parsed
+                .map_err(|error| warnings.push(format!("LOG_FORMAT is ignored: {error}")))
+                .ok()
+        });
+        // As Go's strconv.ParseBool reads it. In GitLab's wrapper it wins over a level, too.
+        let debug = variable("RUNNER_DEBUG");
+        let is_debug = matches!(
+            debug.as_deref(),
+            Some("1" | "t" | "T" | "true" | "TRUE" | "True")
+        );
+        let level = is_debug
+            .then_some(log::Level::Debug)
+            .or(self.level)
+            .or_else(|| {
+                let value = variable("LOG_LEVEL").filter(|value| !value.is_empty())?;
+                let parsed = gitlab_words::level_name(&value).parse();
+                parsed
+                    .map_err(|error| warnings.push(format!("LOG_LEVEL is ignored: {error}")))
+                    .ok()
+            });
+        let format = format.unwrap_or(log::LogFormat::Text);
+        (format, level.unwrap_or(log::Level::Info), warnings)
+    }
+}
+
+impl Run {
+    /// Reads the environment of `wrapper`; does nothing for `run`.
+    pub(in crate::cli) fn read_environment(&mut self, variable: impl Fn(&str) -> Option<String>) {
+        if let Some(log) = self.gitlab_log.take() {
+            let (format, level, warnings) = log.resolve(variable);
+            (self.log_format, self.log_level) = (format, level);
+            self.warnings.extend(warnings);
+        }
+    }
 }
 
 /// Why the arguments are refused.
@@ -109,34 +171,13 @@ pub(super) enum WrapperRefusal {
     Run(#[from] RunRefusal),
 }
 
-/// Rewrites GitLab's one-dash options for argh, which only accepts two dashes.
-pub(super) fn with_two_dashes(own: Vec<String>) -> Vec<String> {
-    if own.first().is_none_or(|command| command != NAME) {
-        return own;
-    }
-    let mut words = Vec::new();
-    for word in own {
-        let (name, value) = match word.split_once('=') {
-            Some((name, value)) => (name, Some(value)),
-            None => (word.as_str(), None),
-        };
-        if WITH_ONE_DASH.contains(&name) {
-            words.push(format!("-{name}"));
-            words.extend(value.map(str::to_owned));
-        } else {
-            words.push(word);
-        }
-    }
-    words
-}
-
 impl WrapperArguments {
     /// Translates to the options of `run`; `after_dashes` holds the arguments after `--`.
     pub(super) fn validate(
         self,
         after_dashes: Option<Vec<OsString>>,
     ) -> Result<Run, WrapperRefusal> {
-        let address = self.grpc_listen.unwrap_or(DEFAULT_ADDRESS);
+        let address = self.grpc_listen.map_or(DEFAULT_ADDRESS, |listen| listen.0);
         let exposed = is_beyond_loopback(&address);
         if exposed && self.strict {
             return Err(WrapperRefusal::Exposed(address));
@@ -169,8 +210,10 @@ impl WrapperArguments {
                     .to_owned(),
             );
         }
-        run.log_format = self.log_format;
-        run.log_level = self.log_level;
+        run.gitlab_log = Some(GitlabLog {
+            format: self.log_format,
+            level: self.log_level,
+        });
         #[cfg(feature = "webhooks")]
         {
             run.webhooks.allow = self.webhook_allow;
@@ -191,7 +234,7 @@ mod tests {
     }
 
     fn parse(own: &str, after_dashes: &str) -> Result<Run, WrapperRefusal> {
-        let own = with_two_dashes(words(&format!("wrapper {own}")));
+        let own = gitlab_words::translate(words(&format!("wrapper {own}")));
         let own: Vec<_> = own.iter().skip(1).map(String::as_str).collect();
         let arguments = WrapperArguments::from_args(&["wrapper"], &own).unwrap();
         arguments.validate(Some(
@@ -244,6 +287,78 @@ mod tests {
         .unwrap();
         assert_eq!(run.listen[0].address.to_string(), "unix:a=b");
         assert_eq!(run.lifecycle.kill_after, Some(Duration::from_secs(5400)));
+    }
+
+    #[test]
+    fn an_empty_host_is_every_ipv4_interface() {
+        let run = parse("--grpc-listen tcp://:7777", "").unwrap();
+        assert_eq!(run.listen[0].address.to_string(), "tcp://0.0.0.0:7777");
+        assert_eq!(run.warnings.len(), 1);
+    }
+
+    #[test]
+    fn options_win_over_the_variables_of_gitlab_runner() {
+        use log::Level::{Debug, Error, Info, Warn};
+        use log::LogFormat::{Json, Text};
+        for (own, variables, format, level, warnings) in [
+            ("", &[][..], Text, Info, 0),
+            (
+                "",
+                &[("LOG_LEVEL", "warning"), ("LOG_FORMAT", "json")],
+                Json,
+                Warn,
+                0,
+            ),
+            (
+                "",
+                &[("LOG_LEVEL", ""), ("LOG_FORMAT", "runner")],
+                Text,
+                Info,
+                0,
+            ),
+            (
+                "",
+                &[("LOG_LEVEL", "loud"), ("LOG_FORMAT", "x")],
+                Text,
+                Info,
+                2,
+            ),
+            (
+                "--log-level error",
+                &[("LOG_LEVEL", "warn")],
+                Text,
+                Error,
+                0,
+            ),
+            (
+                "--log-format text",
+                &[("LOG_FORMAT", "json")],
+                Text,
+                Info,
+                0,
+            ),
+            (
+                "--log-level error",
+                &[("RUNNER_DEBUG", "true")],
+                Text,
+                Debug,
+                0,
+            ),
+            ("", &[("RUNNER_DEBUG", "false")], Text, Info, 0),
+        ] {
+            let variable = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            let resolved = parse(own, "")
+                .unwrap()
+                .gitlab_log
+                .unwrap()
+                .resolve(variable);
+            let case = format!("{own} {variables:?}");
+            assert_eq!((resolved.0, resolved.1), (format, level), "{case}");
+            assert_eq!(resolved.2.len(), warnings, "{case}: {:?}", resolved.2);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 """A receiver that uses the Standard Webhooks library for Python.
 
-Takes the secret, the headers as a JSON object, and the body. Prints the verified payload as JSON.
+Takes the secret, the headers as a JSON object, and the body. Prints the verified payload as JSON,
+or null for an empty body, which is no JSON.
 Fails by an exception if the signature does not fit.
 """
 
@@ -10,4 +11,5 @@ import sys
 from standardwebhooks import Webhook
 
 secret, headers, body = sys.argv[1:]
-print(json.dumps(Webhook(secret).verify(body, json.loads(headers))))
+payload = Webhook(secret).verify(body, json.loads(headers), json_parse=body != "")
+print(json.dumps(payload))
