@@ -37,12 +37,6 @@ impl Throttle {
         Some(std::mem::take(&mut self.suppressed))
     }
 
-    /// Whether an event may pass now.
-    #[must_use]
-    pub fn has_capacity(&self, now: Instant) -> bool {
-        self.wait(now).is_zero()
-    }
-
     /// Counts an event that happens anyway; returns how long to delay its answer, at most
     /// `max_wait`.
     pub fn reserve(&mut self, now: Instant, max_wait: Duration) -> Duration {

@@ -45,6 +45,12 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_BURST: u32 = 5;
 const REQUEST_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Pages of metrics on all connections of a listener, and the longest wait for one: less than the
+/// timeout of a scraper. Probes never wait for them.
+const METRICS_BURST: u32 = 20;
+const METRICS_INTERVAL: Duration = Duration::from_millis(50);
+const LONGEST_METRICS_DELAY: Duration = Duration::from_secs(5);
+
 /// The maximum age of a connection. A scraper may keep one open between scrapes.
 const MAX_AGE: Duration = Duration::from_secs(3600);
 
@@ -70,6 +76,7 @@ pub async fn serve<C: Clock>(
     let mut connections: VecDeque<Task<()>> = VecDeque::with_capacity(MAX_CONNECTIONS);
     let shortages = LineThrottle::for_conditions();
     let full = LineThrottle::for_conditions();
+    let scrapes = Rc::new(RefCell::new(Throttle::new(METRICS_BURST, METRICS_INTERVAL)));
     loop {
         match listener.accept().await {
             Ok((mut stream, peer)) => {
@@ -80,6 +87,7 @@ pub async fn serve<C: Clock>(
                     servers: Rc::clone(&servers),
                 });
                 let budget = RefCell::new(Throttle::new(REQUEST_BURST, REQUEST_INTERVAL));
+                let scrapes = Rc::clone(&scrapes);
                 let timer = clock.clone();
                 let max_age = clock.sleep(MAX_AGE);
                 let name = listener.local_address().to_string();
@@ -93,9 +101,14 @@ pub async fn serve<C: Clock>(
                     if !matches!(future::or(checked, expired).await, Ok(true)) {
                         return;
                     }
-                    let service = service_fn(move |request| {
+                    let service = service_fn(move |request: Request<Incoming>| {
                         let pages = Rc::clone(&pages);
-                        let delay = budget.borrow_mut().reserve(timer.now(), REQUEST_INTERVAL);
+                        let now = timer.now();
+                        let mut delay = budget.borrow_mut().reserve(now, REQUEST_INTERVAL);
+                        if request.uri().path() == METRICS {
+                            let mut scrapes = scrapes.borrow_mut();
+                            delay = delay.max(scrapes.reserve(now, LONGEST_METRICS_DELAY));
+                        }
                         let timer = timer.clone();
                         async move {
                             timer.sleep(delay).await;
@@ -144,6 +157,9 @@ pub async fn serve<C: Clock>(
     }
 }
 
+/// The path of the metrics.
+const METRICS: &str = "/metrics";
+
 /// The sources of the pages.
 struct Pages<C> {
     metrics: Rc<Metrics>,
@@ -164,7 +180,7 @@ impl<C: Clock> Pages<C> {
             return page(StatusCode::MISDIRECTED_REQUEST, UNKNOWN_HOST);
         }
         match request.uri().path() {
-            "/metrics" => {
+            METRICS => {
                 let accept = request.headers().get(ACCEPT);
                 self.metrics(MetricsFormat::negotiate(
                     accept.and_then(|types| types.to_str().ok()),

@@ -180,10 +180,13 @@ fn described(help: &str) -> Vec<(String, String)> {
 /// Options of cargo and other programs that the documentation tells how to use.
 const FOREIGN: &[&str] = &[
     "--all-runners",
+    "--backend",
+    "--backend-read-timeout",
     "--config",
     "--debug",
     "--features",
     "--fork",
+    "--frontend",
     "--kill-child",
     "--locked",
     "--mount-proc",

@@ -15,6 +15,7 @@ mod support;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use process_wrapper::pb::process_wrapper::v1::State;
@@ -376,30 +377,53 @@ fn a_host_name_without_effect_is_refused() {
     }
 }
 
+/// The pages that clients get in about a second, each of which pipelines 100 requests.
+fn pages_in_a_second(address: &str, clients: usize) -> (usize, Duration) {
+    let start = Instant::now();
+    let many = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
+    let mut streams: Vec<_> = (0..clients)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.write_all(many.as_bytes()).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            (stream, Vec::new())
+        })
+        .collect();
+    let mut buffer = [0; 65536];
+    while start.elapsed() < Duration::from_secs(1) {
+        for (stream, read) in &mut streams {
+            match stream.read(&mut buffer) {
+                Ok(count) => read.extend_from_slice(&buffer[..count]),
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let pages = streams.iter().map(|(_, read)| {
+        String::from_utf8_lossy(read)
+            .matches("HTTP/1.1 200")
+            .count()
+    });
+    (pages.sum(), start.elapsed())
+}
+
 #[test]
 fn a_client_that_pipelines_gets_its_budget_of_pages() {
     let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
     let address = http1::address(&wrapper);
-    let mut stream = TcpStream::connect(&address).unwrap();
-    let start = std::time::Instant::now();
-    let many = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
-    stream.write_all(many.as_bytes()).unwrap();
-    let timeout = std::time::Duration::from_millis(100);
-    stream.set_read_timeout(Some(timeout)).unwrap();
-    let mut read = Vec::new();
-    let mut buffer = [0; 65536];
-    while start.elapsed() < std::time::Duration::from_secs(1) {
-        match stream.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => read.extend_from_slice(&buffer[..count]),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(error) => panic!("{error}"),
-        }
-    }
-    let pages = String::from_utf8_lossy(&read)
-        .matches("HTTP/1.1 200")
-        .count();
+    let (pages, time) = pages_in_a_second(&address, 1);
     // Five at once, then ten per second.
-    let most = 6 + usize::try_from(start.elapsed().as_millis()).unwrap() / 100;
+    let most = 6 + usize::try_from(time.as_millis()).unwrap() / 100;
     assert!((5..=most).contains(&pages), "{pages} of at most {most}");
+}
+
+#[test]
+fn many_clients_share_a_budget_of_metrics_and_leave_probes_alone() {
+    let wrapper = start_ready(&["--http-listen=tcp://127.0.0.1:0"], DRAINS);
+    let address = http1::address(&wrapper);
+    let (pages, time) = pages_in_a_second(&address, 20);
+    // Twenty at once, then twenty per second. Their own budgets allow five times as many.
+    let most = 21 + usize::try_from(time.as_millis()).unwrap() / 50;
+    assert!((20..=most).contains(&pages), "{pages} of at most {most}");
+    assert_eq!(get(&address, "/livez").0, 200);
 }

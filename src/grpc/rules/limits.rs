@@ -27,7 +27,7 @@ pub const KEPT_FOR_NEW_PEERS: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Maximum connections. When full, an idle one is evicted, first one that never made a call;
-    /// if none is idle, the new one is closed.
+    /// if none is idle, the new one is closed, unless [`evict_calls`](Self::evict_calls) is set.
     pub max_connections: usize,
     /// Whether the oldest connection is evicted with its calls if the server is full: on health
     /// listeners, where a call only watches.
