@@ -115,12 +115,7 @@ pub fn answer(served: Served, found: Protocol, advice: &str) -> Vec<u8> {
             };
             http2_answer(error, advice)
         }
-        // No TLS record begins like these, so the peer's user reads that there is no TLS.
-        Protocol::Tls => match served {
-            Served::Grpc | Served::GrpcOverTls => http2_answer(INADEQUATE_SECURITY, advice),
-            Served::Pages => http1_answer(advice),
-        },
-        Protocol::Proxy => Vec::new(),
+        Protocol::Tls | Protocol::Proxy => Vec::new(),
     }
 }
 
