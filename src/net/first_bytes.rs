@@ -103,11 +103,12 @@ pub const fn advice(served: Served, found: Protocol) -> Option<&'static str> {
     }
 }
 
-/// The answer in the peer's protocol; empty where it has none that a user would read.
+/// The answer; empty where its peer has nothing that a user would read. TLS clients take one in
+/// HTTP/1.1 for what it is: a port without TLS.
 #[must_use]
 pub fn answer(served: Served, found: Protocol, advice: &str) -> Vec<u8> {
     match found {
-        Protocol::Http1 | Protocol::GrpcWeb => http1_answer(advice),
+        Protocol::Http1 | Protocol::GrpcWeb | Protocol::Tls => http1_answer(advice),
         Protocol::Http2 => {
             let error = match served {
                 Served::Grpc | Served::GrpcOverTls => INADEQUATE_SECURITY,
@@ -115,7 +116,7 @@ pub fn answer(served: Served, found: Protocol, advice: &str) -> Vec<u8> {
             };
             http2_answer(error, advice)
         }
-        Protocol::Tls | Protocol::Proxy => Vec::new(),
+        Protocol::Proxy => Vec::new(),
     }
 }
 

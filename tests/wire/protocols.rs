@@ -48,7 +48,7 @@ fn other_protocols_on_the_port_are_named_with_advice() {
             "translates gRPC-Web",
             true,
         ),
-        (b"\x16\x03\x01\x02\0\x01", "TLS", "--tls-cert", false),
+        (b"\x16\x03\x01\x02\0\x01", "TLS", "--tls-cert", true),
         (
             b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\nPRI * HTTP/2.0",
             "PROXY",
