@@ -7,6 +7,9 @@
 /// (`user_namespaces(7)`). Many users share it, so it is never an identity.
 pub const UNMAPPED: u32 = 65534;
 
+/// The superuser of our user namespace. That of another one is unmapped.
+pub(super) const ROOT: u32 = 0;
+
 /// The ids that may connect.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Callers {

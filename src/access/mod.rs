@@ -26,5 +26,5 @@ pub use listen::Listen;
 pub use options::{AccessOptions, OptionConflict, OwnIds, SocketMode, TlsOptions, TlsVersion};
 pub use peer_group::PeerGroup;
 pub use role::Role;
-pub use socket_path::{PathRisk, link_risk, path_risk, private_risk};
+pub use socket_path::{PathRisk, link_risk, owned_risk, path_risk, private_risk};
 pub use token::Tokens;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::allowed_name::AllowedName;
-use super::callers::{Callers, UNMAPPED};
+use super::callers::{Callers, ROOT, UNMAPPED};
 use super::group::Group;
 use super::listen::Listen;
 use super::role::Role;
@@ -92,6 +92,8 @@ pub struct AccessOptions {
     pub socket_group: Option<Group>,
     /// `--allow-uid` and `--allow-gid`.
     pub allowed: Callers,
+    /// `--deny-root`: root (uid 0) may not connect to socket files because it is root.
+    pub deny_root: bool,
     /// `--token-file`: one token per line.
     pub token_file: Option<PathBuf>,
     /// `--token-tcp-only`: callers on socket files need no token.
@@ -146,10 +148,13 @@ pub enum OptionConflict {
         /// The directory.
         directory: PathBuf,
     },
+    /// Root is admitted for another reason.
+    #[error("--deny-root has no effect: {0}")]
+    RootAllowed(&'static str),
     /// The wrapper runs as the unmapped user.
     #[error(
-        "the wrapper runs as user {UNMAPPED}, the id of every unmapped user, so no caller would be \
-         admitted on a unix socket; run it as another user, or use --allow-uid"
+        "the wrapper runs as user {UNMAPPED}, the id of every unmapped user, so its own user would \
+         not be admitted on a unix socket; run it as another user, or use --allow-uid"
     )]
     OwnUserUnmapped,
     /// The option has no effect without another.
@@ -198,11 +203,15 @@ impl AccessOptions {
         self.tls.certificate.is_some() && is_tcp && listen.role > Role::Health
     }
 
-    /// The ids that may connect to socket files.
+    /// The ids that may connect to socket files. Root is among them, because it can become any of
+    /// these users.
     #[must_use]
     pub fn callers(&self, own: OwnIds) -> Callers {
         let mut callers = self.allowed.clone();
         callers.uids.push(own.uid);
+        if !self.deny_root {
+            callers.uids.push(ROOT);
+        }
         callers
     }
 
@@ -226,11 +235,20 @@ impl AccessOptions {
             ("--socket-group", self.socket_group.is_some()),
             ("--allow-uid", !self.allowed.uids.is_empty()),
             ("--allow-gid", !self.allowed.gids.is_empty()),
+            ("--deny-root", self.deny_root),
         ];
         for (option, is_given) in given {
             if is_given && !has_socket {
                 return Err(OptionConflict::NoSocket(option));
             }
+        }
+        if self.deny_root && own.uid == ROOT {
+            return Err(OptionConflict::RootAllowed(
+                "the wrapper itself runs as root",
+            ));
+        }
+        if self.deny_root && self.allowed.uids.contains(&ROOT) {
+            return Err(OptionConflict::RootAllowed("--allow-uid 0 admits root"));
         }
         self.check_allowed_ids(own, socket_group.unwrap_or(own.gid))?;
         let none_allowed = self.allowed.uids.is_empty() && self.allowed.gids.is_empty();
@@ -271,7 +289,7 @@ impl AccessOptions {
             .allowed
             .uids
             .iter()
-            .filter(|uid| ![0, own.uid].contains(uid));
+            .filter(|uid| ![ROOT, own.uid].contains(uid));
         let uid = uids.map(|uid| ("--allow-uid", *uid)).next();
         let gid = self.allowed.gids.first().map(|gid| ("--allow-gid", *gid));
         match uid.or(gid) {
@@ -320,7 +338,7 @@ impl AccessOptions {
                 return Err(OptionConflict::Unmapped(option));
             }
             // Root passes every permission check.
-            if id != own.uid && id != 0 && !for_others {
+            if id != own.uid && id != ROOT && !for_others {
                 return Err(OptionConflict::SocketUnreachable { option, id, mode });
             }
         }

@@ -23,6 +23,12 @@ pub enum PathRisk {
     /// Every user may rename its entries.
     #[error("is writable by every user (mode {0:o}) without the sticky bit, which `chmod +t` sets")]
     WorldWritable(u32),
+    /// Users beside its owner may replace its entries.
+    #[error("is writable by other users (mode {0:o}, must be at most 755)")]
+    Writable(u32),
+    /// A link or another file stands in place of the socket, or another user owns it.
+    #[error("is not a socket of the directory's owner")]
+    NotASocket,
     /// The path has a symbolic link of this user, neither root nor us.
     #[error("is a symbolic link that belongs to user {0}")]
     Link(u32),
@@ -48,6 +54,13 @@ pub fn private_risk(owner: u32, mode: u32, own: u32) -> Option<PathRisk> {
         return Some(PathRisk::Owner(owner));
     }
     (mode & 0o077 != 0).then_some(PathRisk::NotPrivate(mode))
+}
+
+/// The risk of a directory whose owner root trusts for what the socket in it answers: it gave the
+/// directory to this user.
+#[must_use]
+pub fn owned_risk(mode: u32) -> Option<PathRisk> {
+    (mode & 0o022 != 0).then_some(PathRisk::Writable(mode))
 }
 
 /// The risk of a symbolic link on the path: its owner may replace it even in a sticky directory.

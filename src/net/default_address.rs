@@ -14,6 +14,15 @@ use std::path::{Path, PathBuf};
 use super::directory::{self, UnsafeDirectory};
 use crate::address::{Address, InvalidAddress};
 
+/// Where root's socket is, and often that of a service of another user.
+const RUN: &str = "/run/process-wrapper";
+
+/// The directory of the socket below one of the user or the service.
+const NAME: &str = "process-wrapper";
+
+/// The socket's name.
+const SOCKET: &str = "control.sock";
+
 /// The variable that overrides the default, for the server and its clients.
 pub const VARIABLE: &str = "PROCESS_WRAPPER_ADDRESS";
 
@@ -58,7 +67,7 @@ impl Environment {
 
     fn socket_directory(&self) -> PathBuf {
         if self.uid == 0 {
-            return PathBuf::from("/run/process-wrapper");
+            return PathBuf::from(RUN);
         }
         // The XDG base directory specification: a relative path is ignored.
         let user = self.runtime_directory.as_deref().map(Path::new);
@@ -68,8 +77,8 @@ impl Environment {
         let service = service.map(|path| Path::new(OsStr::from_bytes(path)));
         let mut parents = [user, service].into_iter().flatten();
         match parents.find(|path| path.is_absolute()) {
-            Some(path) => path.join("process-wrapper"),
-            None => PathBuf::from(format!("/tmp/process-wrapper-{}", self.uid)),
+            Some(path) => path.join(NAME),
+            None => PathBuf::from(format!("/tmp/{NAME}-{}", self.uid)),
         }
     }
 }
@@ -111,17 +120,57 @@ pub enum DefaultAddressError {
 /// # Errors
 ///
 /// The variable is set and is not an address, or the directory exists and is not private to this
-/// user: the socket in it may be another user's, which would receive our calls.
+/// user: the socket in it may be another user's, which would receive our calls. Root may call the
+/// wrapper of any user to which it gave `/run/process-wrapper`.
 pub fn default_address(environment: &Environment) -> Result<Address, DefaultAddressError> {
     if let Some(address) = environment.explicit_address()? {
         return Ok(address);
     }
     let directory = environment.socket_directory();
+    if environment.uid == 0 {
+        return root_address(&directory);
+    }
     // Connecting gives a better error where the directory is missing.
     if let Ok(Err(error)) = directory::check_private(&directory, environment.uid) {
         return Err(error.into());
     }
     Ok(control_socket(&directory))
+}
+
+/// Returns the first socket in `directory`, or in the one that a service with
+/// `RuntimeDirectory=process-wrapper` creates below it.
+fn root_address(directory: &Path) -> Result<Address, DefaultAddressError> {
+    for directory in [directory, &directory.join(NAME)] {
+        let socket = directory.join(SOCKET);
+        // Connecting gives a better error where the socket is missing.
+        if let Ok(checked) = directory::check_of_any_user(&socket) {
+            checked?;
+            return Ok(Address::Unix(socket));
+        }
+    }
+    Ok(control_socket(directory))
+}
+
+/// The sockets at which a wrapper listens by default in another environment than this one, if
+/// `address` is the default of this one.
+pub fn other_places(environment: &Environment, address: &Address) -> Vec<PathBuf> {
+    let here = control_socket(&environment.socket_directory());
+    if *address != here {
+        return Vec::new();
+    }
+    // Root looks for another user's.
+    let user = match environment.uid {
+        0 => "UID".to_owned(),
+        uid => uid.to_string(),
+    };
+    let directories = [
+        PathBuf::from(format!("/run/user/{user}/{NAME}")),
+        PathBuf::from(format!("/tmp/{NAME}-{user}")),
+        Path::new(RUN).join(NAME),
+    ];
+    let mut places = directories.map(|directory| directory.join(SOCKET)).to_vec();
+    places.retain(|place| Address::Unix(place.clone()) != here);
+    places
 }
 
 /// Returns the same address for a server, and creates the socket's directory (mode 0700) unless the
@@ -141,7 +190,7 @@ pub fn prepare_default_address(environment: &Environment) -> Result<Address, Def
 }
 
 fn control_socket(directory: &Path) -> Address {
-    Address::Unix(directory.join("control.sock"))
+    Address::Unix(directory.join(SOCKET))
 }
 
 /// Creates the last directory only: a missing parent shows that the default does not suit this
@@ -243,6 +292,57 @@ mod tests {
         garbled.address = Some(OsString::from_vec(vec![b'u', 0xff]));
         let error = default_address(&garbled).unwrap_err();
         assert!(matches!(error, DefaultAddressError::NotUtf8(_)), "{error}");
+    }
+
+    #[test]
+    fn root_finds_the_socket_of_any_user_and_follows_no_link() {
+        use std::os::unix::net::UnixListener;
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().join("top");
+        let nested = top.join(NAME);
+        DirBuilder::new().mode(0o755).create(&top).unwrap();
+        let none = root_address(&top).unwrap();
+        assert_eq!(none, control_socket(&top), "a missing socket is no error");
+        DirBuilder::new().mode(0o700).create(&nested).unwrap();
+        let _listener = UnixListener::bind(nested.join(SOCKET)).unwrap();
+        assert_eq!(root_address(&top).unwrap(), control_socket(&nested));
+        std::fs::set_permissions(&nested, PermissionsExt::from_mode(0o770)).unwrap();
+        let error = root_address(&top).unwrap_err();
+        assert!(error.to_string().contains("writable by other"), "{error}");
+        // The first place comes first, also if it is bad.
+        symlink(nested.join(SOCKET), top.join(SOCKET)).unwrap();
+        let error = root_address(&top).unwrap_err();
+        assert!(error.to_string().contains("not a socket"), "{error}");
+        // Any user may have taken the name.
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o1777)).unwrap();
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&top, Some(4711), None).unwrap();
+        }
+        let error = root_address(&top).unwrap_err();
+        assert!(error.to_string().contains("belongs to user"), "{error}");
+    }
+
+    #[test]
+    fn a_client_names_the_other_default_places() {
+        let texts = |environment: &Environment| {
+            let address = default_address(environment).unwrap();
+            let places = other_places(environment, &address);
+            places
+                .iter()
+                .map(|p| p.display().to_string())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let login = environment(5, None, Some("/run/user/5"));
+        assert_eq!(
+            texts(&login),
+            "/tmp/process-wrapper-5/control.sock \
+             /run/process-wrapper/process-wrapper/control.sock"
+        );
+        let service = environment(5, None, None);
+        assert!(texts(&service).starts_with("/run/user/5/process-wrapper/control.sock "));
+        assert!(texts(&environment(0, None, None)).contains("/tmp/process-wrapper-UID/"));
+        assert_eq!(texts(&environment(5, Some("unix:/a"), None)), "");
     }
 
     fn below(runtime: &Path) -> Environment {

@@ -4,10 +4,10 @@
 //! changes one.
 
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Component, Path, PathBuf};
 
-use crate::access::{PathRisk, link_risk, path_risk, private_risk};
+use crate::access::{PathRisk, link_risk, owned_risk, path_risk, private_risk};
 
 /// A directory or symbolic link that lets another user replace the socket.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +47,36 @@ pub(super) fn check_private(directory: &Path, own: u32) -> io::Result<Result<(),
     };
     let directory = directory.to_owned();
     Ok(risk.map_or(Ok(()), |why| Err(UnsafeDirectory { directory, why })))
+}
+
+/// Checks, for root, the directory of any user and the socket in it: a link could lead root to
+/// another server, and another user's socket would not be the wrapper's. Where every user may
+/// create directories, as in /tmp, only root's own will do. Blocks on the file system.
+///
+/// # Errors
+///
+/// Outside those of `lstat(2)`, inside the risk.
+pub(super) fn check_of_any_user(socket: &Path) -> io::Result<Result<(), UnsafeDirectory>> {
+    let directory = parent(socket);
+    let (owner, found) = (directory.symlink_metadata()?, socket.symlink_metadata()?);
+    let above = parent(directory).metadata()?.mode();
+    let risk = if !owner.is_dir() {
+        Some((directory, PathRisk::NotADirectory))
+    } else if above & 0o022 != 0 && owner.uid() != 0 {
+        Some((directory, PathRisk::Owner(owner.uid())))
+    } else if let Some(why) = owned_risk(owner.mode() & 0o7777) {
+        Some((directory, why))
+    } else if !found.file_type().is_socket() || ![0, owner.uid()].contains(&found.uid()) {
+        Some((socket, PathRisk::NotASocket))
+    } else {
+        None
+    };
+    Ok(risk.map_or(Ok(()), |(path, why)| {
+        Err(UnsafeDirectory {
+            directory: path.to_owned(),
+            why,
+        })
+    }))
 }
 
 /// The kernel's limit of symbolic links on a path, `path_resolution(7)`.

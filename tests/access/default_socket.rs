@@ -84,3 +84,41 @@ fn a_squatted_directory_in_tmp_is_refused_and_the_error_names_the_ways_out() {
     }
     drop(squatted);
 }
+
+/// `/run` of a machine, in a mount namespace of its own: systemd gives the directory to the user of
+/// a service, and root asks without options.
+#[test]
+fn root_finds_the_wrapper_of_a_service_without_options() {
+    if !is_root() || crate::support::peers::find("setpriv").is_none() {
+        return;
+    }
+    let (_copies, copy) = copy_for_all();
+    let wrapper = copy.display();
+    let script = |listen: &str, mode: &str| {
+        format!(
+            "mount -t tmpfs -o mode=755 none /run && mkdir -m {mode} /run/process-wrapper && \
+             chown {VICTIM} /run/process-wrapper && \
+             {{ RUNTIME_DIRECTORY=/run/process-wrapper setpriv --reuid {VICTIM} --regid {VICTIM} \
+             --clear-groups {wrapper} run --exit-when-gone=always {listen} -- sleep 30 & }} && \
+             while kill -0 $! && ! find /run/process-wrapper -name control.sock | grep -q .; \
+             do sleep 0.05; done; \
+             {wrapper} status; code=$?; kill $!; wait $!; exit $code"
+        )
+    };
+    let explicit = "--listen=unix:/run/process-wrapper/control.sock";
+    for (listen, mode, code, words) in [
+        ("", "755", 0, "running: sleep"),
+        (explicit, "700", 0, "running: sleep"),
+        (explicit, "775", 2, "writable by other users"),
+    ] {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &script(listen, mode)]);
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap());
+        let output = command.output().unwrap();
+        let printed = format!("{output:?}");
+        assert_eq!(output.status.code(), Some(code), "{printed}");
+        assert!(printed.contains(words), "{printed}");
+    }
+}

@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -48,6 +49,38 @@ fn by_default_only_the_own_user_may_connect() {
     let connected = as_user(JOB, || UnixStream::connect(wrapper.socket()));
     assert_eq!(connected.unwrap_err().kind(), ErrorKind::PermissionDenied);
     assert!(is_let_in(&wrapper, (0, 0)));
+}
+
+#[test]
+fn root_may_call_a_wrapper_of_another_user_unless_it_is_denied() {
+    if !is_root() {
+        return;
+    }
+    let (_copies, copy) = copy_for_all();
+    for (options, let_in) in [
+        (&[][..], true),
+        (&["--deny-root"], false),
+        (&["--deny-root", "--allow-uid=0"], false),
+    ] {
+        let setup = setup_with(|command, folder| {
+            std::os::unix::fs::chown(folder, Some(JOB.0), Some(JOB.1)).unwrap();
+            *command = Command::new(&copy);
+            let listen = format!("--listen=unix:{}/control.sock", folder.display());
+            command.args(["run", &listen]).args(options);
+            command.args(["--", "sh", "-c", DRAINS, "sh"]);
+            command.uid(JOB.0).gid(JOB.1);
+        });
+        let mut wrapper = setup.start();
+        if options.len() == 2 {
+            assert_eq!(wrapper.code(), 2);
+            let printed = wrapper.stderr.all();
+            assert!(printed.contains("--allow-uid 0 admits root"), "{printed}");
+            continue;
+        }
+        wrapper.stdout.wait_for("ready");
+        assert_eq!(is_let_in(&wrapper, (0, 0)), let_in, "{options:?}");
+        assert!(is_let_in(&wrapper, JOB), "{options:?}");
+    }
 }
 
 #[test]
@@ -317,7 +350,7 @@ fn a_wrapper_run_by_the_unmapped_user_reports_that_every_call_would_be_refused()
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{stderr}");
     assert!(
-        stderr.contains("no caller would be admitted on a unix socket"),
+        stderr.contains("its own user would not be admitted on a unix socket"),
         "{stderr}"
     );
 }

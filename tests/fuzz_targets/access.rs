@@ -62,7 +62,7 @@ fn options(cursor: &mut Cursor<'_>) {
         gids: ids(),
     };
     let mut file = || cursor.bool().then(|| "file".into());
-    let options = AccessOptions {
+    let mut options = AccessOptions {
         token_file: file(),
         tls: TlsOptions {
             certificate: file(),
@@ -80,6 +80,7 @@ fn options(cursor: &mut Cursor<'_>) {
             .then(|| SocketMode(u32::from(cursor.u16() & 0o777))),
         socket_group: None,
         allowed,
+        deny_root: false,
         token_tcp_only: cursor.bool(),
         insecure: false,
     };
@@ -95,18 +96,21 @@ fn options(cursor: &mut Cursor<'_>) {
         gid: id(cursor),
     };
     let group = cursor.bool().then(|| id(cursor));
-    let callers = options.callers(own);
     let (uid, gid) = (id(cursor), id(cursor));
+    let directory = u32::from(cursor.u16() & 0o777);
+    // The last byte, so that older inputs keep their meaning.
+    options.deny_root = cursor.bool();
+    let callers = options.callers(own);
     let admitted = callers.admit(uid, gid);
     assert!(!admitted || uid != UNMAPPED);
     assert_eq!(
         admitted,
         uid != UNMAPPED
             && (uid == own.uid
+                || uid == 0 && !options.deny_root
                 || options.allowed.uids.contains(&uid)
                 || gid != UNMAPPED && options.allowed.gids.contains(&gid))
     );
-    let directory = u32::from(cursor.u16() & 0o777);
     let entered = options.check_directory(Path::new("/d"), directory, own);
     assert!(entered.is_ok() || directory & 0o011 == 0);
     match options.check(&listens, own, group) {
@@ -129,6 +133,7 @@ fn options(cursor: &mut Cursor<'_>) {
                 .iter()
                 .any(|id| ![0, own.uid].contains(id));
             assert!(!others || options.mode().0 & 0o022 != 0, "they can open it");
+            assert!(!options.deny_root || !callers.admit(0, UNMAPPED));
         }
         Err(contradiction) => assert!(!contradiction.to_string().contains('\n')),
     }

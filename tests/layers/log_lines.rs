@@ -173,7 +173,6 @@ const CALLS: &[(&str, &str, &[&str])] = &[
             "the process cannot be waited for",
             "{key} from the terminal ended the process and stops the wrapper",
             "the graceful signal waits until the process is ready",
-            "{key} from the terminal ended the process and stops the wrapper",
             "the command after the exit was not signalled",
             "the sentinel has died: the process will not be signalled if the wrapper dies",
             "the sentinel cannot be waited for",

@@ -55,6 +55,27 @@ fn an_id_that_the_socket_mode_denies_is_a_conflict() {
 }
 
 #[test]
+fn root_is_admitted_unless_it_is_denied() {
+    let deny_root = || AccessOptions {
+        deny_root: true,
+        ..AccessOptions::default()
+    };
+    assert!(AccessOptions::default().callers(OWN).admit(0, 0));
+    assert!(!deny_root().callers(OWN).admit(0, 998));
+    assert!(deny_root().callers(OWN).admit(999, 998));
+    assert_eq!(deny_root().check(&socket(), OWN, None), Ok(()));
+    let as_root = OwnIds { uid: 0, gid: 0 };
+    let also_allowed = AccessOptions {
+        deny_root: true,
+        ..allowing(&[0], &[], 0o600)
+    };
+    for (options, own) in [(deny_root(), as_root), (also_allowed, OWN)] {
+        let error = options.check(&socket(), own, None).unwrap_err();
+        assert!(matches!(error, OptionConflict::RootAllowed(_)), "{error}");
+    }
+}
+
+#[test]
 fn the_unmapped_user_is_never_allowed() {
     let unmapped = |uids: &[u32], gids: &[u32]| allowing(uids, gids, 0o666);
     for options in [unmapped(&[UNMAPPED], &[]), unmapped(&[], &[UNMAPPED])] {
@@ -82,7 +103,11 @@ fn options_for_sockets_require_one() {
         socket_group: Some(Group::Number(1)),
         ..AccessOptions::default()
     };
-    for options in [allowing(&[], &[], 0o666), group] {
+    let deny_root = AccessOptions {
+        deny_root: true,
+        ..AccessOptions::default()
+    };
+    for options in [allowing(&[], &[], 0o666), group, deny_root] {
         let error = options.check(&tcp, OWN, None).unwrap_err();
         assert!(matches!(error, OptionConflict::NoSocket(_)), "{error}");
         assert_eq!(options.check(&socket(), OWN, None), Ok(()));

@@ -2,11 +2,14 @@
 //!
 //! Owns their text. It never decides the exit code.
 
+use std::path::PathBuf;
+
 use super::durations;
 use crate::client::{Address, AttemptErrorKind, Code, Error};
 
-/// The message for an error of the wrapper at `address`.
-pub(super) fn explain(address: &Address, error: &Error) -> String {
+/// The message for an error of the wrapper at `address`. `elsewhere` are the sockets of other
+/// environments, if it is the default of this one.
+pub(super) fn explain(address: &Address, elsewhere: &[PathBuf], error: &Error) -> String {
     if let Error::Refused {
         code: Code::Unauthenticated,
         ..
@@ -37,7 +40,24 @@ pub(super) fn explain(address: &Address, error: &Error) -> String {
         ),
         None => format!(
             "nothing listens there ({tried}); is the wrapper running? start it with `process-wrapper run \
-             --listen {address} -- COMMAND`, or say with --address where it listens"
+             --listen {address} -- COMMAND`, or say with --address where it listens{}",
+            also(elsewhere)
+        ),
+    }
+}
+
+/// Where a wrapper listens if its environment differs from the client's.
+fn also(elsewhere: &[PathBuf]) -> String {
+    let places: Vec<_> = elsewhere
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    match places.is_empty() {
+        true => String::new(),
+        false => format!(
+            "; without --listen, a wrapper with another user, XDG_RUNTIME_DIR or RUNTIME_DIRECTORY than here \
+             listens for example at {}",
+            places.join(" or ")
         ),
     }
 }
@@ -62,7 +82,6 @@ const fn option_hint(kind: AttemptErrorKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
     use std::time::Duration;
 
     use rustix::io::Errno;
@@ -88,12 +107,12 @@ mod tests {
     fn the_message_names_attempts_and_next_step() {
         let address = "unix:/a".parse().unwrap();
         for errno in [Errno::NOENT, Errno::CONNREFUSED] {
-            let text = explain(&address, &unreachable(errno));
+            let text = explain(&address, &[], &unreachable(errno));
             for words in ["nothing listens", "9 tries in 5s", "run --listen unix:///a"] {
                 assert!(text.contains(words), "{words:?} is not in {text:?}");
             }
         }
-        let text = explain(&address, &unreachable(Errno::ACCESS));
+        let text = explain(&address, &[], &unreachable(Errno::ACCESS));
         assert!(text.contains("mode"), "{text:?}");
     }
 }

@@ -36,7 +36,7 @@ use self::row::{Row, RowAnswer, RowOutcome};
 use crate::cli::options::{Output, Target, Waiting};
 use crate::cli::secrets::options_naming;
 use crate::cli::{FAILED, USAGE, complain};
-use crate::client::{Client, Error, Identity, InvalidIdentity, Process};
+use crate::client::{Address, Client, Error, Identity, InvalidIdentity, Process};
 use crate::net::default_address::{self, Environment};
 use crate::process::signals;
 
@@ -173,9 +173,15 @@ fn row(client: &Client, result: Result<Process, Error>, counts_failure: bool) ->
                 Some(process) => RowAnswer::Process(Box::new(process.clone())),
                 None => RowAnswer::Nothing,
             },
-            error: Some(hints::explain(client.address(), &error)),
+            error: Some(explain(client.address(), &error)),
         },
     }
+}
+
+fn explain(address: &Address, error: &Error) -> String {
+    let environment = Environment::of_this_process();
+    let elsewhere = default_address::other_places(&environment, address);
+    hints::explain(address, &elsewhere, error)
 }
 
 /// Writes the answer to stdout, and errors to stderr unless the table shows them.

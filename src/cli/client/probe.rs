@@ -2,7 +2,7 @@
 //!
 //! Owns the mapping from health to outcome. It never prints.
 
-use super::hints;
+use super::explain;
 use super::row::{Row, RowAnswer, RowOutcome};
 use crate::cli::options::Probe;
 use crate::client::Health;
@@ -31,7 +31,7 @@ pub(in crate::cli) fn probe(options: &Probe) -> u8 {
                     address,
                     outcome: RowOutcome::from(&error),
                     answer: RowAnswer::Nothing,
-                    error: Some(hints::explain(client.address(), &error)),
+                    error: Some(explain(client.address(), &error)),
                 },
             }
         }

@@ -4,6 +4,7 @@
 
 mod about;
 mod environment;
+mod gitlab_log;
 mod gitlab_words;
 mod probe;
 mod run;

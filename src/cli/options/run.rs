@@ -22,11 +22,11 @@ use crate::signal::Signal;
 #[cfg(feature = "webhooks")]
 use crate::webhook::{WebhookRequest, policy::Rule, request::InvalidWebhook};
 
+use super::gitlab_log::GitlabLog;
 use super::stages::{self, RunRefusal};
 #[cfg(feature = "webhooks")]
 use super::values::WebhookUrl;
 use super::values::{AfterExitCommand, ExitChoice, HttpHost, SignalOrNone};
-use super::wrapper::GitlabLog;
 
 /// Start COMMAND (default: gitlab-runner run) and serve the control API, also after its exit.
 #[derive(Debug, FromArgs, ArgsInfo)]
@@ -115,8 +115,8 @@ pub(super) struct RunArguments {
 
     /// address to serve the API on: unix:///abs, unix:rel or tcp://host:port, with an optional
     /// role before it: control= (every method, the default), read= or health=; repeatable
-    /// (default: a unix socket for the own user only: /run/process-wrapper/control.sock as root,
-    /// else in $XDG_RUNTIME_DIR, a directory of the systemd service, or /tmp;
+    /// (default: a unix socket for the own user and root: /run/process-wrapper/control.sock as
+    /// root, else in $XDG_RUNTIME_DIR, a directory of the systemd service, or /tmp;
     /// PROCESS_WRAPPER_ADDRESS overrides it)
     #[argh(option, arg_name = "[role=]address")]
     listen: Vec<Listen>,
@@ -129,13 +129,17 @@ pub(super) struct RunArguments {
     #[argh(option, arg_name = "group")]
     socket_group: Option<Group>,
 
-    /// user that may call over unix sockets, besides the wrapper's own; repeatable
+    /// user that may call over unix sockets, besides the wrapper's own and root; repeatable
     #[argh(option, arg_name = "uid")]
     allow_uid: Vec<u32>,
 
     /// primary group whose members may call over unix sockets; repeatable
     #[argh(option, arg_name = "gid")]
     allow_gid: Vec<u32>,
+
+    /// refuse root on unix sockets, for example a container that shares the socket's volume
+    #[argh(switch)]
+    deny_root: bool,
 
     /// file of bearer tokens, one per line; every call except on health listeners must present
     /// one; reloaded when it changes (default: none)
@@ -299,6 +303,7 @@ impl RunArguments {
                     uids: self.allow_uid,
                     gids: self.allow_gid,
                 },
+                deny_root: self.deny_root,
                 token_file: self.token_file,
                 token_tcp_only: self.token_tcp_only,
                 tls: TlsOptions {
@@ -364,6 +369,17 @@ pub(in crate::cli) struct Run {
     pub(in crate::cli) warnings: Vec<String>,
     /// How this command accepts an exposed listener; ends the error message.
     pub(in crate::cli) accept_insecure: &'static str,
+}
+
+impl Run {
+    /// Reads the environment of `wrapper`; does nothing for `run`.
+    pub(in crate::cli) fn read_environment(&mut self, variable: impl Fn(&str) -> Option<String>) {
+        if let Some(log) = self.gitlab_log.take() {
+            let (format, level, warnings) = log.resolve(variable);
+            (self.log_format, self.log_level) = (format, level);
+            self.warnings.extend(warnings);
+        }
+    }
 }
 
 /// The webhook options, validated.

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use argh::{ArgsInfo, FromArgs};
 
+use super::gitlab_log::GitlabLog;
 use super::stages::RunRefusal;
 use super::{Run, gitlab_words, run};
 use crate::access::Listen;
@@ -100,60 +101,6 @@ impl FromStr for GrpcListen {
             None => text.parse(),
         };
         address.map(Self)
-    }
-}
-
-/// The logging of `wrapper`, before its environment is read.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::cli) struct GitlabLog {
-    format: Option<log::LogFormat>,
-    level: Option<log::Level>,
-}
-
-impl GitlabLog {
-    /// Format and level by the options, or else by the variables that GitLab Runner reads; the last
-    /// are warnings about the latter.
-    fn resolve(
-        self,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> (log::LogFormat, log::Level, Vec<String>) {
-        let mut warnings = Vec::new();
-        let format = self.format.or_else(|| {
-            let value = variable("LOG_FORMAT").filter(|value| !value.is_empty())?;
-            let parsed = gitlab_words::format_name(&value).parse();
-            parsed
-                .map_err(|error| warnings.push(format!("LOG_FORMAT is ignored: {error}")))
-                .ok()
-        });
-        // As Go's strconv.ParseBool reads it. In GitLab's wrapper it wins over a level, too.
-        let debug = variable("RUNNER_DEBUG");
-        let is_debug = matches!(
-            debug.as_deref(),
-            Some("1" | "t" | "T" | "true" | "TRUE" | "True")
-        );
-        let level = is_debug
-            .then_some(log::Level::Debug)
-            .or(self.level)
-            .or_else(|| {
-                let value = variable("LOG_LEVEL").filter(|value| !value.is_empty())?;
-                let parsed = gitlab_words::level_name(&value).parse();
-                parsed
-                    .map_err(|error| warnings.push(format!("LOG_LEVEL is ignored: {error}")))
-                    .ok()
-            });
-        let format = format.unwrap_or(log::LogFormat::Text);
-        (format, level.unwrap_or(log::Level::Info), warnings)
-    }
-}
-
-impl Run {
-    /// Reads the environment of `wrapper`; does nothing for `run`.
-    pub(in crate::cli) fn read_environment(&mut self, variable: impl Fn(&str) -> Option<String>) {
-        if let Some(log) = self.gitlab_log.take() {
-            let (format, level, warnings) = log.resolve(variable);
-            (self.log_format, self.log_level) = (format, level);
-            self.warnings.extend(warnings);
-        }
     }
 }
 
