@@ -9,7 +9,7 @@ use argh::{ArgsInfo, FromArgs};
 
 use super::gitlab_log::GitlabLog;
 use super::stages::RunRefusal;
-use super::{Run, gitlab_words, run};
+use super::{Run, run};
 use crate::access::Listen;
 use crate::address::{Address, Host, InvalidAddress, is_beyond_loopback};
 use crate::gitlab::GoDuration;
