@@ -103,12 +103,11 @@ pub const fn advice(served: Served, found: Protocol) -> Option<&'static str> {
     }
 }
 
-/// The answer; empty where its peer has nothing that a user would read. TLS clients take one in
-/// HTTP/1.1 for what it is: a port without TLS.
+/// The answer in the peer's protocol; empty where it has none that a user would read.
 #[must_use]
 pub fn answer(served: Served, found: Protocol, advice: &str) -> Vec<u8> {
     match found {
-        Protocol::Http1 | Protocol::GrpcWeb | Protocol::Tls => http1_answer(advice),
+        Protocol::Http1 | Protocol::GrpcWeb => http1_answer(advice),
         Protocol::Http2 => {
             let error = match served {
                 Served::Grpc | Served::GrpcOverTls => INADEQUATE_SECURITY,
@@ -116,6 +115,11 @@ pub fn answer(served: Served, found: Protocol, advice: &str) -> Vec<u8> {
             };
             http2_answer(error, advice)
         }
+        // No TLS record: a client of TLS then knows that the port speaks none.
+        Protocol::Tls => match served {
+            Served::Grpc | Served::GrpcOverTls => http2_answer(INADEQUATE_SECURITY, advice),
+            Served::Pages => http1_answer(advice),
+        },
         Protocol::Proxy => Vec::new(),
     }
 }

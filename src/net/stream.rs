@@ -29,6 +29,13 @@ pub enum Stream {
         /// stream reserves its size.
         filter: Option<Box<FilteredReads>>,
     },
+    /// From a client over TCP or TLS, for h2.
+    Filtered {
+        /// The connection.
+        stream: Box<Stream>,
+        /// Makes h2 refuse a `:path` with a fragment.
+        filter: Box<FilteredReads>,
+    },
     /// Over TLS on one of the above.
     #[cfg(feature = "tls")]
     Tls(Box<futures_rustls::TlsStream<Stream>>),
@@ -57,6 +64,26 @@ impl Stream {
         Self::Unix { socket, filter }
     }
 
+    /// The stream of a client, as h2 is to read it.
+    #[cfg(feature = "wrapper")]
+    #[must_use]
+    pub fn for_h2(self) -> Self {
+        match self {
+            Self::Unix { .. } | Self::Filtered { .. } => self,
+            Self::Tcp(_) => self.filtered(),
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => self.filtered(),
+        }
+    }
+
+    #[cfg(feature = "wrapper")]
+    fn filtered(self) -> Self {
+        Self::Filtered {
+            stream: Box::new(self),
+            filter: Box::new(FilteredReads::keeping_authority()),
+        }
+    }
+
     /// Waits for the first bytes of a connection and copies them; the next read gets them again. 0
     /// at its end, and over TLS.
     ///
@@ -68,6 +95,8 @@ impl Stream {
         match self {
             Self::Tcp(socket) => socket.peek(buffer).await,
             Self::Unix { socket, .. } => socket.peek(buffer).await,
+            // After the first bytes.
+            Self::Filtered { .. } => Ok(0),
             #[cfg(feature = "tls")]
             Self::Tls(_) => Ok(0),
         }
@@ -77,6 +106,7 @@ impl Stream {
         let done = match self {
             Self::Tcp(socket) => socket.get_ref().shutdown(Shutdown::Write),
             Self::Unix { socket, .. } => socket.get_ref().shutdown(Shutdown::Write),
+            Self::Filtered { stream, .. } => return stream.shut_down_writing(),
             #[cfg(feature = "tls")]
             Self::Tls(tls) => return tls.get_ref().0.shut_down_writing(),
         };
@@ -93,6 +123,7 @@ impl AsFd for Stream {
         match self {
             Self::Tcp(socket) => socket.as_fd(),
             Self::Unix { socket, .. } => socket.as_fd(),
+            Self::Filtered { stream, .. } => stream.as_fd(),
             #[cfg(feature = "tls")]
             Self::Tls(tls) => tls.get_ref().0.as_fd(),
         }
@@ -109,6 +140,7 @@ impl AsyncRead for Stream {
             Self::Tcp(socket) => Pin::new(socket).poll_read(cx, buffer),
             #[cfg(feature = "tls")]
             Self::Tls(tls) => Pin::new(&mut **tls).poll_read(cx, buffer),
+            Self::Filtered { stream, filter } => filter.poll_read(&mut **stream, cx, buffer),
             Self::Unix {
                 socket,
                 filter: Some(filter),
@@ -132,6 +164,7 @@ impl AsyncWrite for Stream {
             #[cfg(feature = "tls")]
             Self::Tls(tls) => Pin::new(&mut **tls).poll_write(cx, bytes),
             Self::Unix { socket, .. } => Pin::new(socket).poll_write(cx, bytes),
+            Self::Filtered { stream, .. } => Pin::new(&mut **stream).poll_write(cx, bytes),
         }
     }
 
@@ -145,6 +178,9 @@ impl AsyncWrite for Stream {
             #[cfg(feature = "tls")]
             Self::Tls(tls) => Pin::new(&mut **tls).poll_write_vectored(cx, slices),
             Self::Unix { socket, .. } => Pin::new(socket).poll_write_vectored(cx, slices),
+            Self::Filtered { stream, .. } => {
+                Pin::new(&mut **stream).poll_write_vectored(cx, slices)
+            }
         }
     }
 
@@ -154,6 +190,7 @@ impl AsyncWrite for Stream {
             #[cfg(feature = "tls")]
             Self::Tls(tls) => Pin::new(&mut **tls).poll_flush(cx),
             Self::Unix { socket, .. } => Pin::new(socket).poll_flush(cx),
+            Self::Filtered { stream, .. } => Pin::new(&mut **stream).poll_flush(cx),
         }
     }
 
@@ -163,6 +200,9 @@ impl AsyncWrite for Stream {
         if let Self::Tls(tls) = &mut *self {
             // It sends `close_notify` (RFC 8446 section 6.1).
             return Pin::new(&mut **tls).poll_close(cx);
+        }
+        if let Self::Filtered { stream, .. } = &mut *self {
+            return Pin::new(&mut **stream).poll_close(cx);
         }
         ready!(self.as_mut().poll_flush(cx))?;
         // `Async::poll_close` only flushes.

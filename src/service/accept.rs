@@ -76,6 +76,6 @@ async fn serve<C: Clock>(
     let handshake = Box::pin(policy.handshake(stream, peer));
     if let Some(Some((stream, peer))) = admitted.prepare(handshake).await {
         let auth = Rc::new(policy.connection_auth());
-        admitted.serve(auth, stream, peer).await;
+        admitted.serve(auth, stream.for_h2(), peer).await;
     }
 }

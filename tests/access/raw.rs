@@ -59,9 +59,6 @@ fn beyond_the_role_headers_are_answered_by_headers() {
     assert!(peer.send(PREFACE_AND_SETTINGS));
     let head = Head::of(SHUTDOWN);
     assert_eq!(refusal(&mut peer, &head), refused(7));
-    // The part from `#` on counts neither for the role nor for the method.
-    let split = format!("{SHUTDOWN}#{GET_STATE}");
-    assert_eq!(refusal(&mut peer, &Head::of(&split)), refused(7));
     let answer = peer.call(&Head::of(GET_STATE), &message(b""));
     assert_eq!(answer.code(), Some(0), "the connection lives");
 }

@@ -10,20 +10,25 @@ type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Whatever a client sends, the cuts between reads do not matter. As long as a decoder accepts the
 /// client's blocks, it also accepts the filter's, and finds the same fields in them, but
-/// `localhost` for each `:authority`.
+/// `localhost` for each `:authority` that is not kept, and a second `:path` after one with `#`.
 pub fn run(data: &[u8]) {
     let mut cursor = Cursor::new(data);
     let size = 1 + usize::from(cursor.byte());
     if cursor.bool() {
-        compare(&mut cursor, size);
+        let rest = cursor.rest();
+        for keeps in [false, true] {
+            compare(&mut Cursor::new(rest), size, keeps);
+        }
     } else {
         let mut sent = PREFACE.to_vec();
         sent.extend(cursor.rest());
-        filtered(&sent, size);
+        for keeps in [false, true] {
+            filtered(&sent, size, keeps);
+        }
     }
 }
 
-fn compare(cursor: &mut Cursor<'_>, size: usize) {
+fn compare(cursor: &mut Cursor<'_>, size: usize, keeps: bool) {
     let mut sent = PREFACE.to_vec();
     let mut expected = Vec::new();
     let mut client = Decoder::new();
@@ -38,12 +43,12 @@ fn compare(cursor: &mut Cursor<'_>, size: usize) {
         let Ok(decoded) = client.decode(&block) else {
             break;
         };
-        expected.push(replaced(decoded));
+        expected.push(replaced(decoded, keeps));
         let cuts = [cursor.byte(), cursor.byte()].map(|cut| usize::from(cut).min(block.len()));
         sent.extend(headers(&block, cuts, cursor.u8(..9), cursor.bool()));
         sent.extend(frame(PING, 0, 0, b"pingping"));
     }
-    let passed = filtered(&sent, size);
+    let passed = filtered(&sent, size, keeps);
     let mut server = Decoder::new();
     let blocks = blocks(&passed[PREFACE.len()..]);
     let found = blocks.iter().map(|block| server.decode(block).unwrap());
@@ -51,21 +56,33 @@ fn compare(cursor: &mut Cursor<'_>, size: usize) {
 }
 
 /// The fields that h2 is to see. More than two `:authority` are as wrong as two.
-fn replaced(fields: Fields) -> Fields {
+fn replaced(fields: Fields, keeps: bool) -> Fields {
+    let marked = |(name, value): &(Vec<u8>, Vec<u8>)| name == b":path" && value.contains(&b'#');
+    let second = fields
+        .iter()
+        .any(marked)
+        .then(|| (b":path".to_vec(), b"/".to_vec()));
     let mut authorities = 0;
     let replace = |(name, value): (Vec<u8>, Vec<u8>)| {
-        if name != b":authority" {
+        if keeps || name != b":authority" {
             return Some((name, value));
         }
         authorities += 1;
         (authorities < 3).then(|| (name, b"localhost".to_vec()))
     };
-    fields.into_iter().filter_map(replace).collect()
+    fields
+        .into_iter()
+        .filter_map(replace)
+        .chain(second)
+        .collect()
 }
 
-fn filtered(sent: &[u8], size: usize) -> Vec<u8> {
+fn filtered(sent: &[u8], size: usize, keeps: bool) -> Vec<u8> {
     let filter = |size: usize| {
-        let mut filter = AuthorityFilter::default();
+        let mut filter = match keeps {
+            true => AuthorityFilter::keeping_authority(),
+            false => AuthorityFilter::default(),
+        };
         let mut out = Vec::new();
         sent.chunks(size)
             .for_each(|part| filter.apply(part, &mut out));
@@ -153,7 +170,7 @@ const CODES: [(u8, u32, u32); 16] = [
     (b'r', 0x2c, 6),
     (b't', 0x9, 5),
     (b'u', 0x2d, 6),
-    (b'y', 0x7a, 7),
+    (b'#', 0xffa, 12),
     (b'\\', 0x7_fff0, 19),
     (0x80, 0xf_ffe6, 20),
     (b'\n', 0x3fff_fffc, 30),

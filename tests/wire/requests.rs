@@ -1,5 +1,8 @@
 //! Requests: each rule by its number.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
 use crate::support::client::GET_STATE;
 use crate::support::http2::*;
 use crate::support::http2_peer::{Answer, Peer, until_gone};
@@ -67,6 +70,41 @@ fn request_2_only_the_exact_path_of_a_method_is_one() {
         .without(":path");
     let answer = peer.call(&connect, &message(b""));
     assert_refused(&mut peer, "CONNECT", &answer, 405, 13);
+}
+
+#[test]
+fn a_path_with_a_fragment_is_malformed_on_every_listener() {
+    const PROTOCOL_ERROR: u32 = 1;
+    let wrapper = support::start_ready(&["--listen=tcp://127.0.0.1:0"], DRAINS);
+    let mut peer = Peer::connect(&wrapper);
+    // Behind a method that exists, and in a query.
+    for path in [format!("{GET_STATE}#x"), format!("{GET_STATE}?a#x")] {
+        let answer = peer.call(&Head::of(&path), &message(b""));
+        assert_eq!(answer.reset, Some(PROTOCOL_ERROR), "{path}: {answer:?}");
+        assert_answered(&mut peer, &path, &Head::of(GET_STATE), &message(b""));
+    }
+    let line = wrapper.stderr.wait_for("address=tcp://");
+    let address = line.trim().rsplit("tcp://").next().unwrap();
+    let mut tcp = TcpStream::connect(address).unwrap();
+    tcp.set_read_timeout(Some(support::DEADLINE)).unwrap();
+    let head = Head::of(&format!("{GET_STATE}#x"));
+    let request = [PREFACE_AND_SETTINGS, &head.frame(1, 0)].concat();
+    tcp.write_all(&request).unwrap();
+    loop {
+        let mut header = [0; 9];
+        tcp.read_exact(&mut header).unwrap();
+        let [a, b, c, kind, _, stream @ ..] = header;
+        let length = u32::from_be_bytes([0, a, b, c]);
+        let mut payload = vec![0; usize::try_from(length).unwrap()];
+        tcp.read_exact(&mut payload).unwrap();
+        if u32::from_be_bytes(stream) == 1 {
+            assert_eq!(
+                (kind, &*payload),
+                (RST_STREAM, &PROTOCOL_ERROR.to_be_bytes()[..])
+            );
+            break;
+        }
+    }
 }
 
 #[test]

@@ -1,14 +1,22 @@
 //! Rewrites a field block without its `:authority` (RFC 7541, sections 5 and 6).
 //!
 //! Owns the representations of fields. Each `:authority` becomes a literal that h2 does not index;
-//! the indexes of the other entries follow. It never changes another field.
+//! the indexes of the other entries follow. A `:path` with a fragment gets a second `:path`, with
+//! which h2 refuses the request. It never changes another field.
 
 use super::huffman;
-use super::table::{ClientTable, Reference};
+use super::table::{ClientTable, Field, Reference};
 
 const NAME: &[u8] = b":authority";
 /// The same name, Huffman-coded. The code has one form of each string.
 const CODED_NAME: &[u8] = &[0xb8, 0x3b, 0x53, 0x39, 0xec, 0x32, 0x7d, 0x7f];
+
+const PATH: &[u8] = b":path";
+const CODED_PATH: &[u8] = &[0xb9, 0x58, 0xd3, 0x3f];
+
+/// `:path: /`, a literal without indexing. Behind another `:path` it is malformed (RFC 9113,
+/// section 8.3), and so is the fragment of the other one (section 8.3.1), which h2 would cut off.
+const SECOND_PATH: &[u8] = b"\x04\x01/";
 
 /// `:authority: localhost`, a literal without indexing (RFC 7541, section 6.2.2).
 const LOCALHOST: &[u8] = b"\x01\x09localhost";
@@ -21,77 +29,90 @@ pub(super) fn rewrite(table: &mut ClientTable, block: &[u8]) -> Option<Vec<u8>> 
     let mut reader = Reader { rest: block };
     let mut out = Vec::with_capacity(block.len() + 2 * LOCALHOST.len());
     let mut authorities = 0;
+    let mut fragment = false;
     while let [first, ..] = *reader.rest {
         let field = reader.rest;
-        let is_authority = match first {
+        let found = match first {
             0x80.. => indexed(table, &mut reader, &mut out)?,
             0x40.. => literal(table, &mut reader, true, &mut out)?,
             0x20.. => {
                 table.resize(reader.integer(5)?)?;
                 out.extend_from_slice(before(field, reader.rest)?);
-                false
+                Field::Other
             }
             _ => literal(table, &mut reader, false, &mut out)?,
         };
-        if is_authority && authorities < MAX_AUTHORITIES {
+        if found == Field::Authority && authorities < MAX_AUTHORITIES {
             authorities += 1;
             out.extend_from_slice(LOCALHOST);
         }
+        fragment |= found == Field::Path { fragment: true };
+    }
+    if fragment {
+        out.extend_from_slice(SECOND_PATH);
     }
     Some(out)
 }
 
-/// Section 6.1. Returns whether the field is `:authority`, which is then not written.
-fn indexed(table: &ClientTable, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Option<bool> {
+/// Section 6.1. Returns the field; an `:authority` is not written.
+fn indexed(table: &ClientTable, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Option<Field> {
     let index = reader.integer(7)?;
     Some(match table.get(index)? {
-        Reference::Authority => true,
-        Reference::Other { index, .. } => {
+        Reference::Authority => Field::Authority,
+        Reference::Kept { index, field, .. } => {
             write_integer(0x80, 7, index, out);
-            false
+            field
         }
     })
 }
 
-/// Section 6.2. Returns whether the field is `:authority`, which is then not written.
+/// Section 6.2. Returns the field; an `:authority` is not written.
 fn literal(
     table: &mut ClientTable,
     reader: &mut Reader<'_>,
     inserts: bool,
     out: &mut Vec<u8>,
-) -> Option<bool> {
+) -> Option<Field> {
     let bits = if inserts { 6 } else { 4 };
     let pattern = reader.rest.first()? & !prefix_mask(bits);
     let index = reader.integer(bits)?;
     let strings = reader.rest;
-    let (name, new_index) = if index == 0 {
+    let (name, new_index, kind) = if index == 0 {
         let name = reader.string()?;
-        match name {
-            Literal {
-                coded: false,
-                octets: NAME,
-            }
-            | Literal {
-                coded: true,
-                octets: CODED_NAME,
-            } => (NAME.len(), None),
-            other => (other.decoded_length()?, Some(0)),
+        let is = |plain: &[u8], coded: &[u8]| name.octets == if name.coded { coded } else { plain };
+        let (length, _) = name.scan()?;
+        if is(NAME, CODED_NAME) && !table.keeps_authority {
+            (length, 0, Field::Authority)
+        } else if is(PATH, CODED_PATH) {
+            (length, 0, Field::Path { fragment: false })
+        } else {
+            (length, 0, Field::Other)
         }
     } else {
         match table.get(index)? {
-            Reference::Authority => (NAME.len(), None),
-            Reference::Other { name, index } => (name, Some(index)),
+            Reference::Authority => (NAME.len(), 0, Field::Authority),
+            Reference::Kept { name, index, field } => (name, index, field),
         }
     };
     let value = reader.string()?;
+    let is_path = matches!(kind, Field::Path { .. });
+    // A value that is neither indexed nor a path is for h2 to judge.
+    let (length, fragment) = match inserts || is_path {
+        true => value.scan()?,
+        false => (0, false),
+    };
+    let field = match kind {
+        Field::Path { .. } => Field::Path { fragment },
+        Field::Authority | Field::Other => kind,
+    };
     if inserts {
-        table.insert(name, value.decoded_length()?, new_index.is_none());
+        table.insert(name, length, field);
     }
-    if let Some(index) = new_index {
-        write_integer(pattern, bits, index, out);
+    if field != Field::Authority {
+        write_integer(pattern, bits, new_index, out);
         out.extend_from_slice(before(strings, reader.rest)?);
     }
-    Some(new_index.is_none())
+    Some(field)
 }
 
 /// A string as it was sent (RFC 7541, section 5.2).
@@ -102,11 +123,12 @@ struct Literal<'a> {
 }
 
 impl Literal<'_> {
-    fn decoded_length(self) -> Option<usize> {
+    /// The decoded length, and whether the string holds `#`. `None`: the code is invalid.
+    fn scan(self) -> Option<(usize, bool)> {
         if self.coded {
-            huffman::decoded_length(self.octets)
+            huffman::scan(self.octets)
         } else {
-            Some(self.octets.len())
+            Some((self.octets.len(), self.octets.contains(&b'#')))
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The decoded length of a Huffman-coded string (RFC 7541, section 5.2 and appendix B).
+//! The decoded length of a Huffman-coded string (RFC 7541, section 5.2 and appendix B), and whether
+//! it holds `#`.
 //!
 //! The code is canonical, so the number of symbols of each length gives where each symbol ends. It
-//! never decodes a symbol.
+//! never decodes another symbol.
 
 /// The number of symbols per code length in bits, from 5 on, EOS included.
 const SYMBOLS: [u32; 26] = [
@@ -9,20 +10,25 @@ const SYMBOLS: [u32; 26] = [
 ];
 const SHORTEST: u32 = 5;
 
-/// The octets of the decoded string. `None`: a code is invalid, or the padding is.
-pub(super) fn decoded_length(coded: &[u8]) -> Option<usize> {
-    let mut octets = 0;
+/// The code of `#`, and its length in bits.
+const HASH: (u32, u32) = (0xffa, 12);
+
+/// The octets of the decoded string, and whether one is `#`. `None`: a code is invalid, or the
+/// padding is.
+pub(super) fn scan(coded: &[u8]) -> Option<(usize, bool)> {
+    let (mut octets, mut hash) = (0, false);
     let mut symbol = Symbol::default();
     for byte in coded {
         for shift in (0..8).rev() {
             if symbol.push(u32::from(byte >> shift) & 1)? {
                 octets += 1;
+                hash |= (symbol.code, symbol.bits) == HASH;
                 symbol = Symbol::default();
             }
         }
     }
     // The padding is shorter than an octet, and the start of EOS: ones.
-    (symbol.bits < 8 && symbol.code == (1 << symbol.bits) - 1).then_some(octets)
+    (symbol.bits < 8 && symbol.code == (1 << symbol.bits) - 1).then_some((octets, hash))
 }
 
 /// The bits of a symbol so far.
@@ -85,7 +91,14 @@ mod tests {
             ),
             (b"", ""),
         ] {
-            assert_eq!(decoded_length(coded), Some(text.len()), "{text}");
+            assert_eq!(scan(coded), Some((text.len(), false)), "{text}");
+        }
+        // `/#` and `#/`, each with a padding of ones.
+        for coded in [
+            &[0b0110_0011, 0b1111_1110, 0b1011_1111],
+            &[0xff, 0b1010_0110, 0b0011_1111],
+        ] {
+            assert_eq!(scan(coded), Some((2, true)), "{coded:?}");
         }
     }
 
@@ -93,7 +106,7 @@ mod tests {
     fn invalid_padding_and_eos_are_refused() {
         // `a` is 00011: zeros as padding, a whole octet of padding, and EOS.
         for coded in [&[0b0001_1000][..], &[0b0001_1111, 0xff], &[0xff; 4]] {
-            assert_eq!(decoded_length(coded), None, "{coded:?}");
+            assert_eq!(scan(coded), None, "{coded:?}");
         }
     }
 }

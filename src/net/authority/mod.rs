@@ -2,7 +2,9 @@
 //!
 //! A socket file has no host, so clients send what they have: its path, percent-encoded or not,
 //! Huffman-coded or not, or nothing. h2 refuses most of these requests before we see them. This
-//! filter, below h2 on unix listeners, replaces each `:authority` with `localhost`.
+//! filter, below h2, replaces each `:authority` on unix listeners with `localhost`. On all listeners
+//! it makes h2 refuse a `:path` with a fragment (`#`), which h2 would cut off: a proxy in front may
+//! judge the whole.
 //!
 //! Owns HEADERS and CONTINUATION frames (RFC 9113, sections 6.2 and 6.10): it joins the fragments
 //! of a field block, removes padding, and splits the new block. It never changes another field and
@@ -70,6 +72,13 @@ struct HeldBlock {
 }
 
 impl AuthorityFilter {
+    /// A filter for peers that have a host: their `:authority` passes.
+    pub fn keeping_authority() -> Self {
+        let mut filter = Self::default();
+        filter.table.keeps_authority = true;
+        filter
+    }
+
     /// Rewrites the next bytes of the connection, and appends them to `out` as far as they are
     /// complete.
     pub fn apply(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {

@@ -28,6 +28,15 @@ pub struct FilteredReads {
 }
 
 impl FilteredReads {
+    /// Reads from a peer that has a host: its `:authority` passes.
+    #[cfg(feature = "wrapper")]
+    pub(in crate::net) fn keeping_authority() -> Self {
+        Self {
+            filter: AuthorityFilter::keeping_authority(),
+            ..Self::default()
+        }
+    }
+
     /// Reads from the socket as [`AsyncRead::poll_read`] does.
     pub(in crate::net) fn poll_read(
         &mut self,

@@ -1,7 +1,7 @@
-//! The client's dynamic table (RFC 7541, section 2.3.2), as far as `:authority` needs it.
+//! The client's dynamic table (RFC 7541, section 2.3.2), as far as `:authority` and `:path` need it.
 //!
 //! Owns which entries the client may refer to, their sizes, and the indexes of the same entries in
-//! h2's table, which has no `:authority`. It never holds a name or a value.
+//! h2's table, which has no replaced `:authority`. It never holds a name or a value.
 
 use std::collections::VecDeque;
 
@@ -15,6 +15,9 @@ const STATIC_NAMES: [u8; 61] = [
 /// The index of `:authority` in the static table.
 pub(super) const AUTHORITY: usize = 1;
 
+/// The indexes of `:path` in the static table.
+const PATHS: std::ops::RangeInclusive<usize> = 4..=5;
+
 /// The initial maximum of the table in octets (RFC 9113, section 6.5.2). h2 never raises it.
 const MAX_SIZE: usize = 4096;
 
@@ -27,13 +30,26 @@ pub(super) struct ClientTable {
     entries: VecDeque<Entry>,
     size: usize,
     max_size: usize,
+    /// Whether `:authority` passes as it is.
+    pub(super) keeps_authority: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     name: u16,
     value: u16,
-    authority: bool,
+    field: Field,
+}
+
+/// A field by what becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    /// An `:authority` that is replaced.
+    Authority,
+    /// `:path`, and whether its value has a fragment.
+    Path { fragment: bool },
+    /// Another one, or an `:authority` that is kept.
+    Other,
 }
 
 /// What an index of the client refers to.
@@ -42,7 +58,11 @@ pub(super) enum Reference {
     /// `:authority`.
     Authority,
     /// Another field, with the length of its name, at this index of h2's.
-    Other { name: usize, index: usize },
+    Kept {
+        name: usize,
+        index: usize,
+        field: Field,
+    },
 }
 
 impl Default for ClientTable {
@@ -51,6 +71,7 @@ impl Default for ClientTable {
             entries: VecDeque::new(),
             size: 0,
             max_size: MAX_SIZE,
+            keeps_authority: false,
         }
     }
 }
@@ -58,29 +79,36 @@ impl Default for ClientTable {
 impl ClientTable {
     /// Looks an index up (RFC 7541, section 2.3.3). `None`: nothing is there.
     pub(super) fn get(&self, index: usize) -> Option<Reference> {
-        if index == AUTHORITY {
+        if index == AUTHORITY && !self.keeps_authority {
             return Some(Reference::Authority);
         }
         if let Some(name) = STATIC_NAMES.get(index.checked_sub(1)?) {
             let name = usize::from(*name);
-            return Some(Reference::Other { name, index });
+            let field = match PATHS.contains(&index) {
+                true => Field::Path { fragment: false },
+                false => Field::Other,
+            };
+            return Some(Reference::Kept { name, index, field });
         }
         let position = index - STATIC_NAMES.len() - 1;
         let entry = self.entries.get(position)?;
-        if entry.authority {
+        if entry.field == Field::Authority {
             return Some(Reference::Authority);
         }
         let newer = self.entries.iter().take(position);
-        let absent = newer.filter(|entry| entry.authority).count();
-        Some(Reference::Other {
+        let absent = newer
+            .filter(|entry| entry.field == Field::Authority)
+            .count();
+        Some(Reference::Kept {
             name: usize::from(entry.name),
             index: index - absent,
+            field: entry.field,
         })
     }
 
     /// Adds an entry by the lengths of its name and value, and evicts for it (RFC 7541, section
     /// 4.4).
-    pub(super) fn insert(&mut self, name: usize, value: usize, authority: bool) {
+    pub(super) fn insert(&mut self, name: usize, value: usize, field: Field) {
         let size = name + value + OVERHEAD;
         self.evict(self.max_size.saturating_sub(size));
         if size > self.max_size {
@@ -88,11 +116,7 @@ impl ClientTable {
         }
         // Both are below the maximum size, because the entry fits.
         let [name, value] = [name, value].map(|length| u16::try_from(length).unwrap_or(u16::MAX));
-        self.entries.push_front(Entry {
-            name,
-            value,
-            authority,
-        });
+        self.entries.push_front(Entry { name, value, field });
         self.size += size;
     }
 

@@ -155,3 +155,58 @@ fn a_block_without_an_end_is_not_held_for_ever() {
         assert!(out.len() > PREFACE.len() + rest, "the block passes");
     }
 }
+
+#[test]
+fn a_path_with_a_fragment_gets_a_second_path_that_is_malformed() {
+    let second = b"\x04\x01/";
+    for (block, marked) in [
+        // Literals by index and by name, coded or not.
+        (&b"\x04\x04/a#b"[..], true),
+        (b"\x44\x04/a#b", true),
+        (b"\x00\x05:path\x04/a#b", true),
+        (b"\x00\x84\xb9\x58\xd3\x3f\x02/#", true),
+        (b"\x04\x83\x63\xfe\xbf", true),
+        (b"\x04\x03/ab", false),
+        (b"\x84", false),
+        // A fragment in another field is a value.
+        (b"\x00\x01x\x02a#", false),
+    ] {
+        let passed = [block, if marked { second } else { b"" }].concat();
+        let frames = [block.to_vec(), passed].map(|block| frame(1, END_HEADERS, &block));
+        let [sent, passed] = frames;
+        assert_eq!(filtered(&[sent]), passed, "{block:?}");
+    }
+    // An entry of the dynamic table: its value counts by index, and not where only its name does.
+    let sent = [&b"\x44\x04/a#b"[..], b"\xbe", b"\x0f\x2f\x02/c"];
+    let passed = [
+        [sent[0], second].concat(),
+        [sent[1], second].concat(),
+        sent[2].to_vec(),
+    ];
+    let frames = |blocks: &[Vec<u8>]| -> Vec<Vec<u8>> {
+        blocks
+            .iter()
+            .map(|block| frame(1, END_HEADERS, block))
+            .collect()
+    };
+    let sent = frames(&sent.map(<[u8]>::to_vec));
+    assert_eq!(filtered(&sent), frames(&passed).concat());
+}
+
+#[test]
+fn a_peer_with_a_host_keeps_its_authority() {
+    // By name and by index, indexed, then both by their new indexes.
+    let first = b"\x41\x03a.b\x40\x0a:authority\x03c.d\x44\x02/a";
+    let frames = [
+        frame(1, END_HEADERS, first),
+        frame(1, END_HEADERS, b"\xbe\xbf\xc0\x81"),
+        frame(1, END_HEADERS, b"\x01\x03e.f\x04\x02/#"),
+    ];
+    let mut expected = [PREFACE.to_vec(), frames.concat()].concat();
+    let mut out = Vec::new();
+    AuthorityFilter::keeping_authority().apply(&expected, &mut out);
+    let marked = frame(1, END_HEADERS, b"\x01\x03e.f\x04\x02/#\x04\x01/");
+    expected.truncate(expected.len() - frames[2].len());
+    expected.extend(marked);
+    assert_eq!(out, expected);
+}
