@@ -181,7 +181,7 @@ mod tests {
     }
 
     fn parse(own: &str, after_dashes: &str) -> Result<Run, WrapperRefusal> {
-        let own = gitlab_words::translate(words(&format!("wrapper {own}")));
+        let own = super::super::gitlab_words::translate(words(&format!("wrapper {own}")));
         let own: Vec<_> = own.iter().skip(1).map(String::as_str).collect();
         let arguments = WrapperArguments::from_args(&["wrapper"], &own).unwrap();
         arguments.validate(Some(
