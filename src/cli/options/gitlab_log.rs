@@ -1,6 +1,6 @@
-//! The logging options of `wrapper`, with the variables that GitLab Runner reads.
+//! The logging of `wrapper`, by its options and by the variables that GitLab Runner reads.
 //!
-//! Owns which of them counts. It never reads the environment: a lookup is an argument.
+//! Owns which of them wins. It reads no variable itself.
 
 use super::gitlab_words;
 use crate::log;

@@ -3,8 +3,8 @@
 //! A socket file has no host, so clients send what they have: its path, percent-encoded or not,
 //! Huffman-coded or not, or nothing. h2 refuses most of these requests before we see them. This
 //! filter, below h2, replaces each `:authority` on unix listeners with `localhost`. On all
-//! listeners it makes h2 refuse a `:path` with a fragment (`#`), which h2 would cut off: a proxy in
-//! front may judge the whole.
+//! listeners it makes h2 refuse a `:path` with a fragment (`#`), which h2 would cut off: a proxy
+//! in front may judge the whole.
 //!
 //! Owns HEADERS and CONTINUATION frames (RFC 9113, sections 6.2 and 6.10): it joins the fragments
 //! of a field block, removes padding, and splits the new block. It never changes another field and

@@ -1,5 +1,4 @@
-//! The client's dynamic table (RFC 7541, section 2.3.2), as far as `:authority` and `:path` need
-//! it.
+//! The client's dynamic table (RFC 7541, section 2.3.2), as `:authority` and `:path` need it.
 //!
 //! Owns which entries the client may refer to, their sizes, and the indexes of the same entries in
 //! h2's table, which has no replaced `:authority`. It never holds a name or a value.
