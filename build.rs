@@ -20,6 +20,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let descriptors = protox::compile(SOURCES, ["proto"])?;
     println!("cargo:rerun-if-env-changed=RUSTFLAGS");
+    for (name, value) in facts() {
+        println!("cargo:rustc-env=BUILD_{name}={value}");
+    }
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     if env::var("PROFILE").is_ok_and(|profile| profile == "release") {
         for argument in size_arguments(&out)? {
@@ -42,6 +45,47 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .bytes([".grpc.reflection.v1.FileDescriptorResponse"])
         .compile_fds(descriptors)?;
     Ok(())
+}
+
+/// What `--version` tells about the build.
+fn facts() -> [(&'static str, String); 5] {
+    let variable = |name| env::var(name).unwrap_or_default();
+    let libc = match (variable("CARGO_CFG_TARGET_ENV").as_str(), is_static()) {
+        ("gnu", true) => "glibc, static".to_owned(),
+        ("gnu", false) => "glibc".to_owned(),
+        (name, true) => format!("{name}, static"),
+        (name, false) => name.to_owned(),
+    };
+    let features = ["monitor", "tls", "webhooks"]
+        .into_iter()
+        .filter(|name| env::var_os(format!("CARGO_FEATURE_{}", name.to_uppercase())).is_some());
+    [
+        ("COMMIT", commit().unwrap_or_default()),
+        ("TARGET", variable("TARGET")),
+        ("LIBC", libc),
+        ("PROFILE", variable("PROFILE")),
+        ("FEATURES", features.collect::<Vec<_>>().join(" ")),
+    ]
+}
+
+/// The commit of a release build: of the checkout, or the variable's value where there is none. A
+/// debug build has none, so that a commit rebuilds nothing.
+fn commit() -> Option<String> {
+    const VARIABLE: &str = "PROCESS_WRAPPER_COMMIT";
+    println!("cargo:rerun-if-env-changed={VARIABLE}");
+    if let Ok(commit) = env::var(VARIABLE) {
+        return Some(commit);
+    }
+    // The folder of an unpacked release may lie in another project's repository.
+    if env::var("PROFILE").is_ok_and(|profile| profile != "release") || !Path::new(".git").exists()
+    {
+        return None;
+    }
+    println!("cargo:rerun-if-changed=.git/logs/HEAD");
+    let arguments = ["rev-parse", "--short=12", "HEAD"];
+    let output = Command::new("git").args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
 }
 
 /// The arguments that work here: with this linker, this C library, and these flags.

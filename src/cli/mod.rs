@@ -11,6 +11,7 @@ mod monitoring;
 mod options;
 mod run;
 mod secrets;
+mod texts;
 #[cfg(feature = "webhooks")]
 mod webhooks;
 
@@ -38,21 +39,35 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     {
         return exec_stub::run(arguments);
     }
-    match parse(arguments) {
-        Ok(options::Command::Run(mut options)) => {
+    let parsed = match parse(arguments, &variables()) {
+        Ok(parsed) => parsed,
+        Err(options::ParseRefusal::About(about)) => {
+            print(&texts::text(&about));
+            return 0;
+        }
+        Err(options::ParseRefusal::Usage(text)) => return usage(&text),
+    };
+    for warning in &parsed.warnings {
+        complain(warning);
+    }
+    match parsed.command {
+        options::Command::Run(mut options) => {
             options.read_environment(|name| std::env::var(name).ok());
             run::run(&options)
         }
-        Ok(options::Command::Status(target)) => client::status(&target),
-        Ok(options::Command::Shutdown(options)) => client::shutdown(&options),
-        Ok(options::Command::Wait(options)) => client::wait(&options),
-        Ok(options::Command::Probe(options)) => client::probe(&options),
-        Err(options::ParseRefusal::Help(text)) => {
-            print(&text);
-            0
-        }
-        Err(options::ParseRefusal::Usage(text)) => usage(&text),
+        options::Command::Status(target) => client::status(&target),
+        options::Command::Shutdown(options) => client::shutdown(&options),
+        options::Command::Wait(options) => client::wait(&options),
+        options::Command::Probe(options) => client::probe(&options),
     }
+}
+
+/// The environment variables that are meant for us.
+fn variables() -> Vec<(String, OsString)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, _)| name.starts_with(options::PREFIX))
+        .collect()
 }
 
 /// The result of [`check`], for tests of the parser.
@@ -61,34 +76,38 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 pub enum CheckedArguments {
     /// A valid command, as Debug output without a stable format.
     Command(String),
-    /// `--help` or `--version`: the text to print.
-    Help(String),
+    /// A text about the program, to print.
+    Text(String),
     /// Invalid: the error message.
     Usage(String),
 }
 
-/// Parses a command line. Performs no I/O and reads no environment variables.
+/// Parses a command line, and the environment variables that it may take options from. Performs no
+/// I/O and reads no environment.
 #[cfg(feature = "unstable-internals")]
-pub fn check(arguments: impl IntoIterator<Item = OsString>) -> CheckedArguments {
-    match parse(arguments) {
-        Ok(command) => CheckedArguments::Command(format!("{command:?}")),
-        Err(options::ParseRefusal::Help(text)) => CheckedArguments::Help(text),
+pub fn check(
+    arguments: impl IntoIterator<Item = OsString>,
+    variables: &[(String, OsString)],
+) -> CheckedArguments {
+    match parse(arguments, variables) {
+        Ok(parsed) => CheckedArguments::Command(format!("{:?}", parsed.command)),
+        Err(options::ParseRefusal::About(about)) => CheckedArguments::Text(texts::text(&about)),
         Err(options::ParseRefusal::Usage(text)) => CheckedArguments::Usage(text),
     }
 }
 
 fn parse(
     arguments: impl IntoIterator<Item = OsString>,
-) -> Result<options::Command, options::ParseRefusal> {
+    variables: &[(String, OsString)],
+) -> Result<options::Parsed, options::ParseRefusal> {
     let split = arguments::split(arguments)
         .map_err(|error| options::ParseRefusal::Usage(error.to_string()))?;
-    options::parse(split)
+    options::parse(split, variables)
 }
 
 /// Prints a usage error and returns its exit code.
 fn usage(text: &str) -> u8 {
-    let text = text.trim_end().trim_end_matches('.');
-    complain(&format!("{text}; see process-wrapper --help"));
+    complain(text);
     USAGE
 }
 

@@ -57,7 +57,12 @@ impl Environment {
             return Ok(None);
         };
         let not_utf8 = || DefaultAddressError::NotUtf8(value.clone());
-        Ok(Some(value.to_str().ok_or_else(not_utf8)?.parse()?))
+        let text = value.to_str().ok_or_else(not_utf8)?;
+        let lines = text.lines().filter(|line| !line.is_empty());
+        match lines.count() {
+            0 | 1 => Ok(Some(text.trim_end_matches('\n').parse()?)),
+            several => Err(DefaultAddressError::Several(several)),
+        }
     }
 
     fn socket_directory(&self) -> PathBuf {
@@ -88,6 +93,9 @@ pub enum DefaultAddressError {
     /// The variable holds no address.
     #[error("{VARIABLE}: {0}")]
     Variable(#[from] InvalidAddress),
+    /// The variable has several lines, which only the client commands read.
+    #[error("{VARIABLE} has {0} addresses; write one address")]
+    Several(usize),
     /// The variable is not UTF-8.
     #[error("{VARIABLE}: {0:?} is not valid UTF-8; write for example unix:///run/control.sock")]
     NotUtf8(OsString),

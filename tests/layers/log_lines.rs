@@ -171,8 +171,8 @@ const CALLS: &[(&str, &str, &[&str])] = &[
         "once, in the life of the process",
         &[
             "the process cannot be waited for",
-            "the graceful signal waits until the process is ready",
             "{key} from the terminal ended the process and stops the wrapper",
+            "the graceful signal waits until the process is ready",
             "the command after the exit was not signalled",
             "the sentinel has died: the process will not be signalled if the wrapper dies",
             "the sentinel cannot be waited for",

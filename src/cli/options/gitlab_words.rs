@@ -3,22 +3,13 @@
 //! Owns the forms that only GitLab's parser takes: options with one dash, its global options before
 //! the command, and its names of levels and formats. It never reads the runner's arguments.
 
+use super::table::{PROGRAM, Table, metavar};
+
 /// The name of the command.
 pub(super) const NAME: &str = "wrapper";
 
 /// GitLab's options, which Go's flag package also accepts with a single dash.
 const WITH_ONE_DASH: [&str; 2] = ["-grpc-listen", "-process-termination-timeout"];
-
-/// The options of `wrapper` that have a value.
-const WITH_VALUE: [&str; 7] = [
-    "--grpc-listen",
-    "--process-termination-timeout",
-    "--runner-path",
-    "--rewrite-signal",
-    "--webhook-allow",
-    "--log-format",
-    "--log-level",
-];
 
 /// Our name for GitLab's name of a level; its severest two are errors here.
 pub(super) fn level_name(name: &str) -> &str {
@@ -100,20 +91,27 @@ fn split_globals(own: &[String]) -> Option<(Vec<String>, &[String])> {
     Some((globals, own.get(at + 1..).unwrap_or_default()))
 }
 
-/// The command line with `--` before the runner's arguments, for a shell. `own` is translated.
-pub(super) fn with_dashes(own: &[&str]) -> String {
-    let mut at = 1;
-    while let Some(word) = own.get(at) {
-        at += match *word {
-            "--strict" => 1,
-            word if WITH_VALUE.contains(&word) => 2,
-            _ => break,
-        };
+/// What to type, after an error about a word that was meant for the runner. `rest` follows the name
+/// of the command, and is translated.
+pub(super) fn advice(table: &Table, rest: &[String], has_command: bool) -> String {
+    let text = "; write the arguments of gitlab-runner after `--`";
+    if has_command {
+        return text.to_owned();
     }
-    let (options, runner) = own.split_at(at.min(own.len()));
-    let words = options.iter().chain([&"--"]).chain(runner);
-    let words: Vec<_> = words.map(|word| quoted(word)).collect();
-    format!("process-wrapper {}", words.join(" "))
+    format!("{text}: {}", with_dashes(table, rest))
+}
+
+/// The command line with `--` before the runner's arguments, for a shell.
+fn with_dashes(table: &Table, rest: &[String]) -> String {
+    let mut at = 0;
+    while let Some(flag) = rest.get(at).and_then(|word| table.option(word)) {
+        at += if metavar(flag).is_some() { 2 } else { 1 };
+    }
+    let (options, runner) = rest.split_at(at.min(rest.len()));
+    let words = options.iter().map(String::as_str).chain(["--"]);
+    let words = words.chain(runner.iter().map(String::as_str));
+    let words: Vec<_> = words.map(quoted).collect();
+    format!("{PROGRAM} {NAME} {}", words.join(" "))
 }
 
 fn quoted(word: &str) -> String {
@@ -172,6 +170,7 @@ mod tests {
 
     #[test]
     fn the_dashes_stand_before_the_first_word_of_the_runner() {
+        let table = Table::command(NAME).unwrap();
         for (line, expected) in [
             ("wrapper run --config x", "wrapper -- run --config x"),
             (
@@ -181,12 +180,11 @@ mod tests {
             ("wrapper --config x", "wrapper -- --config x"),
             ("wrapper --grpc-listen", "wrapper --grpc-listen --"),
         ] {
-            let own = words(line);
-            let own: Vec<&str> = own.iter().map(String::as_str).collect();
-            assert_eq!(with_dashes(&own), format!("process-wrapper {expected}"));
+            let line = with_dashes(&table, &words(line)[1..]);
+            assert_eq!(line, format!("process-wrapper {expected}"));
         }
-        let odd = ["wrapper", "run", "--config", "a b'c", ""];
-        let line = with_dashes(&odd);
+        let odd = ["run", "--config", "a b'c", ""].map(str::to_owned);
+        let line = with_dashes(&table, &odd);
         assert_eq!(
             line,
             r"process-wrapper wrapper -- run --config 'a b'\''c' ''"

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use super::ParseRefusal;
 use super::target::{Target, client_arguments};
 use crate::human_duration::HumanDuration;
 
@@ -15,7 +14,6 @@ client_arguments! {
         subcommand,
         name = "probe",
         help_triggers("-h", "--help"),
-        usage = "[OPTIONS]",
         example = "process-wrapper probe",
         example = "process-wrapper probe --service process",
         example = "process-wrapper probe --address tcp://127.0.0.1:7777 --timeout 3s",
@@ -46,10 +44,10 @@ client_arguments! {
 }
 
 impl ProbeArguments {
-    pub(super) fn validate(mut self) -> Result<Probe, ParseRefusal> {
+    pub(super) fn validate(mut self) -> Result<Probe, String> {
         if self.timeout.0.is_zero() {
             let text = "--timeout must be longer than 0; write for example 1s";
-            return Err(ParseRefusal::Usage(text.to_owned()));
+            return Err(text.to_owned());
         }
         Ok(Probe {
             target: self.take_target()?,

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 
 use crate::access::{
     self, AllowedName, Callers, Group, Listen, SocketMode, TlsOptions, TlsVersion,
@@ -29,12 +29,11 @@ use super::values::WebhookUrl;
 use super::values::{AfterExitCommand, ExitChoice, HttpHost, SignalOrNone};
 
 /// Start COMMAND (default: gitlab-runner run) and serve the control API, also after its exit.
-#[derive(Debug, FromArgs)]
+#[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(
     subcommand,
     name = "run",
     help_triggers("-h", "--help"),
-    usage = "[OPTIONS] [-- COMMAND [ARGUMENTS...]]",
     example = "process-wrapper run -- gitlab-runner run --config /etc/gitlab-runner/config.toml",
     example = "process-wrapper run --listen tcp://127.0.0.1:7777 --rewrite-signal TERM:QUIT -- sleep 3600",
     note = "The command and its arguments follow the first `--` and reach it unchanged.\n\
@@ -49,93 +48,6 @@ use super::values::{AfterExitCommand, ExitChoice, HttpHost, SignalOrNone};
     error_code(128, "plus n: signal n ended the command; otherwise its own exit code")
 )]
 pub(super) struct RunArguments {
-    /// address to serve the API on: unix:///abs, unix:rel or tcp://host:port, with an optional
-    /// role before it: control= (every method, the default), read= or health=; repeatable
-    /// (default: a unix socket for the own user and root: /run/process-wrapper/control.sock as
-    /// root, else in $XDG_RUNTIME_DIR, a directory of the systemd service, or /tmp;
-    /// PROCESS_WRAPPER_ADDRESS overrides it)
-    #[argh(option, arg_name = "[role=]address")]
-    listen: Vec<Listen>,
-
-    /// address to serve /metrics, /livez and /readyz on over plain HTTP, without a role;
-    /// repeatable (default: none)
-    #[argh(option, arg_name = "address")]
-    http_listen: Vec<Address>,
-
-    /// name by which browsers may open --http-listen, beside IP addresses and localhost; repeatable
-    #[argh(option, arg_name = "name")]
-    http_host: Vec<HttpHost>,
-
-    /// mode of unix sockets, octal; write permission allows to connect (default: 0600)
-    #[argh(option, arg_name = "mode")]
-    socket_mode: Option<SocketMode>,
-
-    /// group of unix sockets, name or number (default: the wrapper's own)
-    #[argh(option, arg_name = "group")]
-    socket_group: Option<Group>,
-
-    /// user that may call over unix sockets, besides the wrapper's own and root; repeatable
-    #[argh(option, arg_name = "uid")]
-    allow_uid: Vec<u32>,
-
-    /// primary group whose members may call over unix sockets; repeatable
-    #[argh(option, arg_name = "gid")]
-    allow_gid: Vec<u32>,
-
-    /// refuse root on unix sockets, for example a container that shares the socket's volume
-    #[argh(switch)]
-    deny_root: bool,
-
-    /// file of bearer tokens, one per line; every call except on health listeners must present
-    /// one; reloaded when it changes (default: none)
-    #[argh(option, arg_name = "file")]
-    token_file: Option<PathBuf>,
-
-    /// require tokens on tcp listeners only
-    #[argh(switch)]
-    token_tcp_only: bool,
-
-    /// server certificate (chain), PEM; makes tcp listeners use TLS; reloaded when it changes
-    /// (default: none)
-    #[argh(option, arg_name = "file")]
-    tls_cert: Option<PathBuf>,
-
-    /// private key of --tls-cert, PEM (default: none)
-    #[argh(option, arg_name = "file")]
-    tls_key: Option<PathBuf>,
-
-    /// CA certificates for client certificates, PEM; callers must present one (default: none)
-    #[argh(option, arg_name = "file")]
-    tls_client_ca: Option<PathBuf>,
-
-    /// oldest TLS version to accept: 1.2 or 1.3 (default: 1.3)
-    #[argh(option, arg_name = "version")]
-    tls_min_version: Option<TlsVersion>,
-
-    /// DNS name, URI with its scheme, or IP address that a client certificate must contain; one
-    /// match suffices; repeatable (default: any)
-    #[argh(option, arg_name = "name")]
-    allow_san: Vec<AllowedName>,
-
-    /// serve even where strangers could call: in plaintext beyond loopback, or on a unix socket in
-    /// a directory that other users can write to
-    #[argh(switch)]
-    insecure: bool,
-
-    /// maximum connections per listener; when full, an idle one is closed (default: as many as the
-    /// descriptor limit allows, up to 1000)
-    #[argh(option, arg_name = "number")]
-    max_connections: Option<usize>,
-
-    /// close a connection after this long without a call (default: 5m)
-    #[argh(option, arg_name = "duration")]
-    idle_timeout: Option<HumanDuration>,
-
-    /// close a connection at this age, or up to an eighth earlier; calls in flight get another 30s
-    /// (default: 12h)
-    #[argh(option, arg_name = "duration")]
-    max_connection_age: Option<HumanDuration>,
-
     /// signal that asks the process to drain (default: QUIT)
     #[argh(option, default = "Signal::QUIT", arg_name = "signal")]
     graceful_signal: Signal,
@@ -170,7 +82,11 @@ pub(super) struct RunArguments {
 
     /// when the wrapper exits by itself after the process is gone: never, unrequested (the process
     /// ended without a shutdown request) or always (default: never)
-    #[argh(option, default = "ExitChoice(ExitWhenGone::Never)", arg_name = "when")]
+    #[argh(
+        option,
+        default = "ExitChoice(ExitWhenGone::Never)",
+        arg_name = "never|unrequested|always"
+    )]
     exit_when_gone: ExitChoice,
 
     /// forward signal FROM as signal TO, written FROM:TO; FROM:0 drops it; repeatable
@@ -197,6 +113,84 @@ pub(super) struct RunArguments {
     )]
     after_exit_timeout: HumanDuration,
 
+    /// address to serve the API on: unix:///abs, unix:rel or tcp://host:port, with an optional
+    /// role before it: control= (every method, the default), read= or health=; repeatable
+    /// (default: a unix socket for the own user and root: /run/process-wrapper/control.sock as
+    /// root, else in $XDG_RUNTIME_DIR, a directory of the systemd service, or /tmp;
+    /// PROCESS_WRAPPER_ADDRESS overrides it)
+    #[argh(option, arg_name = "[role=]address")]
+    listen: Vec<Listen>,
+
+    /// mode of unix sockets, octal; write permission allows to connect (default: 0600)
+    #[argh(option, arg_name = "mode")]
+    socket_mode: Option<SocketMode>,
+
+    /// group of unix sockets, name or number (default: the wrapper's own)
+    #[argh(option, arg_name = "group")]
+    socket_group: Option<Group>,
+
+    /// user that may call over unix sockets, besides the wrapper's own and root; repeatable
+    #[argh(option, arg_name = "uid")]
+    allow_uid: Vec<u32>,
+
+    /// primary group whose members may call over unix sockets; repeatable
+    #[argh(option, arg_name = "gid")]
+    allow_gid: Vec<u32>,
+
+    /// refuse root on unix sockets, for example a container that shares the socket's volume
+    #[argh(switch)]
+    deny_root: bool,
+
+    /// file of bearer tokens, one per line; every call except on health listeners must present
+    /// one; reloaded when it changes (default: none)
+    #[argh(option, arg_name = "file")]
+    token_file: Option<PathBuf>,
+
+    /// require tokens on tcp listeners only
+    #[argh(switch)]
+    token_tcp_only: bool,
+
+    /// serve even where strangers could call: in plaintext beyond loopback, or on a unix socket in
+    /// a directory that other users can write to
+    #[argh(switch)]
+    insecure: bool,
+
+    /// maximum connections per listener; when full, an idle one is closed (default: as many as the
+    /// descriptor limit allows, up to 1000)
+    #[argh(option, arg_name = "number")]
+    max_connections: Option<usize>,
+
+    /// close a connection after this long without a call (default: 5m)
+    #[argh(option, arg_name = "duration")]
+    idle_timeout: Option<HumanDuration>,
+
+    /// close a connection at this age, or up to an eighth earlier; calls in flight get another 30s
+    /// (default: 12h)
+    #[argh(option, arg_name = "duration")]
+    max_connection_age: Option<HumanDuration>,
+
+    /// server certificate (chain), PEM; makes tcp listeners use TLS; reloaded when it changes
+    /// (default: none)
+    #[argh(option, arg_name = "file")]
+    tls_cert: Option<PathBuf>,
+
+    /// private key of --tls-cert, PEM (default: none)
+    #[argh(option, arg_name = "file")]
+    tls_key: Option<PathBuf>,
+
+    /// CA certificates for client certificates, PEM; callers must present one (default: none)
+    #[argh(option, arg_name = "file")]
+    tls_client_ca: Option<PathBuf>,
+
+    /// oldest TLS version to accept: 1.2 or 1.3 (default: 1.3)
+    #[argh(option, arg_name = "1.2|1.3")]
+    tls_min_version: Option<TlsVersion>,
+
+    /// DNS name, URI with its scheme, or IP address that a client certificate must contain; one
+    /// match suffices; repeatable (default: any)
+    #[argh(option, arg_name = "name")]
+    allow_san: Vec<AllowedName>,
+
     /// URL to POST to once the process is gone; repeatable. Other users can read command lines;
     /// put a secret URL into --webhook-file (default: none)
     #[cfg(feature = "webhooks")]
@@ -206,19 +200,19 @@ pub(super) struct RunArguments {
     /// file of webhooks; each is a line `[METHOD] URL`, then header lines `Name: value`; an empty
     /// line separates two webhooks; repeatable
     #[cfg(feature = "webhooks")]
-    #[argh(option, arg_name = "path")]
+    #[argh(option, arg_name = "file")]
     webhook_file: Vec<PathBuf>,
 
     /// file of secrets that sign webhooks (Standard Webhooks), one per line: `whsec_` and base64
     /// (default: not signed)
     #[cfg(feature = "webhooks")]
-    #[argh(option, arg_name = "path")]
+    #[argh(option, arg_name = "file")]
     webhook_secret_file: Option<PathBuf>,
 
     /// CA certificates that verify https receivers, PEM (default: the system's, or bundled ones
     /// where it has none)
     #[cfg(feature = "webhooks")]
-    #[argh(option, arg_name = "path")]
+    #[argh(option, arg_name = "file")]
     webhook_ca_file: Option<PathBuf>,
 
     /// destination that webhooks may call: HOST, HOST:PORT, *.suffix or ADDRESS/BITS; repeatable
@@ -237,12 +231,25 @@ pub(super) struct RunArguments {
     )]
     webhook_deadline: HumanDuration,
 
+    /// address to serve /metrics, /livez and /readyz on over plain HTTP, without a role;
+    /// repeatable (default: none)
+    #[argh(option, arg_name = "address")]
+    http_listen: Vec<Address>,
+
+    /// name by which browsers may open --http-listen, beside IP addresses and localhost; repeatable
+    #[argh(option, arg_name = "name")]
+    http_host: Vec<HttpHost>,
+
     /// format of log lines on stderr: text or json (default: text)
-    #[argh(option, default = "log::LogFormat::Text", arg_name = "format")]
+    #[argh(option, default = "log::LogFormat::Text", arg_name = "text|json")]
     log_format: log::LogFormat,
 
     /// least severe level to log: off, error, warn, info, debug or trace (default: info)
-    #[argh(option, default = "log::Level::Info", arg_name = "level")]
+    #[argh(
+        option,
+        default = "log::Level::Info",
+        arg_name = "off|error|warn|info|debug|trace"
+    )]
     log_level: log::Level,
 }
 
@@ -362,6 +369,17 @@ pub(in crate::cli) struct Run {
     pub(in crate::cli) warnings: Vec<String>,
     /// How this command accepts an exposed listener; ends the error message.
     pub(in crate::cli) accept_insecure: &'static str,
+}
+
+impl Run {
+    /// Reads the environment of `wrapper`; does nothing for `run`.
+    pub(in crate::cli) fn read_environment(&mut self, variable: impl Fn(&str) -> Option<String>) {
+        if let Some(log) = self.gitlab_log.take() {
+            let (format, level, warnings) = log.resolve(variable);
+            (self.log_format, self.log_level) = (format, level);
+            self.warnings.extend(warnings);
+        }
+    }
 }
 
 /// The webhook options, validated.

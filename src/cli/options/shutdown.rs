@@ -5,7 +5,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::ParseRefusal;
 use super::target::{Target, Waiting, client_arguments};
 use crate::human_duration::HumanDuration;
 
@@ -16,7 +15,6 @@ client_arguments! {
         subcommand,
         name = "shutdown",
         help_triggers("-h", "--help"),
-        usage = "[OPTIONS]",
         example = "process-wrapper shutdown",
         example = "process-wrapper shutdown --wait --timeout 2h --address tcp://10.0.0.7:7777",
         example = "process-wrapper shutdown --wait --force-after 1h --kill-after 1m",
@@ -89,8 +87,8 @@ client_arguments! {
 }
 
 impl ShutdownArguments {
-    pub(super) fn validate(mut self) -> Result<ShutdownOptions, ParseRefusal> {
-        let refused = |text: &str| Err(ParseRefusal::Usage(text.to_owned()));
+    pub(super) fn validate(mut self) -> Result<ShutdownOptions, String> {
+        let refused = |text: &str| Err(text.to_owned());
         if !self.wait && self.timeout.is_some() {
             return refused("--timeout limits a wait; add --wait, or omit --timeout");
         }

@@ -2,7 +2,6 @@
 //!
 //! Owns their names, help texts and validation. It never acts on them.
 
-use super::ParseRefusal;
 use super::target::{Target, client_arguments};
 
 client_arguments! {
@@ -12,7 +11,6 @@ client_arguments! {
         subcommand,
         name = "status",
         help_triggers("-h", "--help"),
-        usage = "[OPTIONS]",
         example = "process-wrapper status",
         example = "process-wrapper status --address unix:///run/a.sock --address tcp://10.0.0.7:7777",
         example = "process-wrapper status --output json | jq -r '.wrappers[0].process.state'",
@@ -28,7 +26,7 @@ client_arguments! {
 }
 
 impl StatusArguments {
-    pub(super) fn validate(mut self) -> Result<Target, ParseRefusal> {
+    pub(super) fn validate(mut self) -> Result<Target, String> {
         self.take_target()
     }
 }

@@ -5,7 +5,6 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::ParseRefusal;
 use crate::address::Address;
 use crate::client::{self, Identity};
 use crate::human_duration::HumanDuration;
@@ -18,7 +17,7 @@ macro_rules! client_arguments {
         $(#[$($attribute:tt)*])*
         struct $name:ident { $($fields:tt)* }
     ) => {
-        #[derive(Debug, argh::FromArgs)]
+        #[derive(Debug, argh::FromArgs, argh::ArgsInfo)]
         $(#[$($attribute)*])*
         pub(super) struct $name {
             /// where the wrapper listens: unix:///abs, unix:rel or tcp://host:port; repeatable
@@ -56,8 +55,9 @@ macro_rules! client_arguments {
             /// format of the answer on stdout: text or json (default: text)
             #[argh(
                 option,
+                short = 'o',
                 default = "crate::cli::options::Output::Text",
-                arg_name = "format"
+                arg_name = "text|json"
             )]
             output: crate::cli::options::Output,
         }
@@ -66,7 +66,7 @@ macro_rules! client_arguments {
             /// Takes the shared options out.
             fn take_target(
                 &mut self,
-            ) -> Result<crate::cli::options::Target, crate::cli::options::ParseRefusal> {
+            ) -> Result<crate::cli::options::Target, String> {
                 crate::cli::options::Target::new(
                     std::mem::take(&mut self.address),
                     self.connect_timeout.take(),
@@ -122,12 +122,12 @@ impl Target {
         connect_timeout: Option<HumanDuration>,
         output: Output,
         identity: Identity,
-    ) -> Result<Self, ParseRefusal> {
+    ) -> Result<Self, String> {
         let connect_timeout =
             connect_timeout.map_or(client::CONNECT_TIMEOUT, |duration| duration.0);
         if connect_timeout.is_zero() {
             let text = "--connect-timeout must be longer than 0; write for example 1s";
-            return Err(ParseRefusal::Usage(text.to_owned()));
+            return Err(text.to_owned());
         }
         let tls = identity.authorities.is_some();
         for (option, given, needs, there) in [
@@ -158,9 +158,7 @@ impl Target {
             ),
         ] {
             if given && !there {
-                return Err(ParseRefusal::Usage(format!(
-                    "{option} has no effect without {needs}"
-                )));
+                return Err(format!("{option} has no effect without {needs}"));
             }
         }
         Ok(Self {
@@ -185,11 +183,11 @@ impl Waiting {
     pub(super) fn new(
         timeout: Option<HumanDuration>,
         propagate_exit: bool,
-    ) -> Result<Self, ParseRefusal> {
+    ) -> Result<Self, String> {
         // Zero leaves no time to connect, and would report the wrapper as unreachable.
         if timeout.is_some_and(|timeout| timeout.0.is_zero()) {
             let text = "--timeout must be longer than 0; use `status` for the present state";
-            return Err(ParseRefusal::Usage(text.to_owned()));
+            return Err(text.to_owned());
         }
         Ok(Self {
             timeout: timeout.map(|duration| duration.0),

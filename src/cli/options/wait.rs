@@ -2,7 +2,6 @@
 //!
 //! Owns their names, help texts and validation. It never acts on them.
 
-use super::ParseRefusal;
 use super::target::{Target, Waiting, client_arguments};
 use crate::human_duration::HumanDuration;
 use crate::lifecycle::State;
@@ -14,7 +13,6 @@ client_arguments! {
         subcommand,
         name = "wait",
         help_triggers("-h", "--help"),
-        usage = "[OPTIONS]",
         example = "process-wrapper wait",
         example = "process-wrapper wait --until shutting_down --timeout 1h30m",
         example = "process-wrapper wait --until running --connect-timeout 2m   # until the wrapper is up",
@@ -41,7 +39,7 @@ client_arguments! {
     )]
     struct WaitArguments {
         /// state to wait for: running, shutting_down or gone (default: gone)
-        #[argh(option, default = "State::Gone", arg_name = "state")]
+        #[argh(option, default = "State::Gone", arg_name = "running|shutting_down|gone")]
         until: State,
 
         /// how long to wait (default: no limit)
@@ -56,7 +54,7 @@ client_arguments! {
 }
 
 impl WaitArguments {
-    pub(super) fn validate(mut self) -> Result<Wait, ParseRefusal> {
+    pub(super) fn validate(mut self) -> Result<Wait, String> {
         Ok(Wait {
             target: self.take_target()?,
             until: self.until,

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::str::FromStr;
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 
 use super::gitlab_log::GitlabLog;
 use super::stages::RunRefusal;
@@ -24,12 +24,11 @@ const DEFAULT_ADDRESS: Address = Address::Tcp {
 };
 
 /// Start gitlab-runner ARGS like `gitlab-runner wrapper`; serve GitLab's and our control API.
-#[derive(Debug, FromArgs)]
+#[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(
     subcommand,
     name = "wrapper",
     help_triggers("-h", "--help"),
-    usage = "[OPTIONS] [-- ARGS...]",
     example = "process-wrapper wrapper --grpc-listen tcp://localhost:7777 -- run --config /etc/config.toml",
     note = "ARGS follow the first `--` and reach gitlab-runner unchanged (default: run).\n\
             Durations are written as in Go: 300ms, 1m30s, 1.5h. `run` has more options.",
@@ -76,12 +75,12 @@ pub(super) struct WrapperArguments {
     webhook_allow: Vec<crate::webhook::policy::Rule>,
 
     /// format of log lines on stderr: text or json (default: $LOG_FORMAT, or text)
-    #[argh(option, arg_name = "format")]
+    #[argh(option, arg_name = "text|json")]
     log_format: Option<log::LogFormat>,
 
     /// least severe level to log: off, error, warn, info, debug or trace (default: debug with
     /// RUNNER_DEBUG=true, $LOG_LEVEL, or info)
-    #[argh(option, arg_name = "level")]
+    #[argh(option, arg_name = "off|error|warn|info|debug|trace")]
     log_level: Option<log::Level>,
 
     /// arguments of gitlab-runner, placed before ARGS
@@ -102,17 +101,6 @@ impl FromStr for GrpcListen {
             None => text.parse(),
         };
         address.map(Self)
-    }
-}
-
-impl Run {
-    /// Reads the environment of `wrapper`; does nothing for `run`.
-    pub(in crate::cli) fn read_environment(&mut self, variable: impl Fn(&str) -> Option<String>) {
-        if let Some(log) = self.gitlab_log.take() {
-            let (format, level, warnings) = log.resolve(variable);
-            (self.log_format, self.log_level) = (format, level);
-            self.warnings.extend(warnings);
-        }
     }
 }
 
