@@ -87,6 +87,7 @@ impl Refusals {
     }
 
     /// The number of counted peers.
+    #[cfg(any(test, feature = "unstable-internals"))]
     #[must_use]
     pub fn peers(&self) -> usize {
         self.peers.len()

@@ -31,6 +31,7 @@ pub struct CallRefusal {
     /// How long the answer is delayed, to limit the rate of attempts.
     pub delay: Duration,
     /// Lives until the answer is sent, so that the policy can limit the number of delayed ones.
+    #[allow(dead_code, reason = "the policy counts its references")]
     pub hold: Option<Rc<()>>,
     /// Whether the connection takes no more calls after the answer.
     pub closes: bool,
