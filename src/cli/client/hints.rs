@@ -15,7 +15,7 @@ pub(super) fn explain(address: &Address, elsewhere: &[PathBuf], error: &Error) -
         ..
     } = error
     {
-        return format!("{error}; present a token with --token-file");
+        return format!("{error}; present a token of the server with --token-file");
     }
     let Error::Unreachable {
         cause,

@@ -25,11 +25,13 @@ const OTHERS: &[&str] = &[
     "SHUTDOWN_REQUESTED_AT",
     "EXITED_AT",
     "ADVISORIES",
+    "COMMIT",
     "MUSL_BINARY",
     "REQUIRE_PEERS",
     "STATIC_BINARY",
     "SWEEP",
     "TOOLS",
+    "WALK_ALL",
 ];
 
 /// Why a variable is refused.

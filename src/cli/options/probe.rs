@@ -17,11 +17,12 @@ client_arguments! {
         example = "process-wrapper probe",
         example = "process-wrapper probe --service process",
         example = "process-wrapper probe --address tcp://127.0.0.1:7777 --timeout 3s",
-        note = "Without --service the answer is about the wrapper, which is SERVING while it lives: a\n\
-                liveness probe. `--service process` is SERVING only while the process is running, neither\n\
-                shutting_down nor gone: a readiness probe. Full gRPC service names work as well.\n\
-                Several addresses are probed in parallel. The worst exit code wins, in the order\n\
-                4, 3, 1, 0.",
+        note = "Without --service the answer is about the wrapper, which is SERVING while it \
+                lives: a liveness probe. `--service process` is SERVING only while the process \
+                is running, neither shutting_down nor gone: a readiness probe. Full gRPC \
+                service names work as well.\n\
+                Several addresses are probed in parallel. The worst exit code wins, in the \
+                order 4, 3, 1, 0.",
         error_code(0, "SERVING"),
         error_code(1, "not SERVING, or the wrapper has no such service"),
         error_code(2, "wrong usage or a bad address"),

@@ -156,7 +156,7 @@ pub(super) struct RunArguments {
     insecure: bool,
 
     /// maximum connections per listener; when full, an idle one is closed (default: as many as the
-    /// descriptor limit allows, up to 1000)
+    /// descriptor limit allows, up to 1000 over all listeners)
     #[argh(option, arg_name = "number")]
     max_connections: Option<usize>,
 

@@ -19,13 +19,15 @@ client_arguments! {
         example = "process-wrapper shutdown --wait --timeout 2h --address tcp://10.0.0.7:7777",
         example = "process-wrapper shutdown --wait --force-after 1h --kill-after 1m",
         example = "process-wrapper shutdown --webhook https://deploy.example.com/drained",
-        note = "A repeated request sends no second signal unless it has --again; it can only bring the\n\
-                deadlines forward.\n\
-                Without --force-after and --kill-after, here and on `run`, the process is never killed.\n\
-                A wait reconnects after a lost connection, and ends after --connect-timeout without one.\n\
+        note = "A repeated request sends no second signal unless it has --again; it can only \
+                bring the deadlines forward.\n\
+                Without --force-after and --kill-after, here and on `run`, the process is \
+                never killed.\n\
+                A wait reconnects after a lost connection, and ends after --connect-timeout \
+                without one.\n\
                 On a terminal a line on stderr shows the progress.\n\
-                Several addresses are called in parallel. The worst exit code wins, in the order\n\
-                4, 3, 1, 6, 5, 0.",
+                Several addresses are called in parallel. The worst exit code wins, in the \
+                order 4, 3, 1, 6, 5, 0.",
         error_code(
             0,
             "the request was accepted; with --wait: the process drained, or ended with 0 unasked"

@@ -14,8 +14,8 @@ client_arguments! {
         example = "process-wrapper status",
         example = "process-wrapper status --address unix:///run/a.sock --address tcp://10.0.0.7:7777",
         example = "process-wrapper status --output json | jq -r '.wrappers[0].process.state'",
-        note = "Several addresses are called in parallel and shown in one table. The worst exit code\n\
-                wins, in the order 4, 1, 0.",
+        note = "Several addresses are called in parallel and shown in one table. The worst \
+                exit code wins, in the order 4, 1, 0.",
         error_code(0, "the wrapper answered, in any state of the process"),
         error_code(1, "the wrapper refused, or its answer cannot be understood"),
         error_code(2, "wrong usage or a bad address"),

@@ -16,10 +16,11 @@ client_arguments! {
         example = "process-wrapper wait",
         example = "process-wrapper wait --until shutting_down --timeout 1h30m",
         example = "process-wrapper wait --until running --connect-timeout 2m   # until the wrapper is up",
-        note = "A later state counts as well. A wait reconnects after a lost connection, and ends after\n\
-                --connect-timeout without one. On a terminal a line on stderr shows the progress.\n\
-                Several addresses are called in parallel. The worst exit code wins, in the order\n\
-                4, 3, 1, 6, 5, 0.",
+        note = "A later state counts as well. A wait reconnects after a lost connection, and \
+                ends after --connect-timeout without one. On a terminal a line on stderr shows \
+                the progress.\n\
+                Several addresses are called in parallel. The worst exit code wins, in the \
+                order 4, 3, 1, 6, 5, 0.",
         error_code(0, "the process reached the state; if gone, it drained, or ended with 0 unasked"),
         error_code(
             1,

@@ -65,7 +65,7 @@ pub(super) fn help(table: &Table, length: Length) -> String {
         SHORT_INDENT,
     );
     if table.name().is_empty() {
-        let words = "show the version (-V), and how the program was built";
+        let words = "-V: the version in one line; --version: also how it was built";
         entry(&mut text, "-V, --version", words, SHORT_INDENT);
     }
     match length {
