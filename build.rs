@@ -81,7 +81,10 @@ fn commit() -> Option<String> {
     {
         return None;
     }
-    println!("cargo:rerun-if-changed=.git/logs/HEAD");
+    // In a linked worktree `.git` is a file; cargo takes a path that does not exist for changed.
+    if Path::new(".git/logs/HEAD").exists() {
+        println!("cargo:rerun-if-changed=.git/logs/HEAD");
+    }
     let arguments = ["rev-parse", "--short=12", "HEAD"];
     let output = Command::new("git").args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

@@ -10,6 +10,9 @@ pub const UNMAPPED: u32 = 65534;
 /// The superuser of our user namespace. That of another one is unmapped.
 pub(super) const ROOT: u32 = 0;
 
+/// The primary group of root.
+pub(super) const ROOT_GROUP: u32 = 0;
+
 /// The ids that may connect.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Callers {

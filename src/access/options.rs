@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::allowed_name::AllowedName;
-use super::callers::{Callers, ROOT, UNMAPPED};
+use super::callers::{Callers, ROOT, ROOT_GROUP, UNMAPPED};
 use super::group::Group;
 use super::listen::Listen;
 use super::role::Role;
@@ -249,6 +249,9 @@ impl AccessOptions {
         }
         if self.deny_root && self.allowed.uids.contains(&ROOT) {
             return Err(OptionConflict::RootAllowed("--allow-uid 0 admits root"));
+        }
+        if self.deny_root && self.allowed.gids.contains(&ROOT_GROUP) {
+            return Err(OptionConflict::RootAllowed("--allow-gid 0 admits root"));
         }
         self.check_allowed_ids(own, socket_group.unwrap_or(own.gid))?;
         let none_allowed = self.allowed.uids.is_empty() && self.allowed.gids.is_empty();

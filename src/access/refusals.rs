@@ -19,9 +19,9 @@ const FREE: u32 = 5;
 /// The first delay of an answer, which doubles with each wrong token.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 
-/// The longest delay of an answer, about the patience of clients: they should read why they are
-/// refused.
-pub const LONGEST_DELAY: Duration = Duration::from_secs(5);
+/// The longest delay of an answer, shorter than the patience of clients (5 s by default): they
+/// should read why they are refused.
+pub const LONGEST_DELAY: Duration = Duration::from_secs(3);
 
 /// A count falls by one in this time.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(10);
@@ -149,7 +149,7 @@ mod tests {
             .collect();
         let delays: Vec<_> = penalties.iter().map(|penalty| penalty.delay).collect();
         let millis = [
-            0, 0, 0, 0, 0, 100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000, 5000,
+            0, 0, 0, 0, 0, 100, 200, 400, 800, 1600, 3000, 3000, 3000, 3000, 3000,
         ];
         assert_eq!(delays, millis.map(Duration::from_millis));
         assert!(!penalties[4].is_guessing && penalties[5].is_guessing);

@@ -42,6 +42,9 @@ impl Throttle {
     pub fn reserve(&mut self, now: Instant, max_wait: Duration) -> Duration {
         let wait = self.wait(now).min(max_wait);
         self.advance(now);
+        // Only delays that are served count, so the limiter recovers within one after a flood.
+        let latest = now + self.tolerance + max_wait;
+        self.next_arrival = self.next_arrival.map(|at| at.min(latest));
         wait
     }
 
@@ -56,9 +59,7 @@ impl Throttle {
         let next_arrival = self
             .next_arrival
             .map_or(now, |next_arrival| next_arrival.max(now));
-        // After any flood the limiter recovers within an hour.
-        let latest = now + self.tolerance + Duration::from_secs(3600);
-        self.next_arrival = Some((next_arrival + self.interval).min(latest));
+        self.next_arrival = Some(next_arrival + self.interval);
     }
 }
 
@@ -95,12 +96,13 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_forgotten_after_an_hour() {
+    fn a_flood_is_forgotten_after_its_longest_wait() {
         let mut throttle = Throttle::new(1, SECOND);
         let start = Instant::now();
         for _ in 0..10_000 {
-            throttle.reserve(start, SECOND);
+            throttle.reserve(start, SECOND * 5);
         }
-        assert_eq!(throttle.try_acquire(start + SECOND * 3601), Some(0));
+        assert_eq!(throttle.try_acquire(start + SECOND * 4), None);
+        assert_eq!(throttle.try_acquire(start + SECOND * 5), Some(1));
     }
 }

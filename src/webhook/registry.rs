@@ -53,7 +53,7 @@ impl Registry {
     }
 
     /// Registers a webhook. If its URL is registered and not yet delivered, replaces method and
-    /// headers. `id` makes the id of a new entry.
+    /// headers, unless a caller over TCP would replace those of a local one. `id` makes the id of a new entry.
     pub(super) fn register(
         &mut self,
         webhook: WebhookRequest,
@@ -63,13 +63,16 @@ impl Registry {
             if let Some(entry) = self.entry(slot)
                 && entry.delivery.state != DeliveryState::Delivered
             {
-                // A caller over TCP must not lose the operator's webhook its way to this host.
-                let known = entry.webhook.destination().origin;
-                let origin = match known {
-                    Origin::Local => Origin::Local,
-                    Origin::Network => webhook.destination().origin,
-                };
-                entry.webhook = webhook.with_origin(origin);
+                let origins = (
+                    entry.webhook.destination().origin,
+                    webhook.destination().origin,
+                );
+                match origins {
+                    // A caller over TCP must not change the webhook of the operator.
+                    (Origin::Local, Origin::Network) => {}
+                    (Origin::Local | Origin::Network, Origin::Local)
+                    | (Origin::Network, Origin::Network) => entry.webhook = webhook,
+                }
             }
             return Ok(slot);
         }
@@ -218,13 +221,13 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_url_keeps_the_origin_of_the_operator() {
+    fn a_repeated_url_over_tcp_changes_nothing_of_the_operator() {
         let (mut registry, slots) = registry(&["http://localhost/"]);
         let over_tcp = webhook("http://localhost/", "second").with_origin(Origin::Network);
         registry.register(over_tcp, || unreachable!()).unwrap();
         let kept = registry.webhook(slots[0]).unwrap();
         assert_eq!(kept.destination().origin, Origin::Local);
-        assert_eq!(token(&mut registry, slots[0]), "second");
+        assert_eq!(token(&mut registry, slots[0]), "first");
     }
 
     #[test]

@@ -174,6 +174,7 @@ fn a_mistake_is_told_with_what_was_probably_meant() {
         ("help frob", "no command is named \"frob\""),
         ("completions tcsh", "write bash, zsh or fish"),
         ("completions", "shell"),
+        ("man frob", "no command is named \"frob\"; see"),
         ("", "name run"),
     ] {
         let arguments: Vec<_> = line.split_whitespace().collect();
@@ -198,6 +199,9 @@ fn help_and_version_have_the_forms_that_people_try() {
     }
     let top = stdout(&run(&[], &["--help"]));
     assert_eq!(stdout(&run(&[], &["help"])), top);
+    assert_eq!(stdout(&run(&[], &["help", "help"])), top);
+    let man = stdout(&run(&[], &["man", "help"]));
+    assert_eq!(man, stdout(&run(&[], &["man", "--help"])));
     let short = stdout(&run(&[], &["run", "-h"]));
     assert!(short.lines().count() < long.lines().count(), "{short}");
     let line = format!("process-wrapper {}\n", env!("CARGO_PKG_VERSION"));

@@ -69,7 +69,15 @@ fn root_is_admitted_unless_it_is_denied() {
         deny_root: true,
         ..allowing(&[0], &[], 0o600)
     };
-    for (options, own) in [(deny_root(), as_root), (also_allowed, OWN)] {
+    let group_allowed = AccessOptions {
+        deny_root: true,
+        ..allowing(&[], &[0], 0o600)
+    };
+    for (options, own) in [
+        (deny_root(), as_root),
+        (also_allowed, OWN),
+        (group_allowed, OWN),
+    ] {
         let error = options.check(&socket(), own, None).unwrap_err();
         assert!(matches!(error, OptionConflict::RootAllowed(_)), "{error}");
     }

@@ -3,7 +3,7 @@
 //! Owns the names of the variables and the words that they stand for. It never reads the
 //! environment: the variables are an argument. An option of the command line wins.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use super::suggestions::nearest;
 use super::table::{Flag, PROGRAM, Table, metavar, repeats};
@@ -69,7 +69,25 @@ pub(in crate::cli) fn additions(
         })
         .collect();
     let mut additions = Additions::default();
-    for flag in table.options().filter(|flag| !given.contains(&flag.long)) {
+    // A setting for one command must not make another one an error.
+    let wait = table.option("--wait");
+    let waits = given.contains(&"--wait")
+        || wait.is_none_or(|flag| {
+            let name = table.variable(flag);
+            let mut all = variables.iter();
+            all.any(|(known, value)| {
+                Some(known) == name.as_ref()
+                    && ["true", "1"].map(OsStr::new).contains(&value.as_os_str())
+            })
+        });
+    let useless = |long: &str| match long {
+        "--timeout" | "--propagate-exit" => !waits,
+        "--webhook" => table.name() == "shutdown" && given.contains(&"--webhook-file"),
+        "--webhook-file" => table.name() == "shutdown" && given.contains(&"--webhook"),
+        _ => false,
+    };
+    let free = |flag: &&Flag| !given.contains(&flag.long) && !useless(flag.long);
+    for flag in table.options().filter(free) {
         let Some(name) = table.variable(flag) else {
             continue;
         };
@@ -118,22 +136,36 @@ fn add(
 /// A sentence for each variable that no command reads. The client commands report only the
 /// variables that are meant for them.
 pub(in crate::cli) fn unknown(table: &Table, variables: &[(String, OsString)]) -> Vec<String> {
-    let known: Vec<String> = Table::commands()
+    let commands = Table::commands();
+    let names = |one: &Table| -> Vec<String> {
+        one.options()
+            .filter_map(|flag| one.variable(flag))
+            .collect()
+    };
+    let known: Vec<String> = commands.iter().flat_map(names).collect();
+    let own = names(table);
+    let client = own
         .iter()
-        .flat_map(|one| one.options().filter_map(|flag| one.variable(flag)))
-        .collect();
-    let own = table.options().find_map(|flag| {
-        let name = table.variable(flag)?;
-        (flag.long != "--address").then_some(name)
-    });
-    let client = own.is_some_and(|name| name.starts_with("PROCESS_WRAPPER_CLIENT_"));
+        .any(|name| name.starts_with("PROCESS_WRAPPER_CLIENT_"));
     let mut sentences = Vec::new();
     for (name, _) in variables {
         let Some(rest) = name.strip_prefix(PREFIX) else {
             continue;
         };
-        let ours = known.contains(name) || OTHERS.contains(&rest) || is_service_link(rest);
-        if ours || (client && !rest.starts_with("CLIENT_")) {
+        let ours = own.contains(name) || OTHERS.contains(&rest) || is_service_link(rest);
+        let elsewhere = rest.starts_with("CLIENT_") != client;
+        if ours || (elsewhere && (client || known.contains(name))) {
+            continue;
+        }
+        // The client commands share their variables.
+        if client && known.contains(name) {
+            continue;
+        }
+        if let Some(owner) = commands.iter().find(|one| names(one).contains(name)) {
+            let (owner, command) = (owner.name(), table.name());
+            sentences.push(format!(
+                "{name} is a variable of `{owner}`; `{command}` ignores it"
+            ));
             continue;
         }
         sentences.push(match nearest(name, known.iter().map(String::as_str)) {
@@ -207,6 +239,38 @@ mod tests {
         let words = "--address unix:/a --address unix:/b";
         assert_eq!(words_of("status", "", &all), words);
         assert_eq!(words_of("run", "", &all), "");
+    }
+
+    #[test]
+    fn a_setting_without_an_effect_on_this_call_is_left_out() {
+        let all = [
+            ("PROCESS_WRAPPER_CLIENT_TIMEOUT", "1m"),
+            ("PROCESS_WRAPPER_CLIENT_PROPAGATE_EXIT", "true"),
+            ("PROCESS_WRAPPER_CLIENT_WEBHOOK", "https://a/"),
+        ];
+        assert_eq!(words_of("shutdown", "", &all), "--webhook https://a/");
+        let file = "--webhook-file /f --wait";
+        let words = "--timeout 1m --propagate-exit";
+        assert_eq!(words_of("shutdown", file, &all), words);
+        assert_eq!(words_of("wait", "", &all), words);
+        assert_eq!(words_of("probe", "", &all), "--timeout 1m");
+        let waits = [all[0], ("PROCESS_WRAPPER_CLIENT_WAIT", "1")];
+        assert_eq!(words_of("shutdown", "", &waits), "--wait --timeout 1m");
+    }
+
+    #[test]
+    fn a_variable_that_only_run_reads_is_told_by_wrapper() {
+        let wrapper = Table::command("wrapper").unwrap();
+        let all = variables(&[
+            ("PROCESS_WRAPPER_TOKEN_FILE", "/t"),
+            ("PROCESS_WRAPPER_LOG_LEVEL", "debug"),
+            ("PROCESS_WRAPPER_CLIENT_WAIT", "true"),
+        ]);
+        let sentences = unknown(&wrapper, &all);
+        assert_eq!(
+            sentences,
+            ["PROCESS_WRAPPER_TOKEN_FILE is a variable of `run`; `wrapper` ignores it"]
+        );
     }
 
     #[test]

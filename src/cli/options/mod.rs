@@ -144,7 +144,8 @@ pub(super) fn parse(
         .map_err(|invalid| refuse(invalid.to_string()))?;
     let sources = |mut text: String| {
         for (option, variable) in &additions.sources {
-            if text.contains(option) {
+            let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+            if words.any(|word| word == *option) {
                 text.push_str(&format!("; {option} comes from {variable}"));
             }
         }
@@ -194,12 +195,12 @@ fn started(mut run: Run, warnings: &mut Vec<String>) -> Command {
 
 /// A text about a command, or about the program.
 fn about(command: Option<&str>, text: impl Fn(Table) -> About) -> ParseRefusal {
-    let Some(name) = command else {
+    let Some(name) = command.filter(|name| *name != "help") else {
         return ParseRefusal::from(text(Table::top()));
     };
     match Table::command(name) {
         Some(table) => ParseRefusal::from(text(table)),
-        None => unknown_command(name),
+        None => unknown_command(name, false),
     }
 }
 
@@ -223,17 +224,19 @@ fn without_command(first: &str, rest: &[String]) -> ParseRefusal {
             };
             ParseRefusal::usage("", &text)
         }
-        name => unknown_command(name),
+        name => unknown_command(name, true),
     }
 }
 
-fn unknown_command(name: &str) -> ParseRefusal {
+/// `starts`: whether the name may be that of a program to start.
+fn unknown_command(name: &str, starts: bool) -> ParseRefusal {
     let commands = Table::commands();
     let text = match nearest(name, commands.iter().map(Table::name)) {
         Some(near) => format!("no command is named {name:?}; did you mean {near}?"),
-        None => format!(
+        None if starts => format!(
             "no command is named {name:?}; to start a program, write {PROGRAM} run -- {name}"
         ),
+        None => format!("no command is named {name:?}"),
     };
     ParseRefusal::usage("", &text)
 }
@@ -243,6 +246,10 @@ fn check_words(table: Table, rest: &[String], has_command: bool) -> Result<Table
     for word in words(&table, rest) {
         let text = match word {
             Word::Known(_) => continue,
+            // argh takes the word for a question as well, and has no answer.
+            Word::Argument("help") if ["man", "completions"].contains(&table.name()) => {
+                return Err(ParseRefusal::from(About::Help(table)));
+            }
             Word::Unknown("--help") => {
                 return Err(ParseRefusal::from(About::Help(table)));
             }
