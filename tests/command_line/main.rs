@@ -144,8 +144,8 @@ fn an_error_names_the_variable_it_comes_from() {
             "--address comes from PROCESS_WRAPPER_ADDRESS",
         ),
         (
-            ("PROCESS_WRAPPER_CLIENT_TIMEOUT", "1h"),
-            "shutdown",
+            ("PROCESS_WRAPPER_CLIENT_TIMEOUT", "0s"),
+            "wait",
             "--timeout comes from PROCESS_WRAPPER_CLIENT_TIMEOUT",
         ),
     ] {
