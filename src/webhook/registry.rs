@@ -53,7 +53,8 @@ impl Registry {
     }
 
     /// Registers a webhook. If its URL is registered and not yet delivered, replaces method and
-    /// headers, unless a caller over TCP would replace those of a local one. `id` makes the id of a new entry.
+    /// headers, unless a caller over TCP would replace those of a local one. `id` makes the id of a
+    /// new entry.
     pub(super) fn register(
         &mut self,
         webhook: WebhookRequest,
