@@ -22,6 +22,7 @@ use smol_hyper::rt::{FuturesIo, SmolTimer};
 use super::format::MetricsFormat;
 use super::host::HostNames;
 use super::metrics::Metrics;
+use super::recent_pages::RecentPages;
 use super::snapshot::Snapshot;
 use crate::access::throttle::Throttle;
 use crate::clock::Clock;
@@ -44,12 +45,6 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// must not keep the processor busy. Scrapers and probes send one every few seconds.
 const REQUEST_BURST: u32 = 5;
 const REQUEST_INTERVAL: Duration = Duration::from_millis(100);
-
-/// Pages of metrics on all connections of a listener, and the longest wait for one: less than the
-/// timeout of a scraper. Probes never wait for them.
-const METRICS_BURST: u32 = 20;
-const METRICS_INTERVAL: Duration = Duration::from_millis(50);
-const LONGEST_METRICS_DELAY: Duration = Duration::from_secs(5);
 
 /// The maximum age of a connection. A scraper may keep one open between scrapes.
 const MAX_AGE: Duration = Duration::from_secs(3600);
@@ -76,7 +71,7 @@ pub async fn serve<C: Clock>(
     let mut connections: VecDeque<Task<()>> = VecDeque::with_capacity(MAX_CONNECTIONS);
     let shortages = LineThrottle::for_conditions();
     let full = LineThrottle::for_conditions();
-    let scrapes = Rc::new(RefCell::new(Throttle::new(METRICS_BURST, METRICS_INTERVAL)));
+    let recent = Rc::new(RefCell::new(RecentPages::new()));
     loop {
         match listener.accept().await {
             Ok((mut stream, peer)) => {
@@ -85,9 +80,10 @@ pub async fn serve<C: Clock>(
                     hosts: Rc::clone(&hosts),
                     handle: handle.clone(),
                     servers: Rc::clone(&servers),
+                    recent: Rc::clone(&recent),
+                    clock: clock.clone(),
                 });
                 let budget = RefCell::new(Throttle::new(REQUEST_BURST, REQUEST_INTERVAL));
-                let scrapes = Rc::clone(&scrapes);
                 let timer = clock.clone();
                 let max_age = clock.sleep(MAX_AGE);
                 let name = listener.local_address().to_string();
@@ -104,11 +100,7 @@ pub async fn serve<C: Clock>(
                     let service = service_fn(move |request: Request<Incoming>| {
                         let pages = Rc::clone(&pages);
                         let now = timer.now();
-                        let mut delay = budget.borrow_mut().reserve(now, REQUEST_INTERVAL);
-                        if request.uri().path() == METRICS {
-                            let mut scrapes = scrapes.borrow_mut();
-                            delay = delay.max(scrapes.reserve(now, LONGEST_METRICS_DELAY));
-                        }
+                        let delay = budget.borrow_mut().reserve(now, REQUEST_INTERVAL);
                         let timer = timer.clone();
                         async move {
                             timer.sleep(delay).await;
@@ -166,6 +158,8 @@ struct Pages<C> {
     hosts: Rc<HostNames>,
     handle: Handle,
     servers: Rc<[Server<C>]>,
+    recent: Rc<RefCell<RecentPages>>,
+    clock: C,
 }
 
 impl<C: Clock> Pages<C> {
@@ -202,16 +196,11 @@ impl<C: Clock> Pages<C> {
     }
 
     fn metrics(&self, format: MetricsFormat) -> Response<Full<Bytes>> {
-        let snapshot = Snapshot {
-            connections: self.servers.iter().map(Server::connections).sum(),
-            orphans_reaped: self.handle.orphans_reaped(),
-            signals_sent: self.handle.signals_sent(),
-            dropped_lines: log::dropped_lines(),
-            ..Snapshot::of(&self.handle.facts())
-        };
-        match self.metrics.text(&snapshot) {
+        let make = || self.make(format);
+        let recent = self.recent.borrow_mut().get(format, self.clock.now(), make);
+        match recent {
             Ok(text) => {
-                let mut response = page(StatusCode::OK, format.convert(text));
+                let mut response = page(StatusCode::OK, text);
                 let headers = response.headers_mut();
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
                 response
@@ -221,6 +210,17 @@ impl<C: Clock> Pages<C> {
                 "cannot encode the metrics\n",
             ),
         }
+    }
+
+    fn make(&self, format: MetricsFormat) -> Result<String, std::fmt::Error> {
+        let snapshot = Snapshot {
+            connections: self.servers.iter().map(Server::connections).sum(),
+            orphans_reaped: self.handle.orphans_reaped(),
+            signals_sent: self.handle.signals_sent(),
+            dropped_lines: log::dropped_lines(),
+            ..Snapshot::of(&self.handle.facts())
+        };
+        Ok(format.convert(self.metrics.text(&snapshot)?))
     }
 }
 

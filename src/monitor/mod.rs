@@ -6,6 +6,7 @@ mod format;
 mod host;
 mod http;
 mod metrics;
+mod recent_pages;
 mod snapshot;
 
 pub use host::HostNames;
