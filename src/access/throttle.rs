@@ -42,8 +42,8 @@ impl Throttle {
     pub fn reserve(&mut self, now: Instant, max_wait: Duration) -> Duration {
         let wait = self.wait(now).min(max_wait);
         self.advance(now);
-        // Only delays that are served count, so the limiter recovers within one after a flood.
-        let latest = now + self.tolerance + max_wait;
+        // Only a delay that is served counts, so the limiter recovers soon after a flood.
+        let latest = now + wait + self.tolerance + self.interval;
         self.next_arrival = self.next_arrival.map(|at| at.min(latest));
         wait
     }
@@ -102,7 +102,7 @@ mod tests {
         for _ in 0..10_000 {
             throttle.reserve(start, SECOND * 5);
         }
-        assert_eq!(throttle.try_acquire(start + SECOND * 4), None);
-        assert_eq!(throttle.try_acquire(start + SECOND * 5), Some(1));
+        assert_eq!(throttle.try_acquire(start + SECOND * 5), None);
+        assert_eq!(throttle.try_acquire(start + SECOND * 6), Some(1));
     }
 }
