@@ -41,10 +41,11 @@ impl Throttle {
     /// `max_wait`.
     pub fn reserve(&mut self, now: Instant, max_wait: Duration) -> Duration {
         let wait = self.wait(now).min(max_wait);
+        let before = self.next_arrival;
         self.advance(now);
         // Only a delay that is served counts, so the limiter recovers soon after a flood.
         let latest = now + wait + self.tolerance + self.interval;
-        self.next_arrival = self.next_arrival.map(|at| at.min(latest));
+        self.next_arrival = self.next_arrival.map(|at| at.min(latest)).max(before);
         wait
     }
 
