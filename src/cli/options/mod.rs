@@ -107,12 +107,20 @@ impl From<About> for ParseRefusal {
 impl ParseRefusal {
     /// Invalid arguments, with the command whose help is of use.
     fn usage(command: &str, text: &str) -> Self {
-        let text = text.trim_end().trim_end_matches('.');
+        // A word of the command line may hold a line break, or drive a terminal.
+        let mut line = String::with_capacity(text.len());
+        for letter in text.trim_end().trim_end_matches('.').chars() {
+            if letter.is_control() {
+                line.extend(letter.escape_default());
+            } else {
+                line.push(letter);
+            }
+        }
         let command = match command {
             "" => String::new(),
             command => format!(" {command}"),
         };
-        Self::Usage(format!("{text}; see {PROGRAM}{command} --help"))
+        Self::Usage(format!("{line}; see {PROGRAM}{command} --help"))
     }
 }
 
