@@ -152,11 +152,6 @@ async fn serve<C: Clock>(
     };
     // First of all: a refused caller learns nothing else, and no byte of the message is read.
     if let Err(refusal) = connection.policy.admit(&pending) {
-        // Before the delay, so that a client that others share, such as a proxy, opens another
-        // connection at once. The answer still counts as running.
-        if refusal.closes {
-            in_flight.distrust();
-        }
         if !refusal.delay.is_zero() {
             let _guard = in_flight.start_refusal();
             let closed = async {
@@ -165,6 +160,9 @@ async fn serve<C: Clock>(
             or(closed, connection.clock.sleep(refusal.delay)).await;
         }
         send_status(&mut respond, &refusal.status);
+        if refusal.closes {
+            in_flight.distrust();
+        }
         return refusal.status.code;
     }
     let Some((method, handler)) = connection.router.find(path) else {
