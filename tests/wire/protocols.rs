@@ -83,6 +83,7 @@ fn other_protocols_on_the_port_are_named_with_advice() {
     assert_eq!(answer.code(), Some(0));
 }
 
+#[cfg(feature = "monitor")]
 #[test]
 fn http2_on_the_port_of_the_pages_is_told_so() {
     let (address, wrapper) = start("--http-listen", "listening for HTTP");
