@@ -58,7 +58,10 @@ fn guesses_from_one_address_are_few_and_a_good_token_never_waits() {
     let (guesses, good) = (guesses.into_inner(), good.into_inner());
     // Five without a delay, some more until all wait for 3 s, and then one each.
     let most = GUESSERS + 40;
-    assert!((5..=most).contains(&guesses), "{guesses} guesses in {TIME:?}");
+    assert!(
+        (5..=most).contains(&guesses),
+        "{guesses} guesses in {TIME:?}"
+    );
     // Had it to wait as they do, it would not get an answer in this time.
     assert!(good >= 3, "{good} good calls, {guesses} guesses");
     println!("{guesses} guesses, {good} good calls in {TIME:?}");
