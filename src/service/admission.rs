@@ -26,11 +26,11 @@ use crate::net::tls::{ServerTls, TlsError};
 use crate::net::wrong_protocol;
 use crate::service::{audit, roles};
 
-/// Wrong tokens on one connection, after which it takes no more calls.
+/// Wrong tokens on one connection, after which it takes no more calls once the last is answered.
 const MAX_WRONG_TOKENS: u32 = 5;
 
-/// Delayed answers on all connections of a listener, with about 5 KiB each. A peer that guesses has
-/// one per connection. Beyond it an answer is sent at once, and its connection closes.
+/// Delayed answers on all connections of a listener, with about 5 KiB each. Beyond it an answer is
+/// sent at once, and its connection closes.
 const MAX_HELD_ANSWERS: usize = 1024;
 
 /// The rules of one listener.
@@ -82,8 +82,6 @@ impl RefusalLines {
 pub(super) struct ConnectionAuth<C> {
     listener: Rc<ListenerPolicy<C>>,
     wrong_tokens: Cell<u32>,
-    /// The connection closes: no further token is compared.
-    is_closing: Cell<bool>,
 }
 
 impl<C: Clock> ListenerPolicy<C> {
@@ -154,7 +152,6 @@ impl<C: Clock> ListenerPolicy<C> {
         ConnectionAuth {
             listener: Rc::clone(self),
             wrong_tokens: Cell::new(0),
-            is_closing: Cell::new(false),
         }
     }
 
@@ -194,11 +191,7 @@ impl<C: Clock> ConnectionAuth<C> {
         let Some(tokens) = &listener.rules.tokens else {
             return Ok(());
         };
-        if self.is_closing.get() {
-            // A good token succeeds on a new connection; clients retry this status.
-            let message = "the connection closes after too many wrong tokens; call on a new one";
-            return Err(Status::new(Code::Unavailable, message).into());
-        }
+        // Also while a refusal waits: a proxy calls for all of its clients on one connection.
         let message = match authorization(call.metadata) {
             Some(token) if tokens.get().admit(token) => return Ok(()),
             Some(_) => "the token is not one of the server's",
@@ -219,7 +212,6 @@ impl<C: Clock> ConnectionAuth<C> {
         let held = Rc::strong_count(&listener.held_answers) - 1;
         let may_hold = held < MAX_HELD_ANSWERS;
         let closes = penalty.is_guessing || wrong_tokens >= MAX_WRONG_TOKENS || !may_hold;
-        self.is_closing.set(closes);
         let refusal = CallRefusal::from(status);
         CallRefusal {
             delay: if may_hold {

@@ -5,7 +5,7 @@ use process_wrapper::grpc::client::{CallOptions, Channel, handshake};
 use process_wrapper::grpc::{Code, Limits, Status};
 use process_wrapper::net::connect::connect;
 use process_wrapper::net::stream::Stream;
-use smol::future::{FutureExt as _, or};
+use smol::future::{FutureExt as _, or, zip};
 
 use crate::support::DEADLINE;
 
@@ -45,36 +45,67 @@ pub(crate) fn probe_many(stream: Stream, path: &str, calls: Vec<CallOptions>) ->
     on_connection(stream, path, calls, true)
 }
 
+/// Makes a call that is refused, and meanwhile others one after the other on the same connection,
+/// all of which are expected to be admitted; the outcomes in this order.
+pub(crate) fn probe_beside(
+    stream: Stream,
+    path: &str,
+    refused: CallOptions,
+    others: Vec<CallOptions>,
+) -> (Outcome, Vec<Outcome>) {
+    connected(stream, path, async |channel| match channel {
+        None => (Outcome::Closed, vec![Outcome::Closed; others.len()]),
+        Some(channel) => {
+            let refused = call(channel, path, refused, true);
+            zip(refused, in_turn(channel, path, others, false)).await
+        }
+    })
+}
+
 fn on_connection(
     stream: Stream,
     path: &str,
     calls: Vec<CallOptions>,
     stay_open: bool,
 ) -> Vec<Outcome> {
+    connected(stream, path, async |channel| match channel {
+        None => vec![Outcome::Closed; calls.len()],
+        Some(channel) => in_turn(channel, path, calls, stay_open).await,
+    })
+}
+
+/// Runs calls on a new connection, within a deadline; there is no channel if it is closed.
+fn connected<T>(stream: Stream, path: &str, calls: impl AsyncFnOnce(Option<&Channel>) -> T) -> T {
     let work = async {
         let limits = Limits::default();
         let started = handshake(stream, "localhost", &limits).await;
         let Ok((channel, connection)) = started else {
-            return vec![Outcome::Closed; calls.len()];
-        };
-        let calls = async {
-            let mut outcomes = Vec::new();
-            for options in calls {
-                outcomes.push(call(&channel, path, options, stay_open).await);
-            }
-            outcomes
+            return calls(None).await;
         };
         let driven = async {
             let _ = connection.await;
             std::future::pending().await
         };
-        or(calls, driven).await
+        or(calls(Some(&channel)), driven).await
     };
     let deadline = async {
         smol::Timer::after(DEADLINE).await;
         panic!("{path}: neither refused nor admitted")
     };
     smol::block_on(work.or(deadline))
+}
+
+async fn in_turn(
+    channel: &Channel,
+    path: &str,
+    calls: Vec<CallOptions>,
+    stay_open: bool,
+) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for options in calls {
+        outcomes.push(call(channel, path, options, stay_open).await);
+    }
+    outcomes
 }
 
 async fn call(channel: &Channel, path: &str, options: CallOptions, stay_open: bool) -> Outcome {

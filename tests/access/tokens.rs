@@ -11,7 +11,7 @@ use process_wrapper::grpc::client::CallOptions;
 use process_wrapper::net::connect::connect;
 use tempfile::TempDir;
 
-use crate::call::{GET_STATE, HEALTH, INITIATE, Outcome, probe_many, probe_on};
+use crate::call::{GET_STATE, HEALTH, INITIATE, Outcome, probe_beside, probe_many, probe_on};
 use crate::support::http2::{END_STREAM, Head};
 use crate::support::http2_peer::Peer;
 use crate::support::{DRAINS, Wrapper, eventually, start_ready};
@@ -180,6 +180,24 @@ fn wrong_tokens_are_throttled_and_good_ones_answered_at_once() {
     // The log is not flooded.
     let lines = wrapper.stderr.text().matches("audit: call refused").count();
     assert!((1..=24).contains(&lines), "{lines}");
+}
+
+/// A proxy calls for all of its clients on one connection.
+#[test]
+fn a_wrong_token_fails_no_good_call_of_the_same_connection() {
+    let (_wrapper, _folder, tcp) = start(&[]);
+    let address: Address = tcp.parse().unwrap();
+    let stream = || smol::block_on(connect(&address)).unwrap();
+    // The next wrong one is delayed by 1.6 s.
+    for _ in 0..9 {
+        assert_eq!(
+            probe_on(stream(), GET_STATE, bearer(WRONG), UNKNOWN),
+            UNKNOWN
+        );
+    }
+    let good = vec![bearer(TOKEN); 3];
+    let found = probe_beside(stream(), GET_STATE, bearer(WRONG), good);
+    assert_eq!(found, (UNKNOWN, vec![ADMITTED; 3]));
 }
 
 #[test]
