@@ -1,4 +1,5 @@
-//! Under systemd: the messages on a real notification socket, and a unit that systemd accepts.
+//! Under systemd: the messages on a real notification socket, units that systemd accepts, and the
+//! unit as shipped under a systemd that is PID 1 of a container.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +10,11 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+
+mod lives;
+mod machine;
+mod stops;
+mod units;
 
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
