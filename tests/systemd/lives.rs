@@ -2,7 +2,7 @@
 //! other users.
 
 use crate::machine::Machine;
-use crate::units::{SHIPPED, block, shipped, short_restart};
+use crate::units::{SHIPPED, TEMPLATE, block, packaged, shipped, short_restart};
 
 #[test]
 #[ignore = "boots a container"]
@@ -157,4 +157,99 @@ fn the_override_of_the_page_drains_the_installed_unit() {
     machine.wait_for(UNIT, "ActiveState", "inactive");
     assert_eq!(machine.property(UNIT, "Result"), "success");
     assert!(!machine.has_said(&runner, "aborted"));
+}
+
+/// An unknown variable is a warning.
+#[test]
+#[ignore = "boots a container"]
+fn the_journal_selects_the_lines_of_the_wrapper_by_priority() {
+    let Some(machine) = Machine::boot() else {
+        return;
+    };
+    let warned = "[Service]\nEnvironment=PROCESS_WRAPPER_LOG_LEVLE=debug\n";
+    machine.drop_in(SHIPPED, warned);
+    machine.start(SHIPPED, &shipped());
+    machine.runner("--working-directory", 1);
+    let lines = |priority: &str| -> Vec<String> {
+        let select = ["--output=cat", "--unit", SHIPPED, "--priority", priority];
+        let text = machine.run(&[&["journalctl"][..], &select].concat());
+        let ours = text
+            .lines()
+            .filter(|line| line.contains("process_wrapper: "));
+        ours.map(str::to_owned).collect()
+    };
+    let all = lines("debug");
+    let started = "INFO process_wrapper: started pid=";
+    assert!(all.iter().any(|line| line.starts_with(started)), "{all:?}");
+    let warnings = lines("warning");
+    assert!(warnings.len() == 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("WARN process_wrapper: ") && warnings[0].contains("LEVLE"));
+
+    let wrong = "[Service]\nExecStart=\nExecStart=/usr/local/bin/process-wrapper run --lissen x -- true\n\
+        Restart=no\n";
+    machine.drop_in(SHIPPED, wrong);
+    machine.systemctl(&["daemon-reload"]);
+    machine.systemctl(&["kill", "--signal=KILL", SHIPPED]);
+    machine.wait_for(SHIPPED, "ActiveState", "failed");
+    let refused = machine.command(&["systemctl", "start", SHIPPED]).output();
+    assert!(!refused.unwrap().status.success());
+    let select = [
+        "journalctl",
+        "--output=cat",
+        "--priority=err",
+        "_COMM=process-wrapper",
+    ];
+    assert!(machine.run(&select).contains("--lissen"));
+}
+
+#[test]
+#[ignore = "boots a container"]
+fn the_environment_file_bounds_a_drain() {
+    let Some(machine) = Machine::boot() else {
+        return;
+    };
+    let file = "/etc/default/process-wrapper-runner";
+    machine.write(file, "# A limit.\nPROCESS_WRAPPER_FORCE_AFTER=1s\n");
+    machine.start(SHIPPED, &shipped());
+    let runner = machine.runner("--working-directory", 1);
+    machine.systemctl(&["stop", "--no-block", SHIPPED]);
+    machine.says(&runner, "draining");
+    machine.says(&runner, "aborted");
+    machine.wait_for(SHIPPED, "ActiveState", "failed");
+    assert_eq!(machine.property(SHIPPED, "Result"), "exit-code");
+}
+
+#[test]
+#[ignore = "boots a container"]
+fn instances_of_the_template_run_apart_from_each_other() {
+    let Some(machine) = Machine::boot() else {
+        return;
+    };
+    machine.write(
+        "/etc/systemd/system/process-wrapper@.service",
+        &packaged(TEMPLATE),
+    );
+    for name in ["a", "b"] {
+        let text = format!(
+            "PROCESS_WRAPPER_REWRITE_SIGNAL=TERM:QUIT\n\
+             COMMAND=/usr/local/bin/gitlab-runner instance {name} 'two words'\n"
+        );
+        machine.write(&format!("/etc/process-wrapper/{name}.env"), &text);
+    }
+    machine.systemctl(&["daemon-reload"]);
+    const UNITS: [&str; 2] = ["process-wrapper@a.service", "process-wrapper@b.service"];
+    machine.systemctl(&[&["start"], &UNITS[..]].concat());
+    let [a, b] = ["instance a", "instance b"].map(|word| machine.runner(word, 1));
+    assert!(a.user != b.user && a.user != "root");
+    machine.systemctl(&["reload", UNITS[1]]);
+    machine.says(&b, "reloaded");
+    machine.systemctl(&["stop", "--no-block", UNITS[0]]);
+    machine.says(&a, "draining");
+    machine.systemctl(&["daemon-reload"]);
+    assert_eq!(machine.property(UNITS[0], "ActiveState"), "deactivating");
+    assert!(!machine.has_said(&b, "draining"));
+    machine.kill("USR1", &a.pid);
+    machine.wait_for(UNITS[0], "ActiveState", "inactive");
+    assert_eq!(machine.property(UNITS[0], "Result"), "success");
+    assert_eq!(machine.property(UNITS[1], "ActiveState"), "active");
 }

@@ -77,13 +77,12 @@ impl Machine {
                 .contains(&String::from_utf8(state).unwrap().trim())
                 .then_some(())
         });
+        let mut journal = podman();
+        journal.args(["exec", &name, "journalctl", "--follow", "--lines=all"]);
         // Not the kernel's lines, which other machines write too.
-        let journal = "journalctl --follow --lines=all --output=cat _TRANSPORT=stdout \
-            _TRANSPORT=journal";
-        let journal: Vec<_> = journal.split(' ').collect();
-        // A process of the machine would be stopped at its poweroff, and keep it from its end.
+        journal.args(["--output=cat", "_TRANSPORT=stdout", "_TRANSPORT=journal"]);
         Some(Self {
-            journal: Peer::start(enter_namespaces("--mount", init, &journal)),
+            journal: Peer::start(journal),
             name,
             init,
             keeper,
@@ -249,18 +248,13 @@ fn keeper(name: &str) -> Child {
     command.spawn().unwrap()
 }
 
-/// A command in the machine.
+/// A command in the machine; quicker than `podman exec`.
 fn enter(init: u32, words: &[&str]) -> Command {
-    enter_namespaces("--all", init, words)
-}
-
-/// A command in these namespaces of a process.
-fn enter_namespaces(namespaces: &str, init: u32, words: &[&str]) -> Command {
     let mut command = Command::new("nsenter");
-    command.args([namespaces, "--target", &init.to_string(), "--"]);
+    command.args(["--all", "--target", &init.to_string(), "--"]);
     command.args(words);
     command.env("PATH", "/usr/local/bin:/usr/bin:/usr/sbin");
-    command.env("SYSTEMD_PAGER", "").stdin(Stdio::null());
+    command.stdin(Stdio::null());
     command
 }
 

@@ -6,6 +6,8 @@ use std::path::Path;
 
 pub(crate) const SHIPPED: &str = "process-wrapper-runner.service";
 
+pub(crate) const TEMPLATE: &str = "process-wrapper@.service";
+
 /// A second unit with a socket of its own, to compare the shipped one with.
 pub(crate) const OTHER: &str = "other.service";
 
