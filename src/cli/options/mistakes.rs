@@ -202,7 +202,9 @@ pub(super) fn of_argh(table: &Table, output: &str, words: &[&str]) -> String {
         return text;
     }
     if output.starts_with("Required positional arguments not provided") {
-        return format!("an argument is missing; write {}", table.usage());
+        let names = table.info.positionals.iter().map(|one| one.name);
+        let names: Vec<_> = names.collect();
+        return format!("{} is missing; write {}", names.join(", "), table.usage());
     }
     match output.strip_prefix("Unrecognized argument: ") {
         Some(word) => format!("unrecognized argument {:?}", word.trim_end()),

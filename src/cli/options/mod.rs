@@ -134,7 +134,8 @@ impl ParseRefusal {
             "" => String::new(),
             command => format!(" {command}"),
         };
-        Self::Usage(format!("{line}; see {PROGRAM}{command} --help"))
+        let see = if line.ends_with('?') { " See" } else { "; see" };
+        Self::Usage(format!("{line}{see} {PROGRAM}{command} --help"))
     }
 }
 

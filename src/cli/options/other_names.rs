@@ -31,7 +31,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("--socket", "--listen"),
     ("--address", "--listen"),
     ("--bind", "--listen"),
-    ("--port", "--listen"),
+    ("--port", "--listen tcp://localhost:PORT"),
     ("--grpc-listen", "--listen"),
     ("--listen", "--grpc-listen"),
     ("--json", "--output json"),
