@@ -9,6 +9,7 @@
 )]
 
 mod prometheus;
+mod shipped;
 #[path = "../support/mod.rs"]
 mod support;
 
