@@ -9,6 +9,7 @@
 )]
 
 mod prometheus;
+mod selectors;
 mod shipped;
 #[path = "../support/mod.rs"]
 mod support;
