@@ -1,6 +1,7 @@
 //! What an expression of PromQL selects, compared with served series.
 //!
-//! Owns as much of the grammar as the shipped rules and panels use. It never evaluates an expression.
+//! Owns the part of the grammar that the shipped rules and panels use. It never evaluates an
+//! expression.
 
 use std::collections::{BTreeMap, BTreeSet};
 
