@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::record::{MAX_BYTES, Record, Unreadable, is_id};
+use super::frame::{MAX_BYTES, Unreadable};
+use super::record::{Record, is_id};
 use crate::access::{PathRisk, private_risk};
 use crate::net::directory::{UnsafeDirectory, find_unsafe};
 use crate::net::lock_file::{LockError, LockFile};
@@ -328,5 +329,4 @@ fn read(directory: std::os::fd::BorrowedFd<'_>, name: &OsStr) -> io::Result<Cont
 }
 
 #[cfg(test)]
-#[path = "directory/tests.rs"]
 mod tests;

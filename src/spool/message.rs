@@ -20,7 +20,7 @@ pub struct InvalidField(pub &'static str);
 
 /// Times are microseconds since 1970.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Message {
+pub(super) struct StoredWebhook {
     #[prost(string, tag = "1")]
     id: String,
     #[prost(string, tag = "2")]
@@ -28,7 +28,7 @@ pub(super) struct Message {
     #[prost(string, tag = "3")]
     method: String,
     #[prost(message, repeated, tag = "4")]
-    headers: Vec<Header>,
+    headers: Vec<StoredHeader>,
     /// A caller over TCP asked for it.
     #[prost(bool, tag = "5")]
     from_network: bool,
@@ -46,13 +46,13 @@ pub(super) struct Message {
     #[prost(uint64, optional, tag = "11")]
     failed_at: Option<u64>,
     #[prost(message, optional, tag = "12")]
-    process: Option<Process>,
+    process: Option<StoredProcess>,
     #[prost(message, optional, tag = "13")]
-    report: Option<Report>,
+    report: Option<StoredReport>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-struct Header {
+struct StoredHeader {
     #[prost(string, tag = "1")]
     name: String,
     #[prost(string, tag = "2")]
@@ -60,7 +60,7 @@ struct Header {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-struct Process {
+struct StoredProcess {
     #[prost(string, tag = "1")]
     boot_id: String,
     #[prost(uint64, tag = "2")]
@@ -72,7 +72,7 @@ struct Process {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-struct Report {
+struct StoredReport {
     #[prost(string, tag = "1")]
     program: String,
     #[prost(int32, tag = "2")]
@@ -86,20 +86,20 @@ struct Report {
     #[prost(uint64, optional, tag = "6")]
     exited_at: Option<u64>,
     #[prost(message, optional, tag = "7")]
-    exit: Option<End>,
+    exit: Option<StoredExit>,
     #[prost(bool, tag = "8")]
     requested: bool,
     #[prost(string, tag = "9")]
     outcome: String,
     #[prost(message, repeated, tag = "10")]
-    signals: Vec<Sent>,
+    signals: Vec<StoredSignal>,
     #[prost(message, optional, tag = "11")]
-    after_exit: Option<AfterExit>,
+    after_exit: Option<StoredCommand>,
 }
 
 /// A code, or a signal.
 #[derive(Clone, PartialEq, prost::Message)]
-struct End {
+struct StoredExit {
     #[prost(uint32, optional, tag = "1")]
     code: Option<u32>,
     #[prost(uint32, optional, tag = "2")]
@@ -109,7 +109,7 @@ struct End {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-struct Sent {
+struct StoredSignal {
     #[prost(int32, tag = "1")]
     signal: i32,
     #[prost(uint64, tag = "2")]
@@ -120,9 +120,9 @@ struct Sent {
 
 /// An exit, or the error of the start.
 #[derive(Clone, PartialEq, prost::Message)]
-struct AfterExit {
+struct StoredCommand {
     #[prost(message, optional, tag = "1")]
-    exit: Option<End>,
+    exit: Option<StoredExit>,
     #[prost(bool, tag = "2")]
     timed_out: bool,
     #[prost(string, tag = "3")]
@@ -141,13 +141,17 @@ fn time(micros: u64) -> SystemTime {
         .unwrap_or(UNIX_EPOCH)
 }
 
-impl From<&Record> for Message {
+impl From<&Record> for StoredWebhook {
     fn from(record: &Record) -> Self {
-        let headers = record.webhook.headers().iter().map(|(name, value)| Header {
-            name: name.to_string(),
-            // `WebhookRequest` takes printable ASCII only.
-            value: value.to_str().unwrap_or_default().to_owned(),
-        });
+        let headers = record
+            .webhook
+            .headers()
+            .iter()
+            .map(|(name, value)| StoredHeader {
+                name: name.to_string(),
+                // `WebhookRequest` takes printable ASCII only.
+                value: value.to_str().unwrap_or_default().to_owned(),
+            });
         Self {
             id: record.id.clone(),
             url: record.webhook.url().to_string(),
@@ -160,21 +164,21 @@ impl From<&Record> for Message {
             attempts: record.attempts,
             last_error: record.last_error.clone(),
             failed_at: record.failed_at.map(micros),
-            process: record.process.as_ref().map(|process| Process {
+            process: record.process.as_ref().map(|process| StoredProcess {
                 boot_id: process.boot_id.clone(),
                 pid_namespace: process.pid_namespace,
                 pid: process.pid,
                 start_time: process.start_time,
             }),
-            report: Some(Report::from(&record.report)),
+            report: Some(StoredReport::from(&record.report)),
         }
     }
 }
 
-impl TryFrom<Message> for Record {
+impl TryFrom<StoredWebhook> for Record {
     type Error = InvalidField;
 
-    fn try_from(message: Message) -> Result<Self, InvalidField> {
+    fn try_from(message: StoredWebhook) -> Result<Self, InvalidField> {
         if !is_id(&message.id) {
             return Err(InvalidField("id"));
         }
@@ -208,7 +212,7 @@ impl TryFrom<Message> for Record {
     }
 }
 
-impl From<&ExitReport> for Report {
+impl From<&ExitReport> for StoredReport {
     fn from(report: &ExitReport) -> Self {
         Self {
             program: report.program.clone(),
@@ -217,27 +221,27 @@ impl From<&ExitReport> for Report {
             started_at: micros(report.started_at),
             shutdown_requested_at: report.shutdown_requested_at.map(micros),
             exited_at: report.exited_at.map(micros),
-            exit: report.exit.map(End::from),
+            exit: report.exit.map(StoredExit::from),
             requested: report.requested,
             outcome: report.outcome.as_str().to_owned(),
             signals: report
                 .signals
                 .iter()
-                .map(|sent| Sent {
+                .map(|sent| StoredSignal {
                     signal: sent.signal.number(),
                     sent_at: micros(sent.sent_at),
                     cause: sent.cause.as_str().to_owned(),
                 })
                 .collect(),
-            after_exit: report.after_exit.as_ref().map(AfterExit::from),
+            after_exit: report.after_exit.as_ref().map(StoredCommand::from),
         }
     }
 }
 
-impl TryFrom<Report> for ExitReport {
+impl TryFrom<StoredReport> for ExitReport {
     type Error = InvalidField;
 
-    fn try_from(report: Report) -> Result<Self, InvalidField> {
+    fn try_from(report: StoredReport) -> Result<Self, InvalidField> {
         let signals = report.signals.into_iter().map(|sent| {
             let causes = [
                 SignalCause::Request,
@@ -275,7 +279,7 @@ impl TryFrom<Report> for ExitReport {
     }
 }
 
-impl From<Exit> for End {
+impl From<Exit> for StoredExit {
     fn from(exit: Exit) -> Self {
         match exit {
             Exit::Code(code) => Self {
@@ -295,10 +299,10 @@ impl From<Exit> for End {
     }
 }
 
-impl TryFrom<End> for Exit {
+impl TryFrom<StoredExit> for Exit {
     type Error = InvalidField;
 
-    fn try_from(end: End) -> Result<Self, InvalidField> {
+    fn try_from(end: StoredExit) -> Result<Self, InvalidField> {
         let byte = |number: u32| u8::try_from(number).map_err(|_| InvalidField("exit"));
         match (end.code, end.signal) {
             (Some(code), None) => Ok(Self::Code(byte(code)?)),
@@ -311,7 +315,7 @@ impl TryFrom<End> for Exit {
     }
 }
 
-impl From<&AfterExitReport> for AfterExit {
+impl From<&AfterExitReport> for StoredCommand {
     fn from(report: &AfterExitReport) -> Self {
         let (exit, timed_out, error) = match report {
             AfterExitReport::Ended(exit) => (Some(*exit), false, ""),
@@ -319,17 +323,17 @@ impl From<&AfterExitReport> for AfterExit {
             AfterExitReport::FailedToStart(error) => (None, false, error.as_str()),
         };
         Self {
-            exit: exit.map(End::from),
+            exit: exit.map(StoredExit::from),
             timed_out,
             error: error.to_owned(),
         }
     }
 }
 
-impl TryFrom<AfterExit> for AfterExitReport {
+impl TryFrom<StoredCommand> for AfterExitReport {
     type Error = InvalidField;
 
-    fn try_from(message: AfterExit) -> Result<Self, InvalidField> {
+    fn try_from(message: StoredCommand) -> Result<Self, InvalidField> {
         Ok(match message.exit.map(Exit::try_from).transpose()? {
             Some(exit) if message.timed_out => Self::TimedOut(exit),
             Some(exit) => Self::Ended(exit),

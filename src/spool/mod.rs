@@ -18,9 +18,9 @@
 //!                                        given up: kept for --keep-failed ◀──────┘
 //! ```
 //!
-//! - **Write**: temporary name, fsync, rename, fsync of the directory ([`directory`]). A kill at any
-//!   point leaves the old contents or the new ones.
-//! - **Format**: [`record`], with version, length and checksum. A file that is torn or foreign is
+//! - **Write**: temporary name, fsync, rename, fsync of the directory ([`directory`]). A kill at
+//!   any point leaves the old contents or the new ones.
+//! - **Format**: [`frame`], with version, length and checksum. A file that is torn or foreign is
 //!   renamed to `NAME.bad`; a start goes on without it.
 //! - **Thread**: [`writer`] has one thread for every operation on the disk, so that a disk that
 //!   hangs blocks no call and no signal. Its queue has one entry per file: a later change of a file
@@ -36,6 +36,7 @@
 //! rename the whole directory, and then the next wrapper finds none. The start warns about it.
 
 pub mod directory;
+pub mod frame;
 pub mod identity;
 pub mod message;
 pub mod record;

@@ -20,11 +20,11 @@ const STACK: usize = 256 * 1024;
 /// Hands changes of files to the thread. Clones refer to the same thread.
 #[derive(Clone)]
 pub struct Writer {
-    shared: Arc<Shared>,
+    shared: Arc<WriterState>,
     ended: Receiver<()>,
 }
 
-struct Shared {
+struct WriterState {
     queue: Mutex<Queue>,
     changed: Condvar,
 }
@@ -32,7 +32,7 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     pending: VecDeque<Pending>,
-    work: VecDeque<Work>,
+    work: VecDeque<DirectoryWork>,
     closed: bool,
 }
 
@@ -49,7 +49,7 @@ enum Change {
 }
 
 /// Any other operation on the directory.
-type Work = Box<dyn FnOnce(&Directory) + Send>;
+type DirectoryWork = Box<dyn FnOnce(&Directory) + Send>;
 
 /// The result of one change, once it is on disk.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Writer {
     /// # Errors
     /// EAGAIN of `pthread_create(3)`.
     pub fn start(directory: Directory) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(WriterState {
             queue: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -143,7 +143,7 @@ impl fmt::Debug for Writer {
     }
 }
 
-impl Shared {
+impl WriterState {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         // No code panics while it holds the lock.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -190,5 +190,4 @@ impl Pending {
 }
 
 #[cfg(test)]
-#[path = "writer/tests.rs"]
 mod tests;

@@ -1,6 +1,7 @@
 //! The files of the state directory.
 
-use process_wrapper::spool::record::{Record, Unreadable, frame};
+use process_wrapper::spool::frame::{Unreadable, frame};
+use process_wrapper::spool::record::Record;
 
 use super::cursor::{Cursor, is_telling};
 

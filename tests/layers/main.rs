@@ -40,6 +40,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("grpc::rules::status", 0),
     ("grpc::rules::timeout", 0),
     ("spool", 1),
+    ("spool::frame", 0),
     ("spool::message", 0),
     ("spool::record", 0),
     ("webhook::file_syntax", 0),

@@ -6,7 +6,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
-use crate::spool::record::tests::{ID, full};
+use crate::spool::frame::tests::{ID, full};
 
 fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -105,7 +105,7 @@ fn what_no_wrapper_wrote_is_set_aside_and_the_rest_is_read() {
     std::fs::write(at(&format!("{}.webhook", id("2"))), &bytes).unwrap();
     std::fs::create_dir(at(&format!("{}.webhook", id("3")))).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", at(&format!("{}.webhook", id("4")))).unwrap();
-    // Half written by a wrapper that was killed; a file of nobody's business.
+    // Half written by a wrapper that was killed; a file of another program.
     std::fs::write(at(&format!("{}.new", id("5"))), &bytes[..7]).unwrap();
     std::fs::write(at("README"), "mine").unwrap();
 
@@ -126,7 +126,7 @@ fn what_no_wrapper_wrote_is_set_aside_and_the_rest_is_read() {
 fn a_file_of_a_later_version_stays_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let directory = open(&folder);
-    let later = crate::spool::record::tests::framed(2, b"later");
+    let later = crate::spool::frame::tests::framed(2, b"later");
     directory.write(ID, &later).unwrap();
     for _ in 0..2 {
         let found = directory.load().unwrap();

@@ -9,7 +9,7 @@ use smol::future::FutureExt as _;
 
 use super::*;
 use crate::spool::directory::{Found, peek};
-use crate::spool::record::tests::{ID, full};
+use crate::spool::frame::tests::{ID, full};
 
 fn start() -> (tempfile::TempDir, Writer) {
     let folder = tempfile::tempdir().unwrap();

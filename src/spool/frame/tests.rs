@@ -2,14 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::*;
 use crate::lifecycle::{Exit, Outcome, SignalCause, StageSignal};
 use crate::signal::Signal;
-use crate::webhook::exit_report::AfterExitReport;
+use crate::spool::record::{ProcessIdentity, is_id};
+use crate::webhook::exit_report::{AfterExitReport, ExitReport};
 use crate::webhook::method::Method;
 use crate::webhook::policy::Origin;
+use crate::webhook::request::WebhookRequest;
 
 pub(crate) const ID: &str = "msg_00112233445566778899aabbccddeeff";
 
@@ -153,7 +155,7 @@ fn a_whole_file_of_another_version_is_told_from_a_broken_one() {
 
 #[test]
 fn an_unknown_field_is_skipped() {
-    let mut message = Message::from(&full()).encode_to_vec();
+    let mut message = StoredWebhook::from(&full()).encode_to_vec();
     // Field 1000, a varint.
     message.extend_from_slice(&[0xc0, 0x3e, 0x07]);
     assert_eq!(Record::decode(&framed(1, &message)), Ok(full()));
