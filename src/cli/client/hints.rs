@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use super::durations;
 use crate::client::{AttemptErrorKind, Client, Code, Error};
 
-/// The message for an error of the wrapper that a client calls. `elsewhere` are the sockets of other
-/// environments, if its address is the default of this one.
+/// The message for an error of the wrapper that a client calls. `elsewhere` are the sockets of
+/// other environments, if its address is the default of this one.
 pub(super) fn explain(client: &Client, elsewhere: &[PathBuf], error: &Error) -> String {
     if let Error::Refused {
         code: Code::Unauthenticated,
