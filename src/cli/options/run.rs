@@ -27,7 +27,7 @@ use super::gitlab_log::GitlabLog;
 use super::stages::{self, RunRefusal};
 #[cfg(feature = "webhooks")]
 use super::values::WebhookUrl;
-use super::values::{AfterExitCommand, Count, ExitChoice, HttpHost, Id, SignalOrNone};
+use super::values::{AfterExitCommand, ExitChoice, HttpHost, Id, SignalOrNone, WholeNumber};
 
 /// Start COMMAND (default: gitlab-runner run) and serve the control API, also after its exit.
 #[derive(Debug, FromArgs, ArgsInfo)]
@@ -155,7 +155,7 @@ pub(super) struct RunArguments {
     /// maximum connections per listener; when full, an idle one is closed (default: as many as the
     /// descriptor limit allows, up to 1000 over all listeners)
     #[argh(option, arg_name = "number")]
-    max_connections: Option<Count>,
+    max_connections: Option<WholeNumber>,
 
     /// close a connection after this long without a call (default: 5m)
     #[argh(option, arg_name = "duration")]

@@ -44,9 +44,9 @@ impl FromStr for Id {
 
 /// A number of things.
 #[derive(Debug)]
-pub(super) struct Count(pub(super) usize);
+pub(super) struct WholeNumber(pub(super) usize);
 
-impl FromStr for Count {
+impl FromStr for WholeNumber {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
