@@ -147,9 +147,9 @@ impl FromStr for Address {
 
     /// Reads `unix:///abs`, `unix:/abs`, `unix:relative` and `tcp://host:port`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parsed = parse(text).map_err(|why| match why {
-            AddressFault::Scheme | AddressFault::Slashes => meant::meant(text).unwrap_or(why),
-            why => why,
+        let parsed = parse(text).map_err(|why| {
+            let foreign = matches!(why, AddressFault::Scheme | AddressFault::Slashes);
+            foreign.then(|| meant::meant(text)).flatten().unwrap_or(why)
         });
         parsed.map_err(|why| InvalidAddress {
             text: text.to_owned(),

@@ -200,10 +200,11 @@ fn parse_url(text: &str) -> Result<Url, InvalidWebhook> {
     if text.len() > MAX_URL_BYTES {
         return Err(InvalidWebhook::UrlLength);
     }
-    let mut url = Url::parse(text).map_err(|error| match error {
-        url::ParseError::RelativeUrlWithoutBase => InvalidWebhook::Scheme,
-        error => InvalidWebhook::Url(error),
-    })?;
+    let parsed = Url::parse(text);
+    if parsed == Err(url::ParseError::RelativeUrlWithoutBase) {
+        return Err(InvalidWebhook::Scheme);
+    }
+    let mut url = parsed.map_err(InvalidWebhook::Url)?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(InvalidWebhook::Scheme);
     }
