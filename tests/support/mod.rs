@@ -59,8 +59,8 @@ pub struct Setup {
     folder: TempDir,
 }
 
-/// The program under test. PROCESS_WRAPPER_TEST_BINARY names another one, such as a build for another
-/// processor behind an emulator.
+/// The program under test. PROCESS_WRAPPER_TEST_BINARY names another one, such as a build for
+/// another processor behind an emulator.
 pub fn binary() -> &'static Path {
     static CHOSEN: LazyLock<PathBuf> = LazyLock::new(|| {
         std::env::var_os("PROCESS_WRAPPER_TEST_BINARY")
