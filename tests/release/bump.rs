@@ -19,6 +19,7 @@ const HISTORY: &[&str] = &[
     "examples/",
     "benches/",
     "docs/benchmarks",
+    "docs/operations/dashboard.svg",
 ];
 
 fn copy_to(folder: &Path) {
