@@ -1,5 +1,5 @@
-//! The files shipped beside the binary name only options that exist, and work: Kubernetes' manifests
-//! as the command of a pod, the scratch image built from the static binary and run as PID 1.
+//! The files shipped beside the binary name only options that exist, and work: the manifests as the
+//! command of a pod, the scratch image built from the static binary and run as PID 1.
 
 #![allow(
     clippy::unwrap_used,
