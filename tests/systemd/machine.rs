@@ -221,7 +221,8 @@ impl Drop for Machine {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let text = self.journal().text();
-            eprintln!("--- the journal of {}:\n{text}---", self.name);
+            let text = format!("--- the journal of {}:\n{text}---\n", self.name);
+            let _ = rustix::io::write(rustix::stdio::stderr(), text.as_bytes());
         }
         drop(self.keeper.stdin.take());
         let _ = self.keeper.wait();
