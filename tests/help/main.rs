@@ -193,6 +193,7 @@ const FOREIGN: &[&str] = &[
     "--mount-proc",
     "--no-default-features",
     "--nocapture",
+    "--now",
     "--out",
     "--path",
     "--post-renderer",
