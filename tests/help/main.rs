@@ -180,6 +180,7 @@ fn described(help: &str) -> Vec<(String, String)> {
 /// Options of cargo and other programs that the documentation tells how to use.
 const FOREIGN: &[&str] = &[
     "--all-runners",
+    "--arch",
     "--backend",
     "--backend-read-timeout",
     "--config",
