@@ -194,6 +194,7 @@ const FOREIGN: &[&str] = &[
     "--mount-proc",
     "--no-default-features",
     "--nocapture",
+    "--only",
     "--out",
     "--path",
     "--post-renderer",
