@@ -86,8 +86,8 @@ impl Notifier {
         self.status.is_some() && snapshot.hangups != self.hangups && !snapshot.told_to_stop
     }
 
-    /// The assignments that are due. READY is in the first datagram, and ends a reload. STOPPING is sent once, and
-    /// only when the wrapper itself stops.
+    /// The assignments that are due. READY is in the first datagram, and ends a reload. STOPPING is
+    /// sent once, and only when the wrapper itself stops.
     pub fn due(&mut self, snapshot: &ServiceStatus) -> Vec<NotifyState> {
         let mut states = Vec::new();
         if self.status.is_none() || self.reloads(snapshot) {
