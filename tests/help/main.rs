@@ -27,6 +27,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("status", &["status"]),
     ("shutdown", &["shutdown"]),
     ("wait", &["wait"]),
+    ("events", &["events"]),
     ("probe", &["probe"]),
     ("wrapper", &["wrapper"]),
     ("version", &["version"]),

@@ -4,6 +4,7 @@
 
 mod about;
 mod environment;
+mod events;
 mod gitlab_log;
 mod gitlab_words;
 mod probe;
@@ -30,8 +31,9 @@ pub(super) use run::Run;
 #[cfg(feature = "webhooks")]
 pub(super) use run::WebhookOptions;
 pub(super) use shutdown::{ShutdownOptions, WebhookSource};
+pub(super) use status::Status;
 pub(super) use table::{Flag, PROGRAM, Table, choices, metavar, repeats};
-pub(super) use target::{Output, Target, Waiting};
+pub(super) use target::{Color, Output, Target, Waiting};
 pub(super) use wait::Wait;
 
 use crate::cli::arguments::Split;
@@ -61,6 +63,7 @@ enum Subcommand {
     Status(status::StatusArguments),
     Shutdown(shutdown::ShutdownArguments),
     Wait(wait::WaitArguments),
+    Events(events::EventsArguments),
     Probe(probe::ProbeArguments),
     Wrapper(wrapper::WrapperArguments),
     Version(about::VersionArguments),
@@ -72,9 +75,10 @@ enum Subcommand {
 #[derive(Debug)]
 pub(super) enum Command {
     Run(Box<Run>),
-    Status(Target),
+    Status(Status),
     Shutdown(ShutdownOptions),
     Wait(Wait),
+    Events(Wait),
     Probe(Probe),
 }
 
@@ -139,7 +143,8 @@ pub(super) fn parse(
 ) -> Result<Parsed, ParseRefusal> {
     let own = gitlab_words::translate(split.own);
     let Some((first, rest)) = own.split_first() else {
-        let text = "the command is missing; name run, wrapper, status, shutdown, wait or probe";
+        let text =
+            "the command is missing; name run, wrapper, status, shutdown, wait, events or probe";
         return Err(ParseRefusal::usage("", text));
     };
     let Some(table) = Table::command(first) else {
@@ -183,6 +188,7 @@ pub(super) fn parse(
         Subcommand::Status(status) => Command::Status(status.validate().map_err(sources)?),
         Subcommand::Shutdown(shutdown) => Command::Shutdown(shutdown.validate().map_err(sources)?),
         Subcommand::Wait(wait) => Command::Wait(wait.validate().map_err(sources)?),
+        Subcommand::Events(events) => Command::Events(events.validate().map_err(sources)?),
         Subcommand::Probe(probe) => Command::Probe(probe.validate().map_err(sources)?),
         Subcommand::Man(man) => return Err(about(man.command.as_deref(), About::Manual)),
         Subcommand::Completions(completions) => {
