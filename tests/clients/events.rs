@@ -5,8 +5,8 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use super::{FAILS, STAYS, SUCCEEDS, call, client, schema};
-use crate::support::{Lines, start_ready, wait_for_exit};
+use super::{FAILS, STAYS, SUCCEEDS, call, client};
+use crate::support::{Lines, schema, start_ready, wait_for_exit};
 
 /// The events of a finished command, each as its schema says.
 fn events(stdout: &str) -> Vec<Value> {

@@ -10,9 +10,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-#[path = "../support/schema.rs"]
-mod schema;
-
 mod answers;
 mod events;
 mod examples;
@@ -76,7 +73,7 @@ impl Said {
     fn json(&self) -> serde_json::Value {
         let answer = serde_json::from_str(&self.stdout);
         let answer = answer.unwrap_or_else(|error| panic!("{error}: {self:?}"));
-        schema::assert_valid("answer.json", &answer);
+        support::schema::assert_valid("answer.json", &answer);
         answer
     }
 }

@@ -32,8 +32,12 @@ struct Picture {
 
 impl Picture {
     fn take(&mut self, character: char) {
-        self.lines
-            .resize(self.lines.len().max(self.cursor.0 + 1), Vec::new());
+        self.apply(character);
+        let lines = self.lines.len().max(self.cursor.0 + 1);
+        self.lines.resize(lines, Vec::new());
+    }
+
+    fn apply(&mut self, character: char) {
         if let Some(sequence) = &mut self.sequence {
             sequence.push(character);
             if character.is_ascii_alphabetic() {
@@ -121,6 +125,7 @@ impl Screen {
             theirs,
             picture: Arc::default(),
         };
+        screen.picture.0.lock().unwrap().lines.push(Vec::new());
         screen.resize(columns, rows);
         let mut reader = screen.ours.try_clone().unwrap();
         let shared = Arc::clone(&screen.picture);

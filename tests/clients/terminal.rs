@@ -7,7 +7,7 @@ use std::process::Child;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use super::{STAYS, client};
-use crate::support::{self, Lines, start_ready, wait_for_exit};
+use crate::support::{Lines, start_ready, wait_for_exit};
 
 /// A terminal: the side of the program, and everything that the program writes to it, by lines that
 /// end where the live line is drawn anew.

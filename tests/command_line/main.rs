@@ -9,8 +9,6 @@
 )]
 
 mod completions;
-#[path = "../support/schema.rs"]
-mod schema;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -220,7 +218,7 @@ fn help_and_version_have_the_forms_that_people_try() {
             "{name}: {full}"
         );
     }
-    schema::assert_valid("version.json", &json);
+    support::schema::assert_valid("version.json", &json);
     assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
     let features: Vec<_> = json["features"].as_array().unwrap().iter().collect();
     assert_eq!(

@@ -12,9 +12,9 @@ use async_channel::{Receiver, Sender};
 use smol::future::or;
 
 use super::frame::Frame;
-use super::progress::{self, Progress};
+use super::paint::Canvas;
+use super::progress::{self, WrapperProgress};
 use super::row::{Row, RowAnswer};
-use super::text::Layout;
 use super::{json, terminal, text};
 use crate::cli::complain;
 use crate::cli::options::Output;
@@ -48,7 +48,7 @@ pub(super) enum Surface {
 #[derive(Debug, Clone)]
 pub(super) struct Live {
     surface: Surface,
-    progress: Rc<RefCell<Vec<Progress>>>,
+    progress: Rc<RefCell<Vec<WrapperProgress>>>,
     frame: Rc<RefCell<Frame>>,
     since: Instant,
     /// The end of the wait.
@@ -64,7 +64,7 @@ impl Live {
     ) -> Self {
         Self {
             surface,
-            progress: Rc::new(RefCell::new(addresses.map(Progress::new).collect())),
+            progress: Rc::new(RefCell::new(addresses.map(WrapperProgress::new).collect())),
             frame: Rc::default(),
             since: Instant::now(),
             deadline,
@@ -88,7 +88,7 @@ impl Live {
         });
     }
 
-    fn change(&self, n: usize, change: impl FnOnce(&mut Progress)) {
+    fn change(&self, n: usize, change: impl FnOnce(&mut WrapperProgress)) {
         if let Some(one) = self.progress.borrow_mut().get_mut(n) {
             change(one);
             if let Surface::Events { output, color } = self.surface
@@ -168,11 +168,11 @@ impl Live {
                 let Some(size) = terminal::stdout_size() else {
                     return;
                 };
-                let layout = Layout {
+                let canvas = Canvas {
                     columns: Some(size.columns.saturating_sub(1)),
-                    ..Layout::now(color)
+                    ..Canvas::now(color)
                 };
-                let text = text::display(&rows, &layout);
+                let text = text::display(&rows, &canvas);
                 // A terminal that is gone sends SIGHUP.
                 let _ = terminal::write_stdout(&frame.replace(&text, size));
             }
@@ -208,14 +208,14 @@ impl Live {
 
 /// Writes one change, or the error that ended a wait.
 fn event(row: &Row, output: Output, color: bool) -> io::Result<()> {
-    let layout = Layout::now(color);
+    let canvas = Canvas::now(color);
     let line = match output {
-        Output::Json => Some(json::event(row, layout.now)? + "\n"),
+        Output::Json => Some(json::event(row, canvas.now)? + "\n"),
         Output::Text if row.error.is_some() => {
             super::complain_of(row);
             None
         }
-        Output::Text => text::event(row, &layout),
+        Output::Text => text::event(row, &canvas),
     };
     line.map_or(Ok(()), |line| terminal::write_stdout(&line))
 }

@@ -35,8 +35,8 @@ use smol::LocalExecutor;
 use smol::future::or;
 
 use self::live::{Live, Surface};
+use self::paint::Canvas;
 use self::row::{Row, RowAnswer, RowOutcome};
-use self::text::Layout;
 use crate::cli::options::{Output, Target, Waiting};
 use crate::cli::secrets::options_naming;
 use crate::cli::{FAILED, USAGE, complain};
@@ -264,9 +264,9 @@ fn explain(address: &Address, error: &Error) -> String {
 
 /// Writes the answer to stdout, and errors to stderr unless the table shows them.
 fn answer(rows: &[Row], output: Output, color: bool, in_full: bool, exit_code: u8) -> u8 {
-    let layout = Layout {
+    let canvas = Canvas {
         columns: terminal::stdout_size().map(|size| size.columns.saturating_sub(1)),
-        ..Layout::now(color)
+        ..Canvas::now(color)
     };
     let is_table = output == Output::Text && rows.len() > 1;
     let text = match (output, rows) {
@@ -279,10 +279,10 @@ fn answer(rows: &[Row], output: Output, color: bool, in_full: bool, exit_code: u
         },
         (Output::Text, [row]) if row.error.is_some() => String::new(),
         // Scripts read the line.
-        (Output::Text, [row]) if !in_full || layout.columns.is_none() => {
-            text::line(row, &layout).unwrap_or_default()
+        (Output::Text, [row]) if !in_full || canvas.columns.is_none() => {
+            text::line(row, &canvas).unwrap_or_default()
         }
-        (Output::Text, rows) => text::display(rows, &layout),
+        (Output::Text, rows) => text::display(rows, &canvas),
     };
     let written = terminal::write_stdout(&text);
     if !is_table {

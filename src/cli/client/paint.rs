@@ -1,10 +1,32 @@
-//! Colours of states, as SGR sequences of ECMA-48.
+//! Where text is shown, and the colours of states, as SGR sequences of ECMA-48.
 //!
 //! Owns which state has which colour. It never decides whether to use colours. A crate would bring
 //! more than these three codes: the binary's size counts.
 
+use std::time::SystemTime;
+
 use super::row::{Row, RowAnswer, RowOutcome};
 use crate::client::State;
+
+/// Where and when text is shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Canvas {
+    pub(super) now: SystemTime,
+    pub(super) color: bool,
+    /// The columns of a terminal. Elsewhere text is neither cut nor wrapped.
+    pub(super) columns: Option<usize>,
+}
+
+impl Canvas {
+    /// Text of now that is no terminal's.
+    pub(super) fn now(color: bool) -> Self {
+        Self {
+            now: SystemTime::now(),
+            color,
+            columns: None,
+        }
+    }
+}
 
 /// The colour of a row's state. Only the eight basic colours, which terminals adapt to a light or
 /// dark background.

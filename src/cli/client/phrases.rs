@@ -12,12 +12,24 @@ use crate::client::{
 };
 use crate::log::escaped;
 
+/// The state of a wrapper that has not answered yet.
+pub(super) const CONNECTING: &str = "connecting";
+
 /// The name in grpc.health.v1.
 pub(super) const fn health(health: Health) -> &'static str {
     match health {
         Health::Serving => "SERVING",
         Health::NotServing => "NOT_SERVING",
         Health::Unknown => "UNKNOWN",
+    }
+}
+
+/// The display name of a health service.
+pub(super) fn service_name(service: &str) -> String {
+    if service.is_empty() {
+        "the wrapper".to_owned()
+    } else {
+        escaped(service)
     }
 }
 

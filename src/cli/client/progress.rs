@@ -5,19 +5,19 @@
 use std::time::{Duration, SystemTime};
 
 use super::durations;
+use super::phrases::CONNECTING;
 use super::row::{Row, RowOutcome};
-use super::text::CONNECTING;
 use crate::client::State;
 
 /// The progress of one wrapper.
 #[derive(Debug, Clone)]
-pub(super) struct Progress {
+pub(super) struct WrapperProgress {
     pub(super) row: Row,
     /// Whether the row is the final one.
     pub(super) ended: bool,
 }
 
-impl Progress {
+impl WrapperProgress {
     pub(super) const fn new(address: String) -> Self {
         Self {
             row: Row::connecting(address),
@@ -28,7 +28,7 @@ impl Progress {
 
 /// `shutting_down, 1m5s elapsed, abort in 55s`; counts by state for several wrappers.
 pub(super) fn render(
-    wrappers: &[Progress],
+    wrappers: &[WrapperProgress],
     elapsed: Duration,
     timeout_in: Option<Duration>,
     now: SystemTime,
@@ -48,13 +48,13 @@ pub(super) fn render(
     text
 }
 
-fn counts(wrappers: &[Progress]) -> String {
+fn counts(wrappers: &[WrapperProgress]) -> String {
     let ended = |wanted: fn(RowOutcome) -> bool| {
-        let is = |one: &&Progress| one.ended && wanted(one.row.outcome);
+        let is = |one: &&WrapperProgress| one.ended && wanted(one.row.outcome);
         wrappers.iter().filter(is).count()
     };
     let in_state = |wanted: Option<State>| {
-        let is = |one: &&Progress| {
+        let is = |one: &&WrapperProgress| {
             !one.ended && one.row.process().map(|process| process.state) == wanted
         };
         wrappers.iter().filter(is).count()
@@ -82,7 +82,7 @@ fn counts(wrappers: &[Progress]) -> String {
 
 /// The next deadline and the time left.
 fn next_deadline(
-    wrappers: &[Progress],
+    wrappers: &[WrapperProgress],
     timeout_in: Option<Duration>,
     now: SystemTime,
 ) -> Option<(&'static str, Duration)> {
@@ -112,7 +112,7 @@ mod tests {
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn waiting(state: State, force_in: Option<Duration>) -> Progress {
+    fn waiting(state: State, force_in: Option<Duration>) -> WrapperProgress {
         let mut process = process(state, None);
         process.force_at = force_in.map(|left| NOW + left);
         let mut one = connecting();
@@ -120,11 +120,11 @@ mod tests {
         one
     }
 
-    fn connecting() -> Progress {
-        Progress::new("unix:///a".to_owned())
+    fn connecting() -> WrapperProgress {
+        WrapperProgress::new("unix:///a".to_owned())
     }
 
-    fn ended(outcome: RowOutcome) -> Progress {
+    fn ended(outcome: RowOutcome) -> WrapperProgress {
         let mut one = connecting();
         one.row.outcome = outcome;
         one.ended = true;

@@ -5,10 +5,9 @@
 use std::fmt::Write;
 use std::time::SystemTime;
 
-use super::paint::Paint;
-use super::phrases;
+use super::paint::{Canvas, Paint};
+use super::phrases::{self, CONNECTING, service_name};
 use super::row::{Row, RowAnswer, RowOutcome};
-use super::text::{CONNECTING, Layout, service_name};
 use crate::cli::wrap::{width, width_of, wrap};
 use crate::log::escaped;
 
@@ -27,15 +26,15 @@ const ADDRESS: usize = 16;
 const CUT: &str = "...";
 
 /// One row per wrapper, and a summary.
-pub(super) fn table(rows: &[Row], layout: &Layout) -> String {
-    let cells: Vec<[String; 5]> = rows.iter().map(|row| cells(row, layout.now)).collect();
+pub(super) fn table(rows: &[Row], canvas: &Canvas) -> String {
+    let cells: Vec<[String; 5]> = rows.iter().map(|row| cells(row, canvas.now)).collect();
     let mut widths = HEADER.map(str::len);
     for row in &cells {
         for (widest, cell) in widths.iter_mut().zip(row) {
             *widest = width(cell).max(*widest);
         }
     }
-    let columns = layout.columns.unwrap_or(usize::MAX);
+    let columns = canvas.columns.unwrap_or(usize::MAX);
     let widths = fit(widths, columns);
     let mut text = String::new();
     write_row(
@@ -46,7 +45,7 @@ pub(super) fn table(rows: &[Row], layout: &Layout) -> String {
         None,
     );
     for (row, cells) in rows.iter().zip(&cells) {
-        let paint = layout.color.then(|| Paint::of(row));
+        let paint = canvas.color.then(|| Paint::of(row));
         write_row(&mut text, cells, &widths, columns, paint);
     }
     wrap(&mut text, &summary(rows), 0, GAP, columns);
@@ -70,7 +69,12 @@ fn fit(mut widths: [usize; 5], columns: usize) -> [usize; 5] {
     }
     let over = (taken(&widths) + detail).saturating_sub(columns);
     widths[0] = widths[0].saturating_sub(over).max(widths[0].min(ADDRESS));
-    widths[4] = widths[4].min(columns.saturating_sub(taken(&widths)));
+    let left = columns.saturating_sub(taken(&widths));
+    widths[4] = if left < HEADER[4].len() {
+        0
+    } else {
+        widths[4].min(left)
+    };
     widths
 }
 
@@ -200,7 +204,7 @@ mod tests {
     use crate::cli::client::row::tests::process;
     use crate::client::{Exit, State};
 
-    const PLAIN: Layout = Layout {
+    const PLAIN: Canvas = Canvas {
         now: SystemTime::UNIX_EPOCH,
         color: false,
         columns: None,
@@ -227,8 +231,8 @@ mod tests {
         ]
     }
 
-    fn at(columns: usize) -> Layout {
-        Layout {
+    fn at(columns: usize) -> Canvas {
+        Canvas {
             columns: Some(columns),
             ..PLAIN
         }
@@ -279,7 +283,7 @@ mod tests {
 
     #[test]
     fn colours_keep_the_text() {
-        let painted = Layout {
+        let painted = Canvas {
             color: true,
             ..PLAIN
         };

@@ -2,80 +2,57 @@
 //!
 //! Owns layout. It never prints, nor decides whether to use colours.
 
-use std::time::SystemTime;
-
-use super::paint::Paint;
+use super::paint::{Canvas, Paint};
 use super::row::{Row, RowAnswer};
 use super::{phrases, table};
 use crate::cli::wrap::wrap;
 use crate::log::escaped;
 use crate::timestamp::rfc3339;
 
-/// The state of a wrapper that has not answered yet.
-pub(super) const CONNECTING: &str = "connecting";
-
 /// Where the values of a block begin.
 const VALUES: usize = 15;
 
-/// Where and when text is shown.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Layout {
-    pub(super) now: SystemTime,
-    pub(super) color: bool,
-    /// The columns of a terminal. Elsewhere text is neither cut nor wrapped.
-    pub(super) columns: Option<usize>,
-}
-
-impl Layout {
-    /// Text of now that is no terminal's.
-    pub(super) fn now(color: bool) -> Self {
-        Self {
-            now: SystemTime::now(),
-            color,
-            columns: None,
-        }
-    }
-}
-
 /// The answer of one wrapper. Errors go to stderr instead.
-pub(super) fn line(row: &Row, layout: &Layout) -> Option<String> {
+pub(super) fn line(row: &Row, canvas: &Canvas) -> Option<String> {
     let (word, rest) = match &row.answer {
         RowAnswer::Nothing => return None,
         RowAnswer::Process(process) => (
             process.state.as_str(),
-            phrases::sentence(process, layout.now),
+            phrases::sentence(process, canvas.now),
         ),
-        RowAnswer::Health { service, health } => (phrases::health(*health), service_name(service)),
+        RowAnswer::Health { service, health } => {
+            (phrases::health(*health), phrases::service_name(service))
+        }
     };
-    Some(head(row, word, &rest, layout))
+    Some(head(row, word, &rest, canvas))
 }
 
 /// `running: rest`, within the columns.
-fn head(row: &Row, word: &str, rest: &str, layout: &Layout) -> String {
+fn head(row: &Row, word: &str, rest: &str, canvas: &Canvas) -> String {
     let mut text = String::new();
-    let columns = layout.columns.unwrap_or(usize::MAX);
+    let columns = canvas.columns.unwrap_or(usize::MAX);
     wrap(&mut text, &format!("{word}: {rest}"), 0, 2, columns);
     // Escape sequences have no width.
-    text.replace_range(..word.len(), &Paint::of(row).apply(word, layout.color));
+    text.replace_range(..word.len(), &Paint::of(row).apply(word, canvas.color));
     text
 }
 
 /// One wrapper with one fact per line, or several as a table.
-pub(super) fn display(rows: &[Row], layout: &Layout) -> String {
+pub(super) fn display(rows: &[Row], canvas: &Canvas) -> String {
     match rows {
-        [row] => block(row, layout),
-        rows => table::table(rows, layout),
+        [row] => block(row, canvas),
+        rows => table::table(rows, canvas),
     }
 }
 
-fn block(row: &Row, layout: &Layout) -> String {
+fn block(row: &Row, canvas: &Canvas) -> String {
     let address = escaped(&row.address);
-    let columns = layout.columns.unwrap_or(usize::MAX);
+    let columns = canvas.columns.unwrap_or(usize::MAX);
     let mut text = String::new();
     let Some(process) = row.process() else {
         wrap(
             &mut text,
-            &format!("{CONNECTING}: {address}"),
+            &format!("{}: {address}", phrases::CONNECTING),
             0,
             2,
             columns,
@@ -83,9 +60,9 @@ fn block(row: &Row, layout: &Layout) -> String {
         return text;
     };
     let name = phrases::name(process);
-    text = head(row, process.state.as_str(), &name, layout);
+    text = head(row, process.state.as_str(), &name, canvas);
     let mut fields = vec![("address", address)];
-    fields.extend(phrases::fields(process, layout.now));
+    fields.extend(phrases::fields(process, canvas.now));
     for (label, value) in fields {
         text.push_str(&format!("  {label:0$}", VALUES - 2));
         wrap(&mut text, &value, 0, VALUES, columns);
@@ -94,36 +71,29 @@ fn block(row: &Row, layout: &Layout) -> String {
 }
 
 /// `TIME ADDRESS: running: …`: always one line.
-pub(super) fn event(row: &Row, layout: &Layout) -> Option<String> {
-    let layout = Layout {
+pub(super) fn event(row: &Row, canvas: &Canvas) -> Option<String> {
+    let canvas = Canvas {
         columns: None,
-        ..*layout
+        ..*canvas
     };
-    let line = line(row, &layout)?;
+    let line = line(row, &canvas)?;
     Some(format!(
         "{} {}: {line}",
-        rfc3339(layout.now),
+        rfc3339(canvas.now),
         escaped(&row.address)
     ))
 }
 
-/// The display name of a health service.
-pub(super) fn service_name(service: &str) -> String {
-    if service.is_empty() {
-        "the wrapper".to_owned()
-    } else {
-        escaped(service)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
     use crate::cli::client::row::RowOutcome;
     use crate::cli::client::row::tests::process;
     use crate::client::{Exit, Outcome, State};
 
-    const PLAIN: Layout = Layout {
+    const PLAIN: Canvas = Canvas {
         now: SystemTime::UNIX_EPOCH,
         color: false,
         columns: None,
@@ -148,7 +118,7 @@ mod tests {
 
     #[test]
     fn an_event_names_time_and_wrapper() {
-        let narrow = Layout {
+        let narrow = Canvas {
             columns: Some(10),
             ..PLAIN
         };
@@ -173,13 +143,13 @@ mod tests {
                 last_error: "timed\tout".to_owned(),
             });
         }
-        let layout = Layout {
+        let canvas = Canvas {
             columns: Some(45),
             color: true,
             ..PLAIN
         };
         assert_eq!(
-            display(&[row], &layout),
+            display(&[row], &canvas),
             "\x1b[31mgone\x1b[0m: gitlab-runner (pid 42)\n\
              \x20 address      unix:///a\n\
              \x20 started      0s ago\n\

@@ -3,14 +3,14 @@
 //! Owns what each of them shows and how long it lasts. It never reconnects: `crate::client` does.
 
 use super::{Show, call_all, follow, row, unblock_signals};
-use crate::cli::options::{Status, Wait};
+use crate::cli::options::{StatusOptions, Wait};
 use crate::client::State;
 
 /// Asks every wrapper for the present state of its process, or for all to come. Each state is a
 /// success.
 // Not inlined: `main` would reserve stack space for it while `run` runs for weeks.
 #[inline(never)]
-pub(in crate::cli) fn status(options: &Status) -> u8 {
+pub(in crate::cli) fn status(options: &StatusOptions) -> u8 {
     unblock_signals();
     if options.watch {
         return follow(&options.target, Show::Watch, None, State::Gone, false);

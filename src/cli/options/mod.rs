@@ -31,7 +31,7 @@ pub(super) use run::Run;
 #[cfg(feature = "webhooks")]
 pub(super) use run::WebhookOptions;
 pub(super) use shutdown::{ShutdownOptions, WebhookSource};
-pub(super) use status::Status;
+pub(super) use status::StatusOptions;
 pub(super) use table::{Flag, PROGRAM, Table, choices, metavar, repeats};
 pub(super) use target::{Color, Output, Target, Waiting};
 pub(super) use wait::Wait;
@@ -75,7 +75,7 @@ enum Subcommand {
 #[derive(Debug)]
 pub(super) enum Command {
     Run(Box<Run>),
-    Status(Status),
+    Status(StatusOptions),
     Shutdown(ShutdownOptions),
     Wait(Wait),
     Events(Wait),

@@ -35,8 +35,8 @@ client_arguments! {
 }
 
 impl StatusArguments {
-    pub(super) fn validate(mut self) -> Result<Status, String> {
-        Ok(Status {
+    pub(super) fn validate(mut self) -> Result<StatusOptions, String> {
+        Ok(StatusOptions {
             target: self.take_target()?,
             watch: self.watch,
         })
@@ -45,7 +45,7 @@ impl StatusArguments {
 
 /// `status`, validated.
 #[derive(Debug)]
-pub(in crate::cli) struct Status {
+pub(in crate::cli) struct StatusOptions {
     pub(in crate::cli) target: Target,
     pub(in crate::cli) watch: bool,
 }
