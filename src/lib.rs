@@ -82,6 +82,8 @@ cfg_if! {
         mod net;
         #[cfg(feature = "wrapper")]
         mod process;
+        #[cfg(feature = "webhooks")]
+        mod spool;
         mod thread;
         #[cfg(feature = "wrapper")]
         mod webhook;

@@ -15,7 +15,7 @@ const MAX_ATTEMPTS: u32 = 16;
 /// A held lock. The directory stays open, so that neither a change of the working directory nor a
 /// rename above leads to another file.
 #[derive(Debug)]
-pub(super) struct LockFile {
+pub(crate) struct LockFile {
     directory: OwnedFd,
     name: OsString,
     file: OwnedFd,
@@ -23,7 +23,7 @@ pub(super) struct LockFile {
 
 /// Why there is no lock.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum LockError {
+pub(crate) enum LockError {
     /// Another process holds it.
     Held,
     /// The name belongs to another kind of file, or to one with contents.
@@ -40,7 +40,7 @@ impl From<Errno> for LockError {
 
 impl LockFile {
     /// Creates and locks `name` in `directory` without waiting.
-    pub(super) fn take(directory: OwnedFd, name: OsString) -> Result<Self, LockError> {
+    pub(crate) fn take(directory: OwnedFd, name: OsString) -> Result<Self, LockError> {
         for _ in 0..MAX_ATTEMPTS {
             let file = open(directory.as_fd(), &name)?;
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -66,7 +66,7 @@ impl LockFile {
     }
 
     /// The directory of the lock and its socket.
-    pub(super) fn directory(&self) -> BorrowedFd<'_> {
+    pub(crate) fn directory(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
     }
 }

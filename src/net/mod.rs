@@ -17,7 +17,7 @@ pub mod first_bytes;
 #[cfg(feature = "wrapper")]
 pub mod listen;
 #[cfg(feature = "wrapper")]
-mod lock_file;
+pub(crate) mod lock_file;
 #[cfg(feature = "wrapper")]
 pub mod peer;
 pub mod reload;

@@ -19,7 +19,7 @@ struct Body<'a> {
     hostname: &'a str,
     started_at: String,
     shutdown_requested_at: Option<String>,
-    exited_at: String,
+    exited_at: Option<String>,
     exit_code: Option<u8>,
     exit_signal: Option<u8>,
     core_dumped: bool,
@@ -78,7 +78,7 @@ impl<'a> From<&'a AfterExitReport> for AfterExitBody<'a> {
 impl ExitReport {
     /// The body of one attempt; `attempt` counts from 1.
     pub fn to_json(&self, id: &str, attempt: u32) -> String {
-        let (exit_code, exit_signal, core_dumped) = parts(self.exit);
+        let (exit_code, exit_signal, core_dumped) = self.exit.map_or((None, None, false), parts);
         let body = Body {
             r#type: "process.gone",
             id,
@@ -91,7 +91,7 @@ impl ExitReport {
             shutdown_requested_at: self
                 .shutdown_requested_at
                 .map(|time| rfc3339(time).to_string()),
-            exited_at: rfc3339(self.exited_at).to_string(),
+            exited_at: self.exited_at.map(|time| rfc3339(time).to_string()),
             exit_code,
             exit_signal,
             core_dumped,
@@ -131,8 +131,8 @@ mod tests {
             hostname: "host".to_owned(),
             started_at: UNIX_EPOCH + Duration::from_millis(1_795_428_000_123),
             shutdown_requested_at: None,
-            exited_at: UNIX_EPOCH + Duration::from_secs(1_795_428_060),
-            exit: Exit::Code(3),
+            exited_at: Some(UNIX_EPOCH + Duration::from_secs(1_795_428_060)),
+            exit: Some(Exit::Code(3)),
             requested: false,
             outcome: Outcome::Unasked,
             signals: Vec::new(),
@@ -199,7 +199,7 @@ mod tests {
             core_dumped: true,
         };
         let signalled = ExitReport {
-            exit: killed,
+            exit: Some(killed),
             requested: true,
             shutdown_requested_at: Some(UNIX_EPOCH),
             after_exit: Some(AfterExitReport::TimedOut(killed)),
@@ -223,5 +223,20 @@ mod tests {
             ..report()
         };
         assert_eq!(parse(&ended)["after_exit"]["exit_code"], 1);
+    }
+
+    #[test]
+    fn the_body_of_an_end_that_no_wrapper_saw_has_neither_code_nor_signal() {
+        let lost = ExitReport {
+            exited_at: None,
+            exit: None,
+            outcome: Outcome::Lost,
+            ..report()
+        };
+        let body = parse(&lost);
+        for key in ["exited_at", "exit_code", "exit_signal"] {
+            assert!(body[key].is_null(), "{key}");
+        }
+        assert_eq!(body["outcome"], "lost");
     }
 }

@@ -19,10 +19,10 @@ pub struct ExitReport {
     pub started_at: SystemTime,
     /// When a stop was first requested.
     pub shutdown_requested_at: Option<SystemTime>,
-    /// When the wrapper saw the exit.
-    pub exited_at: SystemTime,
-    /// Exit code or signal.
-    pub exit: Exit,
+    /// When a wrapper saw that it was gone; `None` if none did.
+    pub exited_at: Option<SystemTime>,
+    /// Exit code or signal; `None` if its wrapper was killed before.
+    pub exit: Option<Exit>,
     /// Whether a stop was requested before the exit.
     pub requested: bool,
     /// How the shutdown went.

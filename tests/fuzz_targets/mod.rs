@@ -29,6 +29,8 @@ pub mod webhook_file;
 #[cfg(feature = "webhooks")]
 pub mod webhook_policy;
 #[cfg(feature = "webhooks")]
+pub mod webhook_record;
+#[cfg(feature = "webhooks")]
 pub mod webhook_response;
 #[cfg(feature = "webhooks")]
 pub mod webhook_schedule;
@@ -71,6 +73,8 @@ pub const ALL: &[Target] = &[
     ("webhook_file", webhook_file::run),
     #[cfg(feature = "webhooks")]
     ("webhook_policy", webhook_policy::run),
+    #[cfg(feature = "webhooks")]
+    ("webhook_record", webhook_record::run),
     #[cfg(feature = "webhooks")]
     ("webhook_response", webhook_response::run),
     #[cfg(feature = "webhooks")]

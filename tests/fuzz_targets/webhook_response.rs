@@ -132,7 +132,7 @@ fn gone(cursor: &mut Cursor<'_>) -> ExitReport {
     let time =
         |cursor: &mut Cursor<'_>| SystemTime::UNIX_EPOCH + Duration::from_secs(cursor.u64(..) >> 2);
     ExitReport {
-        exit: exit(cursor),
+        exit: Some(exit(cursor)),
         after_exit: match cursor.u8(..4) {
             0 => None,
             1 => Some(AfterExitReport::Ended(exit(cursor))),
@@ -144,7 +144,7 @@ fn gone(cursor: &mut Cursor<'_>) -> ExitReport {
         hostname: "host".to_owned(),
         started_at: time(cursor),
         shutdown_requested_at: None,
-        exited_at: time(cursor),
+        exited_at: Some(time(cursor)),
         requested: cursor.bool(),
         outcome: Outcome::ALL[usize::from(cursor.u8(..6))],
         signals: (0..cursor.u8(..3))
