@@ -27,6 +27,8 @@ struct Picture {
     /// A control sequence that has begun.
     sequence: Option<String>,
     fault: Option<String>,
+    /// How often text was erased for another one.
+    drawings: usize,
     ended: bool,
 }
 
@@ -63,6 +65,7 @@ impl Picture {
     fn perform(&mut self, sequence: &str) {
         match sequence {
             "[J" => {
+                self.drawings += 1;
                 self.lines.truncate(self.cursor.0 + 1);
                 self.lines[self.cursor.0].truncate(self.cursor.1);
             }
@@ -149,8 +152,18 @@ impl Screen {
         screen
     }
 
+    /// Changes the size right after a drawing that `is_whole`. A program that draws each second is
+    /// idle then; a drawing for the old size on a terminal of the new one would leave parts behind.
+    pub(crate) fn resize_at_rest(&self, columns: u16, rows: u16, is_whole: impl Fn(&str) -> bool) {
+        let before = self.picture.0.lock().unwrap().drawings;
+        self.wait_until("a drawing", |picture| {
+            picture.drawings > before && is_whole(&picture.text())
+        });
+        self.resize(columns, rows);
+    }
+
     /// The kernel tells the program with SIGWINCH.
-    pub(crate) fn resize(&self, columns: u16, rows: u16) {
+    fn resize(&self, columns: u16, rows: u16) {
         let mut picture = self.picture.0.lock().unwrap();
         picture.columns = usize::from(columns);
         let size = Winsize {
@@ -191,13 +204,17 @@ impl Screen {
 
     /// What is on the screen once the condition holds.
     pub(crate) fn wait_for(&self, what: &str, condition: impl Fn(&str) -> bool) -> String {
+        self.wait_until(what, |picture| condition(&picture.text()))
+    }
+
+    fn wait_until(&self, what: &str, condition: impl Fn(&Picture) -> bool) -> String {
         let (picture, changed) = &*self.picture;
         let deadline = Instant::now() + DEADLINE;
         let mut picture = picture.lock().unwrap();
         loop {
             let text = picture.text();
             assert_eq!(picture.fault, None, "{text}");
-            if condition(&text) {
+            if condition(&picture) {
                 return text;
             }
             let left = deadline.saturating_duration_since(Instant::now());

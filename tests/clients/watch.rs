@@ -55,23 +55,21 @@ fn a_watched_table_keeps_one_line_per_wrapper_when_the_window_changes() {
     let screen = Screen::new(120, 24);
     let mut process = screen.start(&[&["status", "--watch"], &addresses[..]].concat());
     screen.wait_for("both", |text| text.contains("\n2 wrappers: 2 running\n"));
-    for columns in [80, 50, 30, 60, 25, 100] {
-        screen.resize(columns, 24);
+    let is_whole = |text: &str| text.contains("wrappers: 2 running\n");
+    for columns in [50, 30, 100] {
+        screen.resize_at_rest(columns, 24, is_whole);
         let fits = |text: &str| {
             widest(text) < usize::from(columns) && (columns < 100 || text.contains(" PID "))
         };
-        let text = screen.wait_for("a table that fits", |text| {
-            fits(text) && text.trim_end().ends_with("running")
-        });
+        let text = screen.wait_for("a table that fits", |text| fits(text) && is_whole(text));
         assert_eq!(count(&text, "ADDRESS"), 1, "{columns}: {text}");
         assert_eq!(count(&text, "unix://"), 2, "{columns}: {text}");
     }
     // Fewer rows than wrappers: a line says what is missing.
-    screen.resize(100, 4);
-    screen.wait_for("a count", |text| {
-        text.contains("\n... 2 more\n2 wrappers: ")
-    });
-    screen.resize(100, 24);
+    screen.resize_at_rest(100, 4, is_whole);
+    let cut = |text: &str| text.contains("\n... 2 more\n2 wrappers: ");
+    screen.wait_for("a count", cut);
+    screen.resize_at_rest(100, 24, cut);
     screen.wait_for("both", |text| count(text, "unix:///") == 2);
     shut_down(&first);
     screen.wait_for("a change", |text| {
@@ -120,7 +118,7 @@ fn a_warning_and_a_narrow_window_do_not_cut_into_the_live_line() {
     let warning = text.lines().next().unwrap().to_owned();
     assert!(warning.ends_with("Add --force-after"), "{text}");
     for columns in [20, 60] {
-        screen.resize(columns, 24);
+        screen.resize_at_rest(columns, 24, |text| text.contains("\nshutting_down, "));
         let text = screen.wait_for("a line that fits", |text| {
             let line = text.lines().last().unwrap();
             line.starts_with("shutting_down, ") && line.len() < usize::from(columns)
