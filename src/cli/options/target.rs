@@ -5,6 +5,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::environment::Sources;
 use crate::address::Address;
 use crate::client::{self, Identity};
 use crate::human_duration::HumanDuration;
@@ -148,6 +149,8 @@ pub(in crate::cli) struct Target {
     pub(in crate::cli) output: Output,
     pub(in crate::cli) color: Color,
     pub(in crate::cli) identity: Identity,
+    /// For errors after the parser.
+    pub(in crate::cli) sources: Sources,
 }
 
 impl Target {
@@ -193,7 +196,22 @@ impl Target {
             ),
         ] {
             if given && !there {
-                return Err(format!("{option} has no effect without {needs}"));
+                return Err(format!(
+                    "{option} has no effect without {needs}; add {needs}, or omit {option}"
+                ));
+            }
+        }
+        for (at, address) in addresses.iter().enumerate() {
+            if addresses.iter().take(at).any(|one| one == address) {
+                return Err(format!(
+                    "--address {address} is given twice; give each address once"
+                ));
+            }
+            if matches!(address, Address::Tcp { port: 0, .. }) {
+                return Err(format!(
+                    "--address {address} has port 0, where nothing listens; write the port of the \
+                     wrapper"
+                ));
             }
         }
         Ok(Self {
@@ -202,6 +220,7 @@ impl Target {
             output,
             color,
             identity,
+            sources: Sources::default(),
         })
     }
 }
