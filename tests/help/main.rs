@@ -182,7 +182,6 @@ fn described(help: &str) -> Vec<(String, String)> {
 const FOREIGN: &[&str] = &[
     "--all-runners",
     "--arch",
-    "--now",
     "--backend",
     "--backend-read-timeout",
     "--cheap",
@@ -198,6 +197,7 @@ const FOREIGN: &[&str] = &[
     "--mount-proc",
     "--no-default-features",
     "--nocapture",
+    "--now",
     "--only",
     "--out",
     "--path",
