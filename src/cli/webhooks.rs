@@ -19,7 +19,7 @@ use crate::webhook::{Dispatcher, DispatcherSettings, RegisterError, file};
 pub(super) enum WebhookError {
     #[error("--webhook: {0}")]
     Url(#[from] InvalidWebhook),
-    #[error("{option} {path:?} cannot be read: {source}")]
+    #[error("{option} {path:?} cannot be read: {source}{}", if_url(option, path))]
     Read {
         option: &'static str,
         path: PathBuf,
@@ -35,6 +35,15 @@ pub(super) enum WebhookError {
     Deadline,
     #[error("--webhook or --webhook-file: {0}")]
     Register(#[from] RegisterError),
+}
+
+fn if_url(option: &str, path: &Path) -> &'static str {
+    match option {
+        "--webhook-file" if path.starts_with("http:") || path.starts_with("https:") => {
+            "; --webhook takes a URL"
+        }
+        _ => "",
+    }
 }
 
 pub(super) fn open(options: &WebhookOptions) -> Result<Dispatcher, WebhookError> {

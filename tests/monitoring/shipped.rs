@@ -193,10 +193,10 @@ fn rules_and_panels_name_metrics_labels_and_values_that_the_binary_serves() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The manifests of a runner, each with its pods' labels, the named ports of their containers, and
-/// the address of its `--http-listen`.
+/// The manifests of a runner without overlays, each with its pods' labels, the named ports of their
+/// containers, and the address of its `--http-listen`.
 fn manifests() -> Vec<(String, String, BTreeMap<String, i64>, String)> {
-    ["runner-manager.yaml", "runner-manager-mtls.yaml"]
+    ["base/runner-manager.yaml"]
         .map(|file| {
             let text = std::fs::read_to_string(shipped(&format!("../kubernetes/{file}"))).unwrap();
             let documents = Yaml::load_from_str(&text).unwrap();
