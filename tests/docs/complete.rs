@@ -222,5 +222,8 @@ fn sizes_and_test_commands_on_the_pages_are_those_of_ci() {
     assert_eq!((count, page.matches("CI fails beyond").count()), (4, 4));
     // What the README tells a newcomer to run.
     assert!(text("README.md").contains("\n```sh\ncargo test\n```\n"));
-    assert!(ci.contains("cargo test --locked\n"), "CI does not run the tests");
+    assert!(
+        ci.contains("cargo test --locked\n"),
+        "CI does not run the tests"
+    );
 }
