@@ -196,6 +196,7 @@ const FOREIGN: &[&str] = &[
     "--mount-proc",
     "--no-default-features",
     "--nocapture",
+    "--now",
     "--only",
     "--out",
     "--path",
