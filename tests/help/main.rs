@@ -27,6 +27,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("status", &["status"]),
     ("shutdown", &["shutdown"]),
     ("wait", &["wait"]),
+    ("events", &["events"]),
     ("probe", &["probe"]),
     ("wrapper", &["wrapper"]),
     ("version", &["version"]),
@@ -181,6 +182,7 @@ fn described(help: &str) -> Vec<(String, String)> {
 const FOREIGN: &[&str] = &[
     "--all-runners",
     "--arch",
+    "--now",
     "--backend",
     "--backend-read-timeout",
     "--cheap",
