@@ -208,6 +208,7 @@ const FOREIGN: &[&str] = &[
     "--rewrite",
     "--sign-key",
     "--single-child",
+    "--stop-timeout",
     "--target",
     "--test",
     "--write",
