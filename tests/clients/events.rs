@@ -208,7 +208,7 @@ fn status_watch_without_a_terminal_prints_events_and_judges_nothing() {
     }
 }
 
-/// Webhooks, a command after the exit, signals of each cause: fields that other answers leave empty.
+/// Webhooks, an after-exit command, signals of each cause: fields that other answers leave empty.
 #[test]
 fn an_answer_with_everything_is_as_its_schema_says() {
     let options = ["--after-exit=/no/such/program", "--exit-when-gone=never"];
