@@ -1,7 +1,7 @@
 //! The listener of the default address after its directory was removed.
 //!
-//! Owns when it is created again: logind removes `XDG_RUNTIME_DIR` with the user's last session, and
-//! makes an empty one at the next login. It never gives up an address that was chosen explicitly.
+//! Owns when it is created again: logind removes `XDG_RUNTIME_DIR` with the user's last session,
+//! and makes an empty one at the next login. It never touches an address that was chosen.
 
 use std::future::Future;
 

@@ -208,10 +208,7 @@ mod tests {
             ),
             (b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n", Some(Protocol::Proxy)),
             (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", Some(Protocol::Proxy)),
-            (
-                b"PROPFIND / HTTP/1.1\r\nHost: a\r\n",
-                Some(Protocol::Http1),
-            ),
+            (b"PROPFIND / HTTP/1.1\r\nHost: a\r\n", Some(Protocol::Http1)),
             (b"M-SEARCH * HTTP/1.0\n", Some(Protocol::Http1)),
             // Not yet, or never.
             (b"PROPFIND / HTTP/1.1", None),

@@ -65,7 +65,7 @@ pub async fn lost<C: Clock>(place: &Place, settling: bool, clock: &C) {
     let mut pauses = pauses().filter(|_| settling);
     loop {
         // Watched before the look, so that no loss falls between them.
-        let watch = Watch::on(directory, LEAVES);
+        let watch = DirectoryWatch::on(directory, LEAVES);
         if !place.holds() {
             return;
         }
@@ -89,7 +89,7 @@ pub async fn once_back<C: Clock, T>(
     loop {
         // The nearest one that exists and may be read.
         let mut near = directory.ancestors();
-        let watch = near.find_map(|directory| Watch::on(directory, COMES).ok());
+        let watch = near.find_map(|directory| DirectoryWatch::on(directory, COMES).ok());
         if let Some(done) = attempt().await {
             return done;
         }
@@ -105,9 +105,9 @@ pub async fn once_back<C: Clock, T>(
     }
 }
 
-struct Watch(Async<OwnedFd>);
+struct DirectoryWatch(Async<OwnedFd>);
 
-impl Watch {
+impl DirectoryWatch {
     fn on(directory: &Path, flags: WatchFlags) -> io::Result<Self> {
         let watch = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         inotify::add_watch(&watch, directory, flags)?;

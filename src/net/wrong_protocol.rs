@@ -22,8 +22,8 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Bytes that are read within that time.
 const LINGER_BYTES: u64 = 64 * 1024;
 
-/// Waits for the first bytes of a peer. `lines` limits the log lines of its listener. Returns whether the listener may serve it; otherwise the
-/// peer has its answer, and the connection is to be closed.
+/// Waits for the first bytes of a peer. Returns whether the listener may serve it; otherwise the
+/// peer has its answer, and the connection is to be closed. `lines` limits the listener's log.
 ///
 /// # Errors
 ///

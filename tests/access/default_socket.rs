@@ -142,7 +142,9 @@ fn the_default_socket_comes_back_with_the_runtime_directory_of_its_user() {
             XDG_RUNTIME_DIR=$own setpriv --reuid {VICTIM} --regid {VICTIM} --clear-groups \"$@\"
         }}
         login
-        as_user $wrapper run -- sleep 60 &
+        # Without the function, whose subshell would take the signal for the wrapper.
+        XDG_RUNTIME_DIR=$own setpriv --reuid {VICTIM} --regid {VICTIM} --clear-groups \
+            $wrapper run -- sleep 60 &
         trap 'kill $!; wait $!' EXIT
         as_user $wrapper wait --until running --connect-timeout 20s
         for round in 1 2; do
@@ -163,7 +165,11 @@ fn the_default_socket_comes_back_with_the_runtime_directory_of_its_user() {
     let output = command.output().unwrap();
     let printed = String::from_utf8_lossy(&output.stdout);
     let log = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(printed.matches("running: sleep").count(), 4, "{printed}{log}");
+    assert_eq!(
+        printed.matches("running: sleep").count(),
+        4,
+        "{printed}{log}"
+    );
     for line in ["the socket was removed", "listening again"] {
         assert_eq!(log.matches(line).count(), 3, "{log}");
     }
