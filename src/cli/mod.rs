@@ -15,6 +15,7 @@ mod secrets;
 mod texts;
 #[cfg(feature = "webhooks")]
 mod webhooks;
+mod wrap;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -49,16 +50,17 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Err(options::ParseRefusal::Usage(text)) => return usage(&text),
     };
     for warning in &parsed.warnings {
-        complain(warning);
+        write_line(tracing::Level::WARN, warning);
     }
     match parsed.command {
         options::Command::Run(mut options) => {
             options.read_environment(|name| std::env::var(name).ok());
             run::run(&options)
         }
-        options::Command::Status(target) => client::status(&target),
+        options::Command::Status(options) => client::status(&options),
         options::Command::Shutdown(options) => client::shutdown(&options),
         options::Command::Wait(options) => client::wait(&options),
+        options::Command::Events(options) => client::events(&options),
         options::Command::Probe(options) => client::probe(&options),
     }
 }
@@ -123,8 +125,15 @@ fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
 }
 
+/// Writes an error to stderr, outside the log.
+fn complain(text: &str) {
+    write_line(tracing::Level::ERROR, text);
+}
+
 /// Writes one line to stderr, outside the log. Ignores a closed stderr, where `eprintln!` would
 /// panic and change the exit code.
-fn complain(text: &str) {
-    let _ = signals::without_ttou(|| writeln!(std::io::stderr(), "process-wrapper: {text}"));
+fn write_line(level: tracing::Level, text: &str) {
+    let priority = crate::log::prefix(level);
+    let line = format!("{priority}process-wrapper: {text}\n");
+    let _ = signals::without_ttou(|| std::io::stderr().write_all(line.as_bytes()));
 }

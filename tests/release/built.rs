@@ -134,7 +134,7 @@ fn every_binary_is_static_and_lists_its_dependencies() {
             file=$work/process-wrapper-$1-$arch-unknown-linux-musl/process-wrapper
             readelf -hl "$file" | grep -E 'Machine|INTERP|GNU_RELRO' || true
             # A path of the machine that built it.
-            ! strings "$file" | grep -E '^/(root|home|tmp|work)/|/\.cargo/' || exit 1
+            ! strings "$file" | grep -E '^/(root|home|tmp|work)/.+/|/\.cargo/' || exit 1
             readelf -SW "$file" | awk '{ for (i = 1; i <= NF; i++) if ($i == ".dep-v0") print $(i + 3), $(i + 4) }' |
                 { read -r offset size
                 python3 -c 'import json, sys, zlib
@@ -235,6 +235,25 @@ fn the_image_runs_as_an_unprivileged_user() {
     assert!(text.contains(&format!("65532:65532 {VERSION}\n")), "{text}");
     assert!(
         text.contains(&format!("process-wrapper {VERSION}")),
+        "{text}"
+    );
+}
+
+/// The root file system is the one that .ci/run installs for tests/systemd.
+#[test]
+fn packages_are_upgraded_in_a_drain_and_their_removal_waits_for_the_jobs() {
+    let Some(folder) = release() else { return };
+    let image = peers::tools().join("systemd/root.tar");
+    if !image.exists() {
+        peers::absent(&format!("{}, a root with systemd,", image.display()));
+        return;
+    }
+    let output = Command::new(root().join("tests/release/installed.sh"))
+        .args([&folder, &image])
+        .output();
+    let text = stdout(&output.unwrap());
+    assert!(
+        text.ends_with("the packages were installed, upgraded and removed\n"),
         "{text}"
     );
 }

@@ -1,7 +1,7 @@
 //! The answer as JSON, for programs.
 //!
-//! Owns the format, which docs/cli.md describes. Later versions may add fields and never change the
-//! meaning of one. Unknown values are `null`; times are RFC 3339 in UTC.
+//! Owns the format, which docs/cli.md and docs/schema describe. Later versions may add fields and
+//! never change the meaning of one. Unknown values are `null`; times are RFC 3339 in UTC.
 
 use std::time::SystemTime;
 
@@ -80,6 +80,26 @@ struct WebhookJson<'a> {
     attempts: u32,
     next_attempt_at: Option<String>,
     last_error: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Event<'a> {
+    time: String,
+    address: &'a str,
+    outcome: &'a str,
+    error: Option<&'a str>,
+    process: Option<ProcessJson<'a>>,
+}
+
+/// One event, on one line.
+pub(super) fn event(row: &Row, now: SystemTime) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Event {
+        time: rfc3339(now).to_string(),
+        address: &row.address,
+        outcome: row.outcome.word(),
+        error: row.error.as_deref(),
+        process: row.process().map(process),
+    })
 }
 
 /// The document, on one line.

@@ -4,6 +4,7 @@
 
 mod about;
 mod environment;
+mod events;
 mod gitlab_log;
 mod gitlab_words;
 mod mistakes;
@@ -32,8 +33,9 @@ pub(super) use run::Run;
 #[cfg(feature = "webhooks")]
 pub(super) use run::WebhookOptions;
 pub(super) use shutdown::{ShutdownOptions, WebhookSource};
+pub(super) use status::StatusOptions;
 pub(super) use table::{Flag, PROGRAM, Table, choices, metavar, repeats};
-pub(super) use target::{Output, Target, Waiting};
+pub(super) use target::{Color, Output, Target, Waiting};
 pub(super) use wait::Wait;
 
 use crate::cli::arguments::Split;
@@ -62,6 +64,7 @@ enum Subcommand {
     Status(status::StatusArguments),
     Shutdown(shutdown::ShutdownArguments),
     Wait(wait::WaitArguments),
+    Events(events::EventsArguments),
     Probe(probe::ProbeArguments),
     Wrapper(wrapper::WrapperArguments),
     Version(about::VersionArguments),
@@ -73,9 +76,10 @@ enum Subcommand {
 #[derive(Debug)]
 pub(super) enum Command {
     Run(Box<Run>),
-    Status(Target),
+    Status(StatusOptions),
     Shutdown(ShutdownOptions),
     Wait(Wait),
+    Events(Wait),
     Probe(Probe),
 }
 
@@ -84,9 +88,9 @@ impl Command {
     fn set_sources(&mut self, sources: Sources) {
         match self {
             Self::Run(run) => run.sources = sources,
-            Self::Status(target) => target.sources = sources,
+            Self::Status(options) => options.target.sources = sources,
             Self::Shutdown(options) => options.target.sources = sources,
-            Self::Wait(options) => options.target.sources = sources,
+            Self::Wait(options) | Self::Events(options) => options.target.sources = sources,
             Self::Probe(options) => options.target.sources = sources,
         }
     }
@@ -190,6 +194,7 @@ pub(super) fn parse(
         Subcommand::Status(status) => Command::Status(status.validate().map_err(sources)?),
         Subcommand::Shutdown(shutdown) => Command::Shutdown(shutdown.validate().map_err(sources)?),
         Subcommand::Wait(wait) => Command::Wait(wait.validate().map_err(sources)?),
+        Subcommand::Events(events) => Command::Events(events.validate().map_err(sources)?),
         Subcommand::Probe(probe) => Command::Probe(probe.validate().map_err(sources)?),
         Subcommand::Man(man) => return Err(about(man.command.as_deref(), About::Manual)),
         Subcommand::Completions(completions) => {
