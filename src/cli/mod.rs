@@ -11,6 +11,8 @@ mod monitoring;
 mod options;
 mod run;
 mod secrets;
+#[cfg(feature = "webhooks")]
+mod state_dir;
 mod texts;
 #[cfg(feature = "webhooks")]
 mod webhooks;

@@ -5,7 +5,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use smol::LocalExecutor;
 use smol::future;
@@ -26,6 +26,7 @@ use crate::process::child::{self, Child, SpawnError};
 use crate::process::pidfd::{self, PidfdError};
 use crate::process::reactor::{self, ReactorError};
 use crate::process::remedy::remedy;
+use crate::process::self_process::hostname;
 use crate::process::sentinel::{Sentinel, SentinelError};
 use crate::process::signals::{self, Signals};
 use crate::process::streams::Inherited;
@@ -34,7 +35,8 @@ use crate::readiness;
 use crate::service;
 use crate::supervisor::{self, Handle, Wrapped};
 use crate::systemd::{self, socket::ServiceManager};
-use crate::webhook::Dispatcher;
+use crate::webhook::exit_report::ExitReport;
+use crate::webhook::{Dispatcher, RegisterError};
 
 /// The limit for calls in flight once the wrapper exits. State watchers have their answer by then;
 /// a silent peer must not delay the exit.
@@ -62,6 +64,8 @@ enum StartError {
     Reactor(#[from] ReactorError),
     #[error(transparent)]
     Sentinel(#[from] SentinelError),
+    #[error("{0}; free the disk, or add --state-best-effort")]
+    NotDurable(RegisterError),
     #[error(transparent)]
     Spawn(#[from] SpawnError),
 }
@@ -71,10 +75,13 @@ impl StartError {
         match self {
             Self::DefaultAddress(_) | Self::Connections(_) => USAGE,
             #[cfg(feature = "webhooks")]
-            Self::Dispatcher(_) => USAGE,
+            Self::Dispatcher(error) if error.is_usage() => USAGE,
+            #[cfg(feature = "webhooks")]
+            Self::Dispatcher(_) => FAILED,
             Self::ListenerPolicy(error) if error.is_usage() => USAGE,
             Self::Monitoring(error) if error.is_usage() => USAGE,
-            Self::ListenerPolicy(_)
+            Self::NotDurable(_)
+            | Self::ListenerPolicy(_)
             | Self::Monitoring(_)
             | Self::Signals(_)
             | Self::Pidfd(_)
@@ -138,7 +145,7 @@ async fn supervise(
     reactor::take_over_event_loop().await?;
     drive_async_process(&executor).await;
     let signals = Signals::install(ignored).map_err(StartError::Signals)?;
-    let webhooks = webhooks(options)?;
+    let webhooks = webhooks(options).await?;
     // Fails before any bind if one listener alone exceeds the descriptors.
     options
         .connections
@@ -154,9 +161,22 @@ async fn supervise(
         None => None,
     };
     signals::unblock().map_err(StartError::Signals)?;
-    let child = match &sentinel {
-        Some(sentinel) => Child::spawn_watched(&options.program, sentinel)?,
-        None => Child::spawn(&options.program, &[])?,
+    let program = options.program.name.to_string_lossy().into_owned();
+    // Before the process: a wrapper that is killed in between has promised nothing yet.
+    let unseen = ExitReport::unseen(program.clone(), 0, hostname(), SystemTime::now());
+    let written = webhooks.write_initial(unseen).await;
+    written.map_err(StartError::NotDurable)?;
+    let spawned = match &sentinel {
+        Some(sentinel) => Child::spawn_watched(&options.program, sentinel),
+        None => Child::spawn(&options.program, &[]),
+    };
+    let child = match spawned {
+        Ok(child) => child,
+        Err(error) => {
+            webhooks.forget_initial();
+            webhooks.close().await;
+            return Err(error.into());
+        }
     };
     // The process has its copies: ours would keep its pipes and locks busy. A command after the
     // exit needs them until it starts.
@@ -168,11 +188,11 @@ async fn supervise(
         }
     };
     let wrapped = Wrapped {
-        program: options.program.name.to_string_lossy().into_owned(),
+        program,
         child,
         after_exit: options.after_exit.clone(),
         sentinel,
-        webhooks,
+        webhooks: webhooks.clone(),
     };
     tracing::info!(
         pid = wrapped.child.pid(),
@@ -180,6 +200,7 @@ async fn supervise(
         "started"
     );
     let handle = Handle::new(options.lifecycle.clone(), wrapped, Rc::clone(&executor));
+    handle.take_up_recovered();
     let probing = options
         .readiness
         .clone()
@@ -235,17 +256,18 @@ async fn supervise(
     for drain in drains {
         drain.await;
     }
+    webhooks.close().await;
     tracing::info!(status = exit.status(), "leaving");
     Ok(exit)
 }
 
 #[cfg(feature = "webhooks")]
-fn webhooks(options: &Run) -> Result<Dispatcher, StartError> {
-    Ok(crate::cli::webhooks::open(&options.webhooks)?)
+async fn webhooks(options: &Run) -> Result<Dispatcher, StartError> {
+    Ok(crate::cli::webhooks::open(&options.webhooks).await?)
 }
 
 #[cfg(not(feature = "webhooks"))]
-fn webhooks(_options: &Run) -> Result<Dispatcher, StartError> {
+async fn webhooks(_options: &Run) -> Result<Dispatcher, StartError> {
     Ok(Dispatcher::default())
 }
 

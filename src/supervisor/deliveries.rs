@@ -4,16 +4,18 @@
 //! Owns their tasks and the facts that they report. It never decides when one is due: `lifecycle`
 //! does.
 
+use std::rc::Rc;
+
 use smol::Task;
 
 use crate::clock::MonotonicClock;
-use crate::lifecycle::{Input, Slot};
+use crate::lifecycle::{Input, Outcome, Slot};
 use crate::process::self_process;
 use crate::supervisor::facts::{AfterExitFacts, ProcessFacts};
 use crate::supervisor::{Handle, RequestError, Supervised};
 use crate::webhook::delivery::{Delivery, DeliveryState};
 use crate::webhook::exit_report::{AfterExitReport, ExitReport};
-use crate::webhook::{Dispatcher, RegisterError, WebhookRequest};
+use crate::webhook::{Dispatcher, Prepared, Recovered, RegisterError, WebhookRequest};
 
 /// The registered webhooks, and the tasks of the deliveries under way.
 #[derive(Debug)]
@@ -47,8 +49,35 @@ impl Deliveries {
         Ok(self.webhooks.check(webhook)?)
     }
 
-    pub(super) fn register(&self, webhook: WebhookRequest) -> Result<Slot, RegisterError> {
-        self.webhooks.register(webhook)
+    /// The dispatcher, if it keeps webhooks in a state directory.
+    pub(super) fn durable(&self) -> Option<Dispatcher> {
+        self.webhooks.is_durable().then(|| self.webhooks.clone())
+    }
+
+    pub(super) fn register(&self, webhook: Prepared) -> Result<Slot, RegisterError> {
+        self.webhooks.register_prepared(webhook)
+    }
+
+    pub(super) fn withdraw(&self, webhook: Prepared) {
+        self.webhooks.withdraw(webhook);
+    }
+
+    pub(super) fn recovered(&self) -> Vec<Rc<Recovered>> {
+        self.webhooks.recovered()
+    }
+
+    pub(super) fn deliver_recovered(
+        &self,
+        recovered: Rc<Recovered>,
+        clock: MonotonicClock,
+    ) -> impl Future<Output = bool> + use<> {
+        self.webhooks.deliver_recovered(recovered, clock)
+    }
+
+    /// Keeps the task of a delivery until the wrapper leaves.
+    pub(super) fn add(&mut self, task: Task<()>) {
+        self.tasks.retain(|task| !task.is_finished());
+        self.tasks.push(task);
     }
 
     /// Ends the deliveries under way, and lists the webhooks that were not delivered.
@@ -76,9 +105,7 @@ impl Deliveries {
 impl Handle {
     /// Begins a delivery.
     pub(super) fn deliver(&self, supervised: &mut Supervised, slot: Slot) {
-        let Some(gone) = gone(&supervised.facts) else {
-            return;
-        };
+        let gone = report(&supervised.facts);
         let delivery = supervised
             .deliveries
             .webhooks
@@ -89,24 +116,22 @@ impl Handle {
             handle.apply_or_log(Input::WebhookEnded { slot, delivered });
         };
         let task = self.core.executor.spawn(delivering);
-        let tasks = &mut supervised.deliveries.tasks;
-        tasks.retain(|task| !task.is_finished());
-        tasks.push(task);
+        supervised.deliveries.add(task);
     }
 }
 
-/// The report on a process that is gone; `None` while it is alive.
-fn gone(facts: &ProcessFacts) -> Option<ExitReport> {
-    Some(ExitReport {
+/// The report on the process as far as it is known: `lost` while it is alive.
+pub(super) fn report(facts: &ProcessFacts) -> ExitReport {
+    ExitReport {
         program: facts.program.clone(),
         pid: facts.pid,
         hostname: self_process::hostname(),
         started_at: facts.started_at,
         shutdown_requested_at: facts.shutdown_requested_at,
-        exited_at: Some(facts.exited_at?),
-        exit: Some(facts.exit?),
+        exited_at: facts.exited_at,
+        exit: facts.exit,
         requested: facts.requested,
-        outcome: facts.outcome?,
+        outcome: facts.outcome.unwrap_or(Outcome::Lost),
         signals: facts.signals.clone(),
         after_exit: match &facts.after_exit {
             Some(AfterExitFacts::Ended(exit)) => Some(AfterExitReport::Ended(*exit)),
@@ -117,5 +142,5 @@ fn gone(facts: &ProcessFacts) -> Option<ExitReport> {
             // Deliveries come after the command.
             Some(AfterExitFacts::Pending | AfterExitFacts::Running) | None => None,
         },
-    })
+    }
 }

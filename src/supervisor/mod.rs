@@ -10,6 +10,7 @@ mod drive;
 mod facts;
 mod milestones;
 mod post_exit_command;
+mod recovered;
 mod requests;
 
 use std::cell::RefCell;
@@ -74,6 +75,8 @@ struct Supervised {
     orphans_reaped: u64,
     signals_sent: SignalCounts,
     deliveries: Deliveries,
+    /// How many webhooks of an earlier wrapper are being delivered.
+    recovered_under_way: usize,
 }
 
 /// A process that has just been spawned, and its attachments.
@@ -119,6 +122,7 @@ impl Handle {
             after_exit: after_exit.is_some().then_some(AfterExitFacts::Pending),
             webhooks: Vec::new(),
         };
+        webhooks.started(&deliveries::report(&facts));
         let mut lifecycle = Lifecycle::new(config);
         for slot in webhooks.slots() {
             let step = lifecycle.handle(Duration::ZERO, Input::WebhookAccepted(slot));
@@ -135,6 +139,7 @@ impl Handle {
             orphans_reaped: 0,
             signals_sent: SignalCounts::new(),
             deliveries: Deliveries::new(webhooks),
+            recovered_under_way: 0,
         };
         Self {
             core: Rc::new(Core {

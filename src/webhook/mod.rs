@@ -10,6 +10,8 @@ pub mod file_syntax;
 pub mod method;
 
 #[cfg(feature = "webhooks")]
+mod accept;
+#[cfg(feature = "webhooks")]
 mod active_delivery;
 #[cfg(feature = "webhooks")]
 mod body;
@@ -22,7 +24,13 @@ mod dispatcher;
 #[cfg(feature = "webhooks")]
 pub mod file;
 #[cfg(feature = "webhooks")]
+pub mod journal;
+#[cfg(feature = "webhooks")]
 pub mod policy;
+#[cfg(feature = "webhooks")]
+mod prepared;
+#[cfg(feature = "webhooks")]
+pub mod recovered;
 #[cfg(feature = "webhooks")]
 mod registry;
 #[cfg(feature = "webhooks")]
@@ -39,9 +47,13 @@ mod transport;
 #[cfg(feature = "webhooks")]
 pub use dispatcher::{Dispatcher, DispatcherSettings, RegisterError};
 #[cfg(feature = "webhooks")]
+pub use prepared::Prepared;
+#[cfg(feature = "webhooks")]
+pub use recovered::Recovered;
+#[cfg(feature = "webhooks")]
 pub use request::WebhookRequest;
 
 #[cfg(not(feature = "webhooks"))]
 mod absent;
 #[cfg(not(feature = "webhooks"))]
-pub use absent::{Dispatcher, RegisterError, WebhookRequest};
+pub use absent::{Dispatcher, Prepared, Recovered, RegisterError, WebhookRequest};

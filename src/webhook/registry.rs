@@ -2,12 +2,14 @@
 //!
 //! Owns one slot and one id per URL. It never sends a request or reads a clock.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::delivery::{Delivery, DeliveryState};
+use super::exit_report::ExitReport;
 use super::policy::Origin;
 use super::request::WebhookRequest;
 use crate::lifecycle::{MAX_WEBHOOKS, Slot};
+use crate::spool::record::{ProcessIdentity, Record};
 
 /// Maximum length of a stored error, in characters.
 const MAX_ERROR: usize = 300;
@@ -18,10 +20,103 @@ pub(super) struct Registry {
     entries: Vec<RegistryEntry>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct RegistryEntry {
     webhook: WebhookRequest,
     delivery: Delivery,
+    /// With a state directory only.
+    kept: Option<KeptFacts>,
+}
+
+/// How a webhook was accepted, for its file.
+#[derive(Debug, Clone)]
+pub(super) struct Acceptance {
+    pub(super) at: SystemTime,
+    /// The time limit of its delivery.
+    pub(super) deadline: Duration,
+    /// The process, once it was started.
+    pub(super) process: Option<ProcessIdentity>,
+    /// What is known of the process now.
+    pub(super) report: ExitReport,
+}
+
+/// What the file of a webhook has beside the webhook and its visible state.
+#[derive(Debug, Clone)]
+struct KeptFacts {
+    acceptance: Acceptance,
+    due_at: Option<SystemTime>,
+    failed_at: Option<SystemTime>,
+}
+
+impl RegistryEntry {
+    fn new(webhook: WebhookRequest, id: String) -> Self {
+        let delivery = Delivery {
+            id,
+            target: webhook.target(),
+            state: DeliveryState::Pending,
+            attempts: 0,
+            next_attempt_at: None,
+            last_error: String::new(),
+            recovered: false,
+        };
+        Self {
+            webhook,
+            delivery,
+            kept: None,
+        }
+    }
+
+    /// Replaces method and headers, unless a caller over TCP would replace those of a local one or
+    /// the webhook is delivered.
+    fn replace(&mut self, webhook: WebhookRequest) {
+        if self.delivery.state == DeliveryState::Delivered {
+            return;
+        }
+        let origins = (
+            self.webhook.destination().origin,
+            webhook.destination().origin,
+        );
+        match origins {
+            // A caller over TCP must not change the webhook of the operator.
+            (Origin::Local, Origin::Network) => {}
+            (Origin::Local | Origin::Network, Origin::Local)
+            | (Origin::Network, Origin::Network) => self.webhook = webhook,
+        }
+    }
+
+    /// A webhook that is pending keeps what is known; a failed one begins anew.
+    fn keep(&mut self, acceptance: Acceptance) {
+        if self.kept.is_none() || self.delivery.state == DeliveryState::Failed {
+            self.kept = Some(KeptFacts {
+                acceptance,
+                due_at: None,
+                failed_at: None,
+            });
+        }
+    }
+
+    /// What its file holds; `None` without a state directory or once it is delivered.
+    fn record(&self) -> Option<Record> {
+        let kept = self.kept.clone()?;
+        let Acceptance {
+            at,
+            deadline,
+            process,
+            report,
+        } = kept.acceptance;
+        (self.delivery.state != DeliveryState::Delivered).then(|| Record {
+            id: self.delivery.id.clone(),
+            webhook: self.webhook.clone(),
+            accepted_at: at,
+            deadline,
+            due_at: kept.due_at,
+            attempts: self.delivery.attempts,
+            last_error: self.delivery.last_error.clone(),
+            failed_at: kept.failed_at,
+            process,
+            report,
+        })
+    }
 }
 
 /// The registry is full.
@@ -61,33 +156,115 @@ impl Registry {
         id: impl FnOnce() -> String,
     ) -> Result<Slot, TooMany> {
         if let Some(slot) = self.find(&webhook) {
-            if let Some(entry) = self.entry(slot)
-                && entry.delivery.state != DeliveryState::Delivered
-            {
-                let origins = (
-                    entry.webhook.destination().origin,
-                    webhook.destination().origin,
-                );
-                match origins {
-                    // A caller over TCP must not change the webhook of the operator.
-                    (Origin::Local, Origin::Network) => {}
-                    (Origin::Local | Origin::Network, Origin::Local)
-                    | (Origin::Network, Origin::Network) => entry.webhook = webhook,
-                }
+            if let Some(entry) = self.entry(slot) {
+                entry.replace(webhook);
             }
             return Ok(slot);
         }
         let slot = self.free().ok_or(TooMany)?;
-        let delivery = Delivery {
-            id: id(),
-            target: webhook.target(),
-            state: DeliveryState::Pending,
-            attempts: 0,
-            next_attempt_at: None,
-            last_error: String::new(),
-        };
-        self.entries.push(RegistryEntry { webhook, delivery });
+        self.entries.push(RegistryEntry::new(webhook, id()));
         Ok(slot)
+    }
+
+    /// A registry with the webhook of a file, which an earlier wrapper has written.
+    pub(super) fn restored(record: Record) -> (Self, Slot) {
+        let Record {
+            id,
+            webhook,
+            accepted_at,
+            deadline,
+            due_at,
+            attempts,
+            last_error,
+            failed_at,
+            process,
+            report,
+        } = record;
+        let mut entry = RegistryEntry::new(webhook, id);
+        entry.delivery.attempts = attempts;
+        entry.delivery.last_error = last_error;
+        entry.delivery.recovered = true;
+        if failed_at.is_some() {
+            entry.delivery.state = DeliveryState::Failed;
+        }
+        entry.kept = Some(KeptFacts {
+            acceptance: Acceptance {
+                at: accepted_at,
+                deadline,
+                process,
+                report,
+            },
+            due_at,
+            failed_at,
+        });
+        let registry = Self {
+            entries: vec![entry],
+        };
+        (registry, Slot::FIRST)
+    }
+
+    /// The id and the record of a webhook as [`Registry::register`] and [`Registry::keep`] would
+    /// make it; no record if its URL was delivered before.
+    pub(super) fn preview(
+        &self,
+        webhook: &WebhookRequest,
+        id: impl FnOnce() -> String,
+        acceptance: Acceptance,
+    ) -> (String, Option<Record>) {
+        let known = self
+            .find(webhook)
+            .and_then(|slot| self.entries.get(usize::from(slot.index())));
+        let mut entry = match known {
+            Some(entry) => entry.clone(),
+            None => RegistryEntry::new(webhook.clone(), id()),
+        };
+        entry.replace(webhook.clone());
+        entry.keep(acceptance);
+        let record = entry.record();
+        let record = record.map(|record| Record {
+            failed_at: None,
+            ..record
+        });
+        (entry.delivery.id, record)
+    }
+
+    /// Keeps what the file of this webhook needs.
+    pub(super) fn keep(&mut self, slot: Slot, acceptance: Acceptance) {
+        if let Some(entry) = self.entry(slot) {
+            entry.keep(acceptance);
+        }
+    }
+
+    /// What the file of this webhook holds; `None` if there is none.
+    pub(super) fn record(&self, slot: Slot) -> Option<Record> {
+        self.entries.get(usize::from(slot.index()))?.record()
+    }
+
+    /// The process was started, or more is known of it: for every webhook that waits for its end.
+    pub(super) fn describe(&mut self, process: &ProcessIdentity, report: &ExitReport) {
+        for entry in &mut self.entries {
+            if let Some(kept) = &mut entry.kept
+                && kept.due_at.is_none()
+            {
+                kept.acceptance.process = Some(process.clone());
+                kept.acceptance.report = report.clone();
+            }
+        }
+    }
+
+    /// The process is gone, and this is the report of it.
+    pub(super) fn is_due(&mut self, slot: Slot, report: &ExitReport, now: SystemTime) {
+        if let Some(kept) = self.entry(slot).and_then(|entry| entry.kept.as_mut()) {
+            kept.acceptance.report = report.clone();
+            kept.due_at.get_or_insert(now);
+        }
+    }
+
+    /// The process that an earlier wrapper has started is gone; how it ended is not known.
+    pub(super) fn saw_the_end(&mut self, slot: Slot, now: SystemTime) {
+        if let Some(kept) = self.entry(slot).and_then(|entry| entry.kept.as_mut()) {
+            kept.acceptance.report.exited_at = Some(now);
+        }
     }
 
     /// Counts an attempt and gives the webhook to send.
@@ -114,6 +291,13 @@ impl Registry {
     /// The delivery failed.
     pub(super) fn fail(&mut self, slot: Slot, error: &str) {
         self.set(slot, DeliveryState::Failed, Some(error));
+    }
+
+    /// The delivery failed at this time: its file is kept.
+    pub(super) fn failed_at(&mut self, slot: Slot, now: SystemTime) {
+        if let Some(kept) = self.entry(slot).and_then(|entry| entry.kept.as_mut()) {
+            kept.failed_at = Some(now);
+        }
     }
 
     /// The receiver accepted the webhook.

@@ -20,6 +20,7 @@ mod names;
 mod races;
 mod refused;
 mod secure;
+mod state_dir;
 mod stopping;
 #[path = "../support/mod.rs"]
 mod support;

@@ -101,7 +101,8 @@ fn webhook(delivery: &WebhookDelivery) -> String {
         WebhookPhase::Delivered => "delivered",
         WebhookPhase::Failed => "failed",
     };
-    let mut text = format!("webhook to {} {phase}", escaped(&delivery.target));
+    let whose = if delivery.recovered { "earlier " } else { "" };
+    let mut text = format!("{whose}webhook to {} {phase}", escaped(&delivery.target));
     if delivery.phase != WebhookPhase::Delivered && !delivery.last_error.is_empty() {
         let _ = write!(
             text,
@@ -177,6 +178,7 @@ mod tests {
             attempts: 2,
             next_attempt_at: None,
             last_error: "timed out".to_owned(),
+            recovered: false,
         });
         assert_eq!(
             text(&gone),

@@ -28,7 +28,7 @@ pub(super) use environment::PREFIX;
 pub(super) use probe::Probe;
 pub(super) use run::Run;
 #[cfg(feature = "webhooks")]
-pub(super) use run::WebhookOptions;
+pub(super) use run::{StateOptions, WebhookOptions};
 pub(super) use shutdown::{ShutdownOptions, WebhookSource};
 pub(super) use table::{Flag, PROGRAM, Table, choices, metavar, repeats};
 pub(super) use target::{Output, Target, Waiting};

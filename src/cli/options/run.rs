@@ -231,6 +231,22 @@ pub(super) struct RunArguments {
     )]
     webhook_deadline: HumanDuration,
 
+    /// directory that keeps each accepted webhook, with its secrets, until it is delivered, also
+    /// if the wrapper is killed; created with mode 0700; one per wrapper (default: none)
+    #[cfg(feature = "webhooks")]
+    #[argh(option, arg_name = "dir")]
+    state_dir: Option<PathBuf>,
+
+    /// accept a webhook even if --state-dir cannot take it, instead of refusing the request
+    #[cfg(feature = "webhooks")]
+    #[argh(switch)]
+    state_best_effort: bool,
+
+    /// keep a webhook that was given up in --state-dir this long (default: 7days)
+    #[cfg(feature = "webhooks")]
+    #[argh(option, arg_name = "duration")]
+    keep_failed: Option<HumanDuration>,
+
     /// address to serve /metrics, /livez and /readyz on over plain HTTP, without a role;
     /// repeatable (default: none)
     #[argh(option, arg_name = "address")]
@@ -258,6 +274,10 @@ const AFTER_EXIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The time of the `--after-exit` program from TERM to KILL.
 const AFTER_EXIT_GRACE: Duration = Duration::from_secs(5);
+
+/// The default of `--keep-failed`.
+#[cfg(feature = "webhooks")]
+const KEEP_FAILED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The default of `--webhook-deadline`.
 #[cfg(feature = "webhooks")]
@@ -291,6 +311,21 @@ impl RunArguments {
                 timeout: self.after_exit_timeout.0,
                 grace: AFTER_EXIT_GRACE,
             }),
+        };
+        #[cfg(feature = "webhooks")]
+        let state = match self.state_dir {
+            Some(directory) => Some(StateOptions {
+                directory,
+                best_effort: self.state_best_effort,
+                keep_failed: self.keep_failed.map_or(KEEP_FAILED, |span| span.0),
+            }),
+            None if self.state_best_effort => {
+                return Err(RunRefusal::NoStateDir("--state-best-effort"));
+            }
+            None if self.keep_failed.is_some() => {
+                return Err(RunRefusal::NoStateDir("--keep-failed"));
+            }
+            None => None,
         };
         Ok(Run {
             listen: self.listen,
@@ -333,6 +368,7 @@ impl RunArguments {
                 ca_file: self.webhook_ca_file,
                 allow: self.webhook_allow,
                 deadline: self.webhook_deadline.0,
+                state,
             },
             log_format: self.log_format,
             log_level: self.log_level,
@@ -392,4 +428,14 @@ pub(in crate::cli) struct WebhookOptions {
     pub(in crate::cli) ca_file: Option<PathBuf>,
     pub(in crate::cli) allow: Vec<Rule>,
     pub(in crate::cli) deadline: Duration,
+    pub(in crate::cli) state: Option<StateOptions>,
+}
+
+/// The options of the state directory.
+#[cfg(feature = "webhooks")]
+#[derive(Debug)]
+pub(in crate::cli) struct StateOptions {
+    pub(in crate::cli) directory: PathBuf,
+    pub(in crate::cli) best_effort: bool,
+    pub(in crate::cli) keep_failed: Duration,
 }

@@ -25,6 +25,9 @@ pub(super) enum RunRefusal {
          write --forceful-signal none --kill-after 0"
     )]
     ForcefulKill,
+    #[cfg(feature = "webhooks")]
+    #[error("{0} is about the files of --state-dir; add --state-dir DIR")]
+    NoStateDir(&'static str),
 }
 
 /// How long a graceful signal may wait, and the probes that end the wait earlier.

@@ -36,7 +36,16 @@ impl Model {
     }
 
     pub(super) fn delivers(&self) -> bool {
-        Slot::all().any(|slot| self.under_way(slot))
+        let mut facts = self.facts.iter().rev();
+        let recovering = facts.find_map(|(_, fact)| {
+            if let Fact::Recovering(under_way) = fact {
+                Some(*under_way)
+            } else {
+                None
+            }
+        });
+        let recovers = recovering == Some(true) && !self.left();
+        recovers || Slot::all().any(|slot| self.under_way(slot))
     }
 
     /// A webhook was accepted since its last delivery ended, never delivered, and its time has
