@@ -11,6 +11,7 @@ mod monitoring;
 mod options;
 mod run;
 mod secrets;
+mod spawn;
 #[cfg(feature = "webhooks")]
 mod state_dir;
 mod texts;

@@ -5,7 +5,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use smol::LocalExecutor;
 use smol::future;
@@ -16,17 +16,17 @@ use crate::cli::connections::ConnectionsError;
 use crate::cli::listeners::{self, ListenerError};
 use crate::cli::monitoring::{Monitoring, MonitoringError};
 use crate::cli::options::Run;
+use crate::cli::spawn::{self, StartProcessError};
 use crate::cli::{FAILED, USAGE, complain};
 use crate::clock::MonotonicClock;
 use crate::grpc::rules::limits::Limits;
 use crate::grpc::server::Server;
 use crate::lifecycle::Exit;
 use crate::net::default_address::{self, Environment};
-use crate::process::child::{self, Child, SpawnError};
+use crate::process::child;
 use crate::process::pidfd::{self, PidfdError};
 use crate::process::reactor::{self, ReactorError};
 use crate::process::remedy::remedy;
-use crate::process::self_process::hostname;
 use crate::process::sentinel::{Sentinel, SentinelError};
 use crate::process::signals::{self, Signals};
 use crate::process::streams::Inherited;
@@ -35,8 +35,7 @@ use crate::readiness;
 use crate::service;
 use crate::supervisor::{self, Handle, Wrapped};
 use crate::systemd::{self, socket::ServiceManager};
-use crate::webhook::exit_report::ExitReport;
-use crate::webhook::{Dispatcher, RegisterError};
+use crate::webhook::Dispatcher;
 
 /// The limit for calls in flight once the wrapper exits. State watchers have their answer by then;
 /// a silent peer must not delay the exit.
@@ -64,10 +63,8 @@ enum StartError {
     Reactor(#[from] ReactorError),
     #[error(transparent)]
     Sentinel(#[from] SentinelError),
-    #[error("{0}; free the disk, or add --state-best-effort")]
-    NotDurable(RegisterError),
     #[error(transparent)]
-    Spawn(#[from] SpawnError),
+    Process(#[from] StartProcessError),
 }
 
 impl StartError {
@@ -80,14 +77,14 @@ impl StartError {
             Self::Dispatcher(_) => FAILED,
             Self::ListenerPolicy(error) if error.is_usage() => USAGE,
             Self::Monitoring(error) if error.is_usage() => USAGE,
-            Self::NotDurable(_)
+            Self::Process(StartProcessError::NotDurable(_))
             | Self::ListenerPolicy(_)
             | Self::Monitoring(_)
             | Self::Signals(_)
             | Self::Pidfd(_)
             | Self::Reactor(_)
             | Self::Sentinel(_) => FAILED,
-            Self::Spawn(error) => error.status(),
+            Self::Process(StartProcessError::Spawn(error)) => error.status(),
         }
     }
 }
@@ -161,23 +158,7 @@ async fn supervise(
         None => None,
     };
     signals::unblock().map_err(StartError::Signals)?;
-    let program = options.program.name.to_string_lossy().into_owned();
-    // Before the process: a wrapper that is killed in between has promised nothing yet.
-    let unseen = ExitReport::unseen(program.clone(), 0, hostname(), SystemTime::now());
-    let written = webhooks.write_initial(unseen).await;
-    written.map_err(StartError::NotDurable)?;
-    let spawned = match &sentinel {
-        Some(sentinel) => Child::spawn_watched(&options.program, sentinel),
-        None => Child::spawn(&options.program, &[]),
-    };
-    let child = match spawned {
-        Ok(child) => child,
-        Err(error) => {
-            webhooks.forget_initial();
-            webhooks.close().await;
-            return Err(error.into());
-        }
-    };
+    let child = spawn::spawn(&options.program, sentinel.as_ref(), &webhooks).await?;
     // The process has its copies: ours would keep its pipes and locks busy. A command after the
     // exit needs them until it starts.
     let inherited = match options.after_exit {
@@ -188,7 +169,7 @@ async fn supervise(
         }
     };
     let wrapped = Wrapped {
-        program,
+        program: options.program.name.to_string_lossy().into_owned(),
         child,
         after_exit: options.after_exit.clone(),
         sentinel,

@@ -74,6 +74,13 @@ impl Deliveries {
         self.webhooks.deliver_recovered(recovered, clock)
     }
 
+    /// The file of each webhook that waits for the end of the process says what is known of it.
+    pub(super) fn learn(&self, facts: &ProcessFacts) {
+        if facts.exit.is_none() && self.webhooks.is_durable() {
+            self.webhooks.learned(&report(facts));
+        }
+    }
+
     /// Keeps the task of a delivery until the wrapper leaves.
     pub(super) fn add(&mut self, task: Task<()>) {
         self.tasks.retain(|task| !task.is_finished());

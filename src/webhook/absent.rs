@@ -117,7 +117,7 @@ impl Dispatcher {
     ///
     /// # Errors
     /// None.
-    pub async fn write_initial(&self, _report: ExitReport) -> Result<(), RegisterError> {
+    pub async fn write_initial(&self, _report: &ExitReport) -> Result<(), RegisterError> {
         Ok(())
     }
 
@@ -129,6 +129,9 @@ impl Dispatcher {
 
     /// Writes nothing.
     pub fn started(&self, _report: &ExitReport) {}
+
+    /// Writes nothing.
+    pub fn learned(&self, _report: &ExitReport) {}
 
     /// Always empty.
     pub fn recovered(&self) -> Vec<Rc<Recovered>> {

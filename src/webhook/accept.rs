@@ -3,13 +3,13 @@
 //! Owns its order: first the file, then the signal, then the registry. It never sends the signal:
 //! the supervisor does, between [`Dispatcher::prepare`] and [`Dispatcher::register_prepared`].
 
-use super::delivery::DeliveryState;
 use super::dispatcher::{Dispatcher, RegisterError, new_id};
 use super::exit_report::ExitReport;
 use super::journal::Journal;
 use super::prepared::{Kept, Prepared};
 use super::request::WebhookRequest;
 use crate::lifecycle::Slot;
+use crate::spool::record::ProcessIdentity;
 
 impl Dispatcher {
     /// Whether webhooks are kept in a state directory.
@@ -38,9 +38,10 @@ impl Dispatcher {
         let turn = journal.turn().await;
         self.check(&webhook)?;
         let acceptance = journal.acceptance(self.shared.deadline, report);
-        let registry = self.shared.registry.borrow();
-        let (id, record) = registry.preview(&webhook, new_id, acceptance.clone());
-        drop(registry);
+        let (id, record) = {
+            let registry = self.shared.registry.borrow();
+            registry.preview(&webhook, new_id, acceptance.clone())
+        };
         let written = match &record {
             Some(record) => journal.accept(record).await,
             None => Ok(()),
@@ -102,21 +103,23 @@ impl Dispatcher {
         }
     }
 
-    /// Writes the webhooks of the command line, before the process is started: `report` does not
-    /// know its pid yet.
+    /// Writes the webhooks of the command line, before the process of this report executes its
+    /// program.
     ///
     /// # Errors
     /// [`RegisterError::NotDurable`]; nothing remains on disk.
-    pub async fn write_initial(&self, report: ExitReport) -> Result<(), RegisterError> {
+    pub async fn write_initial(&self, report: &ExitReport) -> Result<(), RegisterError> {
         let Some(journal) = &self.shared.journal else {
             return Ok(());
         };
+        journal.started(report.pid);
         for slot in self.slots() {
             let acceptance = journal.acceptance(self.shared.deadline, report.clone());
-            let mut registry = self.shared.registry.borrow_mut();
-            registry.keep(slot, acceptance);
-            let record = registry.record(slot);
-            drop(registry);
+            let record = {
+                let mut registry = self.shared.registry.borrow_mut();
+                registry.keep(slot, acceptance);
+                registry.record(slot)
+            };
             if let Some(record) = record
                 && let Err(why) = journal.accept(&record).await
             {
@@ -137,23 +140,30 @@ impl Dispatcher {
         }
     }
 
-    /// The process was started, and this is its report if this wrapper is killed.
+    /// The process runs, and this is its report if this wrapper is killed.
     pub fn started(&self, report: &ExitReport) {
-        if let Some(journal) = &self.shared.journal {
-            let process = journal.started(report.pid);
-            self.shared.registry.borrow_mut().describe(&process, report);
-            self.write_pending(journal);
-        }
+        self.describe(report, |journal| journal.started(report.pid));
     }
 
-    fn write_pending(&self, journal: &Journal) {
-        let registry = self.shared.registry.borrow();
-        let pending = Slot::all().filter(|slot| {
-            let delivery = registry.delivery(*slot);
-            delivery.is_some_and(|delivery| delivery.state == DeliveryState::Pending)
-        });
-        for record in pending.filter_map(|slot| registry.record(slot)) {
-            journal.put_later(&record);
+    /// More is known of the process, which is still alive.
+    pub fn learned(&self, report: &ExitReport) {
+        self.describe(report, Journal::process);
+    }
+
+    /// Changes the file of every webhook that waits for the end of the process.
+    fn describe(
+        &self,
+        report: &ExitReport,
+        process: impl FnOnce(&Journal) -> Option<ProcessIdentity>,
+    ) {
+        let Some(journal) = &self.shared.journal else {
+            return;
+        };
+        let mut registry = self.shared.registry.borrow_mut();
+        for slot in registry.describe(&process(journal), report) {
+            if let Some(record) = registry.record(slot) {
+                journal.put_later(&record);
+            }
         }
     }
 

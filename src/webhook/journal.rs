@@ -66,16 +66,20 @@ impl Journal {
         Acceptance {
             at: SystemTime::now(),
             deadline,
-            process: self.process.borrow().clone(),
+            process: self.process(),
             report,
         }
     }
 
     /// The process was started.
-    pub(super) fn started(&self, pid: i32) -> ProcessIdentity {
-        let process = identify(pid);
-        self.process.replace(Some(process.clone()));
-        process
+    pub(super) fn started(&self, pid: i32) -> Option<ProcessIdentity> {
+        self.process.replace(Some(identify(pid)));
+        self.process()
+    }
+
+    /// The process, once it was started.
+    pub(super) fn process(&self) -> Option<ProcessIdentity> {
+        self.process.borrow().clone()
     }
 
     /// Completes once the webhook is on disk, or need not be.

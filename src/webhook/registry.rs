@@ -240,16 +240,23 @@ impl Registry {
         self.entries.get(usize::from(slot.index()))?.record()
     }
 
-    /// The process was started, or more is known of it: for every webhook that waits for its end.
-    pub(super) fn describe(&mut self, process: &ProcessIdentity, report: &ExitReport) {
-        for entry in &mut self.entries {
-            if let Some(kept) = &mut entry.kept
-                && kept.due_at.is_none()
-            {
-                kept.acceptance.process = Some(process.clone());
-                kept.acceptance.report = report.clone();
-            }
-        }
+    /// The process was started, or more is known of it. Returns the webhooks that wait for its end
+    /// and report something else now.
+    pub(super) fn describe(
+        &mut self,
+        process: &Option<ProcessIdentity>,
+        report: &ExitReport,
+    ) -> Vec<Slot> {
+        let entries = self.entries.iter_mut().zip(Slot::all());
+        let changed = entries.filter_map(|(entry, slot)| {
+            let kept = entry.kept.as_mut().filter(|kept| kept.due_at.is_none())?;
+            let acceptance = &mut kept.acceptance;
+            let is_new = acceptance.process != *process || acceptance.report != *report;
+            acceptance.process.clone_from(process);
+            acceptance.report.clone_from(report);
+            is_new.then_some(slot)
+        });
+        changed.collect()
     }
 
     /// The process is gone, and this is the report of it.
