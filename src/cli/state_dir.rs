@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::cli::options::StateOptions;
 use crate::spool::directory::{Directory, DirectoryError, Found};
+use crate::spool::markers::{Order, Watch};
 use crate::spool::record::Record;
 use crate::spool::writer::Writer;
 use crate::webhook::journal::Journal;
@@ -40,18 +41,26 @@ pub(super) async fn open(options: &StateOptions) -> Result<(Journal, Vec<Record>
     let (path, keep) = (options.directory.clone(), options.keep_failed);
     // A disk may hang, and this thread handles signals.
     let loaded = crate::thread::run(move || load(path, keep)).await;
-    let (directory, records) = loaded.map_err(StateDirError::Thread)??;
+    let (directory, records, watch) = loaded.map_err(StateDirError::Thread)??;
     if !records.is_empty() {
         let directory = directory.path().display();
         tracing::info!(%directory, webhooks = records.len(), "an earlier wrapper has left webhooks");
     }
     let writer = Writer::start(directory).map_err(StateDirError::Thread)?;
-    Ok((Journal::new(writer, options.best_effort), records))
+    Ok((Journal::new(writer, options.best_effort, watch), records))
 }
 
+type Loaded = (Directory, Vec<Record>, Option<Watch>);
+
 /// Blocks.
-fn load(path: PathBuf, keep: Duration) -> Result<(Directory, Vec<Record>), StateDirError> {
+fn load(path: PathBuf, keep: Duration) -> Result<Loaded, StateDirError> {
     let directory = Directory::open(&path)?;
+    // Before the look at the markers, so that none is missed.
+    let watch = Watch::new(directory.path())
+        .inspect_err(|error| {
+            tracing::warn!(%error, "orders about webhooks wait for the next start");
+        })
+        .ok();
     if let Some(parent) = directory.unsafe_parent() {
         tracing::warn!(
             directory = %directory.path().display(),
@@ -82,9 +91,41 @@ fn load(path: PathBuf, keep: Duration) -> Result<(Directory, Vec<Record>), State
             }
         }
     }
+    obey(&directory, &mut records);
     // The oldest first, as they were accepted.
     records.sort_by_key(|record| record.accepted_at);
-    Ok((directory, records))
+    Ok((directory, records, watch))
+}
+
+/// Does what operators have ordered while no wrapper ran. On failure the next start does it again.
+fn obey(directory: &Directory, records: &mut Vec<Record>) {
+    for (id, order) in directory.orders().unwrap_or_default() {
+        let done = match order {
+            Order::Drop => {
+                records.retain(|record| record.id != id);
+                directory.remove(&id).is_ok()
+            }
+            Order::Retry => {
+                let mut found = records.iter_mut().filter(|record| record.id == id);
+                found.all(|record| retry(directory, record))
+            }
+        };
+        tracing::info!(id, "an operator orders: {}", order.as_str());
+        if done {
+            let _ = directory.obeyed(&id, order);
+        }
+    }
+}
+
+/// Makes a failed webhook pending, on disk first: its marker is removed then.
+fn retry(directory: &Directory, record: &mut Record) -> bool {
+    if record.failed_at.take().is_some() {
+        record.due_at = Some(SystemTime::now());
+    }
+    let written = record
+        .encode()
+        .map(|bytes| directory.write(&record.id, &bytes));
+    matches!(written, Ok(Ok(())))
 }
 
 /// Whether a webhook was given up so long ago that it is no longer kept.

@@ -9,12 +9,11 @@ use std::rc::Rc;
 use smol::Task;
 
 use crate::clock::MonotonicClock;
-use crate::lifecycle::{Input, Outcome, Slot};
-use crate::process::self_process;
-use crate::supervisor::facts::{AfterExitFacts, ProcessFacts};
+use crate::lifecycle::{Input, Slot};
+use crate::supervisor::facts::ProcessFacts;
+use crate::supervisor::report::report;
 use crate::supervisor::{Handle, RequestError, Supervised};
 use crate::webhook::delivery::{Delivery, DeliveryState};
-use crate::webhook::exit_report::{AfterExitReport, ExitReport};
 use crate::webhook::{Dispatcher, Prepared, Recovered, RegisterError, WebhookRequest};
 
 /// The registered webhooks, and the tasks of the deliveries under way.
@@ -124,30 +123,5 @@ impl Handle {
         };
         let task = self.core.executor.spawn(delivering);
         supervised.deliveries.add(task);
-    }
-}
-
-/// The report on the process as far as it is known: `lost` while it is alive.
-pub(super) fn report(facts: &ProcessFacts) -> ExitReport {
-    ExitReport {
-        program: facts.program.clone(),
-        pid: facts.pid,
-        hostname: self_process::hostname(),
-        started_at: facts.started_at,
-        shutdown_requested_at: facts.shutdown_requested_at,
-        exited_at: facts.exited_at,
-        exit: facts.exit,
-        requested: facts.requested,
-        outcome: facts.outcome.unwrap_or(Outcome::Lost),
-        signals: facts.signals.clone(),
-        after_exit: match &facts.after_exit {
-            Some(AfterExitFacts::Ended(exit)) => Some(AfterExitReport::Ended(*exit)),
-            Some(AfterExitFacts::TimedOut(exit)) => Some(AfterExitReport::TimedOut(*exit)),
-            Some(AfterExitFacts::FailedToStart(error)) => {
-                Some(AfterExitReport::FailedToStart(error.clone()))
-            }
-            // Deliveries come after the command.
-            Some(AfterExitFacts::Pending | AfterExitFacts::Running) | None => None,
-        },
     }
 }

@@ -11,6 +11,7 @@ mod facts;
 mod milestones;
 mod post_exit_command;
 mod recovered;
+mod report;
 mod requests;
 
 use std::cell::RefCell;
@@ -122,7 +123,7 @@ impl Handle {
             after_exit: after_exit.is_some().then_some(AfterExitFacts::Pending),
             webhooks: Vec::new(),
         };
-        webhooks.started(&deliveries::report(&facts));
+        webhooks.started(&report::report(&facts));
         let mut lifecycle = Lifecycle::new(config);
         for slot in webhooks.slots() {
             let step = lifecycle.handle(Duration::ZERO, Input::WebhookAccepted(slot));

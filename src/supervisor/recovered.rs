@@ -3,12 +3,14 @@
 //! Owns their tasks, and tells the lifecycle while a delivery keeps the wrapper. It never decides
 //! whether it does.
 
+use std::future::Future;
 use std::rc::Rc;
 
 use crate::clock::MonotonicClock;
 use crate::lifecycle::Input;
 use crate::supervisor::Handle;
-use crate::webhook::Recovered;
+use crate::webhook::orders::Obeyed;
+use crate::webhook::{Dispatcher, Recovered};
 
 impl Handle {
     /// Goes on where an earlier wrapper was killed: each webhook that it has not delivered is
@@ -17,13 +19,42 @@ impl Handle {
         let recovered = self.core.supervised.borrow().deliveries.recovered();
         for one in recovered.into_iter().filter(|one| one.is_pending()) {
             let handle = self.clone();
-            let task = async move {
+            self.keep_task(async move {
                 one.until_gone().await;
                 handle.deliver_recovered(one).await;
-            };
-            let task = self.core.executor.spawn(task);
-            self.core.supervised.borrow_mut().deliveries.add(task);
+            });
         }
+        let durable = self.core.supervised.borrow().deliveries.durable();
+        if let Some(dispatcher) = durable {
+            let handle = self.clone();
+            let obeying = async move { handle.obey_orders(&dispatcher).await };
+            self.core.executor.spawn(obeying).detach();
+        }
+    }
+
+    /// Obeys operators until the wrapper leaves.
+    async fn obey_orders(&self, dispatcher: &Dispatcher) {
+        loop {
+            let orders = dispatcher.orders().await;
+            for (id, order) in &orders {
+                tracing::info!(id, "an operator orders: {}", order.as_str());
+                match dispatcher.obey(id, *order) {
+                    Obeyed::Done => {}
+                    Obeyed::Accepted(slot) => self.apply_or_log(Input::WebhookAccepted(slot)),
+                    Obeyed::Due(one) => {
+                        let handle = self.clone();
+                        self.keep_task(async move { handle.deliver_recovered(one).await });
+                    }
+                }
+            }
+            dispatcher.obeyed(orders);
+            self.core.changed.notify(usize::MAX);
+        }
+    }
+
+    fn keep_task(&self, work: impl Future<Output = ()> + 'static) {
+        let task = self.core.executor.spawn(work);
+        self.core.supervised.borrow_mut().deliveries.add(task);
     }
 
     async fn deliver_recovered(&self, one: Rc<Recovered>) {

@@ -11,7 +11,8 @@ use smol::future::FutureExt;
 use crate::clock::{Clock, MonotonicClock};
 use crate::lifecycle::{DrainRequest, Input};
 use crate::process::child::SignalError;
-use crate::supervisor::{Handle, Milestone, ProcessFacts, deliveries};
+use crate::supervisor::report::report;
+use crate::supervisor::{Handle, Milestone, ProcessFacts};
 use crate::webhook::{Dispatcher, Prepared, RegisterError, WebhookRequest};
 
 /// Why a request was not carried out. Nothing remains of it.
@@ -78,7 +79,7 @@ impl Handle {
     ) -> Result<ProcessFacts, RequestError> {
         let (sender, receiver) = channel::bounded(1);
         let handle = self.clone();
-        let report = deliveries::report(&self.asked_facts());
+        let report = report(&self.asked_facts());
         let writing = async move {
             let result = match dispatcher.prepare(webhook, report).await {
                 Ok(prepared) if sender.is_closed() => {

@@ -10,6 +10,7 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
+use event_listener::Event;
 use ring::rand::{SecureRandom, SystemRandom};
 use smol::future::FutureExt;
 
@@ -109,7 +110,9 @@ pub(super) struct DispatcherState {
     pub(super) deadline: Duration,
     retry: RetryPolicy,
     pub(super) journal: Option<Journal>,
-    recovered: Vec<Rc<Recovered>>,
+    pub(super) recovered: Vec<Rc<Recovered>>,
+    /// Notified when an operator drops a webhook.
+    pub(super) dropped: Event,
 }
 
 impl fmt::Debug for Dispatcher {
@@ -160,6 +163,7 @@ impl Dispatcher {
                     .into_iter()
                     .map(|record| Rc::new(Recovered::new(record)))
                     .collect(),
+                dropped: Event::new(),
             }),
         }
     }
@@ -284,7 +288,13 @@ impl DispatcherState {
         budget: Duration,
     ) -> bool {
         active.keep_report().await;
+        let dropped = async {
+            while !active.registry.borrow().is_forgotten(active.slot) {
+                self.dropped.listen().await;
+            }
+        };
         let attempts = deliver::deliver(clock, &self.transport, self.retry, budget, active);
+        let attempts = attempts.or(dropped);
         // A response that makes a library panic must not end the wrapper.
         if AssertUnwindSafe(attempts).catch_unwind().await.is_err() {
             let (id, target) = active.name();

@@ -10,10 +10,11 @@ use std::time::{Duration, SystemTime};
 use smol::future::FutureExt;
 use smol::lock::{Mutex, MutexGuardArc};
 
+use super::entry::Acceptance;
 use super::exit_report::ExitReport;
-use super::registry::Acceptance;
 use crate::clock::{Clock, MonotonicClock};
 use crate::spool::identity::identify;
+use crate::spool::markers::{Order, Watch};
 use crate::spool::record::{ProcessIdentity, Record};
 use crate::spool::writer::Writer;
 
@@ -44,16 +45,19 @@ pub struct Journal {
     turn: Arc<Mutex<()>>,
     /// The process, once it was started.
     process: RefCell<Option<ProcessIdentity>>,
+    /// `None` if the system cannot watch the directory: then orders wait for the next start.
+    watch: Option<Watch>,
 }
 
 impl Journal {
     /// A journal by this writer. With `best_effort` a webhook that is not durable is accepted.
-    pub fn new(writer: Writer, best_effort: bool) -> Self {
+    pub fn new(writer: Writer, best_effort: bool, watch: Option<Watch>) -> Self {
         Self {
             writer,
             best_effort,
             turn: Arc::default(),
             process: RefCell::default(),
+            watch,
         }
     }
 
@@ -121,6 +125,40 @@ impl Journal {
     /// Removes the webhook without waiting for it; the thread logs a failure.
     pub(super) fn remove(&self, id: &str) {
         drop(self.writer.remove(id));
+    }
+
+    /// Completes with the orders of operators, once there are any.
+    pub(super) async fn orders(&self) -> Vec<(String, Order)> {
+        loop {
+            let changed = match &self.watch {
+                Some(watch) => watch.changed().await,
+                None => std::future::pending().await,
+            };
+            if let Err(error) = changed {
+                tracing::warn!(%error, "orders about webhooks wait for the next start");
+                return std::future::pending().await;
+            }
+            let (sender, receiver) = async_channel::bounded(1);
+            self.writer.run(move |directory| {
+                // The receiver waits.
+                let _ = sender.try_send(directory.orders());
+            });
+            if let Ok(Ok(orders)) = receiver.recv().await
+                && !orders.is_empty()
+            {
+                return orders;
+            }
+        }
+    }
+
+    /// Removes the markers of these orders, once the changes before are on disk.
+    pub(super) fn obeyed(&self, orders: Vec<(String, Order)>) {
+        self.writer.run(move |directory| {
+            for (id, order) in &orders {
+                // On failure it is obeyed again.
+                let _ = directory.obeyed(id, *order);
+            }
+        });
     }
 
     /// Completes once every change is on disk, or after some seconds.

@@ -22,9 +22,13 @@ pub mod dial;
 #[cfg(feature = "webhooks")]
 mod dispatcher;
 #[cfg(feature = "webhooks")]
+mod entry;
+#[cfg(feature = "webhooks")]
 pub mod file;
 #[cfg(feature = "webhooks")]
 pub mod journal;
+#[cfg(feature = "webhooks")]
+pub mod orders;
 #[cfg(feature = "webhooks")]
 pub mod policy;
 #[cfg(feature = "webhooks")]
@@ -55,5 +59,8 @@ pub use request::WebhookRequest;
 
 #[cfg(not(feature = "webhooks"))]
 mod absent;
+#[cfg(not(feature = "webhooks"))]
+#[path = "absent_orders.rs"]
+pub mod orders;
 #[cfg(not(feature = "webhooks"))]
 pub use absent::{Dispatcher, Prepared, Recovered, RegisterError, WebhookRequest};

@@ -4,7 +4,7 @@
 
 use smol::lock::MutexGuardArc;
 
-use super::registry::Acceptance;
+use super::entry::Acceptance;
 use super::request::WebhookRequest;
 use crate::spool::record::Record;
 

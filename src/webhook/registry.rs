@@ -2,11 +2,11 @@
 //!
 //! Owns one slot and one id per URL. It never sends a request or reads a clock.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::delivery::{Delivery, DeliveryState};
+use super::entry::{Acceptance, RegistryEntry};
 use super::exit_report::ExitReport;
-use super::policy::Origin;
 use super::request::WebhookRequest;
 use crate::lifecycle::{MAX_WEBHOOKS, Slot};
 use crate::spool::record::{ProcessIdentity, Record};
@@ -18,105 +18,6 @@ const MAX_ERROR: usize = 300;
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     entries: Vec<RegistryEntry>,
-}
-
-#[derive(Debug, Clone)]
-struct RegistryEntry {
-    webhook: WebhookRequest,
-    delivery: Delivery,
-    /// With a state directory only.
-    kept: Option<KeptFacts>,
-}
-
-/// How a webhook was accepted, for its file.
-#[derive(Debug, Clone)]
-pub(super) struct Acceptance {
-    pub(super) at: SystemTime,
-    /// The time limit of its delivery.
-    pub(super) deadline: Duration,
-    /// The process, once it was started.
-    pub(super) process: Option<ProcessIdentity>,
-    /// What is known of the process now.
-    pub(super) report: ExitReport,
-}
-
-/// What the file of a webhook has beside the webhook and its visible state.
-#[derive(Debug, Clone)]
-struct KeptFacts {
-    acceptance: Acceptance,
-    due_at: Option<SystemTime>,
-    failed_at: Option<SystemTime>,
-}
-
-impl RegistryEntry {
-    fn new(webhook: WebhookRequest, id: String) -> Self {
-        let delivery = Delivery {
-            id,
-            target: webhook.target(),
-            state: DeliveryState::Pending,
-            attempts: 0,
-            next_attempt_at: None,
-            last_error: String::new(),
-            recovered: false,
-        };
-        Self {
-            webhook,
-            delivery,
-            kept: None,
-        }
-    }
-
-    /// Replaces method and headers, unless a caller over TCP would replace those of a local one or
-    /// the webhook is delivered.
-    fn replace(&mut self, webhook: WebhookRequest) {
-        if self.delivery.state == DeliveryState::Delivered {
-            return;
-        }
-        let origins = (
-            self.webhook.destination().origin,
-            webhook.destination().origin,
-        );
-        match origins {
-            // A caller over TCP must not change the webhook of the operator.
-            (Origin::Local, Origin::Network) => {}
-            (Origin::Local | Origin::Network, Origin::Local)
-            | (Origin::Network, Origin::Network) => self.webhook = webhook,
-        }
-    }
-
-    /// A webhook that is pending keeps what is known; a failed one begins anew.
-    fn keep(&mut self, acceptance: Acceptance) {
-        if self.kept.is_none() || self.delivery.state == DeliveryState::Failed {
-            self.kept = Some(KeptFacts {
-                acceptance,
-                due_at: None,
-                failed_at: None,
-            });
-        }
-    }
-
-    /// What its file holds; `None` without a state directory or once it is delivered.
-    fn record(&self) -> Option<Record> {
-        let kept = self.kept.clone()?;
-        let Acceptance {
-            at,
-            deadline,
-            process,
-            report,
-        } = kept.acceptance;
-        (self.delivery.state != DeliveryState::Delivered).then(|| Record {
-            id: self.delivery.id.clone(),
-            webhook: self.webhook.clone(),
-            accepted_at: at,
-            deadline,
-            due_at: kept.due_at,
-            attempts: self.delivery.attempts,
-            last_error: self.delivery.last_error.clone(),
-            failed_at: kept.failed_at,
-            process,
-            report,
-        })
-    }
 }
 
 /// The registry is full.
@@ -168,35 +69,7 @@ impl Registry {
 
     /// A registry with the webhook of a file, which an earlier wrapper has written.
     pub(super) fn restored(record: Record) -> (Self, Slot) {
-        let Record {
-            id,
-            webhook,
-            accepted_at,
-            deadline,
-            due_at,
-            attempts,
-            last_error,
-            failed_at,
-            process,
-            report,
-        } = record;
-        let mut entry = RegistryEntry::new(webhook, id);
-        entry.delivery.attempts = attempts;
-        entry.delivery.last_error = last_error;
-        entry.delivery.recovered = true;
-        if failed_at.is_some() {
-            entry.delivery.state = DeliveryState::Failed;
-        }
-        entry.kept = Some(KeptFacts {
-            acceptance: Acceptance {
-                at: accepted_at,
-                deadline,
-                process,
-                report,
-            },
-            due_at,
-            failed_at,
-        });
+        let entry = RegistryEntry::restored(record);
         let registry = Self {
             entries: vec![entry],
         };
@@ -226,6 +99,48 @@ impl Registry {
             ..record
         });
         (entry.delivery.id, record)
+    }
+
+    /// The slot of the webhook with this id.
+    pub(super) fn find_id(&self, id: &str) -> Option<Slot> {
+        let found = self.entries.iter().zip(Slot::all());
+        let mut found = found.filter(|(entry, _)| entry.delivery.id == id);
+        found.next().map(|(_, slot)| slot)
+    }
+
+    /// A webhook that was given up is pending again; returns whether it was.
+    pub(super) fn retry_failed(&mut self, slot: Slot) -> bool {
+        let Some(entry) = self.entry(slot) else {
+            return false;
+        };
+        let is_failed = entry.delivery.state == DeliveryState::Failed && !entry.forgotten;
+        if let Some(kept) = entry.kept.as_mut().filter(|_| is_failed) {
+            kept.due_at = None;
+            kept.failed_at = None;
+            entry.delivery.state = DeliveryState::Pending;
+            return true;
+        }
+        false
+    }
+
+    /// An operator has dropped the webhook: it counts as failed, without further attempts.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        let delivered =
+            |entry: &&mut RegistryEntry| entry.delivery.state == DeliveryState::Delivered;
+        if self.entry(slot).as_ref().is_none_or(delivered) {
+            return;
+        }
+        self.set(slot, DeliveryState::Failed, Some("dropped by an operator"));
+        if let Some(entry) = self.entry(slot) {
+            entry.kept = None;
+            entry.forgotten = true;
+        }
+    }
+
+    /// Whether an operator has dropped it.
+    pub(super) fn is_forgotten(&self, slot: Slot) -> bool {
+        let entry = self.entries.get(usize::from(slot.index()));
+        entry.is_some_and(|entry| entry.forgotten)
     }
 
     /// Keeps what the file of this webhook needs.
@@ -276,7 +191,7 @@ impl Registry {
 
     /// Counts an attempt and gives the webhook to send.
     pub(super) fn begin(&mut self, slot: Slot) -> Option<(&WebhookRequest, &Delivery)> {
-        let entry = self.entry(slot)?;
+        let entry = self.entry(slot).filter(|entry| !entry.forgotten)?;
         entry.delivery.attempts = entry.delivery.attempts.saturating_add(1);
         entry.delivery.next_attempt_at = None;
         Some((&entry.webhook, &entry.delivery))
@@ -334,7 +249,7 @@ impl Registry {
     }
 
     fn set(&mut self, slot: Slot, state: DeliveryState, error: Option<&str>) {
-        if let Some(entry) = self.entry(slot) {
+        if let Some(entry) = self.entry(slot).filter(|entry| !entry.forgotten) {
             entry.delivery.state = state;
             entry.delivery.next_attempt_at = None;
             if let Some(error) = error {
@@ -354,6 +269,7 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::super::method::Method;
+    use super::super::policy::Origin;
     use super::*;
 
     fn webhook(url: &str, token: &str) -> WebhookRequest {

@@ -43,6 +43,8 @@ const CALLS: &[(&str, &str, &[&str])] = &[
             "another user could move the state directory away; its webhooks would then be lost",
             "a file of the state directory was set aside as .bad",
             "a file of the state directory is left unread",
+            "orders about webhooks wait for the next start",
+            "an operator orders: {}",
         ],
     ),
     (
@@ -245,11 +247,17 @@ const CALLS: &[(&str, &str, &[&str])] = &[
         &["the facts of the exit are not on disk; a killed wrapper would report `lost`"],
     ),
     (
+        "src/supervisor/recovered.rs",
+        "the wrapper's own user or root causes it",
+        &["an operator orders: {}"],
+    ),
+    (
         "src/webhook/journal.rs",
         "once per request of a caller, which is logged as well; once at the end",
         &[
             "webhook accepted, but not on disk",
             "the state directory has not taken its last changes in time",
+            "orders about webhooks wait for the next start",
         ],
     ),
     (

@@ -316,3 +316,96 @@ fn a_broken_file_never_stops_a_start() {
     assert_eq!(place.files(), [format!("{name}.bad")]);
     assert!(leave(wrapper).contains("was set aside as .bad"));
 }
+
+/// Runs `webhooks` on the directory; returns the exit code and what it says.
+fn webhooks(place: &Place, arguments: &[&str]) -> (i32, String) {
+    let output = std::process::Command::new(support::binary())
+        .arg("webhooks")
+        .args(arguments)
+        .arg(place.option())
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8(text).unwrap();
+    (output.status.code().unwrap(), text)
+}
+
+#[test]
+fn operators_list_retry_and_drop_webhooks_of_a_running_wrapper() {
+    let place = Place::new();
+    let receiver = Receiver::start([status("404 Gone"), status("404 Gone"), ok()]);
+    let (wrapper, client) = draining(&[&place.option()]);
+    let request = with_webhook(&receiver.url("/s3cret"), &[("X-Token", "s3cret")]);
+    client.shut_down_with(request).unwrap();
+    let id = ended(&client).id;
+    client
+        .shut_down_with(with_webhook(&receiver.url("/other"), &[]))
+        .unwrap();
+    eventually("both have failed", || {
+        let webhooks = client.get_state().webhooks;
+        webhooks.len() == 2 && webhooks.iter().all(|one| one.phase() == Phase::Failed)
+    });
+    let other = client.get_state().webhooks.remove(1).id;
+    eventually("both failures are on disk", || {
+        webhooks(&place, &["list"]).1.matches("failed to").count() == 2
+    });
+    let (code, listed) = webhooks(&place, &["list", "--output", "json"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!((code, &listed[0]["id"]), (0, &id.clone().into()));
+    assert_eq!(listed[0]["last_error"], "answered 404");
+    assert!(!listed.to_string().contains("s3cret"), "{listed}");
+    let requests = [receiver.request(), receiver.request()];
+    assert_eq!(requests[0].id(), id);
+
+    assert_eq!(webhooks(&place, &["retry", &id]), (0, String::new()));
+    assert_eq!(receiver.request().id(), id);
+    eventually("the retried webhook is delivered", || {
+        client.get_state().webhooks[0].phase() == Phase::Delivered
+    });
+    assert_eq!(webhooks(&place, &["drop", &other]), (0, String::new()));
+    eventually("nothing is left", || place.files().is_empty());
+    assert_eq!(
+        client.get_state().webhooks[1].last_error,
+        "dropped by an operator"
+    );
+    let (code, said) = webhooks(&place, &["drop", &other]);
+    assert!(code == 1 && said.contains("has no webhook"), "{said}");
+    for arguments in [
+        &["drop"][..],
+        &["list", &id],
+        &["drop", "../x"],
+        &["forget", &id],
+    ] {
+        assert_eq!(webhooks(&place, arguments).0, 2, "{arguments:?}");
+    }
+    leave(wrapper);
+}
+
+#[test]
+fn orders_that_no_wrapper_saw_are_obeyed_at_the_next_start() {
+    let place = Place::new();
+    let receiver = Receiver::start([status("404 Gone"), status("404 Gone"), ok()]);
+    let urls = [receiver.url("/a"), receiver.url("/b")];
+    let options = [
+        &*place.option(),
+        "--webhook",
+        &urls[0],
+        "--webhook",
+        &urls[1],
+    ];
+    let (mut first, client) = draining(&options);
+    client.shut_down();
+    first.signal(Signal::SIGTERM);
+    assert_eq!(first.code(), 3);
+    let requests = [receiver.request(), receiver.request()];
+    webhooks(&place, &["retry", requests[0].id()]);
+    webhooks(&place, &["drop", requests[1].id()]);
+    assert_eq!(place.files().len(), 4);
+    let (second, client) = draining(&[&place.option()]);
+    let retried = receiver.request();
+    assert_eq!(retried.id(), requests[0].id());
+    assert_eq!(retried.json()["exit_code"], 3);
+    assert_eq!(ended(&client).phase(), Phase::Delivered);
+    eventually("nothing is left", || place.files().is_empty());
+    leave(second);
+}

@@ -16,6 +16,8 @@ mod table;
 mod target;
 mod values;
 mod wait;
+#[cfg(feature = "webhooks")]
+mod webhooks;
 mod words;
 mod wrapper;
 
@@ -33,6 +35,8 @@ pub(super) use shutdown::{ShutdownOptions, WebhookSource};
 pub(super) use table::{Flag, PROGRAM, Table, choices, metavar, repeats};
 pub(super) use target::{Output, Target, Waiting};
 pub(super) use wait::Wait;
+#[cfg(feature = "webhooks")]
+pub(super) use webhooks::{Webhooks, WebhooksAction};
 
 use crate::cli::arguments::Split;
 use suggestions::nearest;
@@ -62,6 +66,8 @@ enum Subcommand {
     Shutdown(shutdown::ShutdownArguments),
     Wait(wait::WaitArguments),
     Probe(probe::ProbeArguments),
+    #[cfg(feature = "webhooks")]
+    Webhooks(webhooks::WebhooksArguments),
     Wrapper(wrapper::WrapperArguments),
     Version(about::VersionArguments),
     Completions(about::CompletionsArguments),
@@ -76,6 +82,8 @@ pub(super) enum Command {
     Shutdown(ShutdownOptions),
     Wait(Wait),
     Probe(Probe),
+    #[cfg(feature = "webhooks")]
+    Webhooks(Webhooks),
 }
 
 /// A text about the program that the arguments ask for.
@@ -184,6 +192,8 @@ pub(super) fn parse(
         Subcommand::Shutdown(shutdown) => Command::Shutdown(shutdown.validate().map_err(sources)?),
         Subcommand::Wait(wait) => Command::Wait(wait.validate().map_err(sources)?),
         Subcommand::Probe(probe) => Command::Probe(probe.validate().map_err(sources)?),
+        #[cfg(feature = "webhooks")]
+        Subcommand::Webhooks(webhooks) => Command::Webhooks(webhooks.validate().map_err(sources)?),
         Subcommand::Man(man) => return Err(about(man.command.as_deref(), About::Manual)),
         Subcommand::Completions(completions) => {
             return Err(ParseRefusal::from(About::Completions(completions.shell)));

@@ -64,7 +64,8 @@ impl Model {
 
     pub(super) fn accepts_webhooks(&self) -> bool {
         let stopped = self.happened(|fact| fact == Fact::Stopped);
-        !(self.left() || stopped && self.delivers())
+        let only_delivers = self.exited().is_some() && !self.runs_command() && self.delivers();
+        !(self.left() || stopped && only_delivers)
     }
 
     /// When the command is told to end.

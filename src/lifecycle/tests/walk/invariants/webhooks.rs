@@ -60,7 +60,8 @@ impl Step<'_> {
         }
         let history = self.history_after();
         let delivers = history.recovering || !history.under_way.is_empty();
-        let closing = history.told_to_stop && delivers;
+        let only_delivers = history.exit.is_some() && history.runs_since.is_none() && delivers;
+        let closing = history.told_to_stop && only_delivers;
         assert_eq!(
             self.after.accepts_webhooks(),
             !history.left && !closing,
