@@ -8,6 +8,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+mod meant;
+mod overlap;
+
+pub use overlap::overlap;
+
 /// Maximum length of a socket path in bytes: `sun_path` holds 108 with the final NUL, `unix(7)`.
 pub const MAX_SOCKET_PATH: usize = 107;
 
@@ -81,6 +86,15 @@ pub enum AddressFault {
     /// It starts with neither `unix:` nor `tcp://`.
     #[error("it has no scheme; write unix:///run/control.sock or tcp://localhost:7777")]
     Scheme,
+    /// It is empty.
+    #[error("it is empty; write unix:///run/control.sock or tcp://localhost:7777")]
+    Empty,
+    /// The form of another program; holds the fault, and our form.
+    #[error("{0}; write {1}")]
+    Meant(&'static str, String),
+    /// `unix:a,unix:b`.
+    #[error("it holds more than one address; write each as a value of its own")]
+    Several,
     /// `tcp:` without the slashes.
     #[error("two slashes are missing; write tcp://HOST:PORT")]
     Slashes,
@@ -88,7 +102,10 @@ pub enum AddressFault {
     #[error("the path is empty; write unix:///run/control.sock")]
     EmptyPath,
     /// `unix://host/path`.
-    #[error("{0:?} is in the place of a host; write unix:///PATH with three slashes")]
+    #[error(
+        "{0:?} is in the place of a host; write unix:///PATH with three slashes, or unix:PATH for a \
+         path below the working directory"
+    )]
     Authority(String),
     /// The path ends in a slash, a dot or two dots.
     #[error("the path names a directory; add the name of the socket file")]
@@ -130,21 +147,40 @@ impl FromStr for Address {
 
     /// Reads `unix:///abs`, `unix:/abs`, `unix:relative` and `tcp://host:port`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parsed = if let Some(rest) = text.strip_prefix("unix:") {
-            unix(rest)
-        } else if let Some(rest) = text.strip_prefix("tcp://") {
-            tcp(rest)
-        } else if text.starts_with("tcp:") {
-            Err(AddressFault::Slashes)
-        } else if text.starts_with("unix-abstract:") {
-            Err(AddressFault::Abstract)
-        } else {
-            Err(AddressFault::Scheme)
-        };
+        let parsed = parse(text).map_err(|why| {
+            let foreign = matches!(why, AddressFault::Scheme | AddressFault::Slashes);
+            foreign.then(|| meant::meant(text)).flatten().unwrap_or(why)
+        });
         parsed.map_err(|why| InvalidAddress {
             text: text.to_owned(),
             why,
         })
+    }
+}
+
+fn parse(text: &str) -> Result<Address, AddressFault> {
+    if text.is_empty() {
+        return Err(AddressFault::Empty);
+    }
+    let another = [
+        " unix:", ",unix:", ";unix:", " tcp://", ",tcp://", ";tcp://",
+    ];
+    if another
+        .iter()
+        .any(|start| text.find(start).is_some_and(|at| at > 0))
+    {
+        return Err(AddressFault::Several);
+    }
+    if let Some(rest) = text.strip_prefix("unix:") {
+        unix(rest)
+    } else if let Some(rest) = text.strip_prefix("tcp://") {
+        tcp(rest)
+    } else if text.starts_with("tcp:") {
+        Err(AddressFault::Slashes)
+    } else if text.starts_with("unix-abstract:") {
+        Err(AddressFault::Abstract)
+    } else {
+        Err(AddressFault::Scheme)
     }
 }
 
@@ -165,6 +201,12 @@ fn unix(rest: &str) -> Result<Address, AddressFault> {
     }
     if path.starts_with('@') {
         return Err(AddressFault::Abstract);
+    }
+    if let Some(rest) = path.strip_prefix("~/") {
+        return Err(match rest.chars().any(char::is_control) {
+            true => AddressFault::Directory,
+            false => AddressFault::Meant(meant::TILDE, format!("unix:\"$HOME\"/{rest}")),
+        });
     }
     if matches!(path.rsplit('/').next(), Some("" | "." | "..")) {
         return Err(AddressFault::Directory);
@@ -213,6 +255,10 @@ fn port(text: &str) -> Result<u16, AddressFault> {
 }
 
 fn host(text: &str) -> Result<Host, AddressFault> {
+    if text == "*" {
+        let form = "0.0.0.0 for all IPv4 interfaces, or [::] for IPv6".to_owned();
+        return Err(AddressFault::Meant("* is no host", form));
+    }
     if text.is_empty() {
         return Err(AddressFault::EmptyHost);
     }

@@ -27,9 +27,25 @@ impl FromStr for HumanDuration {
             Ok(duration) => Ok(Self(duration)),
             Err(error) => Err(InvalidDuration {
                 text: text.to_owned(),
-                why: error.to_string(),
+                why: why(text, &error),
             }),
         }
+    }
+}
+
+fn why(text: &str, error: &humantime::DurationError) -> String {
+    use humantime::DurationError as Fault;
+    match error {
+        Fault::Empty => "it is empty".to_owned(),
+        Fault::NumberExpected(_) if text.starts_with('-') => "it is negative".to_owned(),
+        Fault::NumberExpected(_) => "a number is missing".to_owned(),
+        Fault::InvalidCharacter(at) => match text.get(*at..).and_then(|rest| rest.chars().next()) {
+            Some(letter) => format!("{letter:?} has no place in one"),
+            None => "a character has no place in one".to_owned(),
+        },
+        Fault::NumberOverflow => "the number is too large".to_owned(),
+        Fault::UnknownUnit { unit, .. } if unit.is_empty() => "a unit is missing".to_owned(),
+        Fault::UnknownUnit { unit, .. } => format!("{unit:?} is no unit"),
     }
 }
 

@@ -117,7 +117,7 @@ pub struct OwnIds {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OptionConflict {
     /// The option is about socket files, but no listener has one.
-    #[error("{0} applies to unix sockets, but no --listen has one")]
+    #[error("{0} applies to unix sockets, but no --listen has one; add one, or omit {0}")]
     NoSocket(&'static str),
     /// The option allows the unmapped id 65534.
     #[error("{0} {UNMAPPED} would admit every user outside the user namespace; allow other ids")]
@@ -158,7 +158,7 @@ pub enum OptionConflict {
     )]
     OwnUserUnmapped,
     /// The option has no effect without another.
-    #[error("{option} has no effect without {needs}")]
+    #[error("{option} has no effect without {needs}; add {needs}, or omit {option}")]
     Requires {
         /// The option.
         option: &'static str,
@@ -170,7 +170,8 @@ pub enum OptionConflict {
     NoListenerForToken(&'static str),
     /// No listener speaks TLS.
     #[error(
-        "--tls-cert applies to tcp listeners with the role control or read, but no --listen is one"
+        "--tls-cert applies to tcp listeners with the role control or read, but no --listen is one; \
+         add --listen tcp://HOST:PORT, or omit --tls-cert"
     )]
     NoListenerForTls,
 }
@@ -262,9 +263,9 @@ impl AccessOptions {
         let token_needed = listens.iter().any(|listen| self.needs_token(listen));
         if self.token_file.is_some() && !token_needed {
             let why = if self.token_tcp_only {
-                ": --token-tcp-only exempts unix sockets, and no tcp listener has the role control or read"
+                ": --token-tcp-only exempts unix sockets, and no tcp listener has the role control or read; omit one of both"
             } else {
-                ": health listeners require none"
+                ": health listeners require none; add a listener with another role, or omit --token-file"
             };
             return Err(OptionConflict::NoListenerForToken(why));
         }

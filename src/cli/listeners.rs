@@ -26,31 +26,59 @@ const GROUP_FILE: &str = "/etc/group";
 pub(super) enum ListenerError {
     #[error(transparent)]
     OptionConflict(#[from] OptionConflict),
-    #[error(transparent)]
-    Bind(#[from] BindError),
+    #[error("{}{error}", named(option, ": "))]
+    Bind {
+        option: &'static str,
+        error: BindError,
+    },
     #[error(transparent)]
     File(#[from] FileOptionError),
     #[error("--socket-group {name:?} is not in {GROUP_FILE}{why}; write its number")]
     Group { name: String, why: String },
-    #[error("{listen} is refused: {why}; or accept it {accept}")]
+    #[error(
+        "{}{listen} is refused: {why}; or accept it {accept}",
+        named(option, " ")
+    )]
     Exposed {
+        option: &'static str,
         listen: Listen,
         why: MissingProtection,
         accept: &'static str,
     },
-    #[error("{listen} is refused: {why}; use another one, or accept it {accept}")]
+    #[error(
+        "{}{listen} is refused: {why}; use another one, or accept it {accept}",
+        named(option, " ")
+    )]
     Directory {
+        option: &'static str,
         listen: Listen,
         why: UnsafeDirectory,
         accept: &'static str,
     },
 }
 
+/// The option at the start of an error; nothing for the default address.
+fn named(option: &str, end: &str) -> String {
+    match option {
+        "" => String::new(),
+        option => format!("{option}{end}"),
+    }
+}
+
+/// The words of a command for its errors.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Names {
+    /// The option of the addresses; empty for the default address.
+    pub(super) option: &'static str,
+    /// The way to accept an exposed listener.
+    pub(super) accept: &'static str,
+}
+
 impl ListenerError {
     /// Whether the command line causes the error.
     pub(super) fn is_usage(&self) -> bool {
         match self {
-            Self::Bind(error) => error.is_usage(),
+            Self::Bind { error, .. } => error.is_usage(),
             Self::OptionConflict(_)
             | Self::File(_)
             | Self::Group { .. }
@@ -63,12 +91,11 @@ impl ListenerError {
 /// A listener and its policy.
 pub(super) type PolicedListener = (Listener, Rc<ListenerPolicy<MonotonicClock>>);
 
-/// Opens every listener. With `options.insecure` an exposed one warns instead of failing; `accept`
-/// names the way to that in the error.
+/// Opens every listener. With `options.insecure` an exposed one warns instead of failing.
 pub(super) async fn open(
     listens: &[Listen],
     options: &AccessOptions,
-    accept: &'static str,
+    names: Names,
     executor: &LocalExecutor<'static>,
 ) -> Result<Vec<PolicedListener>, ListenerError> {
     let own = OwnIds {
@@ -90,12 +117,14 @@ pub(super) async fn open(
     let mut policed = Vec::new();
     let mut warned = false;
     for listen in listens {
-        check_directory(listen, options, own, accept)?;
+        check_directory(listen, options, own, names)?;
         // An IP address is checked before the bind, a name once it is resolved.
-        check_exposure(listen, &listen.address, options, accept)?;
-        for listener in listen::bind(&listen.address, &socket_options).await? {
+        check_exposure(listen, &listen.address, options, names)?;
+        let bound = listen::bind(&listen.address, &socket_options).await;
+        let option = names.option;
+        for listener in bound.map_err(|error| ListenerError::Bind { option, error })? {
             let address = listener.local_address();
-            let exposure = check_exposure(listen, &address, options, accept)?;
+            let exposure = check_exposure(listen, &address, options, names)?;
             tracing::info!(role = %listen.role, %address, "listening");
             warn(&address, exposure, &mut warned);
             let rules = ListenerRules {
@@ -134,7 +163,7 @@ fn check_directory(
     listen: &Listen,
     options: &AccessOptions,
     own: OwnIds,
-    accept: &'static str,
+    names: Names,
 ) -> Result<(), ListenerError> {
     let Address::Unix(path) = &listen.address else {
         return Ok(());
@@ -150,8 +179,9 @@ fn check_directory(
             Ok(())
         }
         Ok(Some(why)) => {
-            let listen = listen.clone();
+            let (listen, Names { option, accept }) = (listen.clone(), names);
             Err(ListenerError::Directory {
+                option,
                 listen,
                 why,
                 accept,
@@ -165,7 +195,7 @@ fn check_exposure(
     listen: &Listen,
     address: &Address,
     options: &AccessOptions,
-    accept: &'static str,
+    names: Names,
 ) -> Result<Exposure, ListenerError> {
     let protection = Protection {
         tls: options.needs_tls(listen),
@@ -185,9 +215,10 @@ fn check_exposure(
     };
     match exposure {
         Exposure::Network(why) if !options.insecure => Err(ListenerError::Exposed {
+            option: names.option,
             listen: listen.clone(),
             why,
-            accept,
+            accept: names.accept,
         }),
         Exposure::Guarded | Exposure::LocalUsers | Exposure::Network(_) => Ok(exposure),
     }

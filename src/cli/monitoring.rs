@@ -15,11 +15,8 @@ use crate::supervisor::Handle;
 /// Why `--http-listen` fails.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum MonitoringError {
-    #[error(transparent)]
+    #[error("--http-listen: {0}")]
     Bind(#[from] BindError),
-    /// A name without a listener.
-    #[error("--http-host names a host of --http-listen; add --http-listen, or omit it")]
-    HostAlone,
     /// The build lacks the feature `monitor`.
     #[cfg(not(feature = "monitor"))]
     #[error("this build has no --http-listen; omit it, or build with the feature `monitor`")]
@@ -31,7 +28,6 @@ impl MonitoringError {
     pub(super) fn is_usage(&self) -> bool {
         match self {
             Self::Bind(error) => error.is_usage(),
-            Self::HostAlone => true,
             #[cfg(not(feature = "monitor"))]
             Self::NotBuiltIn => true,
         }
@@ -53,9 +49,6 @@ impl Monitoring {
         addresses: &[Address],
         hosts: &[String],
     ) -> Result<Self, MonitoringError> {
-        if addresses.is_empty() && !hosts.is_empty() {
-            return Err(MonitoringError::HostAlone);
-        }
         #[cfg(not(feature = "monitor"))]
         if !addresses.is_empty() {
             return Err(MonitoringError::NotBuiltIn);

@@ -13,7 +13,7 @@ use smol::future;
 use crate::access::Listen;
 use crate::address::{Address, Host};
 use crate::cli::connections::ConnectionsError;
-use crate::cli::listeners::{self, ListenerError};
+use crate::cli::listeners::{self, ListenerError, Names};
 use crate::cli::monitoring::{Monitoring, MonitoringError};
 use crate::cli::options::Run;
 use crate::cli::spawn::{self, StartProcessError};
@@ -127,7 +127,7 @@ pub(super) fn run(options: &Run) -> u8 {
     match result {
         Ok(exit) => exit.status(),
         Err(error) => {
-            complain(&error.to_string());
+            complain(&options.sources.explain(error.to_string()));
             error.status()
         }
     }
@@ -284,13 +284,21 @@ async fn bind(
     executor: &LocalExecutor<'static>,
 ) -> Result<Vec<listeners::PolicedListener>, StartError> {
     let default;
+    let mut names = Names {
+        option: options.listen_option,
+        accept: options.accept_insecure,
+    };
     let listens = if options.listen.is_empty() {
         let environment = Environment::of_this_process();
+        names.option = match environment.address {
+            Some(_) => default_address::VARIABLE,
+            None => "",
+        };
         let address = default_address::prepare_default_address(&environment)?;
         default = [Listen::control(address)];
         &default[..]
     } else {
         &options.listen[..]
     };
-    Ok(listeners::open(listens, &options.access, options.accept_insecure, executor).await?)
+    Ok(listeners::open(listens, &options.access, names, executor).await?)
 }

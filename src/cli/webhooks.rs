@@ -20,7 +20,7 @@ use crate::webhook::{Dispatcher, DispatcherSettings, RegisterError, file};
 pub(super) enum WebhookError {
     #[error("--webhook: {0}")]
     Url(#[from] InvalidWebhook),
-    #[error("{option} {path:?} cannot be read: {source}")]
+    #[error("{option} {path:?} cannot be read: {source}{}", if_url(option, path))]
     Read {
         option: &'static str,
         path: PathBuf,
@@ -38,6 +38,15 @@ pub(super) enum WebhookError {
     Register(#[from] RegisterError),
     #[error(transparent)]
     StateDir(#[from] StateDirError),
+}
+
+fn if_url(option: &str, path: &Path) -> &'static str {
+    match option {
+        "--webhook-file" if path.starts_with("http:") || path.starts_with("https:") => {
+            "; --webhook takes a URL"
+        }
+        _ => "",
+    }
 }
 
 impl WebhookError {

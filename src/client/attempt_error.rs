@@ -11,7 +11,7 @@ use super::identity::InvalidIdentity;
 use crate::grpc::client::GrpcError;
 use crate::grpc::rules::status::Status;
 use crate::net::connect::ConnectError;
-use crate::net::tls::{TlsError, explain_io};
+use crate::net::tls::{TlsError, explain_io, is_alert};
 
 /// Why one attempt to call has no answer. [`source`](std::error::Error::source) is the error of the
 /// system, where there is one.
@@ -94,11 +94,15 @@ pub(crate) enum AttemptCause {
     Plaintext(String),
     /// A server judges the certificate of a client after the handshake (TLS 1.3).
     #[error(
-        "the connection was closed after the TLS handshake ({0}); the wrapper may ask for a \
+        "the connection was closed after the TLS handshake ({why}); the wrapper may ask for a \
          certificate, or not accept ours: its authority, its dates, its names; the wrapper's log \
          says which"
     )]
-    ClosedAfterTls(String),
+    ClosedAfterTls {
+        why: String,
+        /// The server said so itself (RFC 8446 section 6.2).
+        alert: bool,
+    },
     #[error(
         "the connection was closed before anything was answered; perhaps this user may not call"
     )]
@@ -130,7 +134,7 @@ impl AttemptError {
             ) => AttemptErrorKind::Tls,
             AttemptCause::Http2(_) => AttemptErrorKind::Http2,
             AttemptCause::Plaintext(_) => AttemptErrorKind::Plaintext,
-            AttemptCause::ClosedAfterTls(_) => AttemptErrorKind::ClosedAfterTls,
+            AttemptCause::ClosedAfterTls { .. } => AttemptErrorKind::ClosedAfterTls,
             AttemptCause::Closed => AttemptErrorKind::Closed,
             AttemptCause::NoAnswer => AttemptErrorKind::NoAnswer,
             AttemptCause::Unavailable(_) => AttemptErrorKind::Unavailable,
@@ -150,7 +154,9 @@ fn is_not_listening(error: &ConnectError) -> bool {
         ConnectError::Tcp { attempts, .. } => {
             !attempts.0.is_empty() && attempts.0.iter().all(|(_, error)| refused(error))
         }
-        ConnectError::Busy { .. } | ConnectError::Resolve { .. } => false,
+        ConnectError::NotASocket { .. }
+        | ConnectError::Busy { .. }
+        | ConnectError::Resolve { .. } => false,
     }
 }
 
@@ -159,12 +165,14 @@ impl AttemptCause {
     pub(super) fn is_permanent(&self) -> bool {
         match self {
             Self::Identity(_)
+            | Self::Connect(ConnectError::NotASocket { .. })
             | Self::Tls(
                 TlsError::NoHttp2
                 | TlsError::Plaintext
                 | TlsError::NotAllowed(_)
                 | TlsError::ServerName(_),
             ) => true,
+            Self::ClosedAfterTls { alert, .. } => *alert,
             // The peer is untrusted or speaks no TLS. Other kinds mean a broken connection.
             Self::Tls(TlsError::Handshake(error)) => error.kind() == io::ErrorKind::InvalidData,
             Self::Connect(ConnectError::Unix { source, .. }) => {
@@ -176,8 +184,22 @@ impl AttemptCause {
             | Self::Thread(_)
             | Self::Http2(_)
             | Self::Plaintext(_)
-            | Self::ClosedAfterTls(_)
             | Self::Closed
+            | Self::NoAnswer
+            | Self::Unavailable(_) => false,
+        }
+    }
+
+    /// Whether the server closed the connection before it answered, as it does for a user without
+    /// permission, or for a client without a certificate.
+    pub(super) const fn is_refusal(&self) -> bool {
+        match self {
+            Self::ClosedAfterTls { .. } | Self::Plaintext(_) | Self::Closed => true,
+            Self::Identity(_)
+            | Self::Connect(_)
+            | Self::Thread(_)
+            | Self::Tls(_)
+            | Self::Http2(_)
             | Self::NoAnswer
             | Self::Unavailable(_) => false,
         }
@@ -195,25 +217,27 @@ impl AttemptCause {
 
     /// The cause before the first answer on a tcp connection.
     pub(super) fn on_tcp(self, tls: bool) -> Self {
-        let cause = match &self {
+        let (why, alert) = match &self {
             Self::Http2(GrpcError::Http2(error)) => {
-                error.get_io().map_or_else(|| error.to_string(), explain_io)
+                let io = error.get_io();
+                let why = io.map_or_else(|| error.to_string(), explain_io);
+                (why, io.is_some_and(is_alert))
             }
-            Self::Closed => "it was closed without an answer".to_owned(),
+            Self::Closed => ("it was closed without an answer".to_owned(), false),
             Self::Http2(GrpcError::Authority(_))
             | Self::Connect(_)
             | Self::Identity(_)
             | Self::Thread(_)
             | Self::Tls(_)
             | Self::Plaintext(_)
-            | Self::ClosedAfterTls(_)
+            | Self::ClosedAfterTls { .. }
             | Self::NoAnswer
             | Self::Unavailable(_) => return self,
         };
         if tls {
-            Self::ClosedAfterTls(cause)
+            Self::ClosedAfterTls { why, alert }
         } else {
-            Self::Plaintext(cause)
+            Self::Plaintext(why)
         }
     }
 }

@@ -310,7 +310,7 @@ impl CallAttempts<'_> {
         };
         let pause = self
             .retry
-            .failed(self.start.elapsed(), held)
+            .failed(self.start.elapsed(), held, cause.is_refusal())
             .filter(|_| !cause.is_permanent());
         let next = pause.and_then(|pause| Instant::now().checked_add(pause));
         match next {

@@ -131,6 +131,12 @@ impl Client {
         &self.calls.address
     }
 
+    /// Whether calls carry a token.
+    #[cfg(feature = "wrapper")]
+    pub(crate) const fn has_token(&self) -> bool {
+        self.calls.identity.token.is_some()
+    }
+
     /// Returns the current state of the process.
     ///
     /// ```no_run

@@ -11,6 +11,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest pause. A wrapper that starts is found at most this much later.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
+/// The first pause after a refusal, and the longest: each attempt adds a line to the server's log.
+const FIRST_AFTER_REFUSAL: Duration = Duration::from_millis(500);
+const LONGEST_AFTER_REFUSAL: Duration = Duration::from_secs(2);
+
 /// A connection that has held this long was a good one: its loss opens a new
 /// window.
 const PROVEN: Duration = Duration::from_secs(1);
@@ -51,9 +55,15 @@ impl Retry {
         self.attempts
     }
 
-    /// Records a failure at `now` of an attempt whose connection lasted for `held`. Returns the
-    /// pause before the next attempt, or `None` to give up.
-    pub(super) fn failed(&mut self, now: Duration, held: Option<Duration>) -> Option<Duration> {
+    /// Records a failure at `now` of an attempt whose connection lasted for `held`. `refused`: the
+    /// server closed the connection before it answered. Returns the pause before the next attempt,
+    /// or `None` to give up.
+    pub(super) fn failed(
+        &mut self,
+        now: Duration,
+        held: Option<Duration>,
+        refused: bool,
+    ) -> Option<Duration> {
         if held.is_some_and(|held| held >= PROVEN) {
             *self = Self {
                 since: now,
@@ -65,8 +75,13 @@ impl Retry {
         if left.is_zero() {
             return None;
         }
+        if refused {
+            let pause = self.pause.max(FIRST_AFTER_REFUSAL);
+            self.pause = pause.saturating_mul(2).min(LONGEST_AFTER_REFUSAL);
+            return (pause < left).then_some(pause);
+        }
         // The last pause ends before the window does, so that its end is used for a last attempt.
-        let pause = self.pause.min(left / 2);
+        let pause = self.pause.min(LONGEST_PAUSE).min(left / 2);
         self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
         Some(pause.max(Duration::from_millis(1)))
     }
@@ -86,7 +101,7 @@ mod tests {
     fn pauses_grow_and_the_window_ends_them() {
         let mut retry = Retry::new(WINDOW);
         let (mut now, mut pauses) = (Duration::ZERO, Vec::new());
-        while let Some(pause) = retry.failed(now, None) {
+        while let Some(pause) = retry.failed(now, None, false) {
             now += pause;
             pauses.push(pause);
             assert!(pauses.len() < 100, "it never gives up");
@@ -99,9 +114,9 @@ mod tests {
     #[test]
     fn the_loss_of_a_good_connection_opens_a_new_window() {
         let mut retry = Retry::new(WINDOW);
-        assert!(retry.failed(millis(4_000), None).is_some());
+        assert!(retry.failed(millis(4_000), None, false).is_some());
         let hours = Duration::from_secs(7_200);
-        assert_eq!(retry.failed(hours, Some(hours)), Some(FIRST_PAUSE));
+        assert_eq!(retry.failed(hours, Some(hours), false), Some(FIRST_PAUSE));
         assert_eq!(retry.until(), hours + WINDOW);
         assert_eq!(retry.attempts(), 1);
     }
@@ -110,7 +125,20 @@ mod tests {
     fn a_peer_that_only_takes_connections_and_drops_them_is_given_up() {
         let mut retry = Retry::new(WINDOW);
         let held = Some(millis(3));
-        assert!(retry.failed(millis(10), held).is_some());
-        assert!(retry.failed(WINDOW, held).is_none());
+        assert!(retry.failed(millis(10), held, false).is_some());
+        assert!(retry.failed(WINDOW, held, false).is_none());
+    }
+
+    #[test]
+    fn a_refusal_is_repeated_a_few_times_only() {
+        let mut retry = Retry::new(WINDOW);
+        let (mut now, mut pauses) = (Duration::ZERO, Vec::new());
+        while let Some(pause) = retry.failed(now, None, true) {
+            now += pause;
+            pauses.push(pause);
+        }
+        assert_eq!(pauses, [500, 1_000, 2_000].map(millis));
+        assert_eq!(retry.failed(now, None, false), Some(LONGEST_PAUSE));
+        assert_eq!(Retry::new(millis(100)).failed(millis(1), None, true), None);
     }
 }

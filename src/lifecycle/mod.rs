@@ -67,7 +67,7 @@ use std::time::Duration;
 pub use config::{AfterExitLimits, Config, ExitWhenGone, Spacing};
 pub use exit::Exit;
 pub use outcome::{Outcome, StageSignal, UnknownOutcome};
-pub use rewrite::{Rewrite, Rewrites};
+pub use rewrite::{Rewrite, Rewrites, contradiction};
 pub use state::UnknownState;
 pub use step::{Action, DrainRequest, Input, SignalCause};
 pub use transition::Transition;

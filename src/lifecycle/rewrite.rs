@@ -3,6 +3,7 @@
 //! Owns the rules of `--rewrite-signal FROM:TO`. It never decides what a signal means.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::str::FromStr;
 
 use crate::signal::{Signal, UnknownSignal};
@@ -29,7 +30,7 @@ pub enum InvalidRewrite {
     Signal(#[from] UnknownSignal),
     /// The wrapper does not take it, or the kernel does not let it be caught.
     #[error(
-        "{0} is not forwarded, so it cannot be rewritten; those that are: {names}",
+        "{0} is not forwarded, so it cannot be rewritten; rewrite one of {names}",
         names = names()
     )]
     NotForwarded(Signal),
@@ -71,15 +72,46 @@ impl Rewrites {
 }
 
 impl FromIterator<Rewrite> for Rewrites {
-    /// Of two rules for the same signal the later one counts.
+    /// Of two rules for the same signal the later one counts; [`contradiction`] finds them.
     fn from_iter<I: IntoIterator<Item = Rewrite>>(rules: I) -> Self {
         Self(rules.into_iter().map(|rule| (rule.from, rule.to)).collect())
+    }
+}
+
+/// Two rules for the same signal that say different things.
+pub fn contradiction(rules: &[Rewrite]) -> Option<(Rewrite, Rewrite)> {
+    rules.iter().enumerate().find_map(|(at, rule)| {
+        let mut earlier = rules.iter().take(at);
+        let other = earlier.find(|other| other.from == rule.from && other.to != rule.to)?;
+        Some((*other, *rule))
+    })
+}
+
+impl fmt::Display for Rewrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}:{}",
+            self.from.name(),
+            self.to.map_or("0", Signal::name)
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rules_that_contradict_each_other_are_found() {
+        let found = |rules: &[&str]| {
+            let rules: Vec<Rewrite> = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+            contradiction(&rules).map(|(one, other)| format!("{one} {other}"))
+        };
+        assert_eq!(found(&["TERM:QUIT", "INT:QUIT", "SIGTERM:3"]), None);
+        let pair = Some("TERM:QUIT TERM:0".to_owned());
+        assert_eq!(found(&["TERM:QUIT", "HUP:0", "TERM:0"]), pair);
+    }
 
     #[test]
     fn a_rule_names_two_signals_or_ignores_one() {

@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,12 @@ pub enum ConnectError {
         path: PathBuf,
         /// The error of `connect(2)`.
         source: io::Error,
+    },
+    /// A file of another kind has the path; `connect(2)` refuses that as a missing listener.
+    #[error("{path:?} is not a socket; write the address at which the wrapper listens")]
+    NotASocket {
+        /// The file.
+        path: PathBuf,
     },
     /// The listener's backlog is full; a later attempt may succeed.
     #[error("cannot connect to unix socket {path:?}: the listener's backlog is full; try again")]
@@ -136,10 +143,19 @@ fn connect_unix(path: &Path) -> Result<Stream, ConnectError> {
             let path = path.to_owned();
             return Err(ConnectError::Busy { path });
         }
+        Err(Errno::CONNREFUSED) if is_other_file(path) => {
+            let path = path.to_owned();
+            return Err(ConnectError::NotASocket { path });
+        }
         Err(error) => return Err(failed(error.into())),
     };
     let socket = Async::new_nonblocking(UnixStream::from(socket)).map_err(failed)?;
     Ok(Stream::unix(socket))
+}
+
+fn is_other_file(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|file| !file.file_type().is_socket())
 }
 
 /// Connects to a socket file without waiting: with a full backlog it fails with `EAGAIN`,

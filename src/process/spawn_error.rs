@@ -17,7 +17,7 @@ use crate::process::remedy::{remedy, remedy_of_clone};
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
     /// The program does not exist.
-    #[error("{program:?} was not found; give a path, or a name that is on PATH")]
+    #[error("{program:?} was not found; {}", how_to_name(program))]
     NotFound {
         /// The program as given.
         program: OsString,
@@ -54,6 +54,17 @@ pub enum SpawnError {
         /// The kernel's error.
         source: io::Error,
     },
+}
+
+fn how_to_name(program: &OsStr) -> &'static str {
+    match program.to_str() {
+        Some("") => "name a program; is a variable unset?",
+        Some(name) if name.trim().contains(' ') => {
+            "a program and its arguments are separate words: leave out the quotation marks, or \
+             start `sh -c '…'`"
+        }
+        Some(_) | None => "give a path, or a name that is on PATH",
+    }
 }
 
 impl SpawnError {

@@ -84,7 +84,9 @@ impl FromStr for ReadyAfter {
         }
         match on_loopback(text) {
             Ok(address) => Ok(Self::Answer(ReadinessProbe::Connect(address))),
-            Err(InvalidReadyAfter::Address(AddressFault::Scheme)) => Err(InvalidReadyAfter::Form),
+            Err(InvalidReadyAfter::Address(AddressFault::Scheme | AddressFault::Empty)) => {
+                Err(InvalidReadyAfter::Form)
+            }
             Err(error) => Err(error),
         }
     }

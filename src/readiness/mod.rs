@@ -104,7 +104,9 @@ fn refusal(error: ConnectError) -> io::Error {
     match error {
         ConnectError::Unix { source, .. } => source,
         ConnectError::Tcp { attempts, .. } => io::Error::other(attempts.to_string()),
-        ConnectError::Busy { .. } | ConnectError::Resolve { .. } => io::Error::other(error),
+        ConnectError::NotASocket { .. }
+        | ConnectError::Busy { .. }
+        | ConnectError::Resolve { .. } => io::Error::other(error),
     }
 }
 

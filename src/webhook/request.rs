@@ -200,7 +200,11 @@ fn parse_url(text: &str) -> Result<Url, InvalidWebhook> {
     if text.len() > MAX_URL_BYTES {
         return Err(InvalidWebhook::UrlLength);
     }
-    let mut url = Url::parse(text).map_err(InvalidWebhook::Url)?;
+    let parsed = Url::parse(text);
+    if parsed == Err(url::ParseError::RelativeUrlWithoutBase) {
+        return Err(InvalidWebhook::Scheme);
+    }
+    let mut url = parsed.map_err(InvalidWebhook::Url)?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(InvalidWebhook::Scheme);
     }
@@ -269,6 +273,9 @@ mod tests {
     #[test]
     fn an_invalid_url_is_refused() {
         for (url, expected) in [
+            ("", InvalidWebhook::Scheme),
+            ("h", InvalidWebhook::Scheme),
+            ("//h/x", InvalidWebhook::Scheme),
             ("ftp://h/", InvalidWebhook::Scheme),
             ("file:///etc/passwd", InvalidWebhook::Scheme),
             ("unix:/run/x", InvalidWebhook::Scheme),
@@ -284,15 +291,7 @@ mod tests {
             let refused = WebhookRequest::new(url, Method::Post, []).unwrap_err();
             assert_eq!(refused, expected, "{url:?}");
         }
-        for url in [
-            "",
-            "h",
-            "//h/x",
-            "http://",
-            "http://h:99999/",
-            "http://[::1",
-            "http://a b/",
-        ] {
+        for url in ["http://", "http://h:99999/", "http://[::1", "http://a b/"] {
             let refused = WebhookRequest::new(url, Method::Post, []).unwrap_err();
             assert!(
                 matches!(refused, InvalidWebhook::Url(_)),

@@ -9,6 +9,8 @@
 )]
 
 mod completions;
+#[cfg(all(feature = "tls", feature = "webhooks", feature = "monitor"))]
+mod mistakes;
 #[path = "../support/mod.rs"]
 mod support;
 

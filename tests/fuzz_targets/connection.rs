@@ -150,12 +150,14 @@ fn coming_back(cursor: &mut Cursor<'_>) {
             .bool()
             .then(|| Duration::from_millis(cursor.u64(..3000)));
         let before = retry.since();
-        let Some(pause) = retry.failed(now, held) else {
-            assert!(now >= retry.until());
+        let refused = cursor.bool();
+        let Some(pause) = retry.failed(now, held, refused) else {
+            assert!(refused || now >= retry.until());
             return;
         };
         assert!(retry.since() == before || retry.since() == now);
-        assert!((1..=500).contains(&pause.as_millis()), "{pause:?}");
+        let longest = if refused { 2_000 } else { 500 };
+        assert!((1..=longest).contains(&pause.as_millis()), "{pause:?}");
         assert!((1..=attempts).contains(&retry.attempts()));
         assert!(now < retry.until());
         now += pause;

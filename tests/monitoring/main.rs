@@ -9,6 +9,8 @@
 )]
 
 mod prometheus;
+mod selectors;
+mod shipped;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -29,7 +29,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -59,8 +59,15 @@ pub struct Setup {
     folder: TempDir,
 }
 
+/// The program under test. PROCESS_WRAPPER_TEST_BINARY names another one, such as a build for
+/// another processor behind an emulator.
 pub fn binary() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_process-wrapper"))
+    static CHOSEN: LazyLock<PathBuf> = LazyLock::new(|| {
+        std::env::var_os("PROCESS_WRAPPER_TEST_BINARY")
+            .unwrap_or_else(|| env!("CARGO_BIN_EXE_process-wrapper").into())
+            .into()
+    });
+    &CHOSEN
 }
 
 /// A wrapper on a unix socket in a folder of its own.

@@ -5,17 +5,20 @@
 use std::path::PathBuf;
 
 use super::durations;
-use crate::client::{Address, AttemptErrorKind, Code, Error};
+use crate::client::{AttemptErrorKind, Client, Code, Error};
 
-/// The message for an error of the wrapper at `address`. `elsewhere` are the sockets of other
-/// environments, if it is the default of this one.
-pub(super) fn explain(address: &Address, elsewhere: &[PathBuf], error: &Error) -> String {
+/// The message for an error of the wrapper that a client calls. `elsewhere` are the sockets of
+/// other environments, if its address is the default of this one.
+pub(super) fn explain(client: &Client, elsewhere: &[PathBuf], error: &Error) -> String {
     if let Error::Refused {
         code: Code::Unauthenticated,
         ..
     } = error
     {
-        return format!("{error}; present a token of the server with --token-file");
+        return match client.has_token() {
+            true => format!("{error}; write one of them into the file of --token-file"),
+            false => format!("{error}; name a file with one: --token-file FILE"),
+        };
     }
     let Error::Unreachable {
         cause,
@@ -27,6 +30,7 @@ pub(super) fn explain(address: &Address, elsewhere: &[PathBuf], error: &Error) -
     else {
         return error.to_string();
     };
+    let address = client.address();
     let tries = if *attempts == 1 { "try" } else { "tries" };
     let tried = format!("{attempts} {tries} in {}", durations::tenths(*tried_for));
     if cause.kind() != AttemptErrorKind::NotListening {
@@ -105,14 +109,14 @@ mod tests {
 
     #[test]
     fn the_message_names_attempts_and_next_step() {
-        let address = "unix:/a".parse().unwrap();
+        let client = Client::new("unix:/a".parse().unwrap());
         for errno in [Errno::NOENT, Errno::CONNREFUSED] {
-            let text = explain(&address, &[], &unreachable(errno));
+            let text = explain(&client, &[], &unreachable(errno));
             for words in ["nothing listens", "9 tries in 5s", "run --listen unix:///a"] {
                 assert!(text.contains(words), "{words:?} is not in {text:?}");
             }
         }
-        let text = explain(&address, &[], &unreachable(Errno::ACCESS));
+        let text = explain(&client, &[], &unreachable(Errno::ACCESS));
         assert!(text.contains("mode"), "{text:?}");
     }
 }

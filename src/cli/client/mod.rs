@@ -36,7 +36,7 @@ use self::row::{Row, RowAnswer, RowOutcome};
 use crate::cli::options::{Output, Target, Waiting};
 use crate::cli::secrets::options_naming;
 use crate::cli::{FAILED, USAGE, complain};
-use crate::client::{Address, Client, Error, Identity, InvalidIdentity, Process};
+use crate::client::{Client, Error, Identity, InvalidIdentity, Process};
 use crate::net::default_address::{self, Environment};
 use crate::process::signals;
 
@@ -114,7 +114,7 @@ fn call_each(
     let clients = match clients(target) {
         Ok(clients) => clients,
         Err(error) => {
-            complain(&error.to_string());
+            complain(&target.sources.explain(error.to_string()));
             return USAGE;
         }
     };
@@ -173,15 +173,15 @@ fn row(client: &Client, result: Result<Process, Error>, counts_failure: bool) ->
                 Some(process) => RowAnswer::Process(Box::new(process.clone())),
                 None => RowAnswer::Nothing,
             },
-            error: Some(explain(client.address(), &error)),
+            error: Some(explain(client, &error)),
         },
     }
 }
 
-fn explain(address: &Address, error: &Error) -> String {
+fn explain(client: &Client, error: &Error) -> String {
     let environment = Environment::of_this_process();
-    let elsewhere = default_address::other_places(&environment, address);
-    hints::explain(address, &elsewhere, error)
+    let elsewhere = default_address::other_places(&environment, client.address());
+    hints::explain(client, &elsewhere, error)
 }
 
 /// Writes the answer to stdout, and errors to stderr unless the table shows them.

@@ -31,7 +31,7 @@ pub(in crate::cli) fn probe(options: &Probe) -> u8 {
                     address,
                     outcome: RowOutcome::from(&error),
                     answer: RowAnswer::Nothing,
-                    error: Some(explain(client.address(), &error)),
+                    error: Some(explain(&client, &error)),
                 },
             }
         }

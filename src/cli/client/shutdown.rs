@@ -18,7 +18,7 @@ pub(in crate::cli) fn shutdown(options: &ShutdownOptions) -> u8 {
     let webhook = match options.webhook.as_ref().map(load_webhook).transpose() {
         Ok(webhook) => webhook,
         Err(error) => {
-            complain(&error);
+            complain(&options.target.sources.explain(error));
             return USAGE;
         }
     };

@@ -6,7 +6,7 @@
 use std::ffi::{OsStr, OsString};
 
 use super::suggestions::nearest;
-use super::table::{Flag, PROGRAM, Table, metavar, repeats};
+use super::table::{CLIENT_PREFIX, Flag, PROGRAM, Table, metavar, repeats};
 use super::words::{Word, words};
 
 /// What the names of all variables begin with.
@@ -48,8 +48,24 @@ pub(in crate::cli) enum InvalidVariable {
 pub(in crate::cli) struct Additions {
     /// Options with their values, to follow the words of the command line.
     pub(in crate::cli) words: Vec<String>,
-    /// The option of each variable that was taken, and its name.
-    pub(in crate::cli) sources: Vec<(&'static str, String)>,
+    pub(in crate::cli) sources: Sources,
+}
+
+/// The option of each variable that was taken, and its name.
+#[derive(Debug, Clone, Default)]
+pub(in crate::cli) struct Sources(Vec<(&'static str, String)>);
+
+impl Sources {
+    /// An error, with the variables of the options that it names.
+    pub(in crate::cli) fn explain(&self, mut text: String) -> String {
+        for (option, variable) in &self.0 {
+            let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+            if words.any(|word| word == *option) {
+                text.push_str(&format!("; {option} comes from {variable}"));
+            }
+        }
+        text
+    }
 }
 
 /// The options that the variables give to a command, without those that its own words have.
@@ -64,7 +80,7 @@ pub(in crate::cli) fn additions(
     let given: Vec<&str> = words(table, own)
         .into_iter()
         .filter_map(|word| match word {
-            Word::Known(flag) => Some(flag.long),
+            Word::Known(flag, _) => Some(flag.long),
             Word::Unknown(_) | Word::Argument(_) => None,
         })
         .collect();
@@ -98,7 +114,7 @@ pub(in crate::cli) fn additions(
             return Err(InvalidVariable::NotUtf8(name));
         };
         if add(flag, &name, value, &mut additions.words)? {
-            additions.sources.push((flag.long, name));
+            additions.sources.0.push((flag.long, name));
         }
     }
     Ok(additions)
@@ -154,7 +170,9 @@ pub(in crate::cli) fn unknown(table: &Table, variables: &[(String, OsString)]) -
         };
         let ours = own.contains(name) || OTHERS.contains(&rest) || is_service_link(rest);
         let elsewhere = rest.starts_with("CLIENT_") != client;
-        if ours || (elsewhere && (client || known.contains(name))) {
+        // `kubectl exec` gives a client command the variables of `run`.
+        let slip = client && known.contains(&format!("{CLIENT_PREFIX}{rest}"));
+        if ours || (elsewhere && !slip && client) || (elsewhere && known.contains(name)) {
             continue;
         }
         // The client commands share their variables.
@@ -165,6 +183,13 @@ pub(in crate::cli) fn unknown(table: &Table, variables: &[(String, OsString)]) -
             let (owner, command) = (owner.name(), table.name());
             sentences.push(format!(
                 "{name} is a variable of `{owner}`; `{command}` ignores it"
+            ));
+            continue;
+        }
+        let of_clients = format!("{CLIENT_PREFIX}{rest}");
+        if known.contains(&of_clients) {
+            sentences.push(format!(
+                "{name} is no variable of {PROGRAM}; {of_clients} is"
             ));
             continue;
         }

@@ -6,6 +6,8 @@ mod about;
 mod environment;
 mod gitlab_log;
 mod gitlab_words;
+mod mistakes;
+mod other_names;
 mod probe;
 mod run;
 mod shutdown;
@@ -26,7 +28,7 @@ use std::ffi::OsString;
 use argh::{ArgsInfo, FromArgs};
 
 pub(super) use about::Shell;
-pub(super) use environment::PREFIX;
+pub(super) use environment::{PREFIX, Sources};
 pub(super) use probe::Probe;
 pub(super) use run::Run;
 #[cfg(feature = "webhooks")]
@@ -39,8 +41,7 @@ pub(super) use wait::Wait;
 pub(super) use webhooks::{Webhooks, WebhooksAction};
 
 use crate::cli::arguments::Split;
-use suggestions::nearest;
-use words::{Word, words};
+use mistakes::{check_words, unknown_command, without_command};
 
 /// Run a process under a gRPC control API: ask it to drain, wait until it is gone.
 #[derive(Debug, FromArgs, ArgsInfo)]
@@ -86,6 +87,19 @@ pub(super) enum Command {
     Webhooks(Webhooks),
 }
 
+impl Command {
+    /// Keeps the variables for the errors that come later.
+    fn set_sources(&mut self, sources: Sources) {
+        match self {
+            Self::Run(run) => run.sources = sources,
+            Self::Status(target) => target.sources = sources,
+            Self::Shutdown(options) => options.target.sources = sources,
+            Self::Wait(options) => options.target.sources = sources,
+            Self::Probe(options) => options.target.sources = sources,
+        }
+    }
+}
+
 /// A text about the program that the arguments ask for.
 pub(super) enum About {
     /// What `-h` shows.
@@ -128,7 +142,8 @@ impl ParseRefusal {
             "" => String::new(),
             command => format!(" {command}"),
         };
-        Self::Usage(format!("{line}; see {PROGRAM}{command} --help"))
+        let see = if line.ends_with('?') { " See" } else { "; see" };
+        Self::Usage(format!("{line}{see} {PROGRAM}{command} --help"))
     }
 }
 
@@ -146,40 +161,32 @@ pub(super) fn parse(
     variables: &[(String, OsString)],
 ) -> Result<Parsed, ParseRefusal> {
     let own = gitlab_words::translate(split.own);
-    let Some((first, rest)) = own.split_first() else {
-        let text = "the command is missing; name run, wrapper, status, shutdown, wait or probe";
-        return Err(ParseRefusal::usage("", text));
+    let (first, rest) = match own.split_first() {
+        Some((first, rest)) => (first.as_str(), rest),
+        None => ("", &[][..]),
     };
     let Some(table) = Table::command(first) else {
-        return Err(without_command(first, rest));
+        return Err(without_command(&own, split.command.as_deref()));
     };
     let table = check_words(table, rest, split.command.is_some())?;
     let name = table.name();
     let refuse = |text: String| ParseRefusal::usage(name, &text);
     let additions = environment::additions(&table, rest, variables)
         .map_err(|invalid| refuse(invalid.to_string()))?;
-    let sources = |mut text: String| {
-        for (option, variable) in &additions.sources {
-            let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-            if words.any(|word| word == *option) {
-                text.push_str(&format!("; {option} comes from {variable}"));
-            }
-        }
-        refuse(text)
-    };
+    let sources = |text: String| refuse(additions.sources.explain(text));
     let all: Vec<&str> = own
         .iter()
         .chain(&additions.words)
         .map(String::as_str)
         .collect();
-    let arguments =
-        Arguments::from_args(&[PROGRAM], &all).map_err(|exit| sources(one_line(&exit.output)))?;
+    let arguments = Arguments::from_args(&[PROGRAM], &all)
+        .map_err(|exit| sources(mistakes::of_argh(&table, &exit.output, &all)))?;
     if split.command.is_some() && !["run", gitlab_words::NAME].contains(&name) {
         let text = "only `run` and `wrapper` accept arguments after `--`";
         return Err(refuse(text.to_owned()));
     }
     let mut warnings = environment::unknown(&table, variables);
-    let command = match arguments.command {
+    let mut command = match arguments.command {
         Subcommand::Run(run) => run
             .validate(split.command)
             .map_err(|refused| sources(refused.to_string()))
@@ -202,6 +209,7 @@ pub(super) fn parse(
             return Err(ParseRefusal::from(About::Version(version.output)));
         }
     };
+    command.set_sources(additions.sources);
     Ok(Parsed { command, warnings })
 }
 
@@ -218,83 +226,6 @@ fn about(command: Option<&str>, text: impl Fn(Table) -> About) -> ParseRefusal {
     };
     match Table::command(name) {
         Some(table) => ParseRefusal::from(text(table)),
-        None => unknown_command(name, false),
+        None => unknown_command(name, None),
     }
-}
-
-/// What a line without a command asks for: a text, or an error.
-fn without_command(first: &str, rest: &[String]) -> ParseRefusal {
-    let command = rest.first().map(String::as_str);
-    match first {
-        "help" | "--help" => about(command, About::Help),
-        "-h" => about(command, About::ShortHelp),
-        "--version" => ParseRefusal::from(About::Version(Output::Text)),
-        "-V" => ParseRefusal::from(About::ShortVersion),
-        option if option.starts_with('-') => {
-            let commands = Table::commands();
-            let owner = commands.iter().find(|table| table.option(option).is_some());
-            let text = match owner {
-                Some(table) => format!(
-                    "{option} stands before the command; write {PROGRAM} {} {option} …",
-                    table.name()
-                ),
-                None => format!("unrecognized option {option}; the command comes first"),
-            };
-            ParseRefusal::usage("", &text)
-        }
-        name => unknown_command(name, true),
-    }
-}
-
-/// `starts`: whether the name may be that of a program to start.
-fn unknown_command(name: &str, starts: bool) -> ParseRefusal {
-    let commands = Table::commands();
-    let text = match nearest(name, commands.iter().map(Table::name)) {
-        Some(near) => format!("no command is named {name:?}; did you mean {near}?"),
-        None if starts => format!(
-            "no command is named {name:?}; to start a program, write {PROGRAM} run -- {name}"
-        ),
-        None => format!("no command is named {name:?}"),
-    };
-    ParseRefusal::usage("", &text)
-}
-
-/// Answers a request for help, and refuses words that the command cannot have.
-fn check_words(table: Table, rest: &[String], has_command: bool) -> Result<Table, ParseRefusal> {
-    for word in words(&table, rest) {
-        let text = match word {
-            Word::Known(_) => continue,
-            // argh takes the word for a question as well, and has no answer.
-            Word::Argument("help") if ["man", "completions"].contains(&table.name()) => {
-                return Err(ParseRefusal::from(About::Help(table)));
-            }
-            Word::Unknown("--help") => {
-                return Err(ParseRefusal::from(About::Help(table)));
-            }
-            Word::Unknown("-h") => {
-                return Err(ParseRefusal::from(About::ShortHelp(table)));
-            }
-            Word::Unknown(option) => match nearest(option, table.options().map(|flag| flag.long)) {
-                Some(near) => format!("unrecognized option {option}; did you mean {near}?"),
-                None => format!("unrecognized option {option}"),
-            },
-            Word::Argument(_) if !table.info.positionals.is_empty() => continue,
-            Word::Argument(word) if table.name() == "run" && !has_command => format!(
-                "unrecognized argument {word:?}; write `--` before the command: {PROGRAM} run -- \
-                 {word}"
-            ),
-            Word::Argument(word) => format!("unrecognized argument {word:?}"),
-        };
-        let advice = match table.name() {
-            gitlab_words::NAME => gitlab_words::advice(&table, rest, has_command),
-            _ => String::new(),
-        };
-        return Err(ParseRefusal::usage(table.name(), &(text + &advice)));
-    }
-    Ok(table)
-}
-
-/// Joins the lines of an argh message.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -22,11 +22,12 @@ use crate::signal::Signal;
 #[cfg(feature = "webhooks")]
 use crate::webhook::{WebhookRequest, policy::Rule, request::InvalidWebhook};
 
+use super::environment::Sources;
 use super::gitlab_log::GitlabLog;
 use super::stages::{self, RunRefusal};
 #[cfg(feature = "webhooks")]
 use super::values::WebhookUrl;
-use super::values::{AfterExitCommand, ExitChoice, HttpHost, SignalOrNone};
+use super::values::{AfterExitCommand, ExitChoice, HttpHost, Id, SignalOrNone, WholeNumber};
 
 /// Start COMMAND (default: gitlab-runner run) and serve the control API, also after its exit.
 #[derive(Debug, FromArgs, ArgsInfo)]
@@ -106,12 +107,8 @@ pub(super) struct RunArguments {
     after_exit: Option<AfterExitCommand>,
 
     /// send TERM to the --after-exit program after this long, and KILL 5s later (default: 60s)
-    #[argh(
-        option,
-        default = "HumanDuration(AFTER_EXIT_TIMEOUT)",
-        arg_name = "duration"
-    )]
-    after_exit_timeout: HumanDuration,
+    #[argh(option, arg_name = "duration")]
+    after_exit_timeout: Option<HumanDuration>,
 
     /// address to serve the API on: unix:///abs, unix:rel or tcp://host:port, with an optional
     /// role before it: control= (every method, the default), read= or health=; repeatable
@@ -131,11 +128,11 @@ pub(super) struct RunArguments {
 
     /// user that may call over unix sockets, besides the wrapper's own and root; repeatable
     #[argh(option, arg_name = "uid")]
-    allow_uid: Vec<u32>,
+    allow_uid: Vec<Id>,
 
     /// primary group whose members may call over unix sockets; repeatable
     #[argh(option, arg_name = "gid")]
-    allow_gid: Vec<u32>,
+    allow_gid: Vec<Id>,
 
     /// refuse root on unix sockets, for example a container that shares the socket's volume
     #[argh(switch)]
@@ -158,7 +155,7 @@ pub(super) struct RunArguments {
     /// maximum connections per listener; when full, an idle one is closed (default: as many as the
     /// descriptor limit allows, up to 1000 over all listeners)
     #[argh(option, arg_name = "number")]
-    max_connections: Option<usize>,
+    max_connections: Option<WholeNumber>,
 
     /// close a connection after this long without a call (default: 5m)
     #[argh(option, arg_name = "duration")]
@@ -297,6 +294,14 @@ impl RunArguments {
                 arguments: vec!["run".into()],
             },
         };
+        if self.after_exit.is_none() && self.after_exit_timeout.is_some() {
+            return Err(RunRefusal::NothingToLimit);
+        }
+        if self.http_listen.is_empty() && !self.http_host.is_empty() {
+            return Err(RunRefusal::HostAlone);
+        }
+        stages::check_rules(&self.rewrite_signal)?;
+        stages::check_addresses(&self.listen, &self.http_listen)?;
         let (ready_within, readiness) = stages::readiness(self.ready_after, self.ready_within)?;
         let lifecycle = Config {
             graceful_signal: self.graceful_signal,
@@ -308,7 +313,9 @@ impl RunArguments {
             exit_when_gone: self.exit_when_gone.0,
             rewrites: self.rewrite_signal.into_iter().collect(),
             after_exit: self.after_exit.as_ref().map(|_| AfterExitLimits {
-                timeout: self.after_exit_timeout.0,
+                timeout: self
+                    .after_exit_timeout
+                    .map_or(AFTER_EXIT_TIMEOUT, |span| span.0),
                 grace: AFTER_EXIT_GRACE,
             }),
         };
@@ -335,8 +342,8 @@ impl RunArguments {
                 socket_mode: self.socket_mode,
                 socket_group: self.socket_group,
                 allowed: Callers {
-                    uids: self.allow_uid,
-                    gids: self.allow_gid,
+                    uids: self.allow_uid.into_iter().map(|id| id.0).collect(),
+                    gids: self.allow_gid.into_iter().map(|id| id.0).collect(),
                 },
                 deny_root: self.deny_root,
                 token_file: self.token_file,
@@ -351,7 +358,7 @@ impl RunArguments {
                 insecure: self.insecure,
             },
             connections: Connections {
-                max_connections: self.max_connections,
+                max_connections: self.max_connections.map(|count| count.0),
                 idle_timeout: self.idle_timeout.map(|span| span.0),
                 max_age: self.max_connection_age.map(|span| span.0),
             },
@@ -375,6 +382,8 @@ impl RunArguments {
             gitlab_log: None,
             program,
             accept_insecure: "with --insecure",
+            listen_option: "--listen",
+            sources: Sources::default(),
         })
     }
 }
@@ -405,6 +414,10 @@ pub(in crate::cli) struct Run {
     pub(in crate::cli) warnings: Vec<String>,
     /// How this command accepts an exposed listener; ends the error message.
     pub(in crate::cli) accept_insecure: &'static str,
+    /// The option of `listen`, for errors.
+    pub(in crate::cli) listen_option: &'static str,
+    /// For errors after the parser.
+    pub(in crate::cli) sources: Sources,
 }
 
 impl Run {

@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
+use crate::access::{Listen, Role};
+use crate::address::{Address, overlap};
 use crate::human_duration::HumanDuration;
-use crate::lifecycle::Config;
+use crate::lifecycle::{Config, Rewrite, contradiction};
 use crate::readiness::condition::{ReadinessProbe, ReadyAfter};
 use crate::signal::Signal;
 
@@ -25,9 +27,67 @@ pub(super) enum RunRefusal {
          write --forceful-signal none --kill-after 0"
     )]
     ForcefulKill,
+    #[error(
+        "--after-exit-timeout limits the command of --after-exit; add --after-exit, or omit it"
+    )]
+    NothingToLimit,
+    #[error("--http-host names a host of --http-listen; add --http-listen, or omit it")]
+    HostAlone,
+    #[error("--rewrite-signal {0} contradicts --rewrite-signal {1}; keep one of them")]
+    Contradiction(Rewrite, Rewrite),
+    #[error("{option} {address} is given twice; give each address once")]
+    Twice {
+        option: &'static str,
+        address: String,
+    },
+    #[error("{option} {address} has the address of {other}; choose another one")]
+    Overlap {
+        option: &'static str,
+        address: String,
+        other: String,
+    },
     #[cfg(feature = "webhooks")]
     #[error("{0} is about the files of --state-dir; add --state-dir DIR")]
     NoStateDir(&'static str),
+}
+
+/// Refuses two rules for one signal.
+pub(super) fn check_rules(rules: &[Rewrite]) -> Result<(), RunRefusal> {
+    match contradiction(rules) {
+        Some((one, other)) => Err(RunRefusal::Contradiction(other, one)),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a listener that would find its address in use by another one of this command line.
+pub(super) fn check_addresses(api: &[Listen], http: &[Address]) -> Result<(), RunRefusal> {
+    let api = api.iter().map(|listen| {
+        let text = match listen.role {
+            Role::Control => listen.address.to_string(),
+            Role::Read | Role::Health => listen.to_string(),
+        };
+        ("--listen", text, &listen.address)
+    });
+    let http = http
+        .iter()
+        .map(|address| ("--http-listen", address.to_string(), address));
+    let all: Vec<_> = api.chain(http).collect();
+    for (at, (option, text, address)) in all.iter().enumerate() {
+        let mut earlier = all.iter().take(at);
+        let Some((other, same, _)) = earlier.find(|(_, _, one)| overlap(one, address)) else {
+            continue;
+        };
+        let address = text.clone();
+        return Err(match (option, text) == (other, same) {
+            true => RunRefusal::Twice { option, address },
+            false => RunRefusal::Overlap {
+                option,
+                address,
+                other: format!("{other} {same}"),
+            },
+        });
+    }
+    Ok(())
 }
 
 /// How long a graceful signal may wait, and the probes that end the wait earlier.
@@ -57,6 +117,13 @@ pub(super) fn forceful(signal: Option<Signal>) -> Result<Option<Signal>, RunRefu
 /// Warns of deadlines that never end the process by themselves.
 pub(super) fn warnings(lifecycle: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
+    if lifecycle.graceful_signal == Signal::KILL {
+        warnings.push(
+            "--graceful-signal KILL lets nothing drain: a request kills the process at once; name \
+             the signal on which it finishes its work"
+                .to_owned(),
+        );
+    }
     if lifecycle.forces_in_vain() {
         warnings.push(
             "--force-after has no effect: with --forceful-signal none the abort has no signal, and \

@@ -22,7 +22,7 @@ struct Layout {
 }
 
 const RUN_PREFIX: &str = "PROCESS_WRAPPER_";
-const CLIENT_PREFIX: &str = "PROCESS_WRAPPER_CLIENT_";
+pub(super) const CLIENT_PREFIX: &str = "PROCESS_WRAPPER_CLIENT_";
 
 const CLIENT_GROUPS: &[(&str, &str)] = &[
     ("Options", "--address"),

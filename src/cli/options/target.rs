@@ -5,6 +5,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::environment::Sources;
 use crate::address::Address;
 use crate::client::{self, Identity};
 use crate::human_duration::HumanDuration;
@@ -114,6 +115,8 @@ pub(in crate::cli) struct Target {
     pub(in crate::cli) connect_timeout: Duration,
     pub(in crate::cli) output: Output,
     pub(in crate::cli) identity: Identity,
+    /// For errors after the parser.
+    pub(in crate::cli) sources: Sources,
 }
 
 impl Target {
@@ -158,7 +161,22 @@ impl Target {
             ),
         ] {
             if given && !there {
-                return Err(format!("{option} has no effect without {needs}"));
+                return Err(format!(
+                    "{option} has no effect without {needs}; add {needs}, or omit {option}"
+                ));
+            }
+        }
+        for (at, address) in addresses.iter().enumerate() {
+            if addresses.iter().take(at).any(|one| one == address) {
+                return Err(format!(
+                    "--address {address} is given twice; give each address once"
+                ));
+            }
+            if matches!(address, Address::Tcp { port: 0, .. }) {
+                return Err(format!(
+                    "--address {address} has port 0, where nothing listens; write the port of the \
+                     wrapper"
+                ));
             }
         }
         Ok(Self {
@@ -166,6 +184,7 @@ impl Target {
             connect_timeout,
             output,
             identity,
+            sources: Sources::default(),
         })
     }
 }

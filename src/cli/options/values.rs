@@ -26,6 +26,37 @@ impl FromStr for WebhookUrl {
     }
 }
 
+/// A user or group id.
+#[derive(Debug)]
+pub(super) struct Id(pub(super) u32);
+
+impl FromStr for Id {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let id = text.parse().ok().filter(|_| !text.starts_with('+'));
+        id.map(Self).ok_or(
+            "write one number (`id -u NAME` prints that of a user, `id -g NAME` that of its \
+             primary group), and repeat the option for another",
+        )
+    }
+}
+
+/// A number of things.
+#[derive(Debug)]
+pub(super) struct WholeNumber(pub(super) usize);
+
+impl FromStr for WholeNumber {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let count = text.parse().ok().filter(|_| !text.starts_with('+'));
+        count
+            .map(Self)
+            .ok_or("write a whole number, for example 100")
+    }
+}
+
 /// A host name of `--http-host`.
 #[derive(Debug)]
 pub(super) struct HttpHost(pub(super) String);

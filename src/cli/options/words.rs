@@ -7,7 +7,8 @@ use super::table::{Flag, Table, metavar};
 /// One word; the value of an option is none of its own.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Word<'a> {
-    Known(&'static Flag),
+    /// An option with its value, if it takes one and has it.
+    Known(&'static Flag, Option<&'a str>),
     /// It looks like an option, and the command has none of this name.
     Unknown(&'a str),
     Argument(&'a str),
@@ -19,13 +20,7 @@ pub(super) fn words<'a>(table: &Table, own: &'a [String]) -> Vec<Word<'a>> {
     let mut rest = own.iter().map(String::as_str);
     while let Some(word) = rest.next() {
         words.push(match table.option(word) {
-            Some(flag) => {
-                if metavar(flag).is_some() {
-                    // Its value, which argh misses where it is missing.
-                    rest.next();
-                }
-                Word::Known(flag)
-            }
+            Some(flag) => Word::Known(flag, metavar(flag).and_then(|_| rest.next())),
             None if word.len() > 1 && word.starts_with('-') => Word::Unknown(word),
             None => Word::Argument(word),
         });

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use argh::{ArgsInfo, FromArgs};
 
 use super::gitlab_log::GitlabLog;
-use super::stages::RunRefusal;
+use super::stages::{self, RunRefusal};
 use super::{Run, run};
 use crate::access::Listen;
 use crate::address::{Address, Host, InvalidAddress, is_beyond_loopback};
@@ -124,6 +124,7 @@ impl WrapperArguments {
         self,
         after_dashes: Option<Vec<OsString>>,
     ) -> Result<Run, WrapperRefusal> {
+        stages::check_rules(&self.rewrite_signal).map_err(WrapperRefusal::from)?;
         let address = self.grpc_listen.map_or(DEFAULT_ADDRESS, |listen| listen.0);
         let exposed = is_beyond_loopback(&address);
         if exposed && self.strict {
@@ -148,6 +149,7 @@ impl WrapperArguments {
         // GitLab's wrapper listens on any address, so an exposed one only warns without --strict.
         run.access.insecure = !self.strict;
         run.accept_insecure = "without --strict";
+        run.listen_option = "--grpc-listen";
         run.lifecycle.kill_after = self.process_termination_timeout.map(|duration| duration.0);
         run.lifecycle.rewrites = self.rewrite_signal.into_iter().collect();
         if run.lifecycle.needs_caller_to_kill() {

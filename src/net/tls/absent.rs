@@ -70,3 +70,9 @@ pub fn explain_io(error: &std::io::Error) -> String {
 fn absent(file: Option<&Path>) -> Result<(), ReloadError> {
     file.map_or(Ok(()), |path| Err(ReloadError::new(path, WHY)))
 }
+
+/// No peer sends one.
+#[cfg(not(feature = "webhooks"))]
+pub const fn is_alert(_: &std::io::Error) -> bool {
+    false
+}

@@ -27,6 +27,12 @@ pub fn explain_io(error: &io::Error) -> String {
     tls.map_or_else(|| error.to_string(), explain)
 }
 
+/// Whether the peer said with an alert why it ends the connection.
+pub fn is_alert(error: &io::Error) -> bool {
+    let tls = error.get_ref().and_then(|cause| cause.downcast_ref());
+    matches!(tls, Some(Error::AlertReceived(_)))
+}
+
 /// The words for an error of rustls.
 pub fn explain(error: &Error) -> String {
     match error {

@@ -16,16 +16,16 @@ mod server;
 #[cfg(not(feature = "tls"))]
 mod absent;
 
-#[cfg(not(any(feature = "tls", feature = "webhooks")))]
-pub use absent::explain_io;
 #[cfg(not(feature = "tls"))]
 pub use absent::{ClientTls, ServerTls};
+#[cfg(not(any(feature = "tls", feature = "webhooks")))]
+pub use absent::{explain_io, is_alert};
 #[cfg(feature = "tls")]
 pub use client::ClientTls;
-#[cfg(any(feature = "tls", feature = "webhooks"))]
-pub use explain::explain_io;
 #[cfg(feature = "webhooks")]
 pub use explain::{explain, explain_pem};
+#[cfg(any(feature = "tls", feature = "webhooks"))]
+pub use explain::{explain_io, is_alert};
 #[cfg(all(feature = "tls", feature = "wrapper"))]
 pub use server::ServerTls;
 

@@ -22,9 +22,12 @@ pub(super) fn certificates(
     if !found.is_empty() {
         return Ok(found);
     }
-    let why = match is_der(text) {
-        true => "it is DER; convert it to PEM with `openssl x509 -inform DER -in FILE -out NEW`",
-        false => "it holds no certificate (PEM)",
+    let why = if is_der(text) {
+        "it is DER; convert it to PEM with `openssl x509 -inform DER -in FILE -out NEW`"
+    } else if holds(text, "PRIVATE KEY-----") {
+        "it holds a private key, but no certificate (PEM)"
+    } else {
+        "it holds no certificate (PEM)"
     };
     Err(ReloadError::new(path, why))
 }

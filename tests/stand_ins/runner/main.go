@@ -12,6 +12,9 @@
 //     handler, with code 2 and a dump of all goroutines.
 //
 // USR1 is for tests: it ends the jobs, or the clean-up, at once.
+//
+// As `run --config FILE` it writes what the real one writes: its identity beside the configuration,
+// and a file in the directory for temporary files, where the real one keeps the logs of jobs.
 package main
 
 import (
@@ -21,6 +24,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -45,6 +49,9 @@ func main() {
 	state.Store("starting")
 	if *listen != "" {
 		serve(*listen)
+	}
+	if flag.Arg(1) == "--config" {
+		writeFiles(flag.Arg(2))
 	}
 	fmt.Println("starting")
 	for *boot != "" {
@@ -83,6 +90,26 @@ func main() {
 		os.Exit(0)
 	}
 	abort(stop, hurry)
+}
+
+// Reads the configuration and writes the files that belong to it.
+func writeFiles(config string) {
+	if _, err := os.ReadFile(config); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	identity := filepath.Join(filepath.Dir(config), ".runner_system_id")
+	known, err := os.ReadFile(identity)
+	if err != nil {
+		known = fmt.Appendf(nil, "r_%d", time.Now().UnixNano())
+		err = os.WriteFile(identity, known, 0o600)
+	}
+	fmt.Printf("identity %s, error %v\n", known, err)
+	trace, err := os.CreateTemp("", "trace")
+	if err == nil {
+		os.Remove(trace.Name())
+	}
+	fmt.Println("job log, error", err)
 }
 
 // Prints a line once the main goroutine waits for signals: one that comes before is dropped, too.
