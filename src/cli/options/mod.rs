@@ -96,6 +96,9 @@ impl Command {
             Self::Shutdown(options) => options.target.sources = sources,
             Self::Wait(options) => options.target.sources = sources,
             Self::Probe(options) => options.target.sources = sources,
+            // It takes no option from a variable.
+            #[cfg(feature = "webhooks")]
+            Self::Webhooks(_) => {}
         }
     }
 }
