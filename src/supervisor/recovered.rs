@@ -9,8 +9,7 @@ use std::rc::Rc;
 use crate::clock::MonotonicClock;
 use crate::lifecycle::Input;
 use crate::supervisor::Handle;
-use crate::webhook::orders::Obeyed;
-use crate::webhook::{Dispatcher, Recovered};
+use crate::webhook::{Dispatcher, Obeyed, Recovered};
 
 impl Handle {
     /// Goes on where an earlier wrapper was killed: each webhook that it has not delivered is

@@ -52,6 +52,28 @@ impl Recovered {
     }
 }
 
+/// Uninhabited.
+#[derive(Debug, Clone, Copy)]
+pub enum Order {}
+
+impl Order {
+    /// Unreachable.
+    pub fn as_str(self) -> &'static str {
+        match self {}
+    }
+}
+
+/// What is left to do after an order.
+#[derive(Debug)]
+pub enum Obeyed {
+    /// Nothing.
+    Done,
+    /// Never.
+    Accepted(Slot),
+    /// Never.
+    Due(Rc<Recovered>),
+}
+
 /// A dispatcher without webhooks.
 #[derive(Debug, Clone, Default)]
 pub struct Dispatcher(());
@@ -144,9 +166,21 @@ impl Dispatcher {
         recovered: Rc<Recovered>,
         _clock: C,
     ) -> impl Future<Output = bool> + use<C> {
-        let recovered = match *recovered {};
-        std::future::ready(recovered)
+        async move { match *recovered {} }
     }
+
+    /// Never completes.
+    pub async fn orders(&self) -> Vec<(String, Order)> {
+        std::future::pending().await
+    }
+
+    /// Unreachable.
+    pub fn obey(&self, _id: &str, order: Order) -> Obeyed {
+        match order {}
+    }
+
+    /// Removes nothing.
+    pub fn obeyed(&self, _orders: Vec<(String, Order)>) {}
 
     /// Always empty.
     pub fn slots(&self) -> Vec<Slot> {

@@ -51,6 +51,8 @@ mod transport;
 #[cfg(feature = "webhooks")]
 pub use dispatcher::{Dispatcher, DispatcherSettings, RegisterError};
 #[cfg(feature = "webhooks")]
+pub use orders::Obeyed;
+#[cfg(feature = "webhooks")]
 pub use prepared::Prepared;
 #[cfg(feature = "webhooks")]
 pub use recovered::Recovered;
@@ -60,7 +62,4 @@ pub use request::WebhookRequest;
 #[cfg(not(feature = "webhooks"))]
 mod absent;
 #[cfg(not(feature = "webhooks"))]
-#[path = "absent_orders.rs"]
-pub mod orders;
-#[cfg(not(feature = "webhooks"))]
-pub use absent::{Dispatcher, Prepared, Recovered, RegisterError, WebhookRequest};
+pub use absent::{Dispatcher, Obeyed, Prepared, Recovered, RegisterError, WebhookRequest};

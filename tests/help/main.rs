@@ -180,8 +180,10 @@ fn described(help: &str) -> Vec<(String, String)> {
 /// Options of cargo and other programs that the documentation tells how to use.
 const FOREIGN: &[&str] = &[
     "--all-runners",
+    "--arch",
     "--backend",
     "--backend-read-timeout",
+    "--cheap",
     "--config",
     "--debug",
     "--features",
@@ -189,10 +191,12 @@ const FOREIGN: &[&str] = &[
     "--frontend",
     "--install",
     "--kill-child",
+    "--list",
     "--locked",
     "--mount-proc",
     "--no-default-features",
     "--nocapture",
+    "--only",
     "--out",
     "--path",
     "--post-renderer",

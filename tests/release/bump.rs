@@ -18,6 +18,7 @@ const HISTORY: &[&str] = &[
     "tests/release/",
     "examples/",
     "benches/",
+    "tests/kubernetes/go.",
     "docs/benchmarks",
     "docs/operations/dashboard.svg",
 ];
