@@ -110,7 +110,8 @@ fn obey(directory: &Directory, records: &mut Vec<Record>) {
                 found.all(|record| retry(directory, record))
             }
         };
-        tracing::info!(id, "an operator orders: {}", order.as_str());
+        let word = order.as_str();
+        tracing::info!(id, order = word, "an operator has left an order");
         if done {
             let _ = directory.obeyed(&id, order);
         }

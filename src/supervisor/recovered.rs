@@ -36,7 +36,8 @@ impl Handle {
         loop {
             let orders = dispatcher.orders().await;
             for (id, order) in &orders {
-                tracing::info!(id, "an operator orders: {}", order.as_str());
+                let word = order.as_str();
+                tracing::info!(id, order = word, "an operator has left an order");
                 match dispatcher.obey(id, *order) {
                     Obeyed::Done => {}
                     Obeyed::Accepted(slot) => self.apply_or_log(Input::WebhookAccepted(slot)),

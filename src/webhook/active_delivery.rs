@@ -108,7 +108,7 @@ impl ActiveDelivery<'_> {
                 id,
                 target,
                 error = %why,
-                "the facts of the exit are not on disk; a killed wrapper would report `lost`"
+                "the facts of the exit are not on disk; the next wrapper would not know them"
             );
         }
     }

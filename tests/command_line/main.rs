@@ -242,6 +242,7 @@ fn every_manual_page_passes_the_linter() {
         "shutdown",
         "wait",
         "probe",
+        "webhooks",
         "version",
         "completions",
         "man",

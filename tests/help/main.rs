@@ -29,6 +29,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("wait", &["wait"]),
     ("probe", &["probe"]),
     ("wrapper", &["wrapper"]),
+    ("webhooks", &["webhooks"]),
     ("version", &["version"]),
     ("completions", &["completions"]),
     ("man", &["man"]),

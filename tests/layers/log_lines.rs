@@ -44,7 +44,7 @@ const CALLS: &[(&str, &str, &[&str])] = &[
             "a file of the state directory was set aside as .bad",
             "a file of the state directory is left unread",
             "orders about webhooks wait for the next start",
-            "an operator orders: {}",
+            "an operator has left an order",
         ],
     ),
     (
@@ -244,12 +244,12 @@ const CALLS: &[(&str, &str, &[&str])] = &[
     (
         "src/webhook/active_delivery.rs",
         "once per webhook",
-        &["the facts of the exit are not on disk; a killed wrapper would report `lost`"],
+        &["the facts of the exit are not on disk; the next wrapper would not know them"],
     ),
     (
         "src/supervisor/recovered.rs",
         "the wrapper's own user or root causes it",
-        &["an operator orders: {}"],
+        &["an operator has left an order"],
     ),
     (
         "src/webhook/journal.rs",

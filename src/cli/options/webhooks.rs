@@ -17,7 +17,7 @@ use crate::spool::record::is_id;
     name = "webhooks",
     help_triggers("-h", "--help"),
     example = "process-wrapper webhooks list --state-dir /var/lib/process-wrapper",
-    example = "process-wrapper webhooks retry msg_5b0c6a2e9d1f4e73a8c2b6f01d94e7a3 --state-dir /var/lib/process-wrapper",
+    example = "process-wrapper webhooks retry msg_5b0c6a2e9d1f4e73a8c2b6f01d94e7a3 --state-dir /run/state",
     note = "It needs no connection: it reads the directory, as the wrapper's user or root. retry \
             and drop leave a marker file, which the wrapper takes up at once, or the next one at \
             its start.",
@@ -37,7 +37,7 @@ pub(super) struct WebhooksArguments {
     #[argh(positional)]
     id: Option<String>,
 
-    /// directory of `run --state-dir`
+    /// directory of `run --state-dir` (default: none, so name it)
     #[argh(option, arg_name = "dir")]
     state_dir: PathBuf,
 
