@@ -19,6 +19,7 @@ mod state_files;
 mod texts;
 #[cfg(feature = "webhooks")]
 mod webhooks;
+mod wrap;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -60,9 +61,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             options.read_environment(|name| std::env::var(name).ok());
             run::run(&options)
         }
-        options::Command::Status(target) => client::status(&target),
+        options::Command::Status(options) => client::status(&options),
         options::Command::Shutdown(options) => client::shutdown(&options),
         options::Command::Wait(options) => client::wait(&options),
+        options::Command::Events(options) => client::events(&options),
         options::Command::Probe(options) => client::probe(&options),
         #[cfg(feature = "webhooks")]
         options::Command::Webhooks(options) => state_files::webhooks(&options),

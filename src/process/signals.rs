@@ -167,6 +167,19 @@ pub struct SignalQueue {
 }
 
 impl SignalQueue {
+    /// What a program that draws on a terminal has to know.
+    ///
+    /// # Errors
+    /// EMFILE and ENFILE: each signal costs a descriptor.
+    pub fn of_screen() -> io::Result<Self> {
+        Self::new([
+            // The terminal driver, when the window size changes.
+            async_signal::Signal::Winch,
+            // A shell's `fg`, after which the cursor is elsewhere.
+            async_signal::Signal::Cont,
+        ])
+    }
+
     fn new(signals: impl IntoIterator<Item = async_signal::Signal>) -> io::Result<Self> {
         let mut messages = async_signal::Signals::new([] as [async_signal::Signal; 0])?;
         let mut flags = Vec::new();

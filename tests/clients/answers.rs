@@ -212,7 +212,7 @@ fn wrong_usage_sends_no_request() {
         (&["shutdown", "--", "sleep"], "only `run`"),
         (&["wait", "--until=dead"], "shutting_down"),
         (&["status", "--output=xml"], "json"),
-        (&["probe", "--address=localhost:1"], "unix:"),
+        (&["probe", "--address=localhost:1"], "tcp://localhost:1"),
     ] {
         let said = call(&[arguments, &["--address", &wrapper.address()]].concat());
         // A command behind `--` swallows what follows it.

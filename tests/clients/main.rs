@@ -11,11 +11,14 @@
 mod support;
 
 mod answers;
+mod events;
 mod examples;
 mod fleet;
 mod library;
+mod screen;
 mod terminal;
 mod waits;
+mod watch;
 
 use std::process::{Command, Output, Stdio};
 
@@ -35,6 +38,7 @@ fn client(arguments: &[&str]) -> Command {
         .args(arguments)
         .env_remove("PROCESS_WRAPPER_ADDRESS")
         .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR_FORCE")
         .env("TERM", "xterm")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -65,7 +69,11 @@ fn call(arguments: &[&str]) -> Said {
 }
 
 impl Said {
+    /// The answer, which is as its schema says.
     fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+        let answer = serde_json::from_str(&self.stdout);
+        let answer = answer.unwrap_or_else(|error| panic!("{error}: {self:?}"));
+        support::schema::assert_valid("answer.json", &answer);
+        answer
     }
 }

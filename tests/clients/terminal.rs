@@ -7,7 +7,7 @@ use std::process::Child;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use super::{STAYS, client};
-use crate::support::{self, Lines, start_ready, wait_for_exit};
+use crate::support::{Lines, start_ready, wait_for_exit};
 
 /// A terminal: the side of the program, and everything that the program writes to it, by lines that
 /// end where the live line is drawn anew.
@@ -52,7 +52,7 @@ fn start(arguments: &[&str], stdout: Option<OwnedFd>, stderr: Option<OwnedFd>) -
     command.spawn().unwrap()
 }
 
-const ERASE: &str = "\x1b[K";
+const ERASE: &str = "\x1b[J";
 
 #[test]
 fn a_wait_on_a_terminal_shows_a_line_and_erases_it_at_the_end() {
@@ -126,41 +126,44 @@ fn a_wait_writes_nothing_to_a_stderr_that_is_no_terminal() {
 
 #[test]
 fn colours_appear_on_terminals_and_on_request() {
+    const GREEN: &str = "\x1b[32mrunning\x1b[0m: ";
     let wrapper = start_ready(&[], STAYS);
     let address = wrapper.address();
     let arguments = ["status", "--address", address.as_str()];
-    for (variable, value, expected) in [
-        ("TERM", "xterm", "\x1b[32mrunning\x1b[0m: "),
-        ("NO_COLOR", "", "\x1b[32mrunning\x1b[0m: "),
-        ("NO_COLOR", "1", "running: "),
-        ("TERM", "dumb", "running: "),
+    for (variable, value, option, expected) in [
+        ("TERM", "xterm", "auto", GREEN),
+        ("NO_COLOR", "", "auto", GREEN),
+        ("NO_COLOR", "1", "auto", "running: "),
+        ("NO_COLOR", "1", "always", GREEN),
+        ("TERM", "dumb", "auto", "running: "),
+        ("TERM", "xterm", "never", "running: "),
     ] {
         let (stdout, seen) = terminal();
         let mut command = client(&arguments);
+        command.args(["--color", option]);
         let mut process = command.env(variable, value).stdout(stdout).spawn().unwrap();
         drop(command);
         assert!(wait_for_exit(&mut process).success());
         let all = seen.all();
         assert!(all.starts_with(expected), "{variable}={value}: {all:?}");
     }
-    let said = super::call(&arguments);
-    assert!(said.stdout.starts_with("running: "), "{said:?}");
-}
-
-#[test]
-fn ctrl_c_ends_a_wait() {
-    use std::os::unix::process::ExitStatusExt;
-    let wrapper = start_ready(&[], STAYS);
-    let (stderr, seen) = terminal();
-    // A script that runs tests in the background makes them and their children ignore SIGINT.
-    let mut command = std::process::Command::new("env");
-    command.arg("--default-signal=INT").arg(support::binary());
-    command.args(["wait", "--address", &wrapper.address()]);
-    command.env("TERM", "xterm").stderr(stderr);
-    let mut process = command.spawn().unwrap();
-    drop(command);
-    seen.wait_for("running, ");
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(process.id()).unwrap());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
-    assert_eq!(wait_for_exit(&mut process).signal(), Some(2));
+    for (variable, value, option, expected) in [
+        ("TERM", "xterm", "auto", "running: "),
+        ("CLICOLOR_FORCE", "1", "auto", GREEN),
+        ("CLICOLOR_FORCE", "0", "auto", "running: "),
+        ("CLICOLOR_FORCE", "1", "never", "running: "),
+        ("TERM", "dumb", "always", GREEN),
+    ] {
+        let mut command = client(&arguments);
+        command.args(["--color", option]).env(variable, value);
+        let said: super::Said = command.output().unwrap().into();
+        assert!(
+            said.stdout.starts_with(expected),
+            "{variable}={value}: {said:?}"
+        );
+        command.arg("--output=json");
+        let said: super::Said = command.output().unwrap().into();
+        assert!(!said.stdout.contains('\x1b'), "{said:?}");
+        said.json();
+    }
 }

@@ -220,6 +220,7 @@ fn help_and_version_have_the_forms_that_people_try() {
             "{name}: {full}"
         );
     }
+    support::schema::assert_valid("version.json", &json);
     assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
     let features: Vec<_> = json["features"].as_array().unwrap().iter().collect();
     assert_eq!(
@@ -241,6 +242,7 @@ fn every_manual_page_passes_the_linter() {
         "status",
         "shutdown",
         "wait",
+        "events",
         "probe",
         "webhooks",
         "version",

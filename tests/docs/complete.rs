@@ -204,3 +204,26 @@ fn everyday_recipes_are_what_ci_runs() {
     }
     assert!(recipes > 5, "the recipes are not found");
 }
+
+#[test]
+fn sizes_and_test_commands_on_the_pages_are_those_of_ci() {
+    let ci = text(".ci/run");
+    let page = text(OPERATIONS);
+    let limits = ci.lines().filter_map(|line| line.strip_prefix("max_"));
+    let mut count = 0;
+    for limit in limits {
+        let (_, bytes) = limit.split_once('=').unwrap();
+        // In MB, as on the page, and without zeros at the end.
+        let megabytes = bytes.parse::<f64>().unwrap() / 1e6;
+        let words = format!("CI fails beyond {megabytes} MB");
+        assert!(page.contains(&words), "{OPERATIONS}: no {words:?}");
+        count += 1;
+    }
+    assert_eq!((count, page.matches("CI fails beyond").count()), (4, 4));
+    // What the README tells a newcomer to run.
+    assert!(text("README.md").contains("\n```sh\ncargo test\n```\n"));
+    assert!(
+        ci.contains("cargo test --locked\n"),
+        "CI does not run the tests"
+    );
+}

@@ -21,6 +21,13 @@ trap : HUP
 while :; do sleep 0.1; done
 ";
 
+/// Stands in for cargo, which has no place in the sandbox: runs the binary under test.
+const CARGO: &str = "#!/bin/sh
+[ \"$1 $2 $3\" = 'run --release --' ] || { echo \"not for the sandbox: cargo $*\"; exit 9; }
+shift 3
+exec process-wrapper \"$@\"
+";
+
 /// Waits until the newest `sh` catches or ignores QUIT, the third signal and so the third bit; or
 /// has gone.
 const TRAPS_SET: &str = r"
@@ -116,6 +123,8 @@ fn step(n: usize, command: &Shown) -> String {
 fn sandbox(bwrap: &Path, folder: &Path) -> Command {
     let runner = folder.join("gitlab-runner");
     support::write_program(&runner, RUNNER);
+    let cargo = folder.join("cargo");
+    support::write_program(&cargo, CARGO);
     let config = folder.join("config.toml");
     std::fs::write(&config, "concurrent = 1\n").unwrap();
     let mut command = Command::new(bwrap);
@@ -155,6 +164,7 @@ fn sandbox(bwrap: &Path, folder: &Path) -> Command {
         (runner.clone(), "gitlab-runner"),
         (runner.clone(), "buildkite-agent"),
         (runner.clone(), "worker"),
+        (cargo, "cargo"),
     ];
     programs.extend(
         PEERS

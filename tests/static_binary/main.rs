@@ -1,6 +1,6 @@
 //! The static binary, alone in an empty root and as PID 1, as in a scratch container.
 //!
-//! The binary is the one that PROCESS_WRAPPER_STATIC_BINARY names (README.md says how it is built).
+//! PROCESS_WRAPPER_STATIC_BINARY names the binary; docs/operations.md says how it is built.
 
 #![allow(
     clippy::unwrap_used,

@@ -21,6 +21,7 @@ pub mod http1;
 pub mod http2;
 pub mod http2_peer;
 pub mod peers;
+pub mod schema;
 pub mod unprivileged;
 pub mod webhook_receiver;
 

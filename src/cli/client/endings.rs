@@ -42,11 +42,9 @@ pub(super) fn ending(process: &Process) -> String {
     }
 }
 
-/// `, SIGTERM sent 2s ago (--force-after)`; empty before the first signal.
-pub(super) fn last_signal(process: &Process, now: SystemTime) -> String {
-    let Some(sent) = process.signals.last() else {
-        return String::new();
-    };
+/// `SIGTERM sent 2s ago (--force-after)`; `None` before the first signal.
+pub(super) fn sent(process: &Process, now: SystemTime) -> Option<String> {
+    let sent = process.signals.last()?;
     let ago = match sent.sent_at {
         Some(at) => format!(
             " {} ago",
@@ -59,7 +57,7 @@ pub(super) fn last_signal(process: &Process, now: SystemTime) -> String {
         Some(SignalCause::Request) => "",
         Some(SignalCause::Deadline | SignalCause::Forwarded) | None => cause(sent),
     };
-    format!(", {} sent{ago}{cause}", escaped(&sent.name))
+    Some(format!("{} sent{ago}{cause}", escaped(&sent.name)))
 }
 
 /// ` after 2s`; empty where a time is not known.
@@ -166,17 +164,17 @@ mod tests {
     fn the_last_signal_is_told_with_its_age_and_what_no_caller_knows() {
         let now = START + Duration::from_secs(20);
         let mut draining = process(State::ShuttingDown, None);
-        assert_eq!(last_signal(&draining, now), "");
+        assert_eq!(super::sent(&draining, now), None);
         let request = Some(SignalCause::Request);
         draining.signals.push(sent("SIGQUIT", 3, 0, request));
-        assert_eq!(last_signal(&draining, now), ", SIGQUIT sent 20s ago");
+        assert_eq!(super::sent(&draining, now).unwrap(), "SIGQUIT sent 20s ago");
         let deadline = Some(SignalCause::Deadline);
         draining.signals.push(sent("SIGTERM", 15, 18, deadline));
         assert_eq!(
-            last_signal(&draining, now),
-            ", SIGTERM sent 2s ago (--force-after)"
+            super::sent(&draining, now).unwrap(),
+            "SIGTERM sent 2s ago (--force-after)"
         );
         draining.signals.push(sent("\x1b]0;x\x07", 15, 18, None));
-        assert!(!last_signal(&draining, now).contains('\x1b'));
+        assert!(!super::sent(&draining, now).unwrap().contains('\x1b'));
     }
 }

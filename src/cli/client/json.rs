@@ -83,6 +83,26 @@ struct WebhookJson<'a> {
     recovered: bool,
 }
 
+#[derive(Serialize)]
+struct Event<'a> {
+    time: String,
+    address: &'a str,
+    outcome: &'a str,
+    error: Option<&'a str>,
+    process: Option<ProcessJson<'a>>,
+}
+
+/// One event, on one line.
+pub(super) fn event(row: &Row, now: SystemTime) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Event {
+        time: rfc3339(now).to_string(),
+        address: &row.address,
+        outcome: row.outcome.word(),
+        error: row.error.as_deref(),
+        process: row.process().map(process),
+    })
+}
+
 /// The document, on one line.
 pub(super) fn document(rows: &[Row], exit_code: u8) -> Result<String, serde_json::Error> {
     let wrappers = rows

@@ -1,18 +1,21 @@
-//! The client commands `status`, `shutdown`, `wait` and `probe`, one file each.
+//! The client commands `status`, `shutdown`, `wait`, `events` and `probe`.
 //!
 //! Owns the shared parts: parallel calls, output and exit code. It never speaks the protocol:
 //! `crate::client` does.
 
 mod durations;
 mod endings;
+mod frame;
 mod hints;
 mod json;
 mod live;
+mod paint;
 mod phrases;
 mod probe;
+mod progress;
 mod row;
 mod shutdown;
-mod status;
+mod table;
 mod terminal;
 mod text;
 mod wait;
@@ -20,23 +23,24 @@ mod webhook_file;
 
 pub(super) use probe::probe;
 pub(super) use shutdown::shutdown;
-pub(super) use status::status;
-pub(super) use wait::wait;
+pub(super) use wait::{events, status, wait};
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::LocalExecutor;
 use smol::future::or;
 
-use self::live::Live;
+use self::live::{Live, Surface};
+use self::paint::Canvas;
 use self::row::{Row, RowAnswer, RowOutcome};
 use crate::cli::options::{Output, Target, Waiting};
 use crate::cli::secrets::options_naming;
 use crate::cli::{FAILED, USAGE, complain};
-use crate::client::{Client, Error, Identity, InvalidIdentity, Process};
+use crate::client::{Client, Error, Identity, InvalidIdentity, Process, State};
 use crate::net::default_address::{self, Environment};
 use crate::process::signals;
 
@@ -91,15 +95,43 @@ fn clients(target: &Target) -> Result<Vec<Client>, NoClient> {
     Ok(addresses.into_iter().map(client).collect())
 }
 
+/// What a command shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Show {
+    /// An answer.
+    Answer,
+    /// A progress line, then an answer.
+    Progress,
+    /// The answer of `status`, which is a block on a terminal.
+    Status,
+    /// The same from the beginning, on a terminal; elsewhere each change.
+    Watch,
+    /// Each change.
+    Events,
+}
+
+impl Show {
+    /// What is shown before the answer.
+    fn surface(self, output: Output, color: bool) -> Surface {
+        match (self, output) {
+            (Self::Answer | Self::Status, _) => Surface::Hidden,
+            (Self::Progress, _) if terminal::stderr_is_screen() => Surface::Line,
+            (Self::Progress, _) => Surface::Hidden,
+            (Self::Watch, Output::Text) if terminal::stdout_is_screen() => Surface::Table { color },
+            (Self::Watch | Self::Events, _) => Surface::Events { output, color },
+        }
+    }
+}
+
 /// Calls all wrappers in parallel, prints the answer and returns the exit code. `work` gets the
 /// index of its wrapper for `Live`.
-fn call_all<W, F>(target: &Target, waiting: Option<Waiting>, work: W) -> u8
+fn call_all<W, F>(target: &Target, show: Show, waiting: Option<Waiting>, work: W) -> u8
 where
     W: Fn(usize, Client, Live, Option<Instant>) -> F,
     F: Future<Output = Row> + 'static,
 {
     // Boxed, so that the binary holds one copy of `call_each` for all commands.
-    call_each(target, waiting, &|n, client, live, deadline| {
+    call_each(target, show, waiting, &|n, client, live, deadline| {
         Box::pin(work(n, client, live, deadline))
     })
 }
@@ -108,6 +140,7 @@ type Work = Pin<Box<dyn Future<Output = Row>>>;
 
 fn call_each(
     target: &Target,
+    show: Show,
     waiting: Option<Waiting>,
     work: &dyn Fn(usize, Client, Live, Option<Instant>) -> Work,
 ) -> u8 {
@@ -121,7 +154,10 @@ fn call_each(
     raise_descriptor_limit();
     let timeout = waiting.and_then(|waiting| waiting.timeout);
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let live = Live::new(clients.len(), waiting.is_some(), deadline);
+    let color = terminal::stdout_has_colors(target.color);
+    let surface = show.surface(target.output, color);
+    let addresses = clients.iter().map(|client| client.address().to_string());
+    let live = Live::new(surface, addresses, deadline);
     let executor = LocalExecutor::new();
     let tasks: Vec<_> = clients
         .into_iter()
@@ -131,7 +167,7 @@ fn call_each(
             let live = live.clone();
             executor.spawn(async move {
                 let row = row.await;
-                live.ended(n, row.outcome);
+                live.ended(n, &row);
                 row
             })
         })
@@ -141,16 +177,58 @@ fn call_each(
         for task in tasks {
             rows.push(task.await);
         }
-        rows
+        Ok(rows)
     };
-    let ticking = async {
-        live.tick().await;
-        Vec::new()
-    };
-    let rows = smol::block_on(executor.run(or(all, ticking)));
+    let ticking = async { Err(live.tick().await) };
+    let result = smol::block_on(executor.run(or(all, ticking)));
+    let written = live.last_failure().map_or(Ok(()), Err);
     live.erase();
+    let rows = match result.and_then(|rows| written.map(|()| rows)) {
+        Ok(rows) => rows,
+        Err(error) => return unwritten(&error),
+    };
     let propagate = waiting.is_some_and(|waiting| waiting.propagate_exit);
-    answer(&rows, target.output, row::exit_code(&rows, propagate))
+    let exit_code = row::exit_code(&rows, propagate);
+    match surface {
+        Surface::Events { .. } => exit_code,
+        Surface::Hidden | Surface::Line | Surface::Table { .. } => {
+            let in_full = matches!(show, Show::Status | Show::Watch);
+            answer(&rows, target.output, color, in_full, exit_code)
+        }
+    }
+}
+
+/// Says why stdout cannot be written to. A reader that has gone has what it wanted.
+fn unwritten(error: &io::Error) -> u8 {
+    if error.kind() != io::ErrorKind::BrokenPipe {
+        complain(&format!("cannot write the answer to stdout: {error}"));
+    }
+    FAILED
+}
+
+/// Follows the process of every wrapper until it reaches a state.
+fn follow(
+    target: &Target,
+    show: Show,
+    waiting: Option<Waiting>,
+    until: State,
+    counts_failure: bool,
+) -> u8 {
+    call_all(
+        target,
+        show,
+        waiting,
+        move |n, client, live, deadline| async move {
+            let mut watch = client.watch().until(deadline);
+            let result = loop {
+                match watch.next().await {
+                    Ok(process) if process.state < until => live.update(n, &process),
+                    last => break last,
+                }
+            };
+            row(&client, result, counts_failure)
+        },
+    )
 }
 
 /// The row of one wrapper. With `counts_failure`, a failed process is a failed row.
@@ -185,9 +263,11 @@ fn explain(client: &Client, error: &Error) -> String {
 }
 
 /// Writes the answer to stdout, and errors to stderr unless the table shows them.
-fn answer(rows: &[Row], output: Output, exit_code: u8) -> u8 {
-    let now = SystemTime::now();
-    let color = terminal::stdout_has_colors();
+fn answer(rows: &[Row], output: Output, color: bool, in_full: bool, exit_code: u8) -> u8 {
+    let canvas = Canvas {
+        columns: terminal::stdout_size().map(|size| size.columns.saturating_sub(1)),
+        ..Canvas::now(color)
+    };
     let is_table = output == Output::Text && rows.len() > 1;
     let text = match (output, rows) {
         (Output::Json, rows) => match json::document(rows, exit_code) {
@@ -198,14 +278,15 @@ fn answer(rows: &[Row], output: Output, exit_code: u8) -> u8 {
             }
         },
         (Output::Text, [row]) if row.error.is_some() => String::new(),
-        (Output::Text, [row]) => text::line(row, now, color).unwrap_or_default(),
-        (Output::Text, rows) => text::table(rows, now, color),
+        // Scripts read the line.
+        (Output::Text, [row]) if !in_full || canvas.columns.is_none() => {
+            text::line(row, &canvas).unwrap_or_default()
+        }
+        (Output::Text, rows) => text::display(rows, &canvas),
     };
     let written = terminal::write_stdout(&text);
-    for row in rows.iter().filter(|_| !is_table) {
-        if let Some(error) = &row.error {
-            complain(&crate::log::escaped(&format!("{}: {error}", row.address)));
-        }
+    if !is_table {
+        rows.iter().for_each(complain_of);
     }
     match written {
         Ok(()) => exit_code,
@@ -213,6 +294,13 @@ fn answer(rows: &[Row], output: Output, exit_code: u8) -> u8 {
             complain(&format!("cannot write the answer to stdout: {error}"));
             FAILED
         }
+    }
+}
+
+/// Writes the error of a row to stderr.
+fn complain_of(row: &Row) {
+    if let Some(error) = &row.error {
+        complain(&crate::log::escaped(&format!("{}: {error}", row.address)));
     }
 }
 

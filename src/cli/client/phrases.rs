@@ -12,6 +12,9 @@ use crate::client::{
 };
 use crate::log::escaped;
 
+/// The state of a wrapper that has not answered yet.
+pub(super) const CONNECTING: &str = "connecting";
+
 /// The name in grpc.health.v1.
 pub(super) const fn health(health: Health) -> &'static str {
     match health {
@@ -21,48 +24,104 @@ pub(super) const fn health(health: Health) -> &'static str {
     }
 }
 
+/// The display name of a health service.
+pub(super) fn service_name(service: &str) -> String {
+    if service.is_empty() {
+        "the wrapper".to_owned()
+    } else {
+        escaped(service)
+    }
+}
+
 /// `gitlab-runner (pid 42) …`: the text after the state.
 pub(super) fn sentence(process: &Process, now: SystemTime) -> String {
+    format!("{} {}", name(process), detail(process, now))
+}
+
+/// `gitlab-runner (pid 42)`.
+pub(super) fn name(process: &Process) -> String {
+    format!("{} (pid {})", escaped(&process.program), process.pid)
+}
+
+/// `2h5m ago`.
+fn ago(time: SystemTime, now: SystemTime) -> String {
     format!(
-        "{} (pid {}) {}",
-        escaped(&process.program),
-        process.pid,
-        detail(process, now)
+        "{} ago",
+        rounded(now.duration_since(time).unwrap_or_default())
     )
+}
+
+/// `in 1m`.
+fn left(time: SystemTime, now: SystemTime) -> String {
+    format!(
+        "in {}",
+        rounded(time.duration_since(now).unwrap_or_default())
+    )
+}
+
+/// `exited with code 3`.
+fn exit(process: &Process) -> String {
+    match process.exit {
+        Some(exit) => exit.to_string(),
+        None => "ended with an unknown status".to_owned(),
+    }
+}
+
+/// The deadlines of a process that is alive.
+fn deadlines(process: &Process) -> impl Iterator<Item = (&'static str, SystemTime)> {
+    let alive = process.state != State::Gone;
+    let all = [("abort", process.force_at), ("SIGKILL", process.kill_at)];
+    all.into_iter()
+        .filter_map(move |(what, at)| Some((what, at.filter(|_| alive)?)))
+}
+
+/// What is known, as labels with values.
+pub(super) fn fields(process: &Process, now: SystemTime) -> Vec<(&'static str, String)> {
+    let mut fields = Vec::new();
+    for (label, at) in [
+        ("started", process.started_at),
+        ("stop asked", process.shutdown_requested_at),
+    ] {
+        fields.extend(at.map(|at| (label, ago(at, now))));
+    }
+    fields.extend(endings::sent(process, now).map(|sent| ("last signal", sent)));
+    fields.extend(deadlines(process).map(|(what, at)| (what, left(at, now))));
+    if process.state == State::Gone {
+        let mut text = exit(process);
+        if let Some(at) = process.exited_at {
+            let _ = write!(text, " {}", ago(at, now));
+        }
+        fields.push(("exit", text));
+        fields.push(("outcome", endings::ending(process)));
+    }
+    let after_exit = process.after_exit.as_ref();
+    fields.extend(after_exit.map(|command| ("after-exit", after_exit_phase(command))));
+    fields.extend(process.webhooks.iter().map(|one| ("webhook", webhook(one))));
+    fields
 }
 
 /// `started 2h ago`, `exited with code 1 5s ago, drain failed after 2m` and the like.
 pub(super) fn detail(process: &Process, now: SystemTime) -> String {
-    let ago = |time: Option<SystemTime>| match time {
-        Some(time) => format!(
-            " {} ago",
-            rounded(now.duration_since(time).unwrap_or_default())
-        ),
-        None => String::new(),
+    let ago = |time: Option<SystemTime>| {
+        time.map(|time| format!(" {}", ago(time, now)))
+            .unwrap_or_default()
     };
     let mut text = match process.state {
         State::Running => format!("started{}", ago(process.started_at)),
         State::ShuttingDown => format!(
             "was asked to stop{}{}",
             ago(process.shutdown_requested_at),
-            endings::last_signal(process, now)
+            endings::sent(process, now)
+                .map(|sent| format!(", {sent}"))
+                .unwrap_or_default()
         ),
         State::Gone => {
-            let exit = match process.exit {
-                Some(exit) => exit.to_string(),
-                None => "ended with an unknown status".to_owned(),
-            };
             let ending = endings::ending(process);
-            format!("{exit}{}, {ending}", ago(process.exited_at))
+            format!("{}{}, {ending}", exit(process), ago(process.exited_at))
         }
     };
-    if process.state != State::Gone {
-        for (what, at) in [("abort", process.force_at), ("SIGKILL", process.kill_at)] {
-            if let Some(at) = at {
-                let left = at.duration_since(now).unwrap_or_default();
-                let _ = write!(text, ", {what} in {}", rounded(left));
-            }
-        }
+    for (what, at) in deadlines(process) {
+        let _ = write!(text, ", {what} {}", left(at, now));
     }
     if let Some(after_exit) = &process.after_exit {
         let _ = write!(
@@ -72,7 +131,7 @@ pub(super) fn detail(process: &Process, now: SystemTime) -> String {
         );
     }
     for delivery in &process.webhooks {
-        let _ = write!(text, "; {}", webhook(delivery));
+        let _ = write!(text, "; webhook to {}", webhook(delivery));
     }
     text
 }
@@ -101,8 +160,12 @@ fn webhook(delivery: &WebhookDelivery) -> String {
         WebhookPhase::Delivered => "delivered",
         WebhookPhase::Failed => "failed",
     };
-    let whose = if delivery.recovered { "earlier " } else { "" };
-    let mut text = format!("{whose}webhook to {} {phase}", escaped(&delivery.target));
+    let whose = if delivery.recovered {
+        " of an earlier wrapper"
+    } else {
+        ""
+    };
+    let mut text = format!("{}{whose} {phase}", escaped(&delivery.target));
     if delivery.phase != WebhookPhase::Delivered && !delivery.last_error.is_empty() {
         let _ = write!(
             text,

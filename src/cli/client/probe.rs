@@ -2,8 +2,8 @@
 //!
 //! Owns the mapping from health to outcome. It never prints.
 
-use super::explain;
 use super::row::{Row, RowAnswer, RowOutcome};
+use super::{Show, explain};
 use crate::cli::options::Probe;
 use crate::client::Health;
 
@@ -13,7 +13,7 @@ use crate::client::Health;
 pub(in crate::cli) fn probe(options: &Probe) -> u8 {
     super::unblock_signals();
     let timeout = Some(options.timeout);
-    super::call_all(&options.target, None, |_, client, _, _| {
+    super::call_all(&options.target, Show::Answer, None, |_, client, _, _| {
         let service = options.service.clone();
         async move {
             let address = client.address().to_string();

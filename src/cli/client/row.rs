@@ -82,14 +82,12 @@ impl From<&Error> for RowOutcome {
 /// The answer of a wrapper.
 #[derive(Debug, Clone)]
 pub(super) enum RowAnswer {
+    /// Beside no error: not yet.
     Nothing,
     /// Its process; beside an error, the last state seen.
     Process(Box<Process>),
     /// An empty `service` is the wrapper itself.
-    Health {
-        service: String,
-        health: Health,
-    },
+    Health { service: String, health: Health },
 }
 
 /// The result of one wrapper.
@@ -102,6 +100,16 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// Of a wrapper that has not answered yet.
+    pub(super) const fn connecting(address: String) -> Self {
+        Self {
+            address,
+            outcome: RowOutcome::Done,
+            answer: RowAnswer::Nothing,
+            error: None,
+        }
+    }
+
     pub(super) fn process(&self) -> Option<&Process> {
         match &self.answer {
             RowAnswer::Process(process) => Some(process),

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::webhook_file;
+use super::{Show, webhook_file};
 use crate::cli::options::{ShutdownOptions, WebhookSource};
 use crate::cli::{USAGE, complain};
 use crate::client::{self, Process, State};
@@ -29,8 +29,13 @@ pub(in crate::cli) fn shutdown(options: &ShutdownOptions) -> u8 {
         webhook,
     };
     let waits = options.waiting.is_some();
+    let show = match waits {
+        true => Show::Progress,
+        false => Show::Answer,
+    };
     super::call_all(
         &options.target,
+        show,
         options.waiting,
         |n, client, live, deadline| {
             let request = request.clone();

@@ -1,35 +1,43 @@
-//! `process-wrapper wait`: waits until the process reaches a state.
+//! `process-wrapper status`, `wait` and `events`: what the process does, without a request to it.
 //!
-//! Owns the progress on the live line. It never reconnects: `crate::client` does.
+//! Owns what each of them shows and how long it lasts. It never reconnects: `crate::client` does.
 
-use super::live::Live;
-use crate::cli::options::Wait;
-use crate::client::{Error, Process, State, Watch};
+use super::{Show, call_all, follow, row, unblock_signals};
+use crate::cli::options::{StatusOptions, Wait};
+use crate::client::State;
 
-/// Waits until the process of every wrapper reaches the state.
+/// Asks every wrapper for the present state of its process, or for all to come. Each state is a
+/// success.
 // Not inlined: `main` would reserve stack space for it while `run` runs for weeks.
 #[inline(never)]
-pub(in crate::cli) fn wait(options: &Wait) -> u8 {
-    super::unblock_signals();
-    let until = options.until;
-    super::call_all(
+pub(in crate::cli) fn status(options: &StatusOptions) -> u8 {
+    unblock_signals();
+    if options.watch {
+        return follow(&options.target, Show::Watch, None, State::Gone, false);
+    }
+    call_all(
         &options.target,
-        Some(options.waiting),
-        move |n, client, live, deadline| async move {
-            let mut watch = client.watch().until(deadline);
-            let result = reach(&mut watch, until, n, &live).await;
-            super::row(&client, result, true)
+        Show::Status,
+        None,
+        |_, client, _, _| async move {
+            let result = client.state().await;
+            row(&client, result, false)
         },
     )
 }
 
-/// Watches the process until it reaches the state, and shows each update.
-async fn reach(watch: &mut Watch, until: State, n: usize, live: &Live) -> Result<Process, Error> {
-    loop {
-        let process = watch.next().await?;
-        live.update(n, &process);
-        if process.state >= until {
-            return Ok(process);
-        }
-    }
+/// Waits until the process of every wrapper reaches the state.
+#[inline(never)]
+pub(in crate::cli) fn wait(options: &Wait) -> u8 {
+    unblock_signals();
+    let (target, waiting) = (&options.target, Some(options.waiting));
+    follow(target, Show::Progress, waiting, options.until, true)
+}
+
+/// Prints each state of the process of every wrapper.
+#[inline(never)]
+pub(in crate::cli) fn events(options: &Wait) -> u8 {
+    unblock_signals();
+    let (target, waiting) = (&options.target, Some(options.waiting));
+    follow(target, Show::Events, waiting, options.until, true)
 }

@@ -22,8 +22,10 @@ pub(super) fn without_command(own: &[String], after: Option<&[OsString]>) -> Par
                     start_with(&program, false, after.len() > 1)
                 )
             }
-            None => "the command is missing; name run, wrapper, status, shutdown, wait or probe"
-                .to_owned(),
+            None => {
+                "the command is missing; name run, wrapper, status, shutdown, wait, events or probe"
+                    .to_owned()
+            }
         };
         return ParseRefusal::usage("", &text);
     };

@@ -4,6 +4,7 @@
 
 mod about;
 mod environment;
+mod events;
 mod gitlab_log;
 mod gitlab_words;
 mod mistakes;
@@ -34,8 +35,9 @@ pub(super) use run::Run;
 #[cfg(feature = "webhooks")]
 pub(super) use run::{StateOptions, WebhookOptions};
 pub(super) use shutdown::{ShutdownOptions, WebhookSource};
+pub(super) use status::StatusOptions;
 pub(super) use table::{Flag, PROGRAM, Table, choices, metavar, repeats};
-pub(super) use target::{Output, Target, Waiting};
+pub(super) use target::{Color, Output, Target, Waiting};
 pub(super) use wait::Wait;
 #[cfg(feature = "webhooks")]
 pub(super) use webhooks::{Webhooks, WebhooksAction};
@@ -66,6 +68,7 @@ enum Subcommand {
     Status(status::StatusArguments),
     Shutdown(shutdown::ShutdownArguments),
     Wait(wait::WaitArguments),
+    Events(events::EventsArguments),
     Probe(probe::ProbeArguments),
     #[cfg(feature = "webhooks")]
     Webhooks(webhooks::WebhooksArguments),
@@ -79,9 +82,10 @@ enum Subcommand {
 #[derive(Debug)]
 pub(super) enum Command {
     Run(Box<Run>),
-    Status(Target),
+    Status(StatusOptions),
     Shutdown(ShutdownOptions),
     Wait(Wait),
+    Events(Wait),
     Probe(Probe),
     #[cfg(feature = "webhooks")]
     Webhooks(Webhooks),
@@ -92,9 +96,9 @@ impl Command {
     fn set_sources(&mut self, sources: Sources) {
         match self {
             Self::Run(run) => run.sources = sources,
-            Self::Status(target) => target.sources = sources,
+            Self::Status(options) => options.target.sources = sources,
             Self::Shutdown(options) => options.target.sources = sources,
-            Self::Wait(options) => options.target.sources = sources,
+            Self::Wait(options) | Self::Events(options) => options.target.sources = sources,
             Self::Probe(options) => options.target.sources = sources,
             // It takes no option from a variable.
             #[cfg(feature = "webhooks")]
@@ -201,6 +205,7 @@ pub(super) fn parse(
         Subcommand::Status(status) => Command::Status(status.validate().map_err(sources)?),
         Subcommand::Shutdown(shutdown) => Command::Shutdown(shutdown.validate().map_err(sources)?),
         Subcommand::Wait(wait) => Command::Wait(wait.validate().map_err(sources)?),
+        Subcommand::Events(events) => Command::Events(events.validate().map_err(sources)?),
         Subcommand::Probe(probe) => Command::Probe(probe.validate().map_err(sources)?),
         #[cfg(feature = "webhooks")]
         Subcommand::Webhooks(webhooks) => Command::Webhooks(webhooks.validate().map_err(sources)?),

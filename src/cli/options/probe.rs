@@ -9,6 +9,7 @@ use crate::human_duration::HumanDuration;
 
 client_arguments! {
     connect_timeout = "how long to keep trying to connect, within --timeout (default: 5s)";
+    output = "text|json";
     /// Ask for the health of the wrapper or the process (grpc.health.v1), for exec probes.
     #[argh(
         subcommand,

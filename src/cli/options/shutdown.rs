@@ -10,6 +10,7 @@ use crate::human_duration::HumanDuration;
 
 client_arguments! {
     connect_timeout = "how long to keep trying to connect or reconnect (default: 5s)";
+    output = "text|json";
     /// Ask the wrapped process to finish its work and exit; with --wait, wait until it is gone.
     #[argh(
         subcommand,

@@ -70,6 +70,12 @@ const LAYOUTS: &[Layout] = &[
         prefix: Some(CLIENT_PREFIX),
     },
     Layout {
+        command: "events",
+        usage: "[OPTIONS]",
+        groups: CLIENT_GROUPS,
+        prefix: Some(CLIENT_PREFIX),
+    },
+    Layout {
         command: "probe",
         usage: "[OPTIONS]",
         groups: CLIENT_GROUPS,

@@ -15,6 +15,7 @@ use crate::human_duration::HumanDuration;
 macro_rules! client_arguments {
     (
         connect_timeout = $connect_timeout:tt;
+        output = $output:tt;
         $(#[$($attribute:tt)*])*
         struct $name:ident { $($fields:tt)* }
     ) => {
@@ -53,14 +54,22 @@ macro_rules! client_arguments {
             #[argh(option, arg_name = "file")]
             token_file: Option<std::path::PathBuf>,
 
-            /// format of the answer on stdout: text or json (default: text)
+            /// format of the output (default: text)
             #[argh(
                 option,
                 short = 'o',
                 default = "crate::cli::options::Output::Text",
-                arg_name = "text|json"
+                arg_name = $output
             )]
             output: crate::cli::options::Output,
+
+            /// whether states have colours; auto: on a terminal (default: auto)
+            #[argh(
+                option,
+                default = "crate::cli::options::Color::Auto",
+                arg_name = "auto|always|never"
+            )]
+            color: crate::cli::options::Color,
         }
 
         impl $name {
@@ -72,6 +81,7 @@ macro_rules! client_arguments {
                     std::mem::take(&mut self.address),
                     self.connect_timeout.take(),
                     self.output,
+                    self.color,
                     crate::client::Identity {
                         authorities: self.tls_ca.take(),
                         certificate: self.tls_cert.take(),
@@ -89,9 +99,9 @@ pub(super) use client_arguments;
 /// The format of the answer on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Output {
-    /// A line or a table, for people.
+    /// Lines or a table, for people.
     Text,
-    /// One JSON document, for programs.
+    /// JSON documents, one per line, for programs.
     Json,
 }
 
@@ -101,8 +111,31 @@ impl FromStr for Output {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
+            // One word or the other, so that one variable fits all commands.
+            "json" | "jsonl" => Ok(Self::Json),
             _ => Err("write text or json"),
+        }
+    }
+}
+
+/// The value of `--color`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Color {
+    /// Where a person looks, by the terminal and the environment.
+    Auto,
+    Always,
+    Never,
+}
+
+impl FromStr for Color {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "always" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
+            _ => Err("write auto, always or never"),
         }
     }
 }
@@ -114,6 +147,7 @@ pub(in crate::cli) struct Target {
     pub(in crate::cli) addresses: Vec<Address>,
     pub(in crate::cli) connect_timeout: Duration,
     pub(in crate::cli) output: Output,
+    pub(in crate::cli) color: Color,
     pub(in crate::cli) identity: Identity,
     /// For errors after the parser.
     pub(in crate::cli) sources: Sources,
@@ -124,6 +158,7 @@ impl Target {
         addresses: Vec<Address>,
         connect_timeout: Option<HumanDuration>,
         output: Output,
+        color: Color,
         identity: Identity,
     ) -> Result<Self, String> {
         let connect_timeout =
@@ -183,6 +218,7 @@ impl Target {
             addresses,
             connect_timeout,
             output,
+            color,
             identity,
             sources: Sources::default(),
         })

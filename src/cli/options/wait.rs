@@ -8,6 +8,7 @@ use crate::lifecycle::State;
 
 client_arguments! {
     connect_timeout = "how long to keep trying to connect or reconnect (default: 5s)";
+    output = "text|json";
     /// Wait until the wrapped process reaches a state, without sending it a request.
     #[argh(
         subcommand,

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use argh::CommandInfoWithArgs;
 
 use super::super::options::{Flag, PROGRAM, Table, metavar};
+use super::super::wrap;
 use super::first_clause;
 
 /// How much a help text says.
@@ -154,23 +155,6 @@ fn entry(text: &mut String, name: &str, description: &str, indent: usize) {
     }
 }
 
-/// Appends words within the columns, the first line and later ones with their indents.
 fn wrap(text: &mut String, words: &str, first: usize, indent: usize) {
-    let _ = write!(text, "{:first$}", "");
-    let mut used = first.max(indent);
-    let mut begins = true;
-    for word in words.split_whitespace() {
-        let length = word.chars().count();
-        if !begins && used + 1 + length > COLUMNS {
-            let _ = write!(text, "\n{:indent$}", "");
-            used = indent;
-        } else if !begins {
-            text.push(' ');
-            used += 1;
-        }
-        text.push_str(word);
-        used += length;
-        begins = false;
-    }
-    text.push('\n');
+    wrap::wrap(text, words, first, indent, COLUMNS);
 }

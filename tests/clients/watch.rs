@@ -1,0 +1,134 @@
+//! What a person sees: blocks, tables and live lines on terminals of several sizes.
+
+use std::os::unix::process::ExitStatusExt;
+
+use super::screen::Screen;
+use super::{FAILS, STAYS, SUCCEEDS, call};
+use crate::support::{Wrapper, start_ready, wait_for_exit};
+
+fn shut_down(wrapper: &Wrapper) {
+    assert_eq!(call(&["shutdown", "--address", &wrapper.address()]).code, 0);
+}
+
+fn count(text: &str, words: &str) -> usize {
+    text.matches(words).count()
+}
+
+fn widest(text: &str) -> usize {
+    text.lines().map(str::len).max().unwrap_or(0)
+}
+
+#[test]
+fn the_status_of_one_wrapper_is_a_block_on_a_terminal() {
+    let wrapper = start_ready(&[], STAYS);
+    let screen = Screen::new(80, 24);
+    let mut process = screen.start(&["status", "--address", &wrapper.address()]);
+    let text = screen.wait_for("a block", |text| text.contains("started  "));
+    assert!(wait_for_exit(&mut process).success());
+    let expected = format!("running: sh (pid {})\n  address  ", wrapper.child_pid());
+    assert!(text.starts_with(&expected), "{text}");
+}
+
+#[test]
+fn a_watched_block_is_drawn_in_place_and_its_end_stays() {
+    let wrapper = start_ready(&[], FAILS);
+    for columns in [120, 80, 30] {
+        let screen = Screen::new(columns, 24);
+        let mut process = screen.start(&["status", "--watch", "--address", &wrapper.address()]);
+        let ended = |text: &str| text.starts_with("gone: ") && text.contains("drain failed");
+        if columns == 120 {
+            screen.wait_for("the state", |text| text.starts_with("running: sh"));
+            shut_down(&wrapper);
+        }
+        assert_eq!(wait_for_exit(&mut process).code(), Some(0));
+        let text = screen.wait_for("the end", ended);
+        assert_eq!(count(&text, "address  "), 1, "{text}");
+        assert_eq!(count(&text, "gone: "), 1, "{text}");
+    }
+}
+
+#[test]
+fn a_watched_table_keeps_one_line_per_wrapper_when_the_window_changes() {
+    let (first, second) = (start_ready(&[], SUCCEEDS), start_ready(&[], STAYS));
+    let (one, two) = (first.address(), second.address());
+    let addresses = ["--address", &one, "--address", &two];
+    let screen = Screen::new(120, 24);
+    let mut process = screen.start(&[&["status", "--watch"], &addresses[..]].concat());
+    screen.wait_for("both", |text| text.contains("\n2 wrappers: 2 running\n"));
+    let is_whole = |text: &str| text.contains("wrappers: 2 running\n");
+    for columns in [50, 30, 100] {
+        screen.resize_at_rest(columns, 24, is_whole);
+        let fits = |text: &str| {
+            widest(text) < usize::from(columns) && (columns < 100 || text.contains(" PID "))
+        };
+        let text = screen.wait_for("a table that fits", |text| fits(text) && is_whole(text));
+        assert_eq!(count(&text, "ADDRESS"), 1, "{columns}: {text}");
+        assert_eq!(count(&text, "unix://"), 2, "{columns}: {text}");
+    }
+    // Fewer rows than wrappers: a line says what is missing.
+    screen.resize_at_rest(100, 4, is_whole);
+    let cut = |text: &str| text.contains("\n... 2 more\n2 wrappers: ");
+    screen.wait_for("a count", cut);
+    screen.resize_at_rest(100, 24, cut);
+    screen.wait_for("both", |text| count(text, "unix:///") == 2);
+    shut_down(&first);
+    screen.wait_for("a change", |text| {
+        text.contains("2 wrappers: 1 gone, 1 running\n")
+    });
+    let now = ["--force-after=0s", "--kill-after=0s"];
+    call(&[&["shutdown", "--address", &two], &now[..]].concat());
+    assert_eq!(wait_for_exit(&mut process).code(), Some(0));
+    let text = screen.wait_for("the end", |text| text.contains("2 wrappers: 2 gone\n"));
+    assert_eq!(count(&text, "ADDRESS"), 1, "{text}");
+    assert_eq!(text.lines().count(), 4, "{text}");
+}
+
+#[test]
+fn ctrl_c_leaves_the_last_state_and_the_terminal_as_it_was() {
+    let wrapper = start_ready(&[], STAYS);
+    let address = wrapper.address();
+    for (arguments, shown) in [
+        (&["status", "--watch"][..], "running: sh"),
+        (&["wait"], "running, "),
+    ] {
+        let mut screen = Screen::new(80, 24);
+        let before = screen.modes();
+        let mut process = screen.start(&[arguments, &["--address", &address]].concat());
+        screen.wait_for("the state", |text| text.starts_with(shown));
+        assert_eq!(screen.modes(), before);
+        screen.type_keys("\x03");
+        assert_eq!(wait_for_exit(&mut process).signal(), Some(2));
+        assert_eq!(screen.modes(), before);
+        let text = screen.wait_for("the keys", |text| text.contains("^C"));
+        assert!(text.starts_with(shown), "{text}");
+        if arguments.len() == 2 {
+            assert!(text.contains("\n^C"), "below the block: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_warning_and_a_narrow_window_do_not_cut_into_the_live_line() {
+    let wrapper = start_ready(&[], STAYS);
+    let address = wrapper.address();
+    let screen = Screen::new(80, 24);
+    let arguments = ["shutdown", "--wait", "--kill-after=1h", "--timeout=1h"];
+    let mut process = screen.start(&[&arguments[..], &["--address", &address]].concat());
+    let text = screen.wait_for("the line", |text| text.contains("\nshutting_down, "));
+    let warning = text.lines().next().unwrap().to_owned();
+    assert!(warning.ends_with("Add --force-after"), "{text}");
+    for columns in [20, 60] {
+        screen.resize_at_rest(columns, 24, |text| text.contains("\nshutting_down, "));
+        let text = screen.wait_for("a line that fits", |text| {
+            let line = text.lines().last().unwrap();
+            line.starts_with("shutting_down, ") && line.len() < usize::from(columns)
+        });
+        assert_eq!(count(&text, "shutting_down, "), 1, "{text}");
+        assert_eq!(text.lines().next(), Some(&*warning), "{text}");
+    }
+    let now = ["--force-after=0s", "--kill-after=0s"];
+    call(&[&["shutdown", "--address", &address], &now[..]].concat());
+    assert_eq!(wait_for_exit(&mut process).code(), Some(6));
+    let text = screen.wait_for("the answer", |text| text.contains("\ngone: sh "));
+    assert_eq!(count(&text, "shutting_down, "), 0, "{text}");
+}
