@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::cli::options::StateOptions;
 use crate::spool::directory::{Directory, DirectoryError, Found};
-use crate::spool::markers::{Order, Watch};
+use crate::spool::markers::{MarkerWatch, Order};
 use crate::spool::record::Record;
 use crate::spool::writer::Writer;
 use crate::webhook::journal::Journal;
@@ -50,13 +50,13 @@ pub(super) async fn open(options: &StateOptions) -> Result<(Journal, Vec<Record>
     Ok((Journal::new(writer, options.best_effort, watch), records))
 }
 
-type Loaded = (Directory, Vec<Record>, Option<Watch>);
+type OpenedState = (Directory, Vec<Record>, Option<MarkerWatch>);
 
 /// Blocks.
-fn load(path: PathBuf, keep: Duration) -> Result<Loaded, StateDirError> {
+fn load(path: PathBuf, keep: Duration) -> Result<OpenedState, StateDirError> {
     let directory = Directory::open(&path)?;
     // Before the look at the markers, so that none is missed.
-    let watch = Watch::new(directory.path())
+    let watch = MarkerWatch::new(directory.path())
         .inspect_err(|error| {
             tracing::warn!(%error, "orders about webhooks wait for the next start");
         })

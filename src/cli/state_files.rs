@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::cli::options::{Output, Webhooks, WebhooksAction};
+use crate::cli::options::{Output, WebhooksAction, WebhooksCommand};
 use crate::cli::{FAILED, complain, print};
 use crate::log::escaped;
 use crate::spool::directory::{Found, peek};
@@ -69,7 +69,7 @@ impl<'a> KeptWebhook<'a> {
 }
 
 /// Runs the command and returns its exit code.
-pub(super) fn webhooks(options: &Webhooks) -> u8 {
+pub(super) fn webhooks(options: &WebhooksCommand) -> u8 {
     let directory = &options.directory;
     match &options.action {
         WebhooksAction::List(output) => list(directory, *output),

@@ -86,9 +86,9 @@ impl Directory {
 
 /// Sees new markers in a directory, inotify(7).
 #[derive(Debug)]
-pub struct Watch(Async<OwnedFd>);
+pub struct MarkerWatch(Async<OwnedFd>);
 
-impl Watch {
+impl MarkerWatch {
     /// Watches the directory from now on.
     ///
     /// # Errors
@@ -147,7 +147,7 @@ mod tests {
         let directory = Directory::open(&folder.path().join("state")).unwrap();
         let missing = leave(directory.path(), ID, Order::Drop).unwrap_err();
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);
-        let watch = Watch::new(directory.path()).unwrap();
+        let watch = MarkerWatch::new(directory.path()).unwrap();
         directory.write(ID, &full().encode().unwrap()).unwrap();
         // Twice is once.
         leave(directory.path(), ID, Order::Retry).unwrap();

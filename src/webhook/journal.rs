@@ -14,7 +14,7 @@ use super::entry::Acceptance;
 use super::exit_report::ExitReport;
 use crate::clock::{Clock, MonotonicClock};
 use crate::spool::identity::identify;
-use crate::spool::markers::{Order, Watch};
+use crate::spool::markers::{MarkerWatch, Order};
 use crate::spool::record::{ProcessIdentity, Record};
 use crate::spool::writer::Writer;
 
@@ -46,12 +46,12 @@ pub struct Journal {
     /// The process, once it was started.
     process: RefCell<Option<ProcessIdentity>>,
     /// `None` if the system cannot watch the directory: then orders wait for the next start.
-    watch: Option<Watch>,
+    watch: Option<MarkerWatch>,
 }
 
 impl Journal {
     /// A journal by this writer. With `best_effort` a webhook that is not durable is accepted.
-    pub fn new(writer: Writer, best_effort: bool, watch: Option<Watch>) -> Self {
+    pub fn new(writer: Writer, best_effort: bool, watch: Option<MarkerWatch>) -> Self {
         Self {
             writer,
             best_effort,

@@ -13,6 +13,8 @@ mod probe;
 mod run;
 mod shutdown;
 mod stages;
+#[cfg(feature = "webhooks")]
+mod state;
 mod status;
 mod suggestions;
 mod table;
@@ -33,14 +35,16 @@ pub(super) use environment::{PREFIX, Sources};
 pub(super) use probe::Probe;
 pub(super) use run::Run;
 #[cfg(feature = "webhooks")]
-pub(super) use run::{StateOptions, WebhookOptions};
+pub(super) use run::WebhookOptions;
 pub(super) use shutdown::{ShutdownOptions, WebhookSource};
+#[cfg(feature = "webhooks")]
+pub(super) use state::StateOptions;
 pub(super) use status::StatusOptions;
 pub(super) use table::{Flag, PROGRAM, Table, choices, metavar, repeats};
 pub(super) use target::{Color, Output, Target, Waiting};
 pub(super) use wait::Wait;
 #[cfg(feature = "webhooks")]
-pub(super) use webhooks::{Webhooks, WebhooksAction};
+pub(super) use webhooks::{WebhooksAction, WebhooksCommand};
 
 use crate::cli::arguments::Split;
 use mistakes::{check_words, unknown_command, without_command};
@@ -88,7 +92,7 @@ pub(super) enum Command {
     Events(Wait),
     Probe(Probe),
     #[cfg(feature = "webhooks")]
-    Webhooks(Webhooks),
+    Webhooks(WebhooksCommand),
 }
 
 impl Command {

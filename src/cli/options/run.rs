@@ -26,6 +26,8 @@ use super::environment::Sources;
 use super::gitlab_log::GitlabLog;
 use super::stages::{self, RunRefusal};
 #[cfg(feature = "webhooks")]
+use super::state::{self, StateOptions};
+#[cfg(feature = "webhooks")]
 use super::values::WebhookUrl;
 use super::values::{AfterExitCommand, ExitChoice, HttpHost, Id, SignalOrNone, WholeNumber};
 
@@ -272,10 +274,6 @@ const AFTER_EXIT_TIMEOUT: Duration = Duration::from_secs(60);
 /// The time of the `--after-exit` program from TERM to KILL.
 const AFTER_EXIT_GRACE: Duration = Duration::from_secs(5);
 
-/// The default of `--keep-failed`.
-#[cfg(feature = "webhooks")]
-const KEEP_FAILED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
 /// The default of `--webhook-deadline`.
 #[cfg(feature = "webhooks")]
 const WEBHOOK_DEADLINE: Duration = Duration::from_secs(600);
@@ -320,20 +318,7 @@ impl RunArguments {
             }),
         };
         #[cfg(feature = "webhooks")]
-        let state = match self.state_dir {
-            Some(directory) => Some(StateOptions {
-                directory,
-                best_effort: self.state_best_effort,
-                keep_failed: self.keep_failed.map_or(KEEP_FAILED, |span| span.0),
-            }),
-            None if self.state_best_effort => {
-                return Err(RunRefusal::NoStateDir("--state-best-effort"));
-            }
-            None if self.keep_failed.is_some() => {
-                return Err(RunRefusal::NoStateDir("--keep-failed"));
-            }
-            None => None,
-        };
+        let state = state::options(self.state_dir, self.state_best_effort, self.keep_failed)?;
         Ok(Run {
             listen: self.listen,
             http_listen: self.http_listen,
@@ -442,13 +427,4 @@ pub(in crate::cli) struct WebhookOptions {
     pub(in crate::cli) allow: Vec<Rule>,
     pub(in crate::cli) deadline: Duration,
     pub(in crate::cli) state: Option<StateOptions>,
-}
-
-/// The options of the state directory.
-#[cfg(feature = "webhooks")]
-#[derive(Debug)]
-pub(in crate::cli) struct StateOptions {
-    pub(in crate::cli) directory: PathBuf,
-    pub(in crate::cli) best_effort: bool,
-    pub(in crate::cli) keep_failed: Duration,
 }

@@ -48,7 +48,7 @@ pub(super) struct WebhooksArguments {
 
 /// `webhooks`, validated.
 #[derive(Debug)]
-pub(in crate::cli) struct Webhooks {
+pub(in crate::cli) struct WebhooksCommand {
     pub(in crate::cli) directory: PathBuf,
     pub(in crate::cli) action: WebhooksAction,
 }
@@ -62,7 +62,7 @@ pub(in crate::cli) enum WebhooksAction {
 }
 
 impl WebhooksArguments {
-    pub(super) fn validate(self) -> Result<Webhooks, String> {
+    pub(super) fn validate(self) -> Result<WebhooksCommand, String> {
         let order = match self.action.as_str() {
             "list" => None,
             "retry" => Some(Order::Retry),
@@ -80,7 +80,7 @@ impl WebhooksArguments {
             }
             (Some(order), Some(id)) => WebhooksAction::Order(id, order),
         };
-        Ok(Webhooks {
+        Ok(WebhooksCommand {
             directory: self.state_dir,
             action,
         })
