@@ -50,7 +50,7 @@ impl Monitoring {
         hosts: &[String],
     ) -> Result<Self, MonitoringError> {
         #[cfg(not(feature = "monitor"))]
-        if !addresses.is_empty() {
+        if !(addresses.is_empty() && hosts.is_empty()) {
             return Err(MonitoringError::NotBuiltIn);
         }
         let mut listeners = Vec::new();

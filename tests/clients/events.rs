@@ -208,6 +208,31 @@ fn status_watch_without_a_terminal_prints_events_and_judges_nothing() {
     }
 }
 
+/// Webhooks, an after-exit command, signals of each cause: fields that other answers leave empty.
+#[test]
+fn an_answer_with_everything_is_as_its_schema_says() {
+    let options = ["--after-exit=/no/such/program", "--exit-when-gone=never"];
+    let wrapper = start_ready(&options, STAYS);
+    let address = wrapper.address();
+    let mut arguments = vec!["shutdown", "--wait", "-o", "json", "--address", &address];
+    arguments.extend(["--force-after=10ms", "--kill-after=10ms"]);
+    // Nothing listens at port 9, and the wrapper tries again for hours.
+    if cfg!(feature = "webhooks") {
+        arguments.push("--webhook=http://127.0.0.1:9/");
+    }
+    let json = call(&arguments).json();
+    let process = &json["wrappers"][0]["process"];
+    assert_eq!(process["outcome"], "killed");
+    assert_eq!(process["signals"].as_array().unwrap().len(), 3);
+    assert!(process["after_exit"].is_object(), "{process}");
+    let webhooks = process["webhooks"].as_array().unwrap().len();
+    assert_eq!(webhooks == 1, cfg!(feature = "webhooks"), "{process}");
+    for command in [&["wait"][..], &["probe"], &["probe", "--service=process"]] {
+        let all = [command, &["--output=json", "--address", &address]].concat();
+        call(&all).json();
+    }
+}
+
 /// A field that the schema lacks, or that is of another kind, is refused: the other tests would not
 /// see it otherwise.
 #[test]

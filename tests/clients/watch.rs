@@ -108,6 +108,28 @@ fn ctrl_c_leaves_the_last_state_and_the_terminal_as_it_was() {
 }
 
 #[test]
+fn a_program_that_was_stopped_draws_below_what_the_shell_wrote() {
+    use nix::sys::signal::{Signal, kill};
+    let wrapper = start_ready(&[], STAYS);
+    let mut screen = Screen::new(80, 24);
+    let mut process = screen.start(&["status", "--watch", "--address", &wrapper.address()]);
+    screen.wait_for("the state", |text| text.contains("started  "));
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(process.id()).unwrap());
+    kill(pid, Signal::SIGSTOP).unwrap();
+    // The terminal shows the keys, as it would show what a shell writes.
+    screen.type_keys("$ fg\n");
+    screen.wait_for("the keys", |text| text.ends_with("$ fg\n"));
+    kill(pid, Signal::SIGCONT).unwrap();
+    let again = |text: &str| text.contains("\n$ fg\nrunning: sh");
+    screen.wait_for("the state again", again);
+    screen.resize_at_rest(60, 24, again);
+    let text = screen.wait_for("one more drawing", again);
+    assert_eq!(count(&text, "running: sh"), 2, "{text}");
+    kill(pid, Signal::SIGINT).unwrap();
+    assert_eq!(wait_for_exit(&mut process).signal(), Some(2));
+}
+
+#[test]
 fn a_warning_and_a_narrow_window_do_not_cut_into_the_live_line() {
     let wrapper = start_ready(&[], STAYS);
     let address = wrapper.address();

@@ -183,7 +183,6 @@ fn described(help: &str) -> Vec<(String, String)> {
 const FOREIGN: &[&str] = &[
     "--all-runners",
     "--arch",
-    "--now",
     "--backend",
     "--backend-read-timeout",
     "--cheap",

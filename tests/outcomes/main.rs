@@ -184,6 +184,7 @@ fn the_client_tells(ended: &Ended) {
     assert_eq!(call(&["status"], &ended.wrapper).0, 0);
     let (code, json) = call(&["wait", "--output=json"], &ended.wrapper);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    support::schema::assert_valid("answer.json", &json);
     assert_eq!((code, &json["exit_code"]), (codes[0], &codes[0].into()));
     let row = match codes[0] {
         0 => "ok",

@@ -1,7 +1,7 @@
 //! The answer as JSON, for programs.
 //!
-//! Owns the format, which docs/cli.md describes. Later versions may add fields and never change the
-//! meaning of one. Unknown values are `null`; times are RFC 3339 in UTC.
+//! Owns the format, which docs/cli.md and docs/schema describe. Later versions may add fields and
+//! never change the meaning of one. Unknown values are `null`; times are RFC 3339 in UTC.
 
 use std::time::SystemTime;
 
