@@ -104,7 +104,7 @@ impl Promises {
 
     /// A wrapper around the script, with a webhook of the command line, and the file that says that
     /// the process has run.
-    fn start(&self, name: &str, around: impl FnOnce(&Command) -> Command) -> (Wrapper, PathBuf) {
+    fn start(&self, name: &str) -> (Wrapper, PathBuf) {
         let ran = self.folder.path().join(format!("{name}.ran"));
         let state = format!("--state-dir={}", self.state().display());
         let url = self.inbox.url(&format!("{name}/operator"));
