@@ -54,6 +54,8 @@ const NAMES: [&str; 31] = [
 const FORWARDED: [u8; 11] = [1, 2, 3, 10, 12, 15, 18, 20, 21, 22, 28];
 
 impl Signal {
+    /// Hangup, sent by a terminal that closes and by `systemctl reload`.
+    pub const HUP: Self = Self(1);
     /// Interrupt, sent by the terminal on Ctrl-C.
     pub const INT: Self = Self(2);
     /// Quit, sent by the terminal on Ctrl-\; gitlab-runner finishes its jobs and exits.

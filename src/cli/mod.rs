@@ -54,7 +54,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Err(options::ParseRefusal::Usage(text)) => return usage(&text),
     };
     for warning in &parsed.warnings {
-        complain(warning);
+        write_line(tracing::Level::WARN, warning);
     }
     match parsed.command {
         options::Command::Run(mut options) => {
@@ -131,8 +131,15 @@ fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
 }
 
+/// Writes an error to stderr, outside the log.
+fn complain(text: &str) {
+    write_line(tracing::Level::ERROR, text);
+}
+
 /// Writes one line to stderr, outside the log. Ignores a closed stderr, where `eprintln!` would
 /// panic and change the exit code.
-fn complain(text: &str) {
-    let _ = signals::without_ttou(|| writeln!(std::io::stderr(), "process-wrapper: {text}"));
+fn write_line(level: tracing::Level, text: &str) {
+    let priority = crate::log::prefix(level);
+    let line = format!("{priority}process-wrapper: {text}\n");
+    let _ = signals::without_ttou(|| std::io::stderr().write_all(line.as_bytes()));
 }

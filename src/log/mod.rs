@@ -7,6 +7,7 @@
 mod dropped;
 mod escape;
 mod fields;
+mod journal;
 mod json;
 mod shared;
 mod sink;
@@ -36,6 +37,7 @@ pub(crate) use self::escape::escaped;
 pub use self::shared::KeptLines;
 use self::shared::SharedWriter;
 use self::sink::Sink;
+use self::text::TextHead;
 pub use self::throttle::{HeldBack, LineThrottle};
 use self::writer::LineWriter;
 
@@ -50,11 +52,33 @@ const MAX_LINE: usize = rustix::pipe::PIPE_BUF;
 /// The format of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
-    /// `2026-11-23T10:00:00.123Z INFO process_wrapper: listening address=unix:/run/x.sock`
+    /// `2026-11-23T10:00:00.123Z INFO process_wrapper: listening address=unix:/run/x.sock`; on
+    /// journald `<6>INFO process_wrapper: listening address=unix:/run/x.sock`.
     #[default]
     Text,
     /// One JSON object: `timestamp`, `level`, `message`, the event's fields, `target`.
     Json,
+}
+
+/// The format of a line for the file behind stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LineFormat {
+    Text(TextHead),
+    Json,
+}
+
+impl LineFormat {
+    /// `journal_stream` is the value of JOURNAL_STREAM.
+    fn new(format: LogFormat, fd: impl AsFd, journal_stream: Option<&str>) -> Self {
+        match format {
+            LogFormat::Text if journal::is_journal(fd, journal_stream) => {
+                Self::Text(TextHead::Priority)
+            }
+            LogFormat::Text => Self::Text(TextHead::Time),
+            // Other programs parse it, so it is the same everywhere.
+            LogFormat::Json => Self::Json,
+        }
+    }
 }
 
 /// The least severe level of our own events to log.
@@ -172,6 +196,7 @@ fn h2_reasons(level: Level) -> LevelFilter {
 /// # Errors
 /// [`InitError::Installed`] if a subscriber is installed already.
 pub fn init(format: LogFormat, level: Level) -> Result<KeptLines, InitError> {
+    let format = LineFormat::new(format, std::io::stderr(), journal_stream().as_deref());
     let (subscriber, kept) = subscriber(format, level, std::io::stderr());
     tracing::subscriber::set_global_default(subscriber)?;
     // The default hook blocks on a full pipe.
@@ -179,9 +204,22 @@ pub fn init(format: LogFormat, level: Level) -> Result<KeptLines, InitError> {
     Ok(kept)
 }
 
+/// What systemd says of the stream to its journal.
+fn journal_stream() -> Option<String> {
+    std::env::var("JOURNAL_STREAM").ok()
+}
+
+/// The prefix for a line to stderr outside the log: its priority if stderr is the journal.
+pub(crate) fn prefix(level: tracing::Level) -> &'static str {
+    match journal::is_journal(std::io::stderr(), journal_stream().as_deref()) {
+        true => journal::priority(level),
+        false => "",
+    }
+}
+
 /// The subscriber that `init` installs, over any descriptor.
 fn subscriber<Fd>(
-    format: LogFormat,
+    format: LineFormat,
     level: Level,
     fd: Fd,
 ) -> (Box<dyn Subscriber + Send + Sync>, KeptLines<Fd>)
@@ -202,11 +240,11 @@ where
         .with_ansi(false)
         .log_internal_errors(false);
     let layer = match format {
-        LogFormat::Text => layer
+        LineFormat::Text(head) => layer
             .fmt_fields(text::TextFields)
-            .event_format(text::TextLines)
+            .event_format(text::TextLines(head))
             .boxed(),
-        LogFormat::Json => layer
+        LineFormat::Json => layer
             .fmt_fields(JsonFields::new())
             .event_format(json::JsonLines::new())
             .boxed(),

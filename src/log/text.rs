@@ -1,4 +1,4 @@
-//! The text format: time, level, target, spans, message, fields.
+//! The text format: time or the journal's priority, level, target, spans, message, fields.
 //!
 //! Owns one line of at most [`MAX_LINE`] bytes. It writes to no descriptor.
 
@@ -14,6 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::dropped::DroppedLines;
 use super::escape::truncate;
 use super::fields::TextVisitor;
+use super::journal::priority;
 use super::{MAX_LINE, OWN_TARGET};
 use crate::timestamp::rfc3339;
 
@@ -29,9 +30,18 @@ impl<'w> MakeVisitor<Writer<'w>> for TextFields {
     }
 }
 
+/// What a line begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TextHead {
+    /// The time.
+    Time,
+    /// The priority for journald, which has a time for each line.
+    Priority,
+}
+
 /// Formats events.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TextLines;
+pub(super) struct TextLines(pub(super) TextHead);
 
 impl<S, N> FormatEvent<S, N> for TextLines
 where
@@ -45,7 +55,7 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let metadata = event.metadata();
-        let mut line = head(*metadata.level(), metadata.target());
+        let mut line = self.0.of(*metadata.level(), metadata.target());
         for span in ctx
             .event_scope()
             .into_iter()
@@ -68,18 +78,23 @@ where
 }
 
 /// The line that reports dropped lines.
-pub(super) fn dropped(dropped: DroppedLines) -> String {
-    let head = head(Level::WARN, OWN_TARGET);
+pub(super) fn dropped(head: TextHead, dropped: DroppedLines) -> String {
+    let head = head.of(Level::WARN, OWN_TARGET);
     let DroppedLines { all, audit } = dropped;
     format!("{head}stderr was full: log lines dropped audit_lines={audit} lines={all}\n")
 }
 
-fn head(level: Level, target: &str) -> String {
-    // Debug lines name the module; for operators the crate is enough.
-    let shown = if level > Level::INFO {
-        target
-    } else {
-        target.split("::").next().unwrap_or(target)
-    };
-    format!("{} {level} {shown}: ", rfc3339(SystemTime::now()))
+impl TextHead {
+    fn of(self, level: Level, target: &str) -> String {
+        // Debug lines name the module; for operators the crate is enough.
+        let shown = if level > Level::INFO {
+            target
+        } else {
+            target.split("::").next().unwrap_or(target)
+        };
+        match self {
+            Self::Time => format!("{} {level} {shown}: ", rfc3339(SystemTime::now())),
+            Self::Priority => format!("{}{level} {shown}: ", priority(level)),
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 
 use super::dropped::DroppedLines;
 use super::sink::Sink;
-use super::{LogFormat, json, text};
+use super::{LineFormat, json, text};
 
 /// Bytes of kept lines up to which a further audit line is kept. Refusals get less: a peer without
 /// any permission can cause them, and must not displace the calls that changed something.
@@ -30,7 +30,7 @@ pub(super) enum Importance {
 #[derive(Debug)]
 pub(super) struct LineWriter<Fd> {
     sink: Sink<Fd>,
-    format: LogFormat,
+    format: LineFormat,
     /// The rest of a line that the sink took in part, as terminals do. It is written first.
     rest: Vec<u8>,
     /// Audit lines for which the sink had no room.
@@ -41,7 +41,7 @@ pub(super) struct LineWriter<Fd> {
 }
 
 impl<Fd: AsFd> LineWriter<Fd> {
-    pub(super) fn new(sink: Sink<Fd>, format: LogFormat) -> Self {
+    pub(super) fn new(sink: Sink<Fd>, format: LineFormat) -> Self {
         Self {
             sink,
             format,
@@ -106,8 +106,8 @@ impl<Fd: AsFd> LineWriter<Fd> {
             return true;
         }
         let line = match self.format {
-            LogFormat::Text => text::dropped(self.dropped),
-            LogFormat::Json => json::dropped(self.dropped),
+            LineFormat::Text(head) => text::dropped(head, self.dropped),
+            LineFormat::Json => json::dropped(self.dropped),
         };
         if !self.write_line(line.as_bytes()) {
             return false;

@@ -89,6 +89,9 @@ pub async fn drive(handle: &Handle, signals: Signals, inherited: Option<Inherite
                     tracing::debug!("received {signal}");
                 }
                 handle.observe_exit();
+                if signal == Signal::HUP {
+                    handle.core.supervised.borrow_mut().hangups += 1;
+                }
                 handle.apply_or_log(Input::Signal(signal));
                 if let Some(terminal) = &*handle.core.terminal.borrow()
                     && signal == Signal::TSTP

@@ -74,6 +74,8 @@ struct Supervised {
     /// Until its exit has been seen.
     sentinel: Option<Sentinel>,
     orphans_reaped: u64,
+    /// HUPs that the wrapper has received.
+    hangups: u64,
     signals_sent: SignalCounts,
     deliveries: Deliveries,
     /// How many webhooks of an earlier wrapper are being delivered.
@@ -138,6 +140,7 @@ impl Handle {
             after_exit: after_exit.map(PostExitCommand::new),
             sentinel,
             orphans_reaped: 0,
+            hangups: 0,
             signals_sent: SignalCounts::new(),
             deliveries: Deliveries::new(webhooks),
             recovered_under_way: 0,
@@ -231,6 +234,11 @@ impl Handle {
     /// How many orphans have been reaped so far.
     pub fn orphans_reaped(&self) -> u64 {
         self.core.supervised.borrow().orphans_reaped
+    }
+
+    /// How many HUPs the wrapper has received so far: requests of a service manager to reload.
+    pub fn hangups(&self) -> u64 {
+        self.core.supervised.borrow().hangups
     }
 
     /// How many signals the wrapper has sent to the process so far, forwarded ones included.

@@ -68,6 +68,9 @@ pub async fn report<C: Clock>(
         };
         let due = changed.or(alive).or(again).await;
         last = status(&handle);
+        if notifier.reloads(&last) {
+            manager.notify(vec![NotifyState::Reloading]).await;
+        }
         let mut states = notifier.due(&last);
         states.extend(due);
         if manager.watchdog_interval().is_some() && !states.contains(&NotifyState::Watchdog) {
@@ -82,7 +85,8 @@ pub async fn report<C: Clock>(
 
 /// Whether anything but time has changed.
 fn differs(now: &ServiceStatus, before: &ServiceStatus) -> bool {
-    (now.state, now.told_to_stop) != (before.state, before.told_to_stop)
+    (now.state, now.hangups, now.told_to_stop)
+        != (before.state, before.hangups, before.told_to_stop)
 }
 
 fn status(handle: &Handle) -> ServiceStatus {
@@ -95,6 +99,7 @@ fn status(handle: &Handle) -> ServiceStatus {
         // The wall clock may have been set back.
         shutdown_elapsed: since
             .map(|since| SystemTime::now().duration_since(since).unwrap_or_default()),
+        hangups: handle.hangups(),
         told_to_stop: handle.is_told_to_stop(),
     }
 }

@@ -10,8 +10,11 @@ use crate::lifecycle::{Exit, Outcome, State};
 /// One assignment of sd_notify(3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotifyState {
-    /// READY=1: the process is started and the control API listens.
+    /// READY=1: the process is started and the control API listens, or a reload is forwarded.
     Ready,
+    /// RELOADING=1 with the time of now, MONOTONIC_USEC=. `Type=notify-reload` waits for it, and
+    /// then for a READY=1 in a later datagram: in one datagram the last of both counts.
+    Reloading,
     /// STATUS=: one line for people.
     Status(String),
     /// STOPPING=1: the wrapper itself stops. systemd then arms its stop timeout.
@@ -38,6 +41,8 @@ pub struct ServiceStatus {
     pub outcome: Option<Outcome>,
     /// Time since the shutdown request.
     pub shutdown_elapsed: Option<Duration>,
+    /// How many HUPs the wrapper has received.
+    pub hangups: u64,
     /// Whether the wrapper itself was told to stop. A drain over the API is no stop: systemd would
     /// arm its timeout and kill the jobs.
     pub told_to_stop: bool,
@@ -69,17 +74,26 @@ impl ServiceStatus {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notifier {
     status: Option<String>,
+    hangups: u64,
     stopping: bool,
 }
 
 impl Notifier {
-    /// The assignments that are due. READY is in the first datagram. STOPPING is sent once, and
-    /// only when the wrapper itself stops.
+    /// Whether a reload is to be notified before what is due. Only the process knows when it has
+    /// reloaded, so the reload ends for the manager once HUP is forwarded. It also ends where no
+    /// process is left: the manager would wait for it.
+    pub fn reloads(&self, snapshot: &ServiceStatus) -> bool {
+        self.status.is_some() && snapshot.hangups != self.hangups && !snapshot.told_to_stop
+    }
+
+    /// The assignments that are due. READY is in the first datagram, and ends a reload. STOPPING is
+    /// sent once, and only when the wrapper itself stops.
     pub fn due(&mut self, snapshot: &ServiceStatus) -> Vec<NotifyState> {
         let mut states = Vec::new();
-        if self.status.is_none() {
+        if self.status.is_none() || self.reloads(snapshot) {
             states.push(NotifyState::Ready);
         }
+        self.hangups = snapshot.hangups;
         let status = snapshot.status();
         if self.status.as_ref() != Some(&status) {
             states.push(NotifyState::Status(status.clone()));
@@ -105,6 +119,7 @@ mod tests {
         exit: None,
         outcome: None,
         shutdown_elapsed: None,
+        hangups: 0,
         told_to_stop: false,
     };
 
@@ -129,6 +144,31 @@ mod tests {
             [NotifyState::Ready, status("running")]
         );
         assert_eq!(notifier.due(&RUNNING), []);
+    }
+
+    #[test]
+    fn a_reload_ends_once_it_is_forwarded_and_none_begins_in_a_stop() {
+        let mut notifier = Notifier::default();
+        let early = ServiceStatus {
+            hangups: 1,
+            ..RUNNING
+        };
+        assert!(!notifier.reloads(&early));
+        notifier.due(&early);
+        assert!(!notifier.reloads(&early));
+        let reload = ServiceStatus {
+            hangups: 3,
+            ..RUNNING
+        };
+        assert!(notifier.reloads(&reload));
+        assert_eq!(notifier.due(&reload), [NotifyState::Ready]);
+        assert!(!notifier.reloads(&reload));
+        let stop = ServiceStatus {
+            hangups: 4,
+            ..draining(0, true)
+        };
+        assert!(!notifier.reloads(&stop));
+        assert!(!notifier.due(&stop).contains(&NotifyState::Ready));
     }
 
     #[test]

@@ -16,14 +16,14 @@ use prost::Message;
 use super::cursor::Cursor;
 
 /// Facts arrive at a client as they were; a message from anybody is read or refused; and a service
-/// manager receives READY first and once, and STOPPING at most once.
+/// manager receives READY first, and again only after a reload, and STOPPING at most once.
 pub fn run(data: &[u8]) {
     if let Ok(message) = pb::Process::decode(data) {
         foreign(message);
     }
     let mut cursor = Cursor::new(data);
     let mut notifier = Notifier::default();
-    let (mut readies, mut stops, mut last) = (0, 0, None);
+    let (mut readies, mut expected, mut stops, mut last) = (0, 0, 0, None);
     for number in 0..=cursor.u8(..4) {
         let facts = facts(&mut cursor);
         arrives(&facts);
@@ -35,9 +35,14 @@ pub fn run(data: &[u8]) {
                 .bool()
                 .then(|| Duration::from_millis(cursor.u32().into())),
             told_to_stop: cursor.bool(),
+            hangups: cursor.u8(..2).into(),
         };
+        let reloads = notifier.reloads(&snapshot);
+        assert!(!reloads || number > 0 && !snapshot.told_to_stop);
         let states = notifier.due(&snapshot);
-        assert_eq!(states.first() == Some(&NotifyState::Ready), number == 0);
+        let is_ready = number == 0 || reloads;
+        assert_eq!(states.first() == Some(&NotifyState::Ready), is_ready);
+        expected += usize::from(is_ready);
         readies += states
             .iter()
             .filter(|state| **state == NotifyState::Ready)
@@ -54,6 +59,7 @@ pub fn run(data: &[u8]) {
         let status = states.into_iter().find_map(|state| match state {
             NotifyState::Status(status) => Some(status),
             NotifyState::Ready
+            | NotifyState::Reloading
             | NotifyState::Stopping
             | NotifyState::ExtendTimeout(_)
             | NotifyState::Watchdog => None,
@@ -63,7 +69,7 @@ pub fn run(data: &[u8]) {
             last = Some(status);
         }
     }
-    assert_eq!(readies, 1);
+    assert_eq!(readies, expected);
     assert!(stops <= 1);
 }
 

@@ -195,7 +195,8 @@ fn rules_and_panels_name_metrics_labels_and_values_that_the_binary_serves() {
 
 /// The manifests of a runner without overlays, each with its pods' labels, the named ports of their
 /// containers, and the address of its `--http-listen`.
-fn manifests() -> Vec<(String, String, BTreeMap<String, i64>, String)> {
+/// File, namespace, label `app`, ports, and the address of the metrics.
+fn manifests() -> Vec<(String, String, String, BTreeMap<String, i64>, String)> {
     ["base/runner-manager.yaml"]
         .map(|file| {
             let text = std::fs::read_to_string(shipped(&format!("../kubernetes/{file}"))).unwrap();
@@ -204,6 +205,7 @@ fn manifests() -> Vec<(String, String, BTreeMap<String, i64>, String)> {
                 node.as_mapping_get("kind").and_then(Yaml::as_str) == Some("Deployment")
             };
             let pod = documents.iter().find(kind).unwrap();
+            let namespace = at(pod, &["metadata", "namespace"]).as_str().unwrap();
             let pod = at(pod, &["spec", "template"]);
             let container = &at(pod, &["spec", "containers"]).as_vec().unwrap()[0];
             let ports = at(container, &["ports"]).as_vec().unwrap().iter();
@@ -216,7 +218,8 @@ fn manifests() -> Vec<(String, String, BTreeMap<String, i64>, String)> {
             let mut words = words.iter().map(|word| word.as_str().unwrap());
             words.find(|word| *word == "--http-listen").unwrap();
             let http = words.next().unwrap().to_owned();
-            (file.to_owned(), label.to_owned(), ports.collect(), http)
+            let (namespace, label) = (namespace.to_owned(), label.to_owned());
+            (file.to_owned(), namespace, label, ports.collect(), http)
         })
         .into()
 }
@@ -246,7 +249,10 @@ fn scrape_configurations_select_the_pods_and_the_port_of_the_manifests() {
         at(relabeling, &["replacement"]).as_str(),
         Some("process-wrapper")
     );
-    for (file, app, ports, http) in manifests() {
+    // A monitor without `namespaceSelector` selects in its own namespace.
+    let monitored = at(monitor, &["metadata", "namespace"]).as_str();
+    for (file, namespace, app, ports, http) in manifests() {
+        assert_eq!(monitored, Some(namespace.as_str()), "{file}");
         assert_eq!(label, app, "{file}");
         let number = ports
             .get(port)
@@ -258,7 +264,7 @@ fn scrape_configurations_select_the_pods_and_the_port_of_the_manifests() {
 /// prometheus.yaml with a target instead of its hosts, and one that service discovery would report
 /// for the pod of a manifest.
 pub(crate) fn configuration(host: &str, pod: &str) -> String {
-    let (_, app, ports, _) = &manifests()[0];
+    let (_, _, app, ports, _) = &manifests()[0];
     let port = ports.iter().find(|(_, number)| **number == 9090).unwrap().0;
     let found = format!(
         "static_configs:\n      - targets: ['{pod}']\n        labels: {{__meta_kubernetes_pod_label_app: {app}, \

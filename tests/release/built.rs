@@ -238,3 +238,22 @@ fn the_image_runs_as_an_unprivileged_user() {
         "{text}"
     );
 }
+
+/// The root file system is the one that .ci/run installs for tests/systemd.
+#[test]
+fn packages_are_upgraded_in_a_drain_and_their_removal_waits_for_the_jobs() {
+    let Some(folder) = release() else { return };
+    let image = peers::tools().join("systemd/root.tar");
+    if !image.exists() {
+        peers::absent(&format!("{}, a root with systemd,", image.display()));
+        return;
+    }
+    let output = Command::new(root().join("tests/release/installed.sh"))
+        .args([&folder, &image])
+        .output();
+    let text = stdout(&output.unwrap());
+    assert!(
+        text.ends_with("the packages were installed, upgraded and removed\n"),
+        "{text}"
+    );
+}

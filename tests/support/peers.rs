@@ -71,7 +71,7 @@ pub fn source(file: &str) -> PathBuf {
 }
 
 /// The directory into which `.ci/run` installs peers.
-fn tools() -> PathBuf {
+pub fn tools() -> PathBuf {
     std::env::var_os("PROCESS_WRAPPER_TOOLS").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools")),
         PathBuf::from,

@@ -1,4 +1,5 @@
-//! Under systemd: the messages on a real notification socket, and a unit that systemd accepts.
+//! Under systemd: the messages on a real notification socket, units that systemd accepts, and the
+//! unit as shipped under a systemd that is PID 1 of a container.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +10,11 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+
+mod lives;
+mod machine;
+mod stops;
+mod units;
 
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
@@ -134,28 +140,129 @@ fn a_missing_or_blocked_service_manager_delays_nothing() {
     }
 }
 
+/// `Type=notify-reload` of systemd 253: RELOADING=1 with the time of its beginning, then READY=1 in
+/// a later datagram.
 #[test]
-fn systemd_accepts_the_unit() {
+fn a_hup_is_notified_as_a_reload_that_ends() {
+    let manager = Manager::new();
+    let script = "trap 'echo reloaded' HUP; echo ready; while :; do sleep 1 & wait $!; done";
+    let wrapper = setup(&[], &["sh", "-c", script])
+        .env("NOTIFY_SOCKET", manager.path())
+        .env("WATCHDOG_USEC", "3600000000")
+        .start();
+    assert_eq!(manager.next(), ["READY=1", "STATUS=running"]);
+    wrapper.stdout.wait_for("ready");
+    for reload in 1..=2 {
+        let before = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        wrapper.signal(Signal::SIGHUP);
+        wrapper.stdout.wait_for_nth("reloaded", reload);
+        let begun = manager.next();
+        assert_eq!(begun[0], "RELOADING=1", "{begun:?}");
+        let at = begun[1].strip_prefix("MONOTONIC_USEC=").unwrap();
+        let at: i64 = at.parse().unwrap();
+        assert!(at >= before.tv_sec * 1_000_000 + before.tv_nsec / 1_000);
+        assert_eq!(manager.next(), ["READY=1", "WATCHDOG=1"]);
+    }
+}
+
+/// systemd's own address for user managers and containers may be abstract.
+#[test]
+fn an_abstract_notification_socket_is_reached() {
+    use std::os::linux::net::SocketAddrExt as _;
+    let name = format!("process-wrapper-{}", std::process::id());
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
+    let manager = Manager {
+        folder: tempfile::tempdir().unwrap(),
+        socket: UnixDatagram::bind_addr(&address).unwrap(),
+    };
+    manager
+        .socket
+        .set_read_timeout(Some(support::DEADLINE))
+        .unwrap();
+    let wrapper = setup(&[], &["sh", "-c", DRAINS])
+        .env("NOTIFY_SOCKET", format!("@{name}"))
+        .start();
+    assert_eq!(manager.next(), ["READY=1", "STATUS=running"]);
+    drop(wrapper);
+}
+
+/// What a wrapper writes to stderr that JOURNAL_STREAM names, or to another one.
+fn journal_lines(options: &[&str], is_journal: bool) -> String {
+    use std::io::Read as _;
+    use std::os::fd::OwnedFd;
+    let (mut reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
+    let stat = rustix::fs::fstat(&writer).unwrap();
+    let inode = stat.st_ino + u64::from(!is_journal);
+    let mut wrapper = setup(options, &["true"])
+        .env("JOURNAL_STREAM", format!("{}:{inode}", stat.st_dev))
+        .env("PROCESS_WRAPPER_LOG_LEVLE", "debug")
+        .configure(|command| {
+            command.stderr(OwnedFd::from(writer));
+        })
+        .start();
+    wrapper.wait();
+    drop(wrapper);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn lines_to_the_journal_have_priorities_and_no_time() {
+    const LEAVE: &str = "--exit-when-gone=always";
+    let text = journal_lines(&[LEAVE], true);
+    assert!(
+        text.contains("<6>INFO process_wrapper: started pid="),
+        "{text}"
+    );
+    assert!(text.contains("<4>"), "{text}");
+    assert!(text.lines().all(|line| line.starts_with('<')), "{text}");
+    let text = journal_lines(&[LEAVE], false);
+    assert!(
+        text.contains("Z INFO process_wrapper: started pid="),
+        "{text}"
+    );
+    assert!(!text.contains("<4>"), "{text}");
+    let text = journal_lines(&[LEAVE, "--log-format=json"], true);
+    let line = text.lines().find(|line| line.contains("started"));
+    assert!(line.unwrap().starts_with("{\"timestamp\":"), "{text}");
+    let text = journal_lines(&["--lissen"], true);
+    assert!(text.starts_with("<3>process-wrapper: "), "{text}");
+}
+
+/// Runs systemd-analyze about copies of the shipped units.
+fn analyze(words: &[&str]) {
     let Some(analyze) = support::peers::find("systemd-analyze") else {
         return;
     };
-    let unit = "packaging/systemd/process-wrapper-runner.service";
-    let unit = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(unit);
-    let text = std::fs::read_to_string(unit).unwrap();
-    // systemd looks for the programs as well; here they are not installed.
-    let text = text.replace("/usr/local/bin/process-wrapper ", "/bin/true ");
     let folder = tempfile::tempdir().unwrap();
-    let copy = folder.path().join("process-wrapper-runner.service");
-    std::fs::write(&copy, text).unwrap();
-    let output = Command::new(analyze)
-        .arg("verify")
-        .arg(&copy)
-        .output()
-        .unwrap();
-    let complaints = String::from_utf8(output.stderr).unwrap();
-    let ours: Vec<_> = complaints
-        .lines()
-        .filter(|line| line.contains("process-wrapper"))
-        .collect();
-    assert!(output.status.success() && ours.is_empty(), "{complaints}");
+    for unit in [units::SHIPPED, units::TEMPLATE] {
+        // systemd looks for the programs as well; here they are not installed.
+        let text = units::packaged(unit).replace("/usr/local/bin/process-wrapper ", "/bin/true ");
+        let copy = folder.path().join(unit.replace('@', "@instance"));
+        std::fs::write(folder.path().join(unit), &text).unwrap();
+        std::fs::write(&copy, text).unwrap();
+        let output = Command::new(&analyze)
+            .args(words)
+            .arg(&copy)
+            .output()
+            .unwrap();
+        let printed = [output.stdout, output.stderr].concat();
+        let printed = String::from_utf8(printed).unwrap();
+        let complaint = printed
+            .lines()
+            .any(|line| words == ["verify"] && line.contains("process-wrapper"));
+        assert!(output.status.success() && !complaint, "{printed}");
+    }
+}
+
+#[test]
+fn systemd_accepts_the_units() {
+    analyze(&["verify"]);
+}
+
+/// At most 5.0 of 10: "OK" in the words of systemd-analyze.
+#[test]
+fn the_exposure_of_the_units_is_low() {
+    analyze(&["security", "--offline=true", "--threshold=50", "--no-pager"]);
 }

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use tracing::Subscriber;
 
-use super::super::{KeptLines, Level, LogFormat, subscriber};
+use super::super::{KeptLines, Level, LineFormat, TextHead, subscriber};
 use super::{fill_pipe, pipe, read_available};
 use crate::clock::MonotonicClock;
 
@@ -20,7 +20,7 @@ fn full_pipe() -> (
 ) {
     let (reader, writer) = pipe();
     let filled = fill_pipe(writer.as_fd());
-    let (subscriber, kept) = subscriber(LogFormat::Text, Level::Info, writer);
+    let (subscriber, kept) = subscriber(LineFormat::Text(TextHead::Time), Level::Info, writer);
     (reader, filled, subscriber, kept)
 }
 

@@ -4,18 +4,18 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::super::{Level, LogFormat, MAX_LINE, subscriber};
+use super::super::{Level, LineFormat, LogFormat, MAX_LINE, TextHead, subscriber};
 use super::{pipe, read_available};
 
 /// The output of `work`.
-fn logged(format: LogFormat, level: Level, work: impl FnOnce()) -> String {
+fn logged(format: LineFormat, level: Level, work: impl FnOnce()) -> String {
     let (reader, writer) = pipe();
     tracing::subscriber::with_default(subscriber(format, level, writer).0, work);
     read_available(reader)
 }
 
 fn text(work: impl FnOnce()) -> String {
-    let logged = logged(LogFormat::Text, Level::Info, work);
+    let logged = logged(LineFormat::Text(TextHead::Time), Level::Info, work);
     let line = logged.strip_suffix('\n').unwrap();
     assert!(!line.contains('\n'), "{line}");
     let (time, rest) = line.split_once(' ').unwrap();
@@ -25,7 +25,7 @@ fn text(work: impl FnOnce()) -> String {
 }
 
 fn json(work: impl FnOnce()) -> Value {
-    let logged = logged(LogFormat::Json, Level::Info, work);
+    let logged = logged(LineFormat::Json, Level::Info, work);
     let line = logged.strip_suffix('\n').unwrap();
     assert!(!line.chars().any(char::is_control), "{line:?}");
     assert!(logged.len() <= MAX_LINE);
@@ -63,8 +63,37 @@ fn a_text_line_is_terse() {
 }
 
 #[test]
+fn journald_gets_priorities_for_times_exactly_if_it_is_stderr() {
+    let (_reader, writer) = pipe();
+    let stat = rustix::fs::fstat(&writer).unwrap();
+    let stream = format!("{}:{}", stat.st_dev, stat.st_ino);
+    let elsewhere = format!("{}:{}", stat.st_dev, stat.st_ino + 1);
+    let chosen = |format, stream| LineFormat::new(format, &writer, stream);
+    let journal = LineFormat::Text(TextHead::Priority);
+    assert_eq!(chosen(LogFormat::Text, Some(&stream)), journal);
+    assert_eq!(chosen(LogFormat::Json, Some(&stream)), LineFormat::Json);
+    for other in [None, Some(""), Some("7"), Some("x:y"), Some(&elsewhere[..])] {
+        let plain = LineFormat::Text(TextHead::Time);
+        assert_eq!(chosen(LogFormat::Text, other), plain);
+    }
+    let lines = logged(journal, Level::Debug, || {
+        tracing::error!("a");
+        tracing::warn!("b");
+        tracing::info!(pid = 7, "c");
+        tracing::debug!("d");
+    });
+    assert_eq!(
+        lines,
+        "<3>ERROR process_wrapper: a\n<4>WARN process_wrapper: b\n\
+         <6>INFO process_wrapper: c pid=7\n<7>DEBUG process_wrapper::log::tests::lines: d\n"
+    );
+}
+
+#[test]
 fn a_debug_line_names_its_module() {
-    let line = logged(LogFormat::Text, Level::Debug, || tracing::debug!("x"));
+    let line = logged(LineFormat::Text(TextHead::Time), Level::Debug, || {
+        tracing::debug!("x")
+    });
     assert!(
         line.ends_with("DEBUG process_wrapper::log::tests::lines: x\n"),
         "{line}"
@@ -150,7 +179,7 @@ fn no_line_is_longer_than_an_atomic_write() {
             let (a, b, c, d) = (&*value, &*value, &*value, &*value);
             tracing::info!(a, b, c, d, "called {value}");
         };
-        let line = logged(LogFormat::Text, Level::Info, work);
+        let line = logged(LineFormat::Text(TextHead::Time), Level::Info, work);
         assert!(line.len() <= MAX_LINE && line.ends_with('\n'), "{size}");
         let line = json(work);
         assert!(line["message"].as_str().unwrap().starts_with("called "));
@@ -194,7 +223,7 @@ fn the_level_applies_to_our_events_and_others_warn() {
         tracing::warn!(target: "h2::proto::ping_pong", "recv PING ack that we never sent");
     };
     let shown = |level| {
-        let lines = logged(LogFormat::Text, level, work);
+        let lines = logged(LineFormat::Text(TextHead::Time), level, work);
         lines
             .lines()
             .map(|line| line.split_once(": ").unwrap().1.to_owned())

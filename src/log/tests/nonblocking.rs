@@ -9,7 +9,7 @@ use rustix::pty::OpenptFlags;
 
 use super::super::sink::{Sink, WriteMethod, reopened};
 use super::super::writer::{Importance, LineWriter};
-use super::super::{LogFormat, MAX_LINE};
+use super::super::{LineFormat, MAX_LINE, TextHead};
 use super::{fill_pipe, pipe, promptly, read_available};
 
 type Lines = LineWriter<OwnedFd>;
@@ -40,7 +40,7 @@ fn is_nonblocking(fd: impl AsFd) -> bool {
 }
 
 /// A full pipe: three lines are dropped, and the next one reports it.
-fn full_pipe_drops(format: LogFormat, sink: impl FnOnce(OwnedFd) -> Sink<OwnedFd>) -> String {
+fn full_pipe_drops(format: LineFormat, sink: impl FnOnce(OwnedFd) -> Sink<OwnedFd>) -> String {
     let (reader, writer) = pipe();
     let shared = writer.try_clone().unwrap();
     let filled = fill_pipe(shared.as_fd());
@@ -74,7 +74,7 @@ fn a_full_pipe_drops_and_counts() {
         assert!(matches!(sink.method(), WriteMethod::Nowait));
         sink
     };
-    let report = full_pipe_drops(LogFormat::Text, method);
+    let report = full_pipe_drops(LineFormat::Text(TextHead::Time), method);
     assert!(
         report.ends_with(
             " WARN process_wrapper: stderr was full: log lines dropped audit_lines=0 lines=3"
@@ -82,7 +82,7 @@ fn a_full_pipe_drops_and_counts() {
         "{report}"
     );
     let report: serde_json::Value =
-        serde_json::from_str(&full_pipe_drops(LogFormat::Json, method)).unwrap();
+        serde_json::from_str(&full_pipe_drops(LineFormat::Json, method)).unwrap();
     assert_eq!(report["lines"], 3);
     assert_eq!(report["level"], "WARN");
     assert_eq!(report["target"], "process_wrapper");
@@ -90,7 +90,7 @@ fn a_full_pipe_drops_and_counts() {
 
 #[test]
 fn a_full_pipe_drops_and_counts_without_nowait() {
-    let report = full_pipe_drops(LogFormat::Text, |fd| {
+    let report = full_pipe_drops(LineFormat::Text(TextHead::Time), |fd| {
         let method = reopened(fd.as_fd());
         assert!(matches!(method, WriteMethod::Reopened(_)));
         Sink::with_method(fd, method)
@@ -100,7 +100,7 @@ fn a_full_pipe_drops_and_counts_without_nowait() {
 
 #[test]
 fn a_full_pipe_drops_and_counts_when_polled() {
-    let report = full_pipe_drops(LogFormat::Text, |fd| {
+    let report = full_pipe_drops(LineFormat::Text(TextHead::Time), |fd| {
         Sink::with_method(fd, WriteMethod::Polled(MAX_LINE))
     });
     assert!(report.ends_with("lines=3"), "{report}");
@@ -151,7 +151,7 @@ fn a_terminal_that_may_not_be_reopened_drops_and_counts() {
 /// Logs without a reader, then reads until the newest line arrives: every line is whole and in
 /// order, or counted where it is missing.
 fn unread_then_read(sink: Sink<OwnedFd>, reader: &OwnedFd) {
-    let mut lines = log(Lines::new(sink, LogFormat::Text), 10_000);
+    let mut lines = log(Lines::new(sink, LineFormat::Text(TextHead::Time)), 10_000);
     let deadline = Instant::now() + Duration::from_secs(20);
     let mut logged = 10_000;
     let mut all = read_available(reader);
@@ -189,7 +189,10 @@ fn a_reader_that_is_gone_is_harmless() {
     let (_, terminal) = terminal();
     let (unwritable, _writer) = pipe();
     for fd in [unread, socket, terminal, unwritable] {
-        log(Lines::new(Sink::new(fd), LogFormat::Text), 100);
+        log(
+            Lines::new(Sink::new(fd), LineFormat::Text(TextHead::Time)),
+            100,
+        );
     }
 }
 
@@ -197,7 +200,10 @@ fn a_reader_that_is_gone_is_harmless() {
 fn lines_go_to_a_file_in_whole() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let fd = OwnedFd::from(file.reopen().unwrap());
-    log(Lines::new(Sink::new(fd), LogFormat::Text), 1000);
+    log(
+        Lines::new(Sink::new(fd), LineFormat::Text(TextHead::Time)),
+        1000,
+    );
     assert_eq!(
         std::fs::read_to_string(file.path())
             .unwrap()
