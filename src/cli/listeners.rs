@@ -102,12 +102,8 @@ pub(super) async fn open(
         uid: rustix::process::geteuid().as_raw(),
         gid: rustix::process::getegid().as_raw(),
     };
-    let group = options.socket_group.as_ref().map(group_id).transpose()?;
-    options.check(listens, own, group)?;
-    let socket_options = SocketOptions {
-        mode: options.mode().0,
-        group,
-    };
+    let socket_options = socket_options(options)?;
+    options.check(listens, own, socket_options.group)?;
     let tokens = options
         .token_file
         .as_deref()
@@ -141,6 +137,14 @@ pub(super) async fn open(
         }
     }
     Ok(policed)
+}
+
+/// The mode and the group of socket files.
+pub(super) fn socket_options(options: &AccessOptions) -> Result<SocketOptions, ListenerError> {
+    Ok(SocketOptions {
+        mode: options.mode().0,
+        group: options.socket_group.as_ref().map(group_id).transpose()?,
+    })
 }
 
 fn group_id(group: &Group) -> Result<u32, ListenerError> {

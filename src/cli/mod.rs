@@ -6,6 +6,7 @@
 mod arguments;
 mod client;
 mod connections;
+mod default_socket;
 mod listeners;
 mod monitoring;
 mod options;

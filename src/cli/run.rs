@@ -13,6 +13,7 @@ use smol::future;
 use crate::access::Listen;
 use crate::address::{Address, Host};
 use crate::cli::connections::ConnectionsError;
+use crate::cli::default_socket::DefaultSocket;
 use crate::cli::listeners::{self, ListenerError, Names};
 use crate::cli::monitoring::{Monitoring, MonitoringError};
 use crate::cli::options::Run;
@@ -144,7 +145,7 @@ async fn supervise(
         .connections
         .limits(self_process::descriptor_limit(), 1)?;
     // Listeners open before the process starts, so that a bad address leaves no process behind.
-    let listeners = bind(options, &executor).await?;
+    let (listeners, default_socket) = bind(options, &executor).await?;
     let monitoring = Monitoring::open(&options.http_listen, &options.http_hosts).await?;
     let descriptors =
         self_process::descriptor_limit().map(|all| all.saturating_sub(monitoring.descriptors()));
@@ -204,8 +205,15 @@ async fn supervise(
             };
             let server = Server::new(router, limits, MonotonicClock, runs_on, observer);
             let (serve, spawner) = (server.clone(), Rc::clone(&executor));
-            let accept = service::accept(listener, policy, serve, spawner, MonotonicClock);
-            (server, executor.spawn(accept))
+            let accept = move |listener| {
+                let (policy, spawner) = (Rc::clone(&policy), Rc::clone(&spawner));
+                service::accept(listener, policy, serve.clone(), spawner, MonotonicClock)
+            };
+            let accepting = match default_socket.clone() {
+                Some(socket) => executor.spawn(socket.accept(listener, MonotonicClock, accept)),
+                None => executor.spawn(accept(listener)),
+            };
+            (server, accepting)
         })
         .unzip();
     let pages = monitoring.serve(&handle, &servers, &executor);
@@ -275,12 +283,13 @@ fn poll_in_place<F: Future + Unpin>(future: &mut F) -> impl Future<Output = F::O
     future
 }
 
-/// Opens the listeners of `--listen`, or that of the default address.
+/// Opens the listeners of `--listen`, or that of the default address, with what creates it again.
 async fn bind(
     options: &Run,
     executor: &LocalExecutor<'static>,
-) -> Result<Vec<listeners::PolicedListener>, StartError> {
+) -> Result<(Vec<listeners::PolicedListener>, Option<DefaultSocket>), StartError> {
     let default;
+    let mut again = None;
     let mut names = Names {
         option: options.listen_option,
         accept: options.accept_insecure,
@@ -292,10 +301,18 @@ async fn bind(
             None => "",
         };
         let address = default_address::prepare_default_address(&environment)?;
+        if environment.address.is_none() {
+            again = Some(DefaultSocket {
+                environment,
+                options: listeners::socket_options(&options.access)?,
+                insecure: options.access.insecure,
+            });
+        }
         default = [Listen::control(address)];
         &default[..]
     } else {
         &options.listen[..]
     };
-    Ok(listeners::open(listens, &options.access, names, executor).await?)
+    let opened = listeners::open(listens, &options.access, names, executor).await?;
+    Ok((opened, again))
 }

@@ -71,6 +71,7 @@ pub async fn serve<C: Clock>(
     let mut connections: VecDeque<Task<()>> = VecDeque::with_capacity(MAX_CONNECTIONS);
     let shortages = LineThrottle::for_conditions();
     let full = LineThrottle::for_conditions();
+    let protocols = Rc::new(LineThrottle::for_events());
     let recent = Rc::new(RefCell::new(RecentPages::new()));
     loop {
         match listener.accept().await {
@@ -88,8 +89,10 @@ pub async fn serve<C: Clock>(
                 let max_age = clock.sleep(MAX_AGE);
                 let name = listener.local_address().to_string();
                 let (from, peek_clock) = (peer.clone(), clock.clone());
+                let lines = Rc::clone(&protocols);
                 let connection = async move {
-                    let checked = check(&mut stream, Served::Pages, &from, &name, &peek_clock);
+                    let served = Served::Pages;
+                    let checked = check(&mut stream, served, &from, &name, &lines, &peek_clock);
                     let expired = async {
                         peek_clock.sleep(HEAD_TIMEOUT).await;
                         Ok(false)

@@ -13,7 +13,7 @@ pub const ENOUGH: usize = 2048;
 pub enum Protocol {
     /// The preface of RFC 9113, section 3.4.
     Http2,
-    /// A request line with a method of RFC 9110 or RFC 5789.
+    /// A request line of HTTP/1.x (RFC 9112, section 3).
     Http1,
     /// gRPC-Web in HTTP/1.1, as browsers and their proxies send it.
     GrpcWeb,
@@ -60,12 +60,33 @@ const GRPC_WEB: &[u8] = b"content-type: application/grpc-web";
 #[must_use]
 pub fn classify(bytes: &[u8]) -> Option<Protocol> {
     let mut known = SIGNATURES.iter();
-    let (_, protocol) = known.find(|(signature, _)| bytes.starts_with(signature))?;
+    let known = known.find(|(signature, _)| bytes.starts_with(signature));
+    let protocol = match known {
+        Some((_, protocol)) => protocol,
+        None if is_request_line(bytes) => &Protocol::Http1,
+        None => return None,
+    };
     let mut windows = bytes.windows(GRPC_WEB.len());
     if *protocol == Protocol::Http1 && windows.any(|bytes| bytes.eq_ignore_ascii_case(GRPC_WEB)) {
         return Some(Protocol::GrpcWeb);
     }
     Some(*protocol)
+}
+
+/// Whether the first line is a request of HTTP/1.x with any other method, such as PROPFIND
+/// (RFC 9112, section 3).
+fn is_request_line(bytes: &[u8]) -> bool {
+    let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+        return false;
+    };
+    let line = bytes.get(..end).unwrap_or_default().trim_ascii_end();
+    let mut words = line.split(|byte| *byte == b' ');
+    let method = words.next().unwrap_or_default();
+    let is_letter = |byte: &u8| byte.is_ascii_uppercase() || b"-_".contains(byte);
+    let is_method = !method.is_empty() && method.iter().all(is_letter);
+    let target = words.next().unwrap_or_default();
+    let version = words.next().unwrap_or_default();
+    is_method && !target.is_empty() && version.starts_with(b"HTTP/1.") && words.next().is_none()
 }
 
 /// What the operator or the peer's user does about it; `None`: the listener serves the protocol, or
@@ -187,7 +208,13 @@ mod tests {
             ),
             (b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n", Some(Protocol::Proxy)),
             (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", Some(Protocol::Proxy)),
+            (b"PROPFIND / HTTP/1.1\r\nHost: a\r\n", Some(Protocol::Http1)),
+            (b"M-SEARCH * HTTP/1.0\n", Some(Protocol::Http1)),
             // Not yet, or never.
+            (b"PROPFIND / HTTP/1.1", None),
+            (b"PROPFIND / HTTP/2\r\n", None),
+            (b"PROPFIND / x HTTP/1.1\r\n", None),
+            (b" / HTTP/1.1\r\n", None),
             (b"", None),
             (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r", None),
             (b"PR", None),

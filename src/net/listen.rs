@@ -18,6 +18,7 @@ use smol::Async;
 
 pub use super::bind_error::{BindError, Holder};
 use super::connect::resolve;
+use super::lost_file::Place;
 use super::peer::Peer;
 use super::socket_file::{self, BACKLOG, SocketFile};
 use super::stream::Stream;
@@ -65,7 +66,7 @@ enum BoundSocket {
     },
     Unix {
         // Dropped first: a late client finds no file rather than one that refuses.
-        _file: SocketFile,
+        file: SocketFile,
         socket: Async<UnixListener>,
         path: PathBuf,
     },
@@ -115,7 +116,7 @@ fn listen_unix(path: &Path, options: &SocketOptions) -> Result<Listener, BindErr
             source,
         })?;
     Ok(Listener::new(BoundSocket::Unix {
-        _file: file,
+        file,
         socket,
         path: path.to_owned(),
     }))
@@ -232,6 +233,17 @@ impl Listener {
         match &self.socket {
             BoundSocket::Tcp { address, .. } => tcp_address(*address),
             BoundSocket::Unix { path, .. } => Address::Unix(path.clone()),
+        }
+    }
+
+    /// The file of a unix socket, with the path at which clients look for it.
+    pub fn place(&self) -> Option<Place> {
+        match &self.socket {
+            BoundSocket::Tcp { .. } => None,
+            BoundSocket::Unix { file, path, .. } => Some(Place {
+                path: path.clone(),
+                id: file.id(),
+            }),
         }
     }
 

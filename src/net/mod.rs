@@ -19,6 +19,8 @@ pub mod listen;
 #[cfg(feature = "wrapper")]
 pub(crate) mod lock_file;
 #[cfg(feature = "wrapper")]
+pub mod lost_file;
+#[cfg(feature = "wrapper")]
 pub mod peer;
 pub mod reload;
 mod socket;

@@ -36,6 +36,12 @@ pub(super) struct SocketFile {
     lock: LockFile,
 }
 
+impl SocketFile {
+    pub(super) const fn id(&self) -> FileId {
+        self.id
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
         remove_if(self.lock.directory(), &self.name, self.id);

@@ -22,10 +22,8 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Bytes that are read within that time.
 const LINGER_BYTES: u64 = 64 * 1024;
 
-static LINES: LineThrottle = LineThrottle::for_events();
-
 /// Waits for the first bytes of a peer. Returns whether the listener may serve it; otherwise the
-/// peer has its answer, and the connection is to be closed.
+/// peer has its answer, and the connection is to be closed. `lines` limits the listener's log.
 ///
 /// # Errors
 ///
@@ -35,6 +33,7 @@ pub async fn check<C: Clock>(
     served: Served,
     peer: &impl Display,
     listener: &impl Display,
+    lines: &LineThrottle,
     clock: &C,
 ) -> io::Result<bool> {
     let mut first = vec![0; ENOUGH];
@@ -45,7 +44,7 @@ pub async fn check<C: Clock>(
         return Ok(true);
     };
     drop(first);
-    if let Some(held_back) = LINES.try_acquire(clock.now()) {
+    if let Some(held_back) = lines.try_acquire(clock.now()) {
         tracing::info!(
             %peer, %listener, came = %found, held_back = held_back.count(), advice,
             "wrong protocol"

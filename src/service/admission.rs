@@ -65,6 +65,7 @@ struct RefusalLines {
     tokens: LineThrottle,
     roles: LineThrottle,
     full: LineThrottle,
+    protocols: LineThrottle,
 }
 
 impl RefusalLines {
@@ -74,6 +75,7 @@ impl RefusalLines {
             tokens: LineThrottle::for_events(),
             roles: LineThrottle::for_events(),
             full: LineThrottle::for_conditions(),
+            protocols: LineThrottle::for_events(),
         }
     }
 }
@@ -118,7 +120,8 @@ impl<C: Clock> ListenerPolicy<C> {
             None => Served::Grpc,
         };
         let listener = &self.rules.listener;
-        let checked = wrong_protocol::check(&mut stream, served, &peer, listener, &self.clock);
+        let (lines, clock) = (&self.lines.protocols, &self.clock);
+        let checked = wrong_protocol::check(&mut stream, served, &peer, listener, lines, clock);
         match checked.await {
             Ok(true) => {}
             Ok(false) => return None,

@@ -1,6 +1,6 @@
 //! The default socket where another user has taken the name of its directory in /tmp.
 
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -120,5 +120,57 @@ fn root_finds_the_wrapper_of_a_service_without_options() {
         let printed = format!("{output:?}");
         assert_eq!(output.status.code(), Some(code), "{printed}");
         assert!(printed.contains(words), "{printed}");
+    }
+}
+
+/// logind at a user's last logout and next login: it empties the directory and unmounts it, and
+/// mounts a new file system after it has made the directory again.
+#[test]
+fn the_default_socket_comes_back_with_the_runtime_directory_of_its_user() {
+    if !is_root() || crate::support::peers::find("setpriv").is_none() {
+        return;
+    }
+    let (_copies, copy) = copy_for_all();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let script = format!(
+        "set -e
+        own=$1/own wrapper=$2
+        login() {{ mkdir $own; mount -t tmpfs -o mode=700,uid={VICTIM} none $own; }}
+        logout() {{ rm -rf $own/*; umount -l $own; rmdir $own; }}
+        as_user() {{
+            XDG_RUNTIME_DIR=$own setpriv --reuid {VICTIM} --regid {VICTIM} --clear-groups \"$@\"
+        }}
+        login
+        # Without the function, whose subshell would take the signal for the wrapper.
+        XDG_RUNTIME_DIR=$own setpriv --reuid {VICTIM} --regid {VICTIM} --clear-groups \
+            $wrapper run -- sleep 60 &
+        trap 'kill $!; wait $!' EXIT
+        as_user $wrapper wait --until running --connect-timeout 20s
+        for round in 1 2; do
+            logout
+            login
+            as_user $wrapper status --connect-timeout 20s
+        done
+        # Only the file.
+        rm $own/process-wrapper/control.sock
+        as_user $wrapper status --connect-timeout 20s"
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &script, "sh"]);
+    command.args([folder.path(), &copy]);
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap());
+    let output = command.output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        printed.matches("running: sleep").count(),
+        4,
+        "{printed}{log}"
+    );
+    for line in ["the socket was removed", "listening again"] {
+        assert_eq!(log.matches(line).count(), 3, "{log}");
     }
 }

@@ -11,6 +11,7 @@
 #![cfg(all(feature = "webhooks", feature = "monitor"))]
 
 mod complete;
+mod names;
 mod page;
 mod sandbox;
 #[path = "../support/mod.rs"]
@@ -205,4 +206,19 @@ fn only_values_that_differ_between_runs_are_ignored() {
         assert!(!transcript::matches(shown, printed, false), "{shown:?}");
     }
     assert!(!transcript::matches("a", "ab", true));
+}
+
+#[test]
+fn every_test_that_a_page_names_exists() {
+    let mut functions = std::collections::BTreeSet::new();
+    for folder in ["src", "tests", "fuzz/fuzz_targets"] {
+        names::functions(&root().join(folder), &mut functions);
+    }
+    let own = "`every_test_that_a_page_names_exists`, `no_test_has_this_name`";
+    assert_eq!(names::unknown(own, &functions), ["no_test_has_this_name"]);
+    for path in paths() {
+        let text = std::fs::read_to_string(root().join(&path)).unwrap();
+        let unknown = names::unknown(&text, &functions);
+        assert!(unknown.is_empty(), "{path} names no test: {unknown:?}");
+    }
 }

@@ -16,6 +16,14 @@ const THROTTLED: &str = "";
 /// message. A message is here once for each call.
 const CALLS: &[(&str, &str, &[&str])] = &[
     (
+        "src/cli/default_socket.rs",
+        "the user's logout and login cause it",
+        &[
+            "the socket was removed; waiting for its directory",
+            "listening again",
+        ],
+    ),
+    (
         "src/cli/listeners.rs",
         "once per listener, at the start",
         &[

@@ -37,6 +37,8 @@ pub(super) fn help(table: &Table, length: Length) -> String {
         for command in &info.commands {
             entry(&mut text, command.name, command.command.description, 15);
         }
+        let words = "Show the help of a command, or of the program.";
+        entry(&mut text, "help", words, 15);
     }
     if !info.positionals.is_empty() {
         text.push_str("\nArguments:\n");

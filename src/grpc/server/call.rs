@@ -107,7 +107,7 @@ fn record_end<C>(
     duration: Duration,
 ) {
     tracing::debug!(
-        method = ?truncate_path(path),
+        method = truncate_path(path),
         peer = %connection.peer,
         ?code,
         ?duration,
