@@ -196,6 +196,7 @@ fn rules_and_panels_name_metrics_labels_and_values_that_the_binary_serves() {
 /// The manifests of a runner without overlays, each with its pods' labels, the named ports of their
 /// containers, and the address of its `--http-listen`.
 /// File, namespace, label `app`, ports, and the address of the metrics.
+#[allow(clippy::type_complexity, reason = "one caller takes it apart")]
 fn manifests() -> Vec<(String, String, String, BTreeMap<String, i64>, String)> {
     ["base/runner-manager.yaml"]
         .map(|file| {

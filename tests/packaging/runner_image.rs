@@ -7,8 +7,8 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use crate::root;
 use crate::support::{eventually, peers};
-use crate::{options_of, root};
 
 /// Programs of this machine in the stand-in; the official image has them too.
 const PROGRAMS: [&str; 6] = ["bash", "sh", "cmp", "cp", "sleep", "dumb-init"];
@@ -178,9 +178,11 @@ impl Drop for Container {
     }
 }
 
+// The image and its compose file are of the default build.
+#[cfg(feature = "monitor")]
 #[test]
 fn every_variable_of_the_runner_image_is_an_option_of_run() {
-    let options = options_of("run");
+    let options = crate::options_of("run");
     let mut checked = 0;
     for file in ["Dockerfile.runner", "compose.yaml"] {
         let text = std::fs::read_to_string(root().join("packaging/container").join(file)).unwrap();

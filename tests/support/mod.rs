@@ -364,7 +364,10 @@ impl Lines {
 
     /// The text read so far.
     pub fn text(&self) -> String {
-        self.shared.0.lock().unwrap().lines.join("\n")
+        // A test that failed while it waited has poisoned the lock.
+        let read = self.shared.0.lock();
+        let read = read.unwrap_or_else(std::sync::PoisonError::into_inner);
+        read.lines.join("\n")
     }
 
     /// Everything, once the stream has ended.
