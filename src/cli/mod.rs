@@ -12,6 +12,11 @@ mod monitoring;
 mod options;
 mod run;
 mod secrets;
+mod spawn;
+#[cfg(feature = "webhooks")]
+mod state_dir;
+#[cfg(feature = "webhooks")]
+mod state_files;
 mod texts;
 #[cfg(feature = "webhooks")]
 mod webhooks;
@@ -62,6 +67,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         options::Command::Wait(options) => client::wait(&options),
         options::Command::Events(options) => client::events(&options),
         options::Command::Probe(options) => client::probe(&options),
+        #[cfg(feature = "webhooks")]
+        options::Command::Webhooks(options) => state_files::webhooks(&options),
     }
 }
 

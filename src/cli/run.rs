@@ -17,13 +17,14 @@ use crate::cli::default_socket::DefaultSocket;
 use crate::cli::listeners::{self, ListenerError, Names};
 use crate::cli::monitoring::{Monitoring, MonitoringError};
 use crate::cli::options::Run;
+use crate::cli::spawn::{self, StartProcessError};
 use crate::cli::{FAILED, USAGE, complain};
 use crate::clock::MonotonicClock;
 use crate::grpc::rules::limits::Limits;
 use crate::grpc::server::Server;
 use crate::lifecycle::Exit;
 use crate::net::default_address::{self, Environment};
-use crate::process::child::{self, Child, SpawnError};
+use crate::process::child;
 use crate::process::pidfd::{self, PidfdError};
 use crate::process::reactor::{self, ReactorError};
 use crate::process::remedy::remedy;
@@ -64,7 +65,7 @@ enum StartError {
     #[error(transparent)]
     Sentinel(#[from] SentinelError),
     #[error(transparent)]
-    Spawn(#[from] SpawnError),
+    Process(#[from] StartProcessError),
 }
 
 impl StartError {
@@ -72,16 +73,19 @@ impl StartError {
         match self {
             Self::DefaultAddress(_) | Self::Connections(_) => USAGE,
             #[cfg(feature = "webhooks")]
-            Self::Dispatcher(_) => USAGE,
+            Self::Dispatcher(error) if error.is_usage() => USAGE,
+            #[cfg(feature = "webhooks")]
+            Self::Dispatcher(_) => FAILED,
             Self::ListenerPolicy(error) if error.is_usage() => USAGE,
             Self::Monitoring(error) if error.is_usage() => USAGE,
-            Self::ListenerPolicy(_)
+            Self::Process(StartProcessError::NotDurable(_))
+            | Self::ListenerPolicy(_)
             | Self::Monitoring(_)
             | Self::Signals(_)
             | Self::Pidfd(_)
             | Self::Reactor(_)
             | Self::Sentinel(_) => FAILED,
-            Self::Spawn(error) => error.status(),
+            Self::Process(StartProcessError::Spawn(error)) => error.status(),
         }
     }
 }
@@ -139,7 +143,7 @@ async fn supervise(
     reactor::take_over_event_loop().await?;
     drive_async_process(&executor).await;
     let signals = Signals::install(ignored).map_err(StartError::Signals)?;
-    let webhooks = webhooks(options)?;
+    let webhooks = webhooks(options).await?;
     // Fails before any bind if one listener alone exceeds the descriptors.
     options
         .connections
@@ -155,10 +159,7 @@ async fn supervise(
         None => None,
     };
     signals::unblock().map_err(StartError::Signals)?;
-    let child = match &sentinel {
-        Some(sentinel) => Child::spawn_watched(&options.program, sentinel)?,
-        None => Child::spawn(&options.program, &[])?,
-    };
+    let child = spawn::spawn(&options.program, sentinel.as_ref(), &webhooks).await?;
     // The process has its copies: ours would keep its pipes and locks busy. A command after the
     // exit needs them until it starts.
     let inherited = match options.after_exit {
@@ -173,7 +174,7 @@ async fn supervise(
         child,
         after_exit: options.after_exit.clone(),
         sentinel,
-        webhooks,
+        webhooks: webhooks.clone(),
     };
     tracing::info!(
         pid = wrapped.child.pid(),
@@ -181,6 +182,7 @@ async fn supervise(
         "started"
     );
     let handle = Handle::new(options.lifecycle.clone(), wrapped, Rc::clone(&executor));
+    handle.take_up_recovered();
     let probing = options
         .readiness
         .clone()
@@ -243,17 +245,18 @@ async fn supervise(
     for drain in drains {
         drain.await;
     }
+    webhooks.close().await;
     tracing::info!(status = exit.status(), "leaving");
     Ok(exit)
 }
 
 #[cfg(feature = "webhooks")]
-fn webhooks(options: &Run) -> Result<Dispatcher, StartError> {
-    Ok(crate::cli::webhooks::open(&options.webhooks)?)
+async fn webhooks(options: &Run) -> Result<Dispatcher, StartError> {
+    Ok(crate::cli::webhooks::open(&options.webhooks).await?)
 }
 
 #[cfg(not(feature = "webhooks"))]
-fn webhooks(_options: &Run) -> Result<Dispatcher, StartError> {
+async fn webhooks(_options: &Run) -> Result<Dispatcher, StartError> {
     Ok(Dispatcher::default())
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::options::WebhookOptions;
 use crate::cli::secrets::{warn_if_changeable, warn_if_open};
+use crate::cli::state_dir::{self, StateDirError};
 use crate::net::file::{FileError, Pipes, read, read_text};
 use crate::webhook::policy::Policy;
 use crate::webhook::request::InvalidWebhook;
@@ -35,6 +36,8 @@ pub(super) enum WebhookError {
     Deadline,
     #[error("--webhook or --webhook-file: {0}")]
     Register(#[from] RegisterError),
+    #[error(transparent)]
+    StateDir(#[from] StateDirError),
 }
 
 fn if_url(option: &str, path: &Path) -> &'static str {
@@ -46,7 +49,23 @@ fn if_url(option: &str, path: &Path) -> &'static str {
     }
 }
 
-pub(super) fn open(options: &WebhookOptions) -> Result<Dispatcher, WebhookError> {
+impl WebhookError {
+    /// Whether the command line is wrong, rather than the machine.
+    pub(super) fn is_usage(&self) -> bool {
+        match self {
+            Self::StateDir(error) => error.is_usage(),
+            Self::Url(_)
+            | Self::Read { .. }
+            | Self::File(..)
+            | Self::Secret(..)
+            | Self::Authorities(..)
+            | Self::Deadline
+            | Self::Register(_) => true,
+        }
+    }
+}
+
+pub(super) async fn open(options: &WebhookOptions) -> Result<Dispatcher, WebhookError> {
     let mut initial = options
         .urls
         .iter()
@@ -77,12 +96,21 @@ pub(super) fn open(options: &WebhookOptions) -> Result<Dispatcher, WebhookError>
     if options.deadline.is_zero() {
         return Err(WebhookError::Deadline);
     }
+    let (journal, recovered) = match &options.state {
+        Some(state) => {
+            let (journal, recovered) = state_dir::open(state).await?;
+            (Some(journal), recovered)
+        }
+        None => (None, Vec::new()),
+    };
     Ok(Dispatcher::new(DispatcherSettings {
         policy: Policy::new(options.allow.clone()),
         secrets,
         roots,
         deadline: options.deadline,
         initial,
+        journal,
+        recovered,
         ..DispatcherSettings::default()
     })?)
 }

@@ -152,6 +152,8 @@ pub struct WebhookDelivery {
     pub next_attempt_at: Option<SystemTime>,
     /// What came of the last attempt that failed; empty if there is none.
     pub last_error: String,
+    /// Whether an earlier wrapper accepted it, for its own process, and did not deliver it.
+    pub recovered: bool,
 }
 
 /// How far the delivery of a webhook has come.
@@ -342,6 +344,7 @@ impl TryFrom<pb::WebhookDelivery> for WebhookDelivery {
             attempts: message.attempts,
             next_attempt_at: time(message.next_attempt_at)?,
             last_error: message.last_error,
+            recovered: message.recovered,
         })
     }
 }

@@ -36,7 +36,7 @@ impl Lifecycle {
     /// Every webhook that waits for the exit is due.
     pub(super) fn deliver_webhooks(&mut self, ended: ExitInfo, told_to_stop: bool) -> Transition {
         let actions = self.arm_webhooks();
-        if actions.is_empty() {
+        if !self.webhooks.are_armed() {
             return self.settle(ended, told_to_stop);
         }
         self.phase = Phase::Finishing(Finishing {

@@ -41,6 +41,7 @@
 //! - The command after the exit runs once, after the exit, and ends or is ended.
 //! - An accepted webhook is due once, after the exit and the command, also when it is accepted
 //!   later; it is due again only if it is accepted again after it failed.
+//! - Deliveries for an earlier wrapper keep this one as its own do, and begin at any time.
 //! - The wrapper leaves only after the exit, and only when it was told to or `exit_when_gone` says
 //!   so. It leaves before the work after the exit is done only when it is told to stop again.
 
@@ -195,6 +196,33 @@ impl Lifecycle {
                     PostExit::Webhooks | PostExit::Command(_) => Transition::nothing(),
                 }
             }
+            (
+                Phase::Running { .. } | Phase::ShuttingDown(_),
+                Input::RecoveredDeliveries { under_way },
+            ) => {
+                self.webhooks.set_recovered(under_way);
+                Transition::nothing()
+            }
+            (Phase::Finishing(finishing), Input::RecoveredDeliveries { under_way }) => {
+                self.webhooks.set_recovered(under_way);
+                match finishing.work {
+                    PostExit::Webhooks if !self.webhooks.are_armed() => {
+                        self.settle(finishing.ended, finishing.told_to_stop)
+                    }
+                    PostExit::Webhooks | PostExit::Command(_) => Transition::nothing(),
+                }
+            }
+            (Phase::Gone(ended), Input::RecoveredDeliveries { under_way }) => {
+                self.webhooks.set_recovered(under_way);
+                if under_way {
+                    self.phase = Phase::Finishing(Finishing {
+                        ended,
+                        work: PostExit::Webhooks,
+                        told_to_stop: false,
+                    });
+                }
+                Transition::nothing()
+            }
             (Phase::Gone(ended), Input::Signal(received)) if self.stops(received) => {
                 self.leave(ended)
             }
@@ -225,7 +253,9 @@ impl Lifecycle {
                 | Input::WebhookEnded { .. }
                 | Input::TimePassed,
             )
-            | (Phase::Left(_), Input::WebhookAccepted(_)) => Transition::nothing(),
+            | (Phase::Left(_), Input::WebhookAccepted(_) | Input::RecoveredDeliveries { .. }) => {
+                Transition::nothing()
+            }
         }
     }
 

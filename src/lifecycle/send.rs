@@ -193,6 +193,7 @@ impl Lifecycle {
             | Input::AfterExitEnded
             | Input::WebhookAccepted(_)
             | Input::WebhookEnded { .. }
+            | Input::RecoveredDeliveries { .. }
             | Input::TimePassed => return false,
         };
         let shutdown = match self.phase {
@@ -219,6 +220,7 @@ impl Lifecycle {
             | Input::AfterExitEnded
             | Input::WebhookAccepted(_)
             | Input::WebhookEnded { .. }
+            | Input::RecoveredDeliveries { .. }
             | Input::TimePassed => false,
         };
         let Phase::ShuttingDown(ShutdownProgress {

@@ -42,6 +42,12 @@ pub enum Input {
         /// Whether the receiver has it; otherwise the wrapper gave it up.
         delivered: bool,
     },
+    /// Deliveries of webhooks that an earlier wrapper accepted have begun, or the last of them has
+    /// ended. They do not depend on the process.
+    RecoveredDeliveries {
+        /// Whether any is under way.
+        under_way: bool,
+    },
     /// Time has passed; wanted at
     /// [`Lifecycle::next_timeout`](crate::lifecycle::Lifecycle::next_timeout), harmless at any
     /// time.

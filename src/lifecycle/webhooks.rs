@@ -14,6 +14,9 @@ pub const MAX_WEBHOOKS: u8 = 16;
 pub struct Slot(u8);
 
 impl Slot {
+    /// The first one.
+    pub const FIRST: Self = Self(0);
+
     /// All slots, in order.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..MAX_WEBHOOKS).map(Self)
@@ -42,6 +45,8 @@ enum Progress {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Webhooks {
     progress: BTreeMap<Slot, Progress>,
+    /// Whether webhooks of an earlier wrapper are being delivered.
+    recovered: bool,
 }
 
 impl Webhooks {
@@ -78,10 +83,17 @@ impl Webhooks {
         }
     }
 
+    /// Deliveries for an earlier wrapper have begun, or the last of them has ended.
+    pub(super) fn set_recovered(&mut self, under_way: bool) {
+        self.recovered = under_way;
+    }
+
     /// Whether a delivery is under way.
     pub(super) fn are_armed(&self) -> bool {
-        self.progress
-            .values()
-            .any(|progress| *progress == Progress::Armed)
+        self.recovered
+            || self
+                .progress
+                .values()
+                .any(|progress| *progress == Progress::Armed)
     }
 }

@@ -77,6 +77,35 @@ pub fn driver() -> impl Future<Output = std::convert::Infallible> + Send + 'stat
     async_process::driver()
 }
 
+/// A process that waits for its release before it executes the program. Dropped, it ends without
+/// that.
+#[derive(Debug)]
+pub struct HeldChild {
+    child: Child,
+    stub: ExecStub,
+}
+
+impl HeldChild {
+    /// The process id, before and after the exec.
+    pub fn pid(&self) -> i32 {
+        self.child.pid
+    }
+
+    /// Executes the program.
+    ///
+    /// # Errors
+    /// See [`SpawnError`]; no process is left running.
+    pub fn release(self, program: &Program) -> Result<Child, SpawnError> {
+        match self.stub.release() {
+            Ok(()) => Ok(self.child),
+            Err(error) => {
+                unregistered::kill_and_reap(self.child.pid);
+                Err(SpawnError::of_exec(program, error))
+            }
+        }
+    }
+}
+
 impl Child {
     /// Starts the program with our standard streams and our environment plus these variables, in a
     /// process group of its own.
@@ -127,33 +156,37 @@ impl Child {
     /// # Errors
     /// See [`SpawnError`]; in no case is a process left running.
     pub fn spawn_watched(program: &Program, sentinel: &Sentinel) -> Result<Self, SpawnError> {
+        Self::spawn_held(program, Some(sentinel))?.release(program)
+    }
+
+    /// Spawns a process that does not execute the program before it is released, nor if the wrapper
+    /// dies before. The sentinel, if there is one, watches it already.
+    ///
+    /// # Errors
+    /// See [`SpawnError`]; in no case is a process left running.
+    pub fn spawn_held(
+        program: &Program,
+        sentinel: Option<&Sentinel>,
+    ) -> Result<HeldChild, SpawnError> {
         let (stub, mut command, stdin) = ExecStub::new(&program.name, &program.arguments)
             .map_err(|source| SpawnError::before_fork(program, source))?;
         remove_own_variables(&mut command, false);
         let mut command = async_process::Command::from(command);
         command.stdin(stdin);
         // A refusal here concerns our own binary, not the program.
-        let child =
-            Self::start(
-                program,
-                command,
-                Some(sentinel.pid()),
-                |error| match Errno::from_io_error(&error) {
-                    Some(Errno::AGAIN | Errno::NOMEM) => SpawnError::before_fork(program, error),
-                    Some(_) => SpawnError::after_fork(program, error),
-                    None => SpawnError::of_exec(program, error),
-                },
-            )?;
-        if let Err(error) = sentinel.watch(child.pidfd()) {
+        let child = Self::start(program, command, sentinel.map(Sentinel::pid), |error| {
+            match Errno::from_io_error(&error) {
+                Some(Errno::AGAIN | Errno::NOMEM) => SpawnError::before_fork(program, error),
+                Some(_) => SpawnError::after_fork(program, error),
+                None => SpawnError::of_exec(program, error),
+            }
+        })?;
+        if let Some(sentinel) = sentinel
+            && let Err(error) = sentinel.watch(child.pidfd())
+        {
             tracing::error!(%error, "the process will not be signalled if the wrapper dies");
         }
-        match stub.release() {
-            Ok(()) => Ok(child),
-            Err(error) => {
-                unregistered::kill_and_reap(child.pid);
-                Err(SpawnError::of_exec(program, error))
-            }
-        }
+        Ok(HeldChild { child, stub })
     }
 
     fn start(

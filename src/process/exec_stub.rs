@@ -1,5 +1,6 @@
-//! The exec stub of `--on-wrapper-death`: the main process starts as our own binary, waits until
-//! the sentinel watches it, and then executes the program.
+//! The exec stub of `--on-wrapper-death` and `--state-dir`: the main process starts as our own
+//! binary, waits until the sentinel watches it and its webhooks are on disk, and then executes the
+//! program.
 //!
 //! Owns both halves. Whenever the wrapper dies, either the program never starts or the sentinel has
 //! the process's pidfd. The stub never chooses the program. Process id, streams, environment,

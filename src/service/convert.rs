@@ -152,6 +152,7 @@ fn delivery(delivery: &Delivery) -> pb::WebhookDelivery {
         attempts: delivery.attempts,
         next_attempt_at: delivery.next_attempt_at.map(timestamp),
         last_error: delivery.last_error.clone(),
+        recovered: delivery.recovered,
     }
 }
 
@@ -165,6 +166,10 @@ pub(super) fn refused(error: &RequestError) -> Status {
         RequestError::Webhook(error) => match error.reject_reason() {
             RejectReason::Limit => (Code::ResourceExhausted, "nothing was signalled"),
             RejectReason::Policy => (Code::PermissionDenied, "nothing was signalled"),
+            RejectReason::NotDurable => (
+                Code::Unavailable,
+                "nothing was signalled; free the disk, or ask without a webhook",
+            ),
         },
         RequestError::Ineffective => (
             Code::FailedPrecondition,

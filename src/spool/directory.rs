@@ -20,7 +20,7 @@ use crate::net::directory::{UnsafeDirectory, find_unsafe};
 use crate::net::lock_file::{LockError, LockFile};
 
 const LOCK: &str = ".lock";
-const FILE: &str = ".webhook";
+pub(super) const FILE: &str = ".webhook";
 /// Holds what is being written, until it is renamed. Without meaning after a crash.
 const TEMPORARY: &str = ".new";
 /// Holds what no wrapper can read.
@@ -272,13 +272,13 @@ pub fn peek(path: &Path) -> io::Result<Vec<Found>> {
     Ok(found.flatten().collect())
 }
 
-fn open_directory(path: &Path) -> rustix::io::Result<OwnedFd> {
+pub(super) fn open_directory(path: &Path) -> rustix::io::Result<OwnedFd> {
     // Not O_PATH, which cannot be synced. NOFOLLOW: a link at the end could be replaced.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     rustix::fs::openat(CWD, path, flags, Mode::empty())
 }
 
-fn names(directory: std::os::fd::BorrowedFd<'_>) -> io::Result<Vec<OsString>> {
+pub(super) fn names(directory: std::os::fd::BorrowedFd<'_>) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(directory)? {
         names.push(OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned());

@@ -28,6 +28,8 @@
 //! - **Identity**: a file names the process by boot id, pid namespace, pid and start time
 //!   ([`identity`]). The next wrapper opens a pidfd, then compares: it waits for a process that is
 //!   still alive, and reports one that is gone as `lost`.
+//! - **Orders**: `ID.retry` and `ID.drop` are markers of an operator ([`markers`]). A wrapper sees
+//!   them by inotify, or at its start.
 //! - **Owner**: a lock file gives the directory to one wrapper. Its mode is 0700, its files' 0600.
 //!   They hold the URL and the headers of the webhook, which can be secrets.
 //!
@@ -38,6 +40,7 @@
 pub mod directory;
 pub mod frame;
 pub mod identity;
+pub mod markers;
 pub mod message;
 pub mod record;
 pub mod writer;

@@ -27,7 +27,7 @@ pub struct Record {
     pub last_error: String,
     /// When its delivery was given up.
     pub failed_at: Option<SystemTime>,
-    /// The process whose end it reports; `None` before that was started.
+    /// The process whose end it reports; `None` if it was never known.
     pub process: Option<ProcessIdentity>,
     /// The content. Until the end of the process is seen, the outcome is `lost`, and the next
     /// wrapper sends it as it is.

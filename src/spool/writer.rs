@@ -178,6 +178,12 @@ impl Pending {
             Change::Write(contents) => directory.write(&self.id, contents),
             Change::Remove => directory.remove(&self.id),
         };
+        if let Err(error) = &result
+            && self.done.iter().all(Sender::is_closed)
+        {
+            let id = &self.id;
+            tracing::warn!(id, %error, "a change of a webhook is not in the state directory");
+        }
         for done in self.done {
             let copy = match &result {
                 Ok(()) => Ok(()),

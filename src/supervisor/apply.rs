@@ -76,6 +76,7 @@ impl Handle {
                 inputs.extend(self.perform(&mut supervised, action));
             }
         }
+        supervised.deliveries.learn(&supervised.facts);
         drop(supervised);
         self.core.changed.notify(usize::MAX);
         let reached = self.last_milestone();

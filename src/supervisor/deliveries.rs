@@ -4,16 +4,17 @@
 //! Owns their tasks and the facts that they report. It never decides when one is due: `lifecycle`
 //! does.
 
+use std::rc::Rc;
+
 use smol::Task;
 
 use crate::clock::MonotonicClock;
 use crate::lifecycle::{Input, Slot};
-use crate::process::self_process;
-use crate::supervisor::facts::{AfterExitFacts, ProcessFacts};
+use crate::supervisor::facts::ProcessFacts;
+use crate::supervisor::report::report;
 use crate::supervisor::{Handle, RequestError, Supervised};
 use crate::webhook::delivery::{Delivery, DeliveryState};
-use crate::webhook::exit_report::{AfterExitReport, ExitReport};
-use crate::webhook::{Dispatcher, RegisterError, WebhookRequest};
+use crate::webhook::{Dispatcher, Prepared, Recovered, RegisterError, WebhookRequest};
 
 /// The registered webhooks, and the tasks of the deliveries under way.
 #[derive(Debug)]
@@ -47,8 +48,42 @@ impl Deliveries {
         Ok(self.webhooks.check(webhook)?)
     }
 
-    pub(super) fn register(&self, webhook: WebhookRequest) -> Result<Slot, RegisterError> {
-        self.webhooks.register(webhook)
+    /// The dispatcher, if it keeps webhooks in a state directory.
+    pub(super) fn durable(&self) -> Option<Dispatcher> {
+        self.webhooks.is_durable().then(|| self.webhooks.clone())
+    }
+
+    pub(super) fn register(&self, webhook: Prepared) -> Result<Slot, RegisterError> {
+        self.webhooks.register_prepared(webhook)
+    }
+
+    pub(super) fn withdraw(&self, webhook: Prepared) {
+        self.webhooks.withdraw(webhook);
+    }
+
+    pub(super) fn recovered(&self) -> Vec<Rc<Recovered>> {
+        self.webhooks.recovered()
+    }
+
+    pub(super) fn deliver_recovered(
+        &self,
+        recovered: Rc<Recovered>,
+        clock: MonotonicClock,
+    ) -> impl Future<Output = bool> + use<> {
+        self.webhooks.deliver_recovered(recovered, clock)
+    }
+
+    /// The file of each webhook that waits for the end of the process says what is known of it.
+    pub(super) fn learn(&self, facts: &ProcessFacts) {
+        if facts.exit.is_none() && self.webhooks.is_durable() {
+            self.webhooks.learned(&report(facts));
+        }
+    }
+
+    /// Keeps the task of a delivery until the wrapper leaves.
+    pub(super) fn add(&mut self, task: Task<()>) {
+        self.tasks.retain(|task| !task.is_finished());
+        self.tasks.push(task);
     }
 
     /// Ends the deliveries under way, and lists the webhooks that were not delivered.
@@ -76,9 +111,7 @@ impl Deliveries {
 impl Handle {
     /// Begins a delivery.
     pub(super) fn deliver(&self, supervised: &mut Supervised, slot: Slot) {
-        let Some(gone) = gone(&supervised.facts) else {
-            return;
-        };
+        let gone = report(&supervised.facts);
         let delivery = supervised
             .deliveries
             .webhooks
@@ -89,33 +122,6 @@ impl Handle {
             handle.apply_or_log(Input::WebhookEnded { slot, delivered });
         };
         let task = self.core.executor.spawn(delivering);
-        let tasks = &mut supervised.deliveries.tasks;
-        tasks.retain(|task| !task.is_finished());
-        tasks.push(task);
+        supervised.deliveries.add(task);
     }
-}
-
-/// The report on a process that is gone; `None` while it is alive.
-fn gone(facts: &ProcessFacts) -> Option<ExitReport> {
-    Some(ExitReport {
-        program: facts.program.clone(),
-        pid: facts.pid,
-        hostname: self_process::hostname(),
-        started_at: facts.started_at,
-        shutdown_requested_at: facts.shutdown_requested_at,
-        exited_at: Some(facts.exited_at?),
-        exit: Some(facts.exit?),
-        requested: facts.requested,
-        outcome: facts.outcome?,
-        signals: facts.signals.clone(),
-        after_exit: match &facts.after_exit {
-            Some(AfterExitFacts::Ended(exit)) => Some(AfterExitReport::Ended(*exit)),
-            Some(AfterExitFacts::TimedOut(exit)) => Some(AfterExitReport::TimedOut(*exit)),
-            Some(AfterExitFacts::FailedToStart(error)) => {
-                Some(AfterExitReport::FailedToStart(error.clone()))
-            }
-            // Deliveries come after the command.
-            Some(AfterExitFacts::Pending | AfterExitFacts::Running) | None => None,
-        },
-    })
 }

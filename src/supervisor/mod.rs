@@ -10,6 +10,8 @@ mod drive;
 mod facts;
 mod milestones;
 mod post_exit_command;
+mod recovered;
+mod report;
 mod requests;
 
 use std::cell::RefCell;
@@ -76,6 +78,8 @@ struct Supervised {
     hangups: u64,
     signals_sent: SignalCounts,
     deliveries: Deliveries,
+    /// How many webhooks of an earlier wrapper are being delivered.
+    recovered_under_way: usize,
 }
 
 /// A process that has just been spawned, and its attachments.
@@ -121,6 +125,7 @@ impl Handle {
             after_exit: after_exit.is_some().then_some(AfterExitFacts::Pending),
             webhooks: Vec::new(),
         };
+        webhooks.started(&report::report(&facts));
         let mut lifecycle = Lifecycle::new(config);
         for slot in webhooks.slots() {
             let step = lifecycle.handle(Duration::ZERO, Input::WebhookAccepted(slot));
@@ -138,6 +143,7 @@ impl Handle {
             hangups: 0,
             signals_sent: SignalCounts::new(),
             deliveries: Deliveries::new(webhooks),
+            recovered_under_way: 0,
         };
         Self {
             core: Rc::new(Core {

@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, header};
 
 use super::delivery::Delivery;
 use super::exit_report::ExitReport;
+use super::journal::Journal;
 use super::policy::{Policy, Reached};
 use super::registry::Registry;
 use super::request::WebhookRequest;
@@ -22,8 +23,12 @@ pub(super) struct ActiveDelivery<'a> {
     pub(super) registry: &'a RefCell<Registry>,
     pub(super) secrets: &'a Secrets,
     pub(super) policy: &'a Policy,
+    /// Keeps it on disk, if there is a state directory.
+    pub(super) journal: Option<&'a Journal>,
     pub(super) slot: Slot,
     pub(super) report: ExitReport,
+    /// Attempts of an earlier wrapper, which the backoff counts.
+    pub(super) earlier_attempts: u32,
 }
 
 /// The error of an attempt for a caller who may not know more.
@@ -58,7 +63,10 @@ impl ActiveDelivery<'_> {
         let (webhook, delivery) = registry.begin(self.slot)?;
         let now = SystemTime::now();
         let request = outbound_request(webhook, delivery, &self.report, self.secrets, now);
-        Some((delivery.attempts, request))
+        let number = delivery.attempts;
+        drop(registry);
+        self.keep();
+        Some((number, request))
     }
 
     /// The attempt failed; the next one starts at this time.
@@ -66,6 +74,8 @@ impl ActiveDelivery<'_> {
         let mut registry = self.registry.borrow_mut();
         let error = self.explained(&registry, error);
         registry.retry(self.slot, error, at);
+        drop(registry);
+        self.keep();
     }
 
     /// The delivery failed.
@@ -73,11 +83,42 @@ impl ActiveDelivery<'_> {
         let mut registry = self.registry.borrow_mut();
         let error = self.explained(&registry, error);
         registry.fail(self.slot, error);
+        registry.failed_at(self.slot, SystemTime::now());
+        drop(registry);
+        self.keep();
     }
 
     /// The receiver accepted the webhook.
     pub(super) fn deliver(&self) {
         self.registry.borrow_mut().deliver(self.slot);
+        if let Some(journal) = self.journal {
+            journal.remove(&self.name().0);
+        }
+    }
+
+    /// Completes once the facts about the exit are on disk. Without them the webhook is delivered
+    /// nevertheless: a later wrapper would only know less.
+    pub(super) async fn keep_report(&self) {
+        let record = self.registry.borrow().record(self.slot);
+        if let Some((journal, record)) = self.journal.zip(record)
+            && let Err(why) = journal.put(&record).await
+        {
+            let (id, target) = self.name();
+            tracing::warn!(
+                id,
+                target,
+                error = %why,
+                "the facts of the exit are not on disk; the next wrapper would not know them"
+            );
+        }
+    }
+
+    /// Brings the file up to the registry.
+    fn keep(&self) {
+        let registry = self.registry.borrow();
+        if let Some((journal, record)) = self.journal.zip(registry.record(self.slot)) {
+            journal.put_later(&record);
+        }
     }
 
     /// Id and target, for log lines.

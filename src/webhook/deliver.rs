@@ -41,10 +41,10 @@ pub(super) async fn deliver<C: Clock>(
         })
     };
     let (id, target) = active.name();
-    let mut attempts = 0;
+    let mut attempts = active.earlier_attempts;
     let mut last_error = None;
     while let Some((number, request)) = active.begin() {
-        attempts += 1;
+        attempts = attempts.saturating_add(1);
         let timeout = retry.attempt_timeout.min(remaining(clock));
         let (error, min_delay) = match attempt(clock, transport, timeout, &request).await {
             AttemptResult::Delivered => {

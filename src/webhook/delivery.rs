@@ -30,6 +30,8 @@ pub struct Delivery {
     pub next_attempt_at: Option<SystemTime>,
     /// The error of the last failed attempt, at most 300 characters; empty if none failed.
     pub last_error: String,
+    /// Whether an earlier wrapper accepted it.
+    pub recovered: bool,
 }
 
 /// Why a webhook was not registered.
@@ -39,4 +41,6 @@ pub enum RejectReason {
     Limit,
     /// The policy denies its host.
     Policy,
+    /// It could not be written to the state directory.
+    NotDurable,
 }

@@ -8,8 +8,9 @@ use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use event_listener::Event;
 use ring::rand::{SecureRandom, SystemRandom};
 use smol::future::FutureExt;
 
@@ -18,7 +19,9 @@ use super::deliver;
 use super::delivery::{Delivery, DeliveryState, RejectReason};
 use super::dial::{Dialer, Resolve, SystemResolver};
 use super::exit_report::ExitReport;
+use super::journal::{Journal, NotDurable};
 use super::policy::{Policy, PolicyRefusal, Reached};
+use super::recovered::Recovered;
 use super::registry::{Registry, TooMany};
 use super::request::WebhookRequest;
 use super::roots::Roots;
@@ -27,6 +30,7 @@ use super::signature::Secrets;
 use super::transport::Transport;
 use crate::clock::Clock;
 use crate::lifecycle::Slot;
+use crate::spool::record::Record;
 
 /// The settings of all webhooks.
 #[derive(Debug)]
@@ -45,6 +49,10 @@ pub struct DispatcherSettings {
     pub resolver: Box<dyn Resolve>,
     /// The webhooks registered at the start.
     pub initial: Vec<WebhookRequest>,
+    /// Keeps webhooks in the state directory, if there is one.
+    pub journal: Option<Journal>,
+    /// The webhooks that an earlier wrapper left there.
+    pub recovered: Vec<Record>,
 }
 
 impl Default for DispatcherSettings {
@@ -57,6 +65,8 @@ impl Default for DispatcherSettings {
             retry: RetryPolicy::DEFAULT,
             resolver: Box::new(SystemResolver),
             initial: Vec::new(),
+            journal: None,
+            recovered: Vec::new(),
         }
     }
 }
@@ -70,6 +80,9 @@ pub enum RegisterError {
     /// The policy denies the host.
     #[error("the webhook is not allowed: {0}")]
     Refused(#[from] PolicyRefusal),
+    /// It cannot be written to the state directory.
+    #[error("the webhook cannot be written to the state directory: {0}")]
+    NotDurable(#[from] NotDurable),
 }
 
 impl RegisterError {
@@ -78,6 +91,7 @@ impl RegisterError {
         match self {
             Self::TooMany(_) => RejectReason::Limit,
             Self::Refused(_) => RejectReason::Policy,
+            Self::NotDurable(_) => RejectReason::NotDurable,
         }
     }
 }
@@ -85,16 +99,20 @@ impl RegisterError {
 /// The registered webhooks and their deliveries. A clone is a handle to the same dispatcher.
 #[derive(Clone)]
 pub struct Dispatcher {
-    shared: Rc<DispatcherState>,
+    pub(super) shared: Rc<DispatcherState>,
 }
 
-struct DispatcherState {
-    registry: RefCell<Registry>,
+pub(super) struct DispatcherState {
+    pub(super) registry: RefCell<Registry>,
     policy: Policy,
     secrets: Secrets,
     transport: Transport,
-    deadline: Duration,
+    pub(super) deadline: Duration,
     retry: RetryPolicy,
+    pub(super) journal: Option<Journal>,
+    pub(super) recovered: Vec<Rc<Recovered>>,
+    /// Notified when an operator drops a webhook.
+    pub(super) dropped: Event,
 }
 
 impl fmt::Debug for Dispatcher {
@@ -139,6 +157,13 @@ impl Dispatcher {
                 transport: Transport::new(dialer),
                 deadline: settings.deadline,
                 retry: settings.retry,
+                journal: settings.journal,
+                recovered: settings
+                    .recovered
+                    .into_iter()
+                    .map(|record| Rc::new(Recovered::new(record)))
+                    .collect(),
+                dropped: Event::new(),
             }),
         }
     }
@@ -179,9 +204,16 @@ impl Dispatcher {
         Slot::all().take(count).collect()
     }
 
-    /// The state of each delivery, in order of registration.
+    /// The state of each delivery, in order of registration; those of an earlier wrapper last.
     pub fn deliveries(&self) -> Vec<Delivery> {
-        self.shared.registry.borrow().deliveries()
+        let mut all = self.shared.registry.borrow().deliveries();
+        all.extend(
+            self.shared
+                .recovered
+                .iter()
+                .filter_map(|one| one.delivery()),
+        );
+        all
     }
 
     /// Delivers one webhook. The output is whether the receiver accepted it. Dropping the future
@@ -193,45 +225,98 @@ impl Dispatcher {
         clock: C,
     ) -> impl Future<Output = bool> + use<C> {
         let shared = Rc::clone(&self.shared);
-        shared.registry.borrow_mut().arm(slot);
+        let mut registry = shared.registry.borrow_mut();
+        registry.arm(slot);
+        registry.is_due(slot, &report, SystemTime::now());
+        drop(registry);
         async move {
             let active = ActiveDelivery {
                 registry: &shared.registry,
                 secrets: &shared.secrets,
                 policy: &shared.policy,
+                journal: shared.journal.as_ref(),
                 slot,
                 report,
+                earlier_attempts: 0,
             };
-            let attempts = deliver::deliver(
-                &clock,
-                &shared.transport,
-                shared.retry,
-                shared.deadline,
-                &active,
-            );
-            // A response that makes a library panic must not end the wrapper.
-            if AssertUnwindSafe(attempts).catch_unwind().await.is_err() {
-                let (id, target) = active.name();
-                tracing::error!(
-                    id,
-                    target,
-                    "webhook delivery panicked; this is a bug in process-wrapper, please report it"
-                );
-                active.fail(&FailedAttempt {
-                    text: "the delivery panicked".to_owned(),
-                    reached: Reached::Lookup,
-                });
-            }
-            let registry = shared.registry.borrow();
-            registry
-                .delivery(slot)
-                .is_some_and(|delivery| delivery.state == DeliveryState::Delivered)
+            shared.attempt(&clock, &active, shared.deadline).await
+        }
+    }
+
+    /// The webhooks of an earlier wrapper.
+    pub fn recovered(&self) -> Vec<Rc<Recovered>> {
+        self.shared.recovered.clone()
+    }
+
+    /// Delivers the webhook of an earlier wrapper within the rest of its time. If that has passed
+    /// while no wrapper ran, one attempt is made.
+    pub fn deliver_recovered<C: Clock>(
+        &self,
+        recovered: Rc<Recovered>,
+        clock: C,
+    ) -> impl Future<Output = bool> + use<C> {
+        let shared = Rc::clone(&self.shared);
+        async move {
+            let now = SystemTime::now();
+            let (registry, slot) = (&recovered.registry, recovered.slot);
+            let Some(record) = registry.borrow().record(slot) else {
+                return true;
+            };
+            let report = record.report.clone();
+            registry.borrow_mut().is_due(slot, &report, now);
+            let left = record.time_left(now).max(shared.retry.attempt_timeout);
+            let active = ActiveDelivery {
+                registry,
+                secrets: &shared.secrets,
+                policy: &shared.policy,
+                journal: shared.journal.as_ref(),
+                slot,
+                report,
+                earlier_attempts: record.attempts,
+            };
+            shared.attempt(&clock, &active, left).await
         }
     }
 }
 
+impl DispatcherState {
+    /// Makes the attempts of one delivery, and returns whether the receiver accepted it.
+    async fn attempt<C: Clock>(
+        &self,
+        clock: &C,
+        active: &ActiveDelivery<'_>,
+        budget: Duration,
+    ) -> bool {
+        active.keep_report().await;
+        let dropped = async {
+            while !active.registry.borrow().is_forgotten(active.slot) {
+                self.dropped.listen().await;
+            }
+        };
+        let attempts = deliver::deliver(clock, &self.transport, self.retry, budget, active);
+        let attempts = attempts.or(dropped);
+        // A response that makes a library panic must not end the wrapper.
+        if AssertUnwindSafe(attempts).catch_unwind().await.is_err() {
+            let (id, target) = active.name();
+            tracing::error!(
+                id,
+                target,
+                "webhook delivery panicked; this is a bug in process-wrapper, please report it"
+            );
+            active.fail(&FailedAttempt {
+                text: "the delivery panicked".to_owned(),
+                reached: Reached::Lookup,
+            });
+        }
+        let registry = active.registry.borrow();
+        registry
+            .delivery(active.slot)
+            .is_some_and(|delivery| delivery.state == DeliveryState::Delivered)
+    }
+}
+
 /// A unique id of 128 random bits.
-fn new_id() -> String {
+pub(super) fn new_id() -> String {
     use std::fmt::Write;
 
     let mut bytes = [0; 16];

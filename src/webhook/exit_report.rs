@@ -33,6 +33,25 @@ pub struct ExitReport {
     pub after_exit: Option<AfterExitReport>,
 }
 
+impl ExitReport {
+    /// The report on a process whose end no wrapper has seen.
+    pub fn unseen(program: String, pid: i32, hostname: String, started_at: SystemTime) -> Self {
+        Self {
+            program,
+            pid,
+            hostname,
+            started_at,
+            shutdown_requested_at: None,
+            exited_at: None,
+            exit: None,
+            requested: false,
+            outcome: Outcome::Lost,
+            signals: Vec::new(),
+            after_exit: None,
+        }
+    }
+}
+
 /// The result of the after-exit command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AfterExitReport {

@@ -10,6 +10,8 @@ pub mod file_syntax;
 pub mod method;
 
 #[cfg(feature = "webhooks")]
+mod accept;
+#[cfg(feature = "webhooks")]
 mod active_delivery;
 #[cfg(feature = "webhooks")]
 mod body;
@@ -20,9 +22,19 @@ pub mod dial;
 #[cfg(feature = "webhooks")]
 mod dispatcher;
 #[cfg(feature = "webhooks")]
+mod entry;
+#[cfg(feature = "webhooks")]
 pub mod file;
 #[cfg(feature = "webhooks")]
+pub mod journal;
+#[cfg(feature = "webhooks")]
+pub mod orders;
+#[cfg(feature = "webhooks")]
 pub mod policy;
+#[cfg(feature = "webhooks")]
+mod prepared;
+#[cfg(feature = "webhooks")]
+pub mod recovered;
 #[cfg(feature = "webhooks")]
 mod registry;
 #[cfg(feature = "webhooks")]
@@ -39,9 +51,15 @@ mod transport;
 #[cfg(feature = "webhooks")]
 pub use dispatcher::{Dispatcher, DispatcherSettings, RegisterError};
 #[cfg(feature = "webhooks")]
+pub use orders::Obeyed;
+#[cfg(feature = "webhooks")]
+pub use prepared::Prepared;
+#[cfg(feature = "webhooks")]
+pub use recovered::Recovered;
+#[cfg(feature = "webhooks")]
 pub use request::WebhookRequest;
 
 #[cfg(not(feature = "webhooks"))]
 mod absent;
 #[cfg(not(feature = "webhooks"))]
-pub use absent::{Dispatcher, RegisterError, WebhookRequest};
+pub use absent::{Dispatcher, Obeyed, Prepared, Recovered, RegisterError, WebhookRequest};

@@ -5,9 +5,11 @@
 use std::time::SystemTime;
 
 use super::delivery::{Delivery, DeliveryState};
-use super::policy::Origin;
+use super::entry::{Acceptance, RegistryEntry};
+use super::exit_report::ExitReport;
 use super::request::WebhookRequest;
 use crate::lifecycle::{MAX_WEBHOOKS, Slot};
+use crate::spool::record::{ProcessIdentity, Record};
 
 /// Maximum length of a stored error, in characters.
 const MAX_ERROR: usize = 300;
@@ -16,12 +18,6 @@ const MAX_ERROR: usize = 300;
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     entries: Vec<RegistryEntry>,
-}
-
-#[derive(Debug)]
-struct RegistryEntry {
-    webhook: WebhookRequest,
-    delivery: Delivery,
 }
 
 /// The registry is full.
@@ -61,38 +57,141 @@ impl Registry {
         id: impl FnOnce() -> String,
     ) -> Result<Slot, TooMany> {
         if let Some(slot) = self.find(&webhook) {
-            if let Some(entry) = self.entry(slot)
-                && entry.delivery.state != DeliveryState::Delivered
-            {
-                let origins = (
-                    entry.webhook.destination().origin,
-                    webhook.destination().origin,
-                );
-                match origins {
-                    // A caller over TCP must not change the webhook of the operator.
-                    (Origin::Local, Origin::Network) => {}
-                    (Origin::Local | Origin::Network, Origin::Local)
-                    | (Origin::Network, Origin::Network) => entry.webhook = webhook,
-                }
+            if let Some(entry) = self.entry(slot) {
+                entry.replace(webhook);
             }
             return Ok(slot);
         }
         let slot = self.free().ok_or(TooMany)?;
-        let delivery = Delivery {
-            id: id(),
-            target: webhook.target(),
-            state: DeliveryState::Pending,
-            attempts: 0,
-            next_attempt_at: None,
-            last_error: String::new(),
-        };
-        self.entries.push(RegistryEntry { webhook, delivery });
+        self.entries.push(RegistryEntry::new(webhook, id()));
         Ok(slot)
+    }
+
+    /// A registry with the webhook of a file, which an earlier wrapper has written.
+    pub(super) fn restored(record: Record) -> (Self, Slot) {
+        let entry = RegistryEntry::restored(record);
+        let registry = Self {
+            entries: vec![entry],
+        };
+        (registry, Slot::FIRST)
+    }
+
+    /// The id and the record of a webhook as [`Registry::register`] and [`Registry::keep`] would
+    /// make it; no record if its URL was delivered before.
+    pub(super) fn preview(
+        &self,
+        webhook: &WebhookRequest,
+        id: impl FnOnce() -> String,
+        acceptance: Acceptance,
+    ) -> (String, Option<Record>) {
+        let known = self
+            .find(webhook)
+            .and_then(|slot| self.entries.get(usize::from(slot.index())));
+        let mut entry = match known {
+            Some(entry) => entry.clone(),
+            None => RegistryEntry::new(webhook.clone(), id()),
+        };
+        entry.replace(webhook.clone());
+        entry.keep(acceptance);
+        let record = entry.record();
+        let record = record.map(|record| Record {
+            failed_at: None,
+            ..record
+        });
+        (entry.delivery.id, record)
+    }
+
+    /// The slot of the webhook with this id.
+    pub(super) fn find_id(&self, id: &str) -> Option<Slot> {
+        let found = self.entries.iter().zip(Slot::all());
+        let mut found = found.filter(|(entry, _)| entry.delivery.id == id);
+        found.next().map(|(_, slot)| slot)
+    }
+
+    /// A webhook that was given up is pending again; returns whether it was.
+    pub(super) fn retry_failed(&mut self, slot: Slot) -> bool {
+        let Some(entry) = self.entry(slot) else {
+            return false;
+        };
+        let is_failed = entry.delivery.state == DeliveryState::Failed && !entry.forgotten;
+        if let Some(kept) = entry.kept.as_mut().filter(|_| is_failed) {
+            kept.due_at = None;
+            kept.failed_at = None;
+            entry.delivery.state = DeliveryState::Pending;
+            return true;
+        }
+        false
+    }
+
+    /// An operator has dropped the webhook: it counts as failed, without further attempts.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        let delivered =
+            |entry: &&mut RegistryEntry| entry.delivery.state == DeliveryState::Delivered;
+        if self.entry(slot).as_ref().is_none_or(delivered) {
+            return;
+        }
+        self.set(slot, DeliveryState::Failed, Some("dropped by an operator"));
+        if let Some(entry) = self.entry(slot) {
+            entry.kept = None;
+            entry.forgotten = true;
+        }
+    }
+
+    /// Whether an operator has dropped it.
+    pub(super) fn is_forgotten(&self, slot: Slot) -> bool {
+        let entry = self.entries.get(usize::from(slot.index()));
+        entry.is_some_and(|entry| entry.forgotten)
+    }
+
+    /// Keeps what the file of this webhook needs.
+    pub(super) fn keep(&mut self, slot: Slot, acceptance: Acceptance) {
+        if let Some(entry) = self.entry(slot) {
+            entry.keep(acceptance);
+        }
+    }
+
+    /// What the file of this webhook holds; `None` if there is none.
+    pub(super) fn record(&self, slot: Slot) -> Option<Record> {
+        self.entries.get(usize::from(slot.index()))?.record()
+    }
+
+    /// The process was started, or more is known of it. Returns the webhooks that wait for its end
+    /// and report something else now.
+    pub(super) fn describe(
+        &mut self,
+        process: &Option<ProcessIdentity>,
+        report: &ExitReport,
+    ) -> Vec<Slot> {
+        let entries = self.entries.iter_mut().zip(Slot::all());
+        let changed = entries.filter_map(|(entry, slot)| {
+            let kept = entry.kept.as_mut().filter(|kept| kept.due_at.is_none())?;
+            let acceptance = &mut kept.acceptance;
+            let is_new = acceptance.process != *process || acceptance.report != *report;
+            acceptance.process.clone_from(process);
+            acceptance.report.clone_from(report);
+            is_new.then_some(slot)
+        });
+        changed.collect()
+    }
+
+    /// The process is gone, and this is the report of it.
+    pub(super) fn is_due(&mut self, slot: Slot, report: &ExitReport, now: SystemTime) {
+        if let Some(kept) = self.entry(slot).and_then(|entry| entry.kept.as_mut()) {
+            kept.acceptance.report = report.clone();
+            kept.due_at.get_or_insert(now);
+        }
+    }
+
+    /// The process that an earlier wrapper has started is gone; how it ended is not known.
+    pub(super) fn saw_the_end(&mut self, slot: Slot, now: SystemTime) {
+        if let Some(kept) = self.entry(slot).and_then(|entry| entry.kept.as_mut()) {
+            kept.acceptance.report.exited_at = Some(now);
+        }
     }
 
     /// Counts an attempt and gives the webhook to send.
     pub(super) fn begin(&mut self, slot: Slot) -> Option<(&WebhookRequest, &Delivery)> {
-        let entry = self.entry(slot)?;
+        let entry = self.entry(slot).filter(|entry| !entry.forgotten)?;
         entry.delivery.attempts = entry.delivery.attempts.saturating_add(1);
         entry.delivery.next_attempt_at = None;
         Some((&entry.webhook, &entry.delivery))
@@ -114,6 +213,13 @@ impl Registry {
     /// The delivery failed.
     pub(super) fn fail(&mut self, slot: Slot, error: &str) {
         self.set(slot, DeliveryState::Failed, Some(error));
+    }
+
+    /// The delivery failed at this time: its file is kept.
+    pub(super) fn failed_at(&mut self, slot: Slot, now: SystemTime) {
+        if let Some(kept) = self.entry(slot).and_then(|entry| entry.kept.as_mut()) {
+            kept.failed_at = Some(now);
+        }
     }
 
     /// The receiver accepted the webhook.
@@ -143,7 +249,7 @@ impl Registry {
     }
 
     fn set(&mut self, slot: Slot, state: DeliveryState, error: Option<&str>) {
-        if let Some(entry) = self.entry(slot) {
+        if let Some(entry) = self.entry(slot).filter(|entry| !entry.forgotten) {
             entry.delivery.state = state;
             entry.delivery.next_attempt_at = None;
             if let Some(error) = error {
@@ -163,6 +269,7 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::super::method::Method;
+    use super::super::policy::Origin;
     use super::*;
 
     fn webhook(url: &str, token: &str) -> WebhookRequest {

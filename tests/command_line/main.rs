@@ -244,6 +244,7 @@ fn every_manual_page_passes_the_linter() {
         "wait",
         "events",
         "probe",
+        "webhooks",
         "version",
         "completions",
         "man",

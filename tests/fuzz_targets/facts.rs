@@ -272,6 +272,7 @@ fn facts(cursor: &mut Cursor<'_>) -> ProcessFacts {
                 attempts: cursor.u32(),
                 next_attempt_at: maybe(cursor),
                 last_error: cursor.text(),
+                recovered: cursor.bool(),
             })
             .collect(),
     }

@@ -30,6 +30,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("events", &["events"]),
     ("probe", &["probe"]),
     ("wrapper", &["wrapper"]),
+    ("webhooks", &["webhooks"]),
     ("version", &["version"]),
     ("completions", &["completions"]),
     ("man", &["man"]),

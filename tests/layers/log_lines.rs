@@ -44,6 +44,18 @@ const CALLS: &[(&str, &str, &[&str])] = &[
         &["{warning}", "started", "leaving"],
     ),
     (
+        "src/cli/state_dir.rs",
+        "once per file, at the start",
+        &[
+            "an earlier wrapper has left webhooks",
+            "another user could move the state directory away; its webhooks would then be lost",
+            "a file of the state directory was set aside as .bad",
+            "a file of the state directory is left unread",
+            "orders about webhooks wait for the next start",
+            "an operator has left an order",
+        ],
+    ),
+    (
         "src/cli/secrets.rs",
         "the owner of the file causes it, at most every 2 s",
         &[
@@ -231,6 +243,35 @@ const CALLS: &[(&str, &str, &[&str])] = &[
             "webhook failed: out of time",
             "webhook attempt failed; it is retried",
         ],
+    ),
+    (
+        "src/spool/writer.rs",
+        "twice per attempt: webhooks are few, and attempts back off to 60 s",
+        &["a change of a webhook is not in the state directory"],
+    ),
+    (
+        "src/webhook/active_delivery.rs",
+        "once per webhook",
+        &["the facts of the exit are not on disk; the next wrapper would not know them"],
+    ),
+    (
+        "src/supervisor/recovered.rs",
+        "the wrapper's own user or root causes it",
+        &["an operator has left an order"],
+    ),
+    (
+        "src/webhook/journal.rs",
+        "once per request of a caller, which is logged as well; once at the end",
+        &[
+            "webhook accepted, but not on disk",
+            "the state directory has not taken its last changes in time",
+            "orders about webhooks wait for the next start",
+        ],
+    ),
+    (
+        "src/webhook/recovered.rs",
+        "once per webhook",
+        &["the process of an earlier wrapper is still alive; its webhook waits for its end"],
     ),
     (
         "src/webhook/dispatcher.rs",

@@ -46,6 +46,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("webhook::file_syntax", 0),
     ("webhook::body", 0),
     ("webhook::delivery", 0),
+    ("webhook::entry", 0),
     ("webhook::file", 0),
     ("webhook::exit_report", 0),
     ("webhook::method", 0),

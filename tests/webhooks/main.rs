@@ -9,17 +9,20 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     unreachable_pub,
     reason = "a test fails by them, and its modules share what they need"
 )]
 
 mod answers;
 mod attempts;
+mod kills;
 mod libraries;
 mod names;
 mod races;
 mod refused;
 mod secure;
+mod state_dir;
 mod stopping;
 #[path = "../support/mod.rs"]
 mod support;

@@ -80,6 +80,7 @@ struct WebhookJson<'a> {
     attempts: u32,
     next_attempt_at: Option<String>,
     last_error: Option<&'a str>,
+    recovered: bool,
 }
 
 #[derive(Serialize)]
@@ -185,6 +186,7 @@ fn webhook(delivery: &WebhookDelivery) -> WebhookJson<'_> {
         attempts: delivery.attempts,
         next_attempt_at: time(delivery.next_attempt_at),
         last_error: text(&delivery.last_error),
+        recovered: delivery.recovered,
     }
 }
 
@@ -245,6 +247,7 @@ mod tests {
             attempts: 1,
             next_attempt_at: None,
             last_error: String::new(),
+            recovered: false,
         });
         let rows = [
             Row {
@@ -278,7 +281,7 @@ mod tests {
             r#""sent_at":"1970-01-01T00:00:00.000Z","cause":"deadline"}],"force_at":null,"#,
             r#""kill_at":null,"after_exit":{"phase":"failed_to_start","exit_code":null,"exit_signal":null,"#,
             r#""error":"no such file"},"webhooks":[{"id":"msg_1","target":"https://a.example","#,
-            r#""phase":"delivered","attempts":1,"next_attempt_at":null,"last_error":null}]},"health":null},"#,
+            r#""phase":"delivered","attempts":1,"next_attempt_at":null,"last_error":null,"recovered":false}]},"health":null},"#,
             r#"{"address":"unix:///b","outcome":"unreachable","error":"nothing \"listens\"\n","process":null,"#,
             r#""health":null},{"address":"unix:///c","outcome":"failed","error":null,"process":null,"#,
             r#""health":{"service":"process","status":"NOT_SERVING"}}]}"#,

@@ -160,7 +160,12 @@ fn webhook(delivery: &WebhookDelivery) -> String {
         WebhookPhase::Delivered => "delivered",
         WebhookPhase::Failed => "failed",
     };
-    let mut text = format!("{} {phase}", escaped(&delivery.target));
+    let whose = if delivery.recovered {
+        " of an earlier wrapper"
+    } else {
+        ""
+    };
+    let mut text = format!("{}{whose} {phase}", escaped(&delivery.target));
     if delivery.phase != WebhookPhase::Delivered && !delivery.last_error.is_empty() {
         let _ = write!(
             text,
@@ -236,6 +241,7 @@ mod tests {
             attempts: 2,
             next_attempt_at: None,
             last_error: "timed out".to_owned(),
+            recovered: false,
         });
         assert_eq!(
             text(&gone),

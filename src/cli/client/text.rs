@@ -141,6 +141,7 @@ mod tests {
                 attempts: 2,
                 next_attempt_at: None,
                 last_error: "timed\tout".to_owned(),
+                recovered: false,
             });
         }
         let canvas = Canvas {

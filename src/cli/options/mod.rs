@@ -13,12 +13,16 @@ mod probe;
 mod run;
 mod shutdown;
 mod stages;
+#[cfg(feature = "webhooks")]
+mod state;
 mod status;
 mod suggestions;
 mod table;
 mod target;
 mod values;
 mod wait;
+#[cfg(feature = "webhooks")]
+mod webhooks;
 mod words;
 mod wrapper;
 
@@ -33,10 +37,14 @@ pub(super) use run::Run;
 #[cfg(feature = "webhooks")]
 pub(super) use run::WebhookOptions;
 pub(super) use shutdown::{ShutdownOptions, WebhookSource};
+#[cfg(feature = "webhooks")]
+pub(super) use state::StateOptions;
 pub(super) use status::StatusOptions;
 pub(super) use table::{Flag, PROGRAM, Table, choices, metavar, repeats};
 pub(super) use target::{Color, Output, Target, Waiting};
 pub(super) use wait::Wait;
+#[cfg(feature = "webhooks")]
+pub(super) use webhooks::{WebhooksAction, WebhooksCommand};
 
 use crate::cli::arguments::Split;
 use mistakes::{check_words, unknown_command, without_command};
@@ -66,6 +74,8 @@ enum Subcommand {
     Wait(wait::WaitArguments),
     Events(events::EventsArguments),
     Probe(probe::ProbeArguments),
+    #[cfg(feature = "webhooks")]
+    Webhooks(webhooks::WebhooksArguments),
     Wrapper(wrapper::WrapperArguments),
     Version(about::VersionArguments),
     Completions(about::CompletionsArguments),
@@ -81,6 +91,8 @@ pub(super) enum Command {
     Wait(Wait),
     Events(Wait),
     Probe(Probe),
+    #[cfg(feature = "webhooks")]
+    Webhooks(WebhooksCommand),
 }
 
 impl Command {
@@ -92,6 +104,9 @@ impl Command {
             Self::Shutdown(options) => options.target.sources = sources,
             Self::Wait(options) | Self::Events(options) => options.target.sources = sources,
             Self::Probe(options) => options.target.sources = sources,
+            // It takes no option from a variable.
+            #[cfg(feature = "webhooks")]
+            Self::Webhooks(_) => {}
         }
     }
 }
@@ -196,6 +211,8 @@ pub(super) fn parse(
         Subcommand::Wait(wait) => Command::Wait(wait.validate().map_err(sources)?),
         Subcommand::Events(events) => Command::Events(events.validate().map_err(sources)?),
         Subcommand::Probe(probe) => Command::Probe(probe.validate().map_err(sources)?),
+        #[cfg(feature = "webhooks")]
+        Subcommand::Webhooks(webhooks) => Command::Webhooks(webhooks.validate().map_err(sources)?),
         Subcommand::Man(man) => return Err(about(man.command.as_deref(), About::Manual)),
         Subcommand::Completions(completions) => {
             return Err(ParseRefusal::from(About::Completions(completions.shell)));

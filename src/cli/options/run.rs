@@ -26,6 +26,8 @@ use super::environment::Sources;
 use super::gitlab_log::GitlabLog;
 use super::stages::{self, RunRefusal};
 #[cfg(feature = "webhooks")]
+use super::state::{self, StateOptions};
+#[cfg(feature = "webhooks")]
 use super::values::WebhookUrl;
 use super::values::{AfterExitCommand, ExitChoice, HttpHost, Id, SignalOrNone, WholeNumber};
 
@@ -228,6 +230,22 @@ pub(super) struct RunArguments {
     )]
     webhook_deadline: HumanDuration,
 
+    /// directory that keeps each accepted webhook, with its secrets, until it is delivered, also
+    /// if the wrapper is killed; created with mode 0700; one per wrapper (default: none)
+    #[cfg(feature = "webhooks")]
+    #[argh(option, arg_name = "dir")]
+    state_dir: Option<PathBuf>,
+
+    /// accept a webhook even if --state-dir cannot take it, instead of refusing the request
+    #[cfg(feature = "webhooks")]
+    #[argh(switch)]
+    state_best_effort: bool,
+
+    /// keep a webhook that was given up in --state-dir this long (default: 7days)
+    #[cfg(feature = "webhooks")]
+    #[argh(option, arg_name = "duration")]
+    keep_failed: Option<HumanDuration>,
+
     /// address to serve /metrics, /livez and /readyz on over plain HTTP, without a role;
     /// repeatable (default: none)
     #[argh(option, arg_name = "address")]
@@ -299,6 +317,8 @@ impl RunArguments {
                 grace: AFTER_EXIT_GRACE,
             }),
         };
+        #[cfg(feature = "webhooks")]
+        let state = state::options(self.state_dir, self.state_best_effort, self.keep_failed)?;
         Ok(Run {
             listen: self.listen,
             http_listen: self.http_listen,
@@ -340,6 +360,7 @@ impl RunArguments {
                 ca_file: self.webhook_ca_file,
                 allow: self.webhook_allow,
                 deadline: self.webhook_deadline.0,
+                state,
             },
             log_format: self.log_format,
             log_level: self.log_level,
@@ -405,4 +426,5 @@ pub(in crate::cli) struct WebhookOptions {
     pub(in crate::cli) ca_file: Option<PathBuf>,
     pub(in crate::cli) allow: Vec<Rule>,
     pub(in crate::cli) deadline: Duration,
+    pub(in crate::cli) state: Option<StateOptions>,
 }

@@ -46,6 +46,9 @@ pub(super) enum RunRefusal {
         address: String,
         other: String,
     },
+    #[cfg(feature = "webhooks")]
+    #[error("{0} is about the files of --state-dir; add --state-dir DIR")]
+    NoStateDir(&'static str),
 }
 
 /// Refuses two rules for one signal.

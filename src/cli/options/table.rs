@@ -81,6 +81,13 @@ const LAYOUTS: &[Layout] = &[
         groups: CLIENT_GROUPS,
         prefix: Some(CLIENT_PREFIX),
     },
+    #[cfg(feature = "webhooks")]
+    Layout {
+        command: "webhooks",
+        usage: "list|retry|drop [ID] --state-dir DIR [OPTIONS]",
+        groups: &[],
+        prefix: None,
+    },
     Layout {
         command: "completions",
         usage: "bash|zsh|fish",

@@ -19,6 +19,7 @@ pub(super) fn script() -> String {
         let extra = match name {
             "completions" => "bash zsh fish".to_owned(),
             "man" => names.join(" "),
+            "webhooks" => format!("list retry drop {}", words.join(" ")),
             _ => words.join(" "),
         };
         let _ = writeln!(options, "        {name}) words='{extra} --help' ;;");

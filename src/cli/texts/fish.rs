@@ -37,6 +37,9 @@ pub(super) fn script() -> String {
             "man" => {
                 let _ = writeln!(script, "{here} -f -a '{names}'");
             }
+            "webhooks" => {
+                let _ = writeln!(script, "{here} -f -a 'list retry drop'");
+            }
             // The wrapped command.
             "run" => {
                 let _ = writeln!(

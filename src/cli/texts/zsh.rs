@@ -28,6 +28,7 @@ pub(super) fn script() -> String {
         let rest = match name {
             "completions" => "1:shell:(bash zsh fish)",
             "man" => "1:command:_process_wrapper_commands",
+            "webhooks" => "1:action:(list retry drop)",
             _ => "",
         };
         if !rest.is_empty() {

@@ -61,6 +61,8 @@ enum Fact {
     Begun(Slot),
     /// Its delivery ended, and whether the receiver has it.
     Closed(Slot, bool),
+    /// Deliveries for an earlier wrapper are under way, or none is.
+    Recovering(bool),
     Left,
 }
 
@@ -158,6 +160,9 @@ impl Model {
             Input::WebhookAccepted(slot) => self.facts.push((now, Fact::Accepted(slot))),
             Input::WebhookEnded { slot, delivered } if self.under_way(slot) => {
                 self.facts.push((now, Fact::Closed(slot, delivered)));
+            }
+            Input::RecoveredDeliveries { under_way } => {
+                self.facts.push((now, Fact::Recovering(under_way)));
             }
             Input::AfterExitEnded if self.runs_command() => self.facts.push((now, Fact::Ended)),
             Input::TimePassed => {

@@ -160,6 +160,11 @@ fn inputs(webhooks: usize) -> Vec<Input> {
             inputs.push(Input::WebhookEnded { slot, delivered });
         }
     }
+    if webhooks > 0 {
+        for under_way in [false, true] {
+            inputs.push(Input::RecoveredDeliveries { under_way });
+        }
+    }
     inputs.push(Input::AbortRequest);
     inputs.push(Input::Ready);
     inputs.push(Input::AfterExitEnded);
@@ -319,6 +324,7 @@ fn several_webhooks_do_not_hinder_each_other() {
         Input::AbortRequest | Input::Ready => false,
         Input::WebhookAccepted(_)
         | Input::WebhookEnded { .. }
+        | Input::RecoveredDeliveries { .. }
         | Input::Exited(_)
         | Input::AfterExitEnded
         | Input::TimePassed => true,

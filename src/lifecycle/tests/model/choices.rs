@@ -71,13 +71,16 @@ pub(super) fn config(rng: &mut Rng) -> Config {
 
 pub(super) fn input(rng: &mut Rng) -> Input {
     let slot = Slot::all().nth(rng.usize(..WEBHOOKS)).unwrap();
-    match rng.u8(..27) {
+    match rng.u8(..29) {
         20..22 => Input::WebhookAccepted(slot),
         22..25 => Input::WebhookEnded {
             slot,
             delivered: rng.u8(..4) == 0,
         },
-        25.. => Input::Ready,
+        25..27 => Input::Ready,
+        27.. => Input::RecoveredDeliveries {
+            under_way: rng.bool(),
+        },
         0..5 => Input::DrainRequest(DrainRequest {
             force_after: duration(rng),
             kill_after: duration(rng),

@@ -36,7 +36,16 @@ impl Model {
     }
 
     pub(super) fn delivers(&self) -> bool {
-        Slot::all().any(|slot| self.under_way(slot))
+        let mut facts = self.facts.iter().rev();
+        let recovering = facts.find_map(|(_, fact)| {
+            if let Fact::Recovering(under_way) = fact {
+                Some(*under_way)
+            } else {
+                None
+            }
+        });
+        let recovers = recovering == Some(true) && !self.left();
+        recovers || Slot::all().any(|slot| self.under_way(slot))
     }
 
     /// A webhook was accepted since its last delivery ended, never delivered, and its time has
@@ -55,7 +64,8 @@ impl Model {
 
     pub(super) fn accepts_webhooks(&self) -> bool {
         let stopped = self.happened(|fact| fact == Fact::Stopped);
-        !(self.left() || stopped && self.delivers())
+        let only_delivers = self.exited().is_some() && !self.runs_command() && self.delivers();
+        !(self.left() || stopped && only_delivers)
     }
 
     /// When the command is told to end.

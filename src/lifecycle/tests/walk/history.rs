@@ -58,6 +58,8 @@ pub(super) struct History {
     pub(super) under_way: BTreeSet<Slot>,
     /// Webhooks that were delivered.
     pub(super) delivered: BTreeSet<Slot>,
+    /// Whether webhooks of an earlier wrapper are being delivered.
+    pub(super) recovering: bool,
     /// How the process ended, once it has.
     pub(super) exit: Option<Exit>,
     /// Whether the wrapper was told to leave.
@@ -244,6 +246,9 @@ impl History {
                     self.delivered.insert(*slot);
                 }
             }
+            Input::RecoveredDeliveries { under_way } => {
+                self.recovering = *under_way && !self.left;
+            }
             Input::DrainRequest(_)
             | Input::AbortRequest
             | Input::Ready
@@ -267,6 +272,7 @@ impl History {
                     self.left = true;
                     self.waiting.clear();
                     self.under_way.clear();
+                    self.recovering = false;
                     self.runs_since = None;
                     self.term_sent_at = None;
                     self.kill_sent = false;

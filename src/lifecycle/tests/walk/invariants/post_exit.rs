@@ -11,7 +11,7 @@ use crate::signal::Signal;
 
 /// Whether the command after the exit runs or a webhook is being delivered.
 fn has_work(history: &History) -> bool {
-    history.runs_since.is_some() || !history.under_way.is_empty()
+    history.runs_since.is_some() || history.recovering || !history.under_way.is_empty()
 }
 
 impl Step<'_> {

@@ -93,6 +93,7 @@ impl Step<'_> {
             | Input::AfterExitEnded
             | Input::WebhookAccepted(_)
             | Input::WebhookEnded { .. }
+            | Input::RecoveredDeliveries { .. }
             | Input::TimePassed => return,
         };
         let begins_abort = history.is_due(self.config, self.now);
@@ -126,6 +127,7 @@ impl Step<'_> {
             | Input::AfterExitEnded
             | Input::WebhookAccepted(_)
             | Input::WebhookEnded { .. }
+            | Input::RecoveredDeliveries { .. }
             | Input::TimePassed => None,
         };
         let kills = [self.config.kill_after, self.history.kill_after];

@@ -9,7 +9,9 @@ use super::Step;
 impl Step<'_> {
     pub(super) fn is_about_a_webhook(&self) -> bool {
         match self.input {
-            Input::WebhookAccepted(_) | Input::WebhookEnded { .. } => true,
+            Input::WebhookAccepted(_)
+            | Input::WebhookEnded { .. }
+            | Input::RecoveredDeliveries { .. } => true,
             Input::DrainRequest(_)
             | Input::AbortRequest
             | Input::Ready
@@ -57,7 +59,9 @@ impl Step<'_> {
             );
         }
         let history = self.history_after();
-        let closing = history.told_to_stop && !history.under_way.is_empty();
+        let delivers = history.recovering || !history.under_way.is_empty();
+        let only_delivers = history.exit.is_some() && history.runs_since.is_none() && delivers;
+        let closing = history.told_to_stop && only_delivers;
         assert_eq!(
             self.after.accepts_webhooks(),
             !history.left && !closing,
