@@ -4,15 +4,29 @@
 //! and makes an empty one at the next login. It never touches an address that was chosen.
 
 use std::future::Future;
+use std::io;
 
 use smol::future::or;
 
 use crate::address::Address;
 use crate::clock::Clock;
-use crate::net::default_address::{Environment, prepare_default_address};
-use crate::net::directory;
-use crate::net::listen::{self, Listener, SocketOptions};
+use crate::net::default_address::{DefaultAddressError, Environment, prepare_default_address};
+use crate::net::directory::{self, UnsafeDirectory};
+use crate::net::listen::{self, BindError, Listener, SocketOptions};
 use crate::net::lost_file::{lost, once_back};
+
+/// Why the socket is not back.
+#[derive(Debug, thiserror::Error)]
+enum RebindError {
+    #[error(transparent)]
+    Address(#[from] DefaultAddressError),
+    #[error(transparent)]
+    Unsafe(#[from] UnsafeDirectory),
+    #[error("cannot inspect the directories of the socket: {0}")]
+    Inspect(#[from] io::Error),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+}
 
 /// What it takes to create the socket again.
 #[derive(Debug, Clone)]
@@ -40,22 +54,21 @@ impl DefaultSocket {
             or(accept(listener), lost(&place, settling, &clock)).await;
             let socket = place.path().display();
             tracing::warn!(%socket, "the socket was removed; waiting for its directory");
-            let directory = place.path().parent().unwrap_or(place.path());
-            listener = once_back(directory, &clock, async || self.bind().await).await;
+            listener = once_back(place.path(), &clock, async || self.bind().await).await;
             tracing::info!(%socket, "listening again");
             settling = true;
         }
     }
 
-    async fn bind(&self) -> Option<Listener> {
-        let address = prepare_default_address(&self.environment).ok()?;
-        let Address::Unix(path) = &address else {
-            return None;
-        };
-        let risk = directory::find_unsafe(path, self.environment.uid).ok()?;
-        if risk.is_some() && !self.insecure {
-            return None;
+    async fn bind(&self) -> Result<Listener, RebindError> {
+        let address = prepare_default_address(&self.environment)?;
+        if let Address::Unix(path) = &address
+            && !self.insecure
+            && let Some(risk) = directory::find_unsafe(path, self.environment.uid)?
+        {
+            return Err(risk.into());
         }
-        listen::bind(&address, &self.options).await.ok()?.pop()
+        let mut listeners = listen::bind(&address, &self.options).await?;
+        Ok(listeners.pop().ok_or(BindError::NoAddress(address))?)
     }
 }

@@ -26,6 +26,12 @@ pub(super) const BACKLOG: i32 = 1024;
 const TEMPORARY: &str = ".new";
 const LOCK: &str = ".lock";
 
+/// The names of the files which [`listen`] makes beside `path` for its own use.
+pub(super) fn names_beside(path: &Path) -> [OsString; 2] {
+    let name = path.file_name().unwrap_or_default();
+    [TEMPORARY, LOCK].map(|suffix| with_suffix(name, suffix))
+}
+
 /// A socket file that this process created. Dropping it removes the file, then the lock, unless
 /// another process has replaced them.
 #[derive(Debug)]

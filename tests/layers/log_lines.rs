@@ -94,6 +94,14 @@ const CALLS: &[(&str, &str, &[&str])] = &[
         &["a connection was closed because its socket options failed; {hint}"],
     ),
     (
+        "src/net/lost_file.rs",
+        "once per loss, which the wrapper's own user or root causes",
+        &[
+            "the socket is not back; waiting for a change beside it",
+            "the socket's directory is only looked at once a minute",
+        ],
+    ),
+    (
         "src/net/tls/server.rs",
         "the owner of the file causes it, at most every 2 s",
         &["clients may refuse this certificate"],
