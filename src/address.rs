@@ -148,7 +148,13 @@ impl FromStr for Address {
     /// Reads `unix:///abs`, `unix:/abs`, `unix:relative` and `tcp://host:port`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parsed = parse(text).map_err(|why| {
-            let foreign = matches!(why, AddressFault::Scheme | AddressFault::Slashes);
+            let foreign = matches!(
+                why,
+                AddressFault::Scheme
+                    | AddressFault::Slashes
+                    | AddressFault::Brackets
+                    | AddressFault::Port(_)
+            );
             foreign.then(|| meant::meant(text)).flatten().unwrap_or(why)
         });
         parsed.map_err(|why| InvalidAddress {

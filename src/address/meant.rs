@@ -2,6 +2,8 @@
 //!
 //! Owns the guesses about forms of other programs. It never accepts one of them.
 
+use std::net::Ipv6Addr;
+
 use super::{AddressFault, parse};
 
 /// The roles that may precede an address of `--listen`.
@@ -34,6 +36,10 @@ fn guess(text: &str) -> Option<(&'static str, String)> {
             false => ("a role ends in an equals sign", format!("{role}={form}")),
         });
     }
+    if text.parse::<Ipv6Addr>().is_ok() {
+        let form = of_host(&format!("[{text}]"))?;
+        return Some(("an IPv6 address needs brackets, a scheme and a port", form));
+    }
     if let Some((scheme, rest)) = text.split_once(':') {
         let small = scheme.to_ascii_lowercase();
         match small.as_str() {
@@ -47,6 +53,14 @@ fn guess(text: &str) -> Option<(&'static str, String)> {
             "https" | "grpcs" => {
                 let why = "the API has no URL, and TLS has options of its own";
                 return Some((why, of_host(authority(rest))?));
+            }
+            "tcp" if rest.starts_with("//") => {
+                let inner = rest.trim_start_matches('/');
+                return match known(inner.to_owned()) {
+                    Some(form) => Some(("it has two schemes", form)),
+                    None if inner.contains("://") => guess(inner),
+                    None => None,
+                };
             }
             "tcp" => {
                 let form = of_host(rest.trim_start_matches('/'))?;

@@ -104,7 +104,8 @@ pub(crate) enum AttemptCause {
         alert: bool,
     },
     #[error(
-        "the connection was closed before anything was answered; perhaps this user may not call"
+        "the connection was closed before anything was answered; perhaps this user may not call, \
+         or the listener is full; the wrapper's log says which"
     )]
     Closed,
     #[error("there is no answer; is the wrapper stopped, or the network broken?")]
@@ -223,7 +224,10 @@ impl AttemptCause {
                 let why = io.map_or_else(|| error.to_string(), explain_io);
                 (why, io.is_some_and(is_alert))
             }
-            Self::Closed => ("it was closed without an answer".to_owned(), false),
+            Self::Closed => (
+                "it was closed without an answer, perhaps the listener is full".to_owned(),
+                false,
+            ),
             Self::Http2(GrpcError::Authority(_))
             | Self::Connect(_)
             | Self::Identity(_)

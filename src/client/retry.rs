@@ -12,6 +12,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The first pause after a refusal, and the longest: each attempt adds a line to the server's log.
+/// The refusal may pass: a full listener and a proxy whose backend starts look the same.
 const FIRST_AFTER_REFUSAL: Duration = Duration::from_millis(500);
 const LONGEST_AFTER_REFUSAL: Duration = Duration::from_secs(2);
 
@@ -78,6 +79,7 @@ impl Retry {
         if refused {
             let pause = self.pause.max(FIRST_AFTER_REFUSAL);
             self.pause = pause.saturating_mul(2).min(LONGEST_AFTER_REFUSAL);
+            let pause = pause.min((left / 2).max(FIRST_AFTER_REFUSAL));
             return (pause < left).then_some(pause);
         }
         // The last pause ends before the window does, so that its end is used for a last attempt.
@@ -130,15 +132,18 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_repeated_a_few_times_only() {
+    fn a_refusal_is_repeated_rarely_until_the_window_ends() {
         let mut retry = Retry::new(WINDOW);
         let (mut now, mut pauses) = (Duration::ZERO, Vec::new());
         while let Some(pause) = retry.failed(now, None, true) {
             now += pause;
             pauses.push(pause);
         }
-        assert_eq!(pauses, [500, 1_000, 2_000].map(millis));
-        assert_eq!(retry.failed(now, None, false), Some(LONGEST_PAUSE));
+        assert_eq!(pauses, [500, 1_000, 1_750, 875, 500].map(millis));
+        assert!(
+            now < WINDOW && now + FIRST_AFTER_REFUSAL >= WINDOW,
+            "{now:?}"
+        );
         assert_eq!(Retry::new(millis(100)).failed(millis(1), None, true), None);
     }
 }

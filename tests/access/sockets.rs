@@ -290,7 +290,7 @@ fn our_client_as_another_user_gets_the_reason_of_the_refusal() {
     let (_folder, copy) = copy_for_all();
     let output = as_user(JOB, || {
         Command::new(&copy)
-            .args(["status", "--connect-timeout=200ms", "--address"])
+            .args(["status", "--connect-timeout=2s", "--address"])
             .arg(wrapper.address())
             .current_dir("/")
             .output()

@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
+use super::waits::kill;
 use super::{FAILS, STAYS, SUCCEEDS, call, client};
 use crate::support::{Lines, schema, start_ready, wait_for_exit};
 
@@ -60,8 +61,11 @@ fn events_as_json_have_a_schema_and_the_exit_codes_of_wait() {
         let mut process = command.spawn().unwrap();
         let lines = Lines::read(process.stdout.take().unwrap());
         lines.wait_for("\"running\"");
-        let force = ["--force-after=200ms", "--kill-after=0s"];
-        call(&[&["shutdown", "--address", &address], &force[..]].concat());
+        let force: &[&str] = match script {
+            STAYS => &["--force-after=0s", "--kill-after=0s"],
+            _ => &[],
+        };
+        call(&[&["shutdown", "--address", &address], force].concat());
         assert_eq!(wait_for_exit(&mut process).code(), Some(expected));
         let all = events(&lines.all());
         let states = states(&all);
@@ -83,7 +87,7 @@ fn events_of_several_wrappers_are_merged_and_the_worst_code_wins() {
     let mut process = client(&[
         "events",
         "--output=jsonl",
-        "--connect-timeout=50ms",
+        "--connect-timeout=2s",
         "--address",
         &one,
         "--address",
@@ -120,12 +124,12 @@ fn events_of_several_wrappers_are_merged_and_the_worst_code_wins() {
 
 #[test]
 fn a_wrapper_that_dies_is_an_event_with_the_last_state() {
-    let mut wrapper = start_ready(&[], "trap '' QUIT; echo ready; exec sleep 3");
+    let mut wrapper = start_ready(&[], "echo ready; exec sleep 60");
     let address = wrapper.address();
     let mut process = client(&[
         "events",
         "--output=json",
-        "--connect-timeout=100ms",
+        "--connect-timeout=2s",
         "--address",
         &address,
     ])
@@ -133,8 +137,7 @@ fn a_wrapper_that_dies_is_an_event_with_the_last_state() {
     .unwrap();
     let lines = Lines::read(process.stdout.take().unwrap());
     lines.wait_for("\"running\"");
-    wrapper.process.kill().unwrap();
-    wrapper.process.wait().unwrap();
+    kill(&mut wrapper);
     assert_eq!(wait_for_exit(&mut process).code(), Some(4));
     let all = events(&lines.all());
     assert_eq!(states(&all), ["running", "running"]);

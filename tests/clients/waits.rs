@@ -155,7 +155,7 @@ fn a_killed_wrapper_ends_the_wait_with_the_last_state() {
     let mut wrapper = start_ready(&["--log-level=debug"], STAYS);
     let arguments = [
         "wait",
-        "--connect-timeout=300ms",
+        "--connect-timeout=2s",
         "--address",
         &wrapper.address(),
     ];
@@ -238,7 +238,7 @@ fn a_server_of_another_protocol_is_named_as_the_cause() {
         }
     });
     for address in addresses {
-        let said = call(&["status", "--connect-timeout=200ms", "--address", &address]);
+        let said = call(&["status", "--connect-timeout=2s", "--address", &address]);
         assert_eq!(said.code, 4, "{said:?}");
         assert!(said.stderr.contains("is it a process-wrapper"), "{said:?}");
         // Its answer is the cause, not the broken pipe behind it.
@@ -292,7 +292,7 @@ fn a_call_that_a_proxy_resets_is_tried_again_and_is_no_refusal() {
         }
     });
     let address = format!("unix:{}", socket.display());
-    let said = call(&["status", "--connect-timeout=500ms", "--address", &address]);
+    let said = call(&["status", "--connect-timeout=2s", "--address", &address]);
     assert_eq!(said.code, 4, "{said:?}");
     assert!(connections.try_iter().count() > 1, "{said:?}");
 }

@@ -35,15 +35,18 @@ fn a_watched_block_is_drawn_in_place_and_its_end_stays() {
     for columns in [120, 80, 30] {
         let screen = Screen::new(columns, 24);
         let mut process = screen.start(&["status", "--watch", "--address", &wrapper.address()]);
-        let ended = |text: &str| text.starts_with("gone: ") && text.contains("drain failed");
+        let ended = |text: &str| {
+            text.starts_with("gone: ")
+                && text.contains("drain failed")
+                && count(text, "address  ") == 1
+                && count(text, "gone: ") == 1
+        };
         if columns == 120 {
             screen.wait_for("the state", |text| text.starts_with("running: sh"));
             shut_down(&wrapper);
         }
         assert_eq!(wait_for_exit(&mut process).code(), Some(0));
-        let text = screen.wait_for("the end", ended);
-        assert_eq!(count(&text, "address  "), 1, "{text}");
-        assert_eq!(count(&text, "gone: "), 1, "{text}");
+        screen.wait_for("the end, once", ended);
     }
 }
 
@@ -61,9 +64,10 @@ fn a_watched_table_keeps_one_line_per_wrapper_when_the_window_changes() {
         let fits = |text: &str| {
             widest(text) < usize::from(columns) && (columns < 100 || text.contains(" PID "))
         };
-        let text = screen.wait_for("a table that fits", |text| fits(text) && is_whole(text));
-        assert_eq!(count(&text, "ADDRESS"), 1, "{columns}: {text}");
-        assert_eq!(count(&text, "unix://"), 2, "{columns}: {text}");
+        let is_one = |text: &str| count(text, "ADDRESS") == 1 && count(text, "unix://") == 2;
+        screen.wait_for("one table that fits", |text| {
+            fits(text) && is_whole(text) && is_one(text)
+        });
     }
     // Fewer rows than wrappers: a line says what is missing.
     screen.resize_at_rest(100, 4, is_whole);
@@ -78,9 +82,10 @@ fn a_watched_table_keeps_one_line_per_wrapper_when_the_window_changes() {
     let now = ["--force-after=0s", "--kill-after=0s"];
     call(&[&["shutdown", "--address", &two], &now[..]].concat());
     assert_eq!(wait_for_exit(&mut process).code(), Some(0));
-    let text = screen.wait_for("the end", |text| text.contains("2 wrappers: 2 gone\n"));
-    assert_eq!(count(&text, "ADDRESS"), 1, "{text}");
-    assert_eq!(text.lines().count(), 4, "{text}");
+    screen.wait_for("the end, once", |text| {
+        let is_last = text.contains("2 wrappers: 2 gone\n");
+        is_last && count(text, "ADDRESS") == 1 && text.lines().count() == 4
+    });
 }
 
 #[test]
@@ -123,8 +128,9 @@ fn a_program_that_was_stopped_draws_below_what_the_shell_wrote() {
     let again = |text: &str| text.contains("\n$ fg\nrunning: sh");
     screen.wait_for("the state again", again);
     screen.resize_at_rest(60, 24, again);
-    let text = screen.wait_for("one more drawing", again);
-    assert_eq!(count(&text, "running: sh"), 2, "{text}");
+    screen.wait_for("one more drawing", |text| {
+        again(text) && count(text, "running: sh") == 2
+    });
     kill(pid, Signal::SIGINT).unwrap();
     assert_eq!(wait_for_exit(&mut process).signal(), Some(2));
 }
@@ -141,12 +147,12 @@ fn a_warning_and_a_narrow_window_do_not_cut_into_the_live_line() {
     assert!(warning.ends_with("Add --force-after"), "{text}");
     for columns in [20, 60] {
         screen.resize_at_rest(columns, 24, |text| text.contains("\nshutting_down, "));
-        let text = screen.wait_for("a line that fits", |text| {
+        screen.wait_for("one line that fits, below the warning", |text| {
             let line = text.lines().last().unwrap();
-            line.starts_with("shutting_down, ") && line.len() < usize::from(columns)
+            let fits = line.starts_with("shutting_down, ") && line.len() < usize::from(columns);
+            let is_one = count(text, "shutting_down, ") == 1;
+            fits && is_one && text.lines().next() == Some(&*warning)
         });
-        assert_eq!(count(&text, "shutting_down, "), 1, "{text}");
-        assert_eq!(text.lines().next(), Some(&*warning), "{text}");
     }
     let now = ["--force-after=0s", "--kill-after=0s"];
     call(&[&["shutdown", "--address", &address], &now[..]].concat());

@@ -6,10 +6,9 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
 use process_wrapper::human_duration::HumanDuration;
-use saphyr::{LoadableYamlNode, Yaml};
+use saphyr::{LoadableYamlNode, Yaml, YamlOwned};
 
 use crate::{options_of, root, support};
 
@@ -149,9 +148,78 @@ fn every_manifest_aborts_before_its_grace_period_is_over() {
         let value = run.iter().skip_while(|word| *word != "--force-after");
         let force_after: HumanDuration = value.clone().nth(1).unwrap().parse().unwrap();
         let grace = grace.iter().filter_map(|value| value.as_integer()).max();
-        let grace = Duration::from_secs(grace.unwrap().try_into().unwrap());
-        // The runner cleans up within its `shutdown_timeout`, at least its default of 30 s.
-        assert!(force_after.0 + Duration::from_secs(60) <= grace, "{file}");
+        // The runner's clean-up: in the manifest's config.toml, or for the chart in its values.
+        let clean_up = text.split("shutdown_timeout = ").nth(1).map_or_else(
+            || {
+                value_of_the_chart(&["shutdown_timeout"])
+                    .as_integer()
+                    .unwrap()
+            },
+            |rest| rest.lines().next().unwrap().parse().unwrap(),
+        );
+        assert!(clean_up > 30, "{file}: 30 s is the runner's default");
+        let seconds = i64::try_from(force_after.0.as_secs()).unwrap() + clean_up;
+        assert!(seconds + 60 <= grace.unwrap(), "{file}");
+    }
+}
+
+/// What packaging/helm/values.yaml sets for the chart, as a path of keys.
+fn value_of_the_chart(path: &[&str]) -> YamlOwned {
+    let file = root().join("packaging/helm/values.yaml");
+    let text = std::fs::read_to_string(file).unwrap();
+    let documents = YamlOwned::load_from_str(&text).unwrap();
+    path.iter().fold(documents[0].clone(), |node, key| {
+        let value = node.as_mapping_get(key);
+        value.unwrap_or_else(|| panic!("{path:?}")).clone()
+    })
+}
+
+/// The fixture stands for the chart's output with these values.
+#[test]
+fn the_values_for_the_chart_fit_its_patch() {
+    let rendered = chart();
+    let grace = value_of_the_chart(&["terminationGracePeriodSeconds"]);
+    let grace = grace.as_integer().unwrap();
+    let line = format!("      terminationGracePeriodSeconds: {grace}\n");
+    assert!(rendered.contains(&line), "{grace}");
+    // The port and /health/ready of --ready-after.
+    assert_eq!(
+        value_of_the_chart(&["metrics", "enabled"]).as_bool(),
+        Some(true)
+    );
+    let words = |key| {
+        let value = value_of_the_chart(&["image", key]);
+        value.as_str().unwrap().to_owned()
+    };
+    let tag = words("tag");
+    let image = format!("{}/{}:{tag}", words("registry"), words("image"));
+    assert!(rendered.contains(&format!("image: {image}\n")), "{image}");
+    // The chart's user 100 is that of the Alpine image.
+    let version = tag
+        .strip_prefix("alpine-")
+        .unwrap_or_else(|| panic!("{tag}"));
+    let base = root().join("packaging/kubernetes/base/runner-manager.yaml");
+    let base = std::fs::read_to_string(base).unwrap();
+    let image = format!("image: registry.example.com/gitlab-runner-wrapped:{version}\n");
+    assert!(base.contains(&image), "{image}");
+}
+
+/// A wrapper that hangs forwards no signal: the pod's grace would last for hours.
+#[test]
+fn every_probe_that_restarts_has_a_short_grace() {
+    for Manifest { name: file, text } in manifests() {
+        let mut probes = Vec::new();
+        let documents = Yaml::load_from_str(&text).unwrap();
+        for document in &documents {
+            for probe in ["startupProbe", "livenessProbe"] {
+                values_of(document, probe, &mut probes);
+            }
+        }
+        assert_eq!(probes.len(), 2, "{file}");
+        for probe in probes {
+            let grace = probe.as_mapping_get("terminationGracePeriodSeconds");
+            assert_eq!(grace.and_then(Yaml::as_integer), Some(30), "{file}");
+        }
     }
 }
 
@@ -270,6 +338,12 @@ fn the_patched_chart_keeps_none_of_its_own_probes_and_hooks() {
     }
     // The container and its preStop.
     assert_eq!(lines.len(), 2, "{text}");
+    let mut ports = Vec::new();
+    for document in &documents {
+        values_of(document, "containerPort", &mut ports);
+    }
+    let ports: Vec<_> = ports.into_iter().map(|port| port.as_integer()).collect();
+    assert_eq!(ports, [Some(9252), Some(9090)], "{text}");
     assert!(lines[0].ends_with(&["/bin/bash".into(), "/configmaps/entrypoint".into()]));
 }
 
@@ -280,6 +354,17 @@ fn a_chart_that_the_patch_does_not_know_is_refused() {
     };
     for (from, to) in [
         (r#""--", /bin/bash, /configmaps/entrypoint"#, "/start"),
+        // `metrics.enabled: false`.
+        (
+            "          ports:\n            - {name: metrics, containerPort: 9252}\n",
+            "",
+        ),
+        // A second one.
+        (
+            "---\napiVersion: apps/v1\n",
+            "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: other}\n\
+             ---\napiVersion: apps/v1\n",
+        ),
         ("kind: Deployment", "kind: StatefulSet"),
     ] {
         let changed = chart().replace(from, to);
@@ -287,6 +372,7 @@ fn a_chart_that_the_patch_does_not_know_is_refused() {
         let output = post_render(&kustomize, &changed);
         assert!(!output.status.success(), "{output:?}");
         assert!(output.stdout.is_empty(), "{output:?}");
-        assert!(!output.stderr.is_empty(), "{output:?}");
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(words.contains("post-renderer: "), "{words}");
     }
 }

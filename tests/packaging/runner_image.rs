@@ -5,18 +5,29 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use process_wrapper::human_duration::HumanDuration;
 use tempfile::TempDir;
 
 use crate::root;
 use crate::support::{eventually, peers};
 
 /// Programs of this machine in the stand-in; the official image has them too.
-const PROGRAMS: [&str; 6] = ["bash", "sh", "cmp", "cp", "sleep", "dumb-init"];
+const PROGRAMS: [&str; 8] = [
+    "bash",
+    "sh",
+    "cmp",
+    "cp",
+    "sleep",
+    "env",
+    "sed",
+    "dumb-init",
+];
 
 /// The stand-in and the image built on it, removed at the end.
 struct Images {
     folder: TempDir,
     official: String,
+    wrapper: String,
     wrapped: String,
 }
 
@@ -63,22 +74,21 @@ impl Images {
         let tag = |name: &str| format!("localhost/{name}-{test}:{}", std::process::id());
         let images = Self {
             official: tag("runner-stand-in"),
+            wrapper: tag("wrapper"),
             wrapped: tag("runner-wrapped"),
             folder,
         };
-        let static_wrapper = tag("wrapper");
         let build = ["build", "--quiet", "--format=docker", "--tag"];
         let path = images.folder.path().to_str().unwrap();
         printed(&[&build[..], &[&images.official, path]].concat());
-        printed(&[&build[..], &[&static_wrapper, wrapper.to_str().unwrap()]].concat());
+        printed(&[&build[..], &[&images.wrapper, wrapper.to_str().unwrap()]].concat());
         let arguments = [
             format!("--build-arg=RUNNER={}", images.official),
-            format!("--build-arg=WRAPPER={static_wrapper}"),
+            format!("--build-arg=WRAPPER={}", images.wrapper),
         ];
         let file = "--file=packaging/container/Dockerfile.runner";
         let last = [&images.wrapped, file, &arguments[0], &arguments[1], "."];
         printed(&[&build[..], &last].concat());
-        podman(&["rmi", &static_wrapper]);
         Some(images)
     }
 
@@ -96,7 +106,8 @@ impl Images {
 
 impl Drop for Images {
     fn drop(&mut self) {
-        podman(&["rmi", "--force", &self.wrapped, &self.official]);
+        let images = [&self.wrapped, &self.wrapper, &self.official];
+        podman(&[&["rmi", "--force"], &images.map(String::as_str)[..]].concat());
     }
 }
 
@@ -199,6 +210,17 @@ fn every_variable_of_the_runner_image_is_an_option_of_run() {
 }
 
 #[test]
+fn the_compose_file_aborts_the_jobs_before_its_grace_period_ends() {
+    let text = std::fs::read_to_string(root().join("packaging/container/compose.yaml")).unwrap();
+    let [abort, grace] = ["PROCESS_WRAPPER_FORCE_AFTER:", "stop_grace_period:"].map(|key| {
+        let mut lines = text.lines().map(str::trim);
+        let value = lines.find_map(|line| line.strip_prefix(key)).unwrap();
+        value.trim().parse::<HumanDuration>().unwrap().0
+    });
+    assert!(abort < grace, "{abort:?} {grace:?}");
+}
+
+#[test]
 fn other_commands_of_the_runner_have_the_effect_of_the_official_image() {
     let Some(images) = Images::build("commands") else {
         return;
@@ -218,7 +240,10 @@ fn other_commands_of_the_runner_have_the_effect_of_the_official_image() {
         &["register", "--name", "run"],
     ] {
         let [official, wrapped] = [&images.official, &images.wrapped].map(|image| {
-            let output = images.run(image, &["--rm"], arguments);
+            // A variable of the user, which must not reach the runner either.
+            let options = ["--rm", "--env=PROCESS_WRAPPER_FORCE_AFTER=1h"];
+            let options = &options[..1 + usize::from(*image == images.wrapped)];
+            let output = images.run(image, options, arguments);
             (
                 output.status.code(),
                 String::from_utf8(output.stdout).unwrap(),

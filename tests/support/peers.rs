@@ -14,6 +14,7 @@ pub fn find(program: &str) -> Option<PathBuf> {
         .chain(home)
         // Debian's home of servers, which is not on every user's PATH.
         .chain([PathBuf::from("/usr/sbin"), tools().join("bin")])
+        .chain([tools().join("python/bin")])
         .chain([tools().join("js/node_modules/@bufbuild/buf-linux-x64/bin")])
         .map(|folder| folder.join(program))
         .find(|file| file.is_file());

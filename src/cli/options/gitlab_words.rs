@@ -114,7 +114,8 @@ fn with_dashes(table: &Table, rest: &[String]) -> String {
     format!("{PROGRAM} {NAME} {}", words.join(" "))
 }
 
-fn quoted(word: &str) -> String {
+/// The word as a shell reads it.
+pub(super) fn quoted(word: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,[]".contains(&byte);
     if !word.is_empty() && word.bytes().all(is_plain) {
         word.to_owned()

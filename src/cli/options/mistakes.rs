@@ -16,11 +16,9 @@ pub(super) fn without_command(own: &[String], after: Option<&[OsString]>) -> Par
         let text = match after.and_then(<[_]>::first) {
             Some(program) => {
                 let after = after.unwrap_or_default();
-                let program = program.to_string_lossy();
-                format!(
-                    "the command is missing; {}",
-                    start_with(&program, false, after.len() > 1)
-                )
+                let program = program.to_str().unwrap_or_default();
+                let start = start_with(program, false, after.len() > 1);
+                format!("the command is missing; {start}")
             }
             None => {
                 "the command is missing; name run, wrapper, status, shutdown, wait, events or probe"
@@ -71,10 +69,15 @@ pub(super) fn unknown_command(name: &str, arguments: Option<&[String]>) -> Parse
     ParseRefusal::usage("", &text)
 }
 
-/// How to start a program. Its arguments are not repeated: they may hold secrets.
+/// How to start a program, for a shell. Its arguments are not repeated: they may hold secrets.
 fn start_with(program: &str, options: bool, arguments: bool) -> String {
     let ellipsis = |given| if given { " …" } else { "" };
     let (before, after) = (ellipsis(options), ellipsis(arguments));
+    // The advice is one line.
+    let program = match program.is_empty() || program.chars().any(char::is_control) {
+        true => "COMMAND".to_owned(),
+        false => gitlab_words::quoted(program),
+    };
     format!("write {PROGRAM} run{before} -- {program}{after}")
 }
 
@@ -109,7 +112,7 @@ pub(super) fn check_words(
             Word::Unknown(option) => unknown_option(&table, option),
             Word::Argument(_) if !table.info.positionals.is_empty() => continue,
             Word::Argument(word) => match previous {
-                Some(Word::Known(flag, None)) => {
+                Some(Word::Known(flag, None)) if is_boolean(word) => {
                     format!("{} takes no value; leave out {word:?}", flag.long)
                 }
                 _ => argument(&table, word, at, all.len(), has_command),
@@ -174,6 +177,12 @@ fn unknown_option(table: &Table, option: &str) -> String {
         [] => text,
         names => format!("{text}, an option of {}", names.join(", ")),
     }
+}
+
+/// Whether the word can only be meant as the value of a switch.
+fn is_boolean(word: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    ["true", "false", "yes", "no", "on", "off", "1", "0"].contains(&word.as_str())
 }
 
 /// A word that is neither an option nor the value of one.

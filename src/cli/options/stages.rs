@@ -2,6 +2,7 @@
 //!
 //! Owns their contradictions: refusals and warnings. It never decides about a signal.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::access::{Listen, Role};
@@ -71,7 +72,9 @@ pub(super) fn check_addresses(api: &[Listen], http: &[Address]) -> Result<(), Ru
     let http = http
         .iter()
         .map(|address| ("--http-listen", address.to_string(), address));
-    let all: Vec<_> = api.chain(http).collect();
+    let all = api.chain(http);
+    let all = all.map(|(option, text, one)| (option, text, resolved(one)));
+    let all: Vec<_> = all.collect();
     for (at, (option, text, address)) in all.iter().enumerate() {
         let mut earlier = all.iter().take(at);
         let Some((other, same, _)) = earlier.find(|(_, _, one)| overlap(one, address)) else {
@@ -88,6 +91,19 @@ pub(super) fn check_addresses(api: &[Listen], http: &[Address]) -> Result<(), Ru
         });
     }
     Ok(())
+}
+
+/// The address with the real directory of its socket, if that exists.
+fn resolved(address: &Address) -> Address {
+    let Address::Unix(path) = address else {
+        return address.clone();
+    };
+    let real = || {
+        // The parent of a bare name is empty.
+        let directory = Path::new(".").join(path.parent()?);
+        Some(directory.canonicalize().ok()?.join(path.file_name()?))
+    };
+    Address::Unix(real().unwrap_or_else(|| path.clone()))
 }
 
 /// How long a graceful signal may wait, and the probes that end the wait earlier.
