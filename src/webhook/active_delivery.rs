@@ -63,10 +63,7 @@ impl ActiveDelivery<'_> {
         let (webhook, delivery) = registry.begin(self.slot)?;
         let now = SystemTime::now();
         let request = outbound_request(webhook, delivery, &self.report, self.secrets, now);
-        let number = delivery.attempts;
-        drop(registry);
-        self.keep();
-        Some((number, request))
+        Some((delivery.attempts, request))
     }
 
     /// The attempt failed; the next one starts at this time.
@@ -96,8 +93,8 @@ impl ActiveDelivery<'_> {
         }
     }
 
-    /// Completes once the facts about the exit are on disk. Without them the webhook is delivered
-    /// nevertheless: a later wrapper would only know less.
+    /// Completes once the facts about the exit and the number of this attempt are on disk. Without
+    /// them the webhook is delivered nevertheless: a later wrapper would only know less.
     pub(super) async fn keep_report(&self) {
         let record = self.registry.borrow().record(self.slot);
         if let Some((journal, record)) = self.journal.zip(record)

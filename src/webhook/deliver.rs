@@ -44,6 +44,7 @@ pub(super) async fn deliver<C: Clock>(
     let mut attempts = active.earlier_attempts;
     let mut last_error = None;
     while let Some((number, request)) = active.begin() {
+        active.keep_report().await;
         attempts = attempts.saturating_add(1);
         let timeout = retry.attempt_timeout.min(remaining(clock));
         let (error, min_delay) = match attempt(clock, transport, timeout, &request).await {

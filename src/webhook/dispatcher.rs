@@ -287,7 +287,6 @@ impl DispatcherState {
         active: &ActiveDelivery<'_>,
         budget: Duration,
     ) -> bool {
-        active.keep_report().await;
         let dropped = async {
             while !active.registry.borrow().is_forgotten(active.slot) {
                 self.dropped.listen().await;

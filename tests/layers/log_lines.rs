@@ -259,7 +259,7 @@ const CALLS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "src/webhook/active_delivery.rs",
-        "once per webhook",
+        "once per attempt: webhooks are few, and attempts back off to 60 s",
         &["the facts of the exit are not on disk; the next wrapper would not know them"],
     ),
     (

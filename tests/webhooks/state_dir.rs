@@ -38,7 +38,9 @@ impl Place {
     fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.path).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<_> = names.filter(|name| !name.starts_with('.')).collect();
+        // A wrapper may be writing at any moment.
+        let names = names.filter(|name| !name.starts_with('.') && !name.ends_with(".new"));
+        let mut names: Vec<_> = names.collect();
         names.sort();
         names
     }
