@@ -1,7 +1,7 @@
 //! The pipelines of GitLab and GitHub: valid by the linters of both.
 //!
-//! Owns the checks that no linter has: which actions, permissions and parts a pipeline has. It never
-//! runs one.
+//! Owns the checks that no linter has: which actions, permissions and parts a pipeline has. It
+//! never runs one.
 
 use std::process::Command;
 
