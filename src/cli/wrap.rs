@@ -16,12 +16,13 @@ pub(super) fn width(text: &str) -> usize {
 }
 
 /// Appends words within the columns, the first line and later ones with their indents. A word
-/// breaks only if it is longer than a line, by the terminal.
+/// breaks only if it is longer than a line, by the terminal. Spaces within a line stay: they may
+/// belong to a path.
 pub(super) fn wrap(text: &mut String, words: &str, first: usize, indent: usize, columns: usize) {
     let _ = write!(text, "{:first$}", "");
     let mut used = first.max(indent);
     let mut begins = true;
-    for word in words.split_whitespace() {
+    for word in words.split(' ') {
         let length = width(word);
         if !begins && used + 1 + length > columns {
             let _ = write!(text, "\n{:indent$}", "");

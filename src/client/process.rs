@@ -219,7 +219,7 @@ impl Process {
     }
 
     /// Whether both are about the same process, not one about its successor.
-    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
         self.pid == other.pid && self.started_at == other.started_at
     }
 }

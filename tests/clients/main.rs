@@ -15,6 +15,7 @@ mod events;
 mod examples;
 mod fleet;
 mod library;
+mod schemas;
 mod screen;
 mod terminal;
 mod waits;

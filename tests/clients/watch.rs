@@ -160,3 +160,47 @@ fn a_warning_and_a_narrow_window_do_not_cut_into_the_live_line() {
     let text = screen.wait_for("the answer", |text| text.contains("\ngone: sh "));
     assert_eq!(count(&text, "shutting_down, "), 0, "{text}");
 }
+
+#[test]
+fn a_person_sees_signals_and_deadlines_that_come_during_the_shutdown() {
+    let wrapper = start_ready(&[], STAYS);
+    let address = wrapper.address();
+    let (block, line) = (Screen::new(80, 24), Screen::new(80, 24));
+    let mut watching = block.start(&["status", "--watch", "--address", &address]);
+    let mut waiting = line.start(&["wait", "--address", &address]);
+    block.wait_for("the state", |text| text.starts_with("running: sh"));
+    line.wait_for("the state", |text| text.starts_with("running, "));
+    let shorten = |option: &str| {
+        let said = call(&["shutdown", option, "--address", &address]);
+        assert_eq!(said.code, 0, "{said:?}");
+    };
+    shorten("--force-after=1s");
+    block.wait_for("the signal of the abort", |text| {
+        text.contains("SIGTERM sent") && !text.contains("  abort ")
+    });
+    shorten("--kill-after=1h");
+    block.wait_for("the new deadline", |text| {
+        text.contains("  SIGKILL      in ")
+    });
+    line.wait_for("the new deadline", |text| text.contains(", SIGKILL in "));
+    shorten("--kill-after=0s");
+    assert_eq!(wait_for_exit(&mut watching).code(), Some(0));
+    assert_eq!(wait_for_exit(&mut waiting).code(), Some(6));
+    block.wait_for("the end", |text| text.contains("SIGKILL sent"));
+}
+
+#[test]
+fn a_watched_block_stays_above_the_error_when_the_wrapper_is_lost() {
+    let mut wrapper = start_ready(&[], STAYS);
+    let screen = Screen::new(120, 24);
+    let address = wrapper.address();
+    let arguments = ["status", "--watch", "--connect-timeout=2s", "--address"];
+    let mut process = screen.start(&[&arguments[..], &[&address]].concat());
+    screen.wait_for("the state", |text| text.contains("started  "));
+    super::waits::kill(&mut wrapper);
+    assert_eq!(wait_for_exit(&mut process).code(), Some(4));
+    screen.wait_for("the facts, then the error", |text| {
+        let error = text.find("connection was lost").unwrap_or(0);
+        text.starts_with("running: sh") && text.find("started  ").is_some_and(|at| at < error)
+    });
+}

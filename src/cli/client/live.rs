@@ -25,7 +25,7 @@ use crate::process::signals::SignalQueue;
 use crate::signal::Signal;
 
 /// The redraw interval without updates; times count in seconds.
-const PERIOD: Duration = Duration::from_secs(1);
+pub(super) const PERIOD: Duration = Duration::from_secs(1);
 
 /// Where and how the progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +78,17 @@ impl Live {
         self.change(n, |one| {
             one.row.answer = RowAnswer::Process(Box::new(process.clone()));
         });
+    }
+
+    /// The process of wrapper `n` as it is drawn now. `None` where nothing is drawn.
+    pub(super) fn drawn(&self, n: usize) -> Option<Process> {
+        match self.surface {
+            Surface::Hidden | Surface::Events { .. } => None,
+            Surface::Line | Surface::Table { .. } => {
+                let progress = self.progress.borrow();
+                progress.get(n)?.row.process().cloned()
+            }
+        }
     }
 
     /// Shows the final row of wrapper `n`.

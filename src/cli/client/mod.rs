@@ -13,6 +13,7 @@ mod paint;
 mod phrases;
 mod probe;
 mod progress;
+mod refresh;
 mod row;
 mod shutdown;
 mod table;
@@ -163,10 +164,12 @@ fn call_each(
         .into_iter()
         .enumerate()
         .map(|(n, client)| {
+            let again = client.clone();
             let row = work(n, client, live.clone(), deadline);
             let live = live.clone();
             executor.spawn(async move {
-                let row = row.await;
+                let fresh = async { match refresh::keep_fresh(n, &again, &live).await {} };
+                let row = or(row, fresh).await;
                 live.ended(n, &row);
                 row
             })
@@ -277,7 +280,10 @@ fn answer(rows: &[Row], output: Output, color: bool, in_full: bool, exit_code: u
                 return FAILED;
             }
         },
-        (Output::Text, [row]) if row.error.is_some() => String::new(),
+        // Only a watched block has facts beside an error.
+        (Output::Text, [row]) if row.error.is_some() && (!in_full || row.process().is_none()) => {
+            String::new()
+        }
         // Scripts read the line.
         (Output::Text, [row]) if !in_full || canvas.columns.is_none() => {
             text::line(row, &canvas).unwrap_or_default()
@@ -304,7 +310,7 @@ fn complain_of(row: &Row) {
     }
 }
 
-/// Raises the soft limit, which is often 1024: each wrapper takes up to two descriptors. Client
+/// Raises the soft limit, which is often 1024: each wrapper takes up to three descriptors. Client
 /// commands start no process that would inherit it. On failure the calls report the missing
 /// descriptor.
 fn raise_descriptor_limit() {

@@ -67,12 +67,15 @@ fn exit(process: &Process) -> String {
     }
 }
 
-/// The deadlines of a process that is alive.
-fn deadlines(process: &Process) -> impl Iterator<Item = (&'static str, SystemTime)> {
+/// The deadlines of a process that is alive. The wrapper has sent an overdue signal already.
+fn deadlines(
+    process: &Process,
+    now: SystemTime,
+) -> impl Iterator<Item = (&'static str, SystemTime)> {
     let alive = process.state != State::Gone;
     let all = [("abort", process.force_at), ("SIGKILL", process.kill_at)];
     all.into_iter()
-        .filter_map(move |(what, at)| Some((what, at.filter(|_| alive)?)))
+        .filter_map(move |(what, at)| Some((what, at.filter(|at| alive && *at >= now)?)))
 }
 
 /// What is known, as labels with values.
@@ -85,7 +88,7 @@ pub(super) fn fields(process: &Process, now: SystemTime) -> Vec<(&'static str, S
         fields.extend(at.map(|at| (label, ago(at, now))));
     }
     fields.extend(endings::sent(process, now).map(|sent| ("last signal", sent)));
-    fields.extend(deadlines(process).map(|(what, at)| (what, left(at, now))));
+    fields.extend(deadlines(process, now).map(|(what, at)| (what, left(at, now))));
     if process.state == State::Gone {
         let mut text = exit(process);
         if let Some(at) = process.exited_at {
@@ -120,7 +123,7 @@ pub(super) fn detail(process: &Process, now: SystemTime) -> String {
             format!("{}{}, {ending}", exit(process), ago(process.exited_at))
         }
     };
-    for (what, at) in deadlines(process) {
+    for (what, at) in deadlines(process, now) {
         let _ = write!(text, ", {what} {}", left(at, now));
     }
     if let Some(after_exit) = &process.after_exit {
@@ -213,7 +216,7 @@ mod tests {
         shutting_down.kill_at = at(-1);
         assert_eq!(
             text(&shutting_down),
-            "gitlab-runner (pid 42) was asked to stop 20s ago, abort in 1m, SIGKILL in 0s"
+            "gitlab-runner (pid 42) was asked to stop 20s ago, abort in 1m"
         );
 
         let mut gone = process(State::Gone, Some(Exit::Code(3)));

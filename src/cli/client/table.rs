@@ -265,7 +265,7 @@ mod tests {
              unix:///...ong.sock  running  started\n\
              unix:///b            gone     exited with code ...\n\
              tcp://c:1            -        nothing\\nlistens\n\
-             3 wrappers: 1 running, 1 gone, 1 unreachable (1 of\n  them failed)\n"
+             3 wrappers: 1 running, 1 gone, 1 unreachable (1\n  of them failed)\n"
         );
     }
 

@@ -6,7 +6,9 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FileType, fstat};
+use rustix::io::Errno;
 use rustix::termios::tcgetwinsize;
 use smol::Async;
 
@@ -82,8 +84,25 @@ fn size(terminal: impl AsFd) -> Size {
 /// Those of `write(2)`, such as a full disk or a closed pipe.
 pub(super) fn write_stdout(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()
+    stdout.flush()?;
+    write_all(&stdout, text.as_bytes())
+}
+
+/// Also to a descriptor that another program made non-blocking.
+fn write_all(file: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(&file, bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = &bytes[count..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => match poll(&mut [PollFd::new(&file, PollFlags::OUT)], None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            },
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Writes to the terminal. No other channel could report a failure.
@@ -112,7 +131,23 @@ pub(super) async fn stdout_closed() {
 
 #[cfg(test)]
 mod tests {
+    use rustix::pipe::{PipeFlags, pipe_with};
+
     use super::*;
+
+    #[test]
+    fn a_full_pipe_that_does_not_block_loses_nothing() {
+        let (reader, writer) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).unwrap();
+        // More than a pipe holds, pipe(7).
+        let text = vec![b'x'; 1 << 20];
+        let written = text.len();
+        let writing = std::thread::spawn(move || write_all(writer, &text));
+        let mut reader = smol::Async::new(std::fs::File::from(reader)).unwrap();
+        let mut read = Vec::new();
+        smol::block_on(smol::io::AsyncReadExt::read_to_end(&mut reader, &mut read)).unwrap();
+        writing.join().unwrap().unwrap();
+        assert_eq!(read.len(), written);
+    }
 
     #[test]
     fn the_option_wins_over_the_environment_and_that_over_the_terminal() {
