@@ -245,7 +245,7 @@ fn packages_are_upgraded_in_a_drain_and_their_removal_waits_for_the_jobs() {
     let Some(folder) = release() else { return };
     let image = peers::tools().join("systemd/root.tar");
     if !image.exists() {
-        peers::absent(&format!("{}, a root with systemd,", image.display()));
+        peers::missing(&format!("{}, a root with systemd,", image.display()));
         return;
     }
     let output = Command::new(root().join("tests/release/installed.sh"))

@@ -100,6 +100,11 @@ fn bad_arguments_are_named_before_a_build() {
             "--only takes binaries",
         ),
         (&["--fast"], 2, "unknown argument --fast"),
+        (
+            &["--out", "x", "--only", "binaries", "--sign-key", "k"],
+            2,
+            "--only binaries signs nothing",
+        ),
         (&["--out", taken], 1, "is not empty; choose another"),
         (
             &["--out", "x", "--sign-key", "/absent"],

@@ -22,6 +22,40 @@ fn reload_reaches_the_runner_and_changes_nothing_else() {
     assert!(machine.lives(&runner.job));
 }
 
+/// `StateDirectory=` would give the directory to root.
+#[test]
+#[ignore = "boots a container"]
+fn the_directory_of_the_jobs_stays_their_users() {
+    const DIRECTORY: &str = "/var/lib/gitlab-runner";
+    let Some(machine) = Machine::boot() else {
+        return;
+    };
+    let as_user = ["runuser", "-u", "gitlab-runner", "--", "mkdir"];
+    let mkdir = |name: &str| {
+        [&as_user[..], &[&format!("{DIRECTORY}/{name}")]]
+            .concat()
+            .join(" ")
+    };
+    machine.run(&["sh", "-c", &mkdir("builds")]);
+    machine.start(SHIPPED, &shipped());
+    let runner = machine.runner("--user gitlab-runner", 1);
+    let owners = format!("stat --format=%U:%G:%a {DIRECTORY} {DIRECTORY}/builds");
+    let owners = machine.run(&["sh", "-c", &format!("umask 022; {owners}")]);
+    assert_eq!(
+        owners,
+        "gitlab-runner:gitlab-runner:750\ngitlab-runner:gitlab-runner:755\n"
+    );
+    // Where a job writes: in the sandbox of the unit.
+    let sandbox = format!("nsenter --mount --target {} -- ", runner.pid);
+    machine.run(&["sh", "-c", &(sandbox + &mkdir("builds/job"))]);
+
+    machine.run(&["systemctl", "kill", "--signal=KILL", SHIPPED]);
+    machine.run(&["rm", "-r", DIRECTORY]);
+    machine
+        .journal()
+        .wait_for(&format!("{DIRECTORY}: No such file or directory"));
+}
+
 /// With code 0 as well: a TERM to the runner alone ends it so.
 #[test]
 #[ignore = "boots a container"]

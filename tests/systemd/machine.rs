@@ -81,12 +81,17 @@ impl Machine {
         journal.args(["exec", &name, "journalctl", "--follow", "--lines=all"]);
         // Not the kernel's lines, which other machines write too.
         journal.args(["--output=cat", "_TRANSPORT=stdout", "_TRANSPORT=journal"]);
-        Some(Self {
+        let machine = Self {
             journal: Peer::start(journal),
             name,
             init,
             keeper,
-        })
+        };
+        // As the unit asks for it.
+        let directory = "/var/lib/gitlab-runner";
+        let owner = ["-o", "gitlab-runner", "-g", "gitlab-runner"];
+        machine.run(&[&["install", "-d", "-m", "0750"], &owner[..], &[directory]].concat());
+        Some(machine)
     }
 
     /// What every unit and systemd itself has logged.
