@@ -42,18 +42,9 @@ impl Machine {
         let number = BOOTED.fetch_add(1, Ordering::Relaxed);
         let name = format!("process-wrapper-systemd-{}-{number}", std::process::id());
         let keeper = keeper(&name);
-        let mut command = podman();
-        command.args(["run", "--detach", "--rm", "--timeout", MAX_LIFE]);
+        let mut command = run();
+        command.args(["--detach", "--timeout", MAX_LIFE, "--systemd=always"]);
         command.args(["--name", &name, "--hostname", "machine"]);
-        // systemd mounts file systems for the sandboxes of units. A machine without
-        // CAP_SYS_RESOURCE may not raise limits to podman's defaults.
-        command.args(["--privileged", "--systemd=always", "--network=none"]);
-        command.args([
-            "--ulimit",
-            "nofile=1024:4096",
-            "--ulimit",
-            "nproc=1024:4096",
-        ]);
         for (file, place) in [
             (wrapper(), WRAPPER),
             (source("stub-runner"), RUNNER),
@@ -67,17 +58,18 @@ impl Machine {
             command.args(["--volume", &mount]);
         }
         succeed(command.arg(image).arg("/sbin/init"));
-        let pid = succeed(podman().args(["inspect", "--format", "{{.State.Pid}}", &name]));
+        let pid = succeed(podman("30").args(["inspect", "--format", "{{.State.Pid}}", &name]));
         let init = pid.trim().parse().unwrap();
         eventually("systemd answers", || {
-            let mut answer = enter(init, &["systemctl", "is-system-running", "--wait"]);
+            let words = ["timeout", "30", "systemctl", "is-system-running", "--wait"];
+            let mut answer = enter(init, &words);
             let state = answer.output().unwrap().stdout;
             // Degraded: some other unit does not start on this kernel.
             ["running", "degraded"]
                 .contains(&String::from_utf8(state).unwrap().trim())
                 .then_some(())
         });
-        let mut journal = podman();
+        let mut journal = podman(MAX_LIFE);
         journal.args(["exec", &name, "journalctl", "--follow", "--lines=all"]);
         // Not the kernel's lines, which other machines write too.
         journal.args(["--output=cat", "_TRANSPORT=stdout", "_TRANSPORT=journal"]);
@@ -264,13 +256,26 @@ fn enter(init: u32, words: &[&str]) -> Command {
     command
 }
 
-fn podman() -> Command {
-    let mut command = Command::new("podman");
+/// podman, which ends after this many seconds.
+fn podman(limit: &str) -> Command {
+    let mut command = Command::new("timeout");
+    // --foreground: it stays in the process group of the test.
+    command.args(["--foreground", "--kill-after=5", limit, "podman"]);
     // crun raises limits whatever it is told.
     if Path::new("/usr/sbin/runc").exists() {
         command.args(["--runtime", "/usr/sbin/runc"]);
     }
     command.stdin(Stdio::null());
+    command
+}
+
+/// The start of a container, without its image.
+fn run() -> Command {
+    let mut command = podman("60");
+    // systemd mounts file systems for the sandboxes of units. A machine without
+    // CAP_SYS_RESOURCE may not raise limits to podman's defaults.
+    command.args(["run", "--rm", "--privileged", "--network=none"]);
+    command.args(["--ulimit=nofile=1024:4096", "--ulimit=nproc=1024:4096"]);
     command
 }
 
@@ -287,7 +292,8 @@ pub(crate) fn source(file: &str) -> PathBuf {
         .collect()
 }
 
-/// The image of the root file system that `.ci/run` has installed, imported once.
+/// The image of the root file system that `.ci/run` has installed, imported once. `None` also where
+/// podman cannot start a container of it.
 fn image() -> Option<&'static str> {
     static IMAGE: OnceLock<Option<String>> = OnceLock::new();
     IMAGE.get_or_init(import).as_deref()
@@ -302,11 +308,38 @@ fn import() -> Option<String> {
     let written = about.modified().unwrap();
     let age = written.duration_since(std::time::UNIX_EPOCH).unwrap();
     let image = format!("localhost/process-wrapper-systemd:{}", age.as_nanos());
-    let exists = podman().args(["image", "exists", &image]).status().unwrap();
-    if !exists.success() {
-        succeed(podman().arg("import").arg(&root).arg(&image));
+    let exists = ["image", "exists", &image];
+    if !podman("30").args(exists).output().unwrap().status.success() {
+        remove_old_images();
+        works(podman("120").arg("import").arg(&root).arg(&image))?;
     }
+    works(run().arg(&image).arg("true"))?;
     Some(image)
+}
+
+/// Removes the images of earlier root file systems. Another run may use one: not in the first hour,
+/// and not while a container has it.
+fn remove_old_images() {
+    let mut command = podman("30");
+    command.args(["images", "--quiet", "--filter", "until=1h"]);
+    command.args(["--filter", "reference=localhost/process-wrapper-systemd"]);
+    let output = command.output().unwrap().stdout;
+    for image in String::from_utf8(output).unwrap().lines() {
+        let _ = podman("30").args(["rmi", image]).output().unwrap();
+    }
+}
+
+/// Runs a command that shows whether this machine can boot a container; else skips the test.
+fn works(command: &mut Command) -> Option<()> {
+    let Output { status, stderr, .. } = command.output().unwrap();
+    if !status.success() {
+        let errors = String::from_utf8_lossy(&stderr);
+        peers::missing(&format!(
+            "the right to boot a container ({})",
+            errors.trim()
+        ));
+    }
+    status.success().then_some(())
 }
 
 /// Runs it, and answers with its stdout.

@@ -36,6 +36,7 @@ fn a_stop_outlasts_every_timeout_with_reload_and_reexec_in_its_middle() {
     machine.start(OTHER, &limited("2min"));
     let other = machine.runner("--name other", 1);
     stop(&machine, [&runner, &other]);
+    assert_eq!(machine.property(OTHER, "ActiveState"), "deactivating");
     machine.systemctl(&["daemon-reload"]);
     machine.wait_for(OTHER, "ActiveState", "failed");
     assert_eq!(machine.property(OTHER, "Result"), "timeout");
@@ -45,6 +46,7 @@ fn a_stop_outlasts_every_timeout_with_reload_and_reexec_in_its_middle() {
     let other = machine.runner("--name other", 2);
     machine.systemctl(&["stop", "--no-block", OTHER]);
     machine.says(&other, "draining");
+    assert_eq!(machine.property(OTHER, "ActiveState"), "deactivating");
     machine.reexec();
     machine.wait_for(OTHER, "ActiveState", "failed");
     assert_eq!(machine.property(OTHER, "Result"), "timeout");
@@ -62,7 +64,7 @@ fn extensions_outlast_the_limit_of_a_unit() {
     machine.start(OTHER, &limited("2min"));
     let runner = machine.runner("--name other", 1);
     let bare = "[Service]\nExecStart=/usr/local/bin/gitlab-runner bare\nKillSignal=QUIT\n\
-        KillMode=mixed\nTimeoutStopSec=1s\n";
+        KillMode=mixed\nTimeoutStopSec=5s\n";
     machine.start("bare.service", bare);
     let alone = machine.runner(": bare", 1);
     machine.systemctl(&["stop", "--no-block", OTHER]);
@@ -138,7 +140,7 @@ fn the_job_timeout_of_poweroff_cuts_a_drain() {
     let Some(machine) = Machine::boot() else {
         return;
     };
-    machine.drop_in("poweroff.target", "[Unit]\nJobTimeoutSec=1s\n");
+    machine.drop_in("poweroff.target", "[Unit]\nJobTimeoutSec=5s\n");
     machine.start(SHIPPED, &shipped());
     let runner = machine.runner("--working-directory", 1);
     machine.systemctl(&["poweroff"]);

@@ -16,8 +16,8 @@ pub(crate) fn packaged(unit: &str) -> String {
     std::fs::read_to_string(folder.join(unit)).unwrap()
 }
 
-/// The shipped unit with each stop limit shortened to a second: what a test then shows of a second
-/// holds for any limit.
+/// The shipped unit with each stop limit shortened to 5 s: what a test then shows of 5 s holds for
+/// any limit.
 pub(crate) fn shipped() -> String {
     shortened(&packaged(SHIPPED))
 }
@@ -40,7 +40,7 @@ pub(crate) fn limited(limit: &str) -> String {
 fn shortened(unit: &str) -> String {
     let lines = unit.lines().map(|line| match line.split_once('=') {
         Some(("TimeoutStopSec" | "TimeoutSec", limit)) if limit != "infinity" => {
-            "TimeoutStopSec=1s"
+            "TimeoutStopSec=5s"
         }
         _ => line,
     });
