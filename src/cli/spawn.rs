@@ -36,13 +36,13 @@ pub(super) async fn spawn(
     let held = Child::spawn_held(program, sentinel)?;
     let name = program.name.to_string_lossy().into_owned();
     let report = ExitReport::unseen(name, held.pid(), hostname(), SystemTime::now());
-    webhooks.write_initial(&report).await?;
-    match held.release(program) {
-        Ok(child) => Ok(child),
-        Err(error) => {
-            webhooks.forget_initial();
-            webhooks.close().await;
-            Err(error.into())
-        }
+    let started = match webhooks.write_initial(&report).await {
+        Ok(()) => held.release(program).map_err(StartProcessError::from),
+        Err(error) => Err(error.into()),
+    };
+    if started.is_err() {
+        webhooks.forget_initial();
+        webhooks.close().await;
     }
+    started
 }

@@ -28,7 +28,9 @@ impl StateDirError {
     /// Whether another directory or other permissions would help, rather than another attempt.
     pub(super) fn is_usage(&self) -> bool {
         match self {
-            Self::Directory(DirectoryError::Open { .. } | DirectoryError::NotALock(_)) => true,
+            Self::Directory(
+                DirectoryError::Open { .. } | DirectoryError::Link(_) | DirectoryError::NotALock(_),
+            ) => true,
             Self::Directory(DirectoryError::Failed { .. } | DirectoryError::InUse(_))
             | Self::Read(..)
             | Self::Thread(_) => false,
@@ -70,16 +72,11 @@ fn load(path: PathBuf, keep: Duration) -> Result<OpenedState, StateDirError> {
         );
     }
     let found = directory
-        .load()
+        .load(|record| is_over(record, keep, SystemTime::now()))
         .map_err(|error| StateDirError::Read(path, error))?;
-    let now = SystemTime::now();
     let mut records = Vec::new();
     for found in found {
         match found {
-            Found::Record(record) if is_over(&record, keep, now) => {
-                // On failure the next start finds it again.
-                let _ = directory.remove(&record.id);
-            }
             Found::Record(record) => records.push(*record),
             Found::SetAside { name, why } => {
                 let name = name.to_string_lossy();
@@ -106,14 +103,23 @@ fn obey(directory: &Directory, records: &mut Vec<Record>) {
                 directory.remove(&id).is_ok()
             }
             Order::Retry => {
-                let mut found = records.iter_mut().filter(|record| record.id == id);
-                found.all(|record| retry(directory, record))
+                match records.iter_mut().find(|record| record.id == id) {
+                    Some(record) => retry(directory, record),
+                    // A file that was not read keeps its order.
+                    None => !directory.has(&id),
+                }
             }
         };
         let word = order.as_str();
         tracing::info!(id, order = word, "an operator has left an order");
         if done {
             let _ = directory.obeyed(&id, order);
+        } else {
+            tracing::warn!(
+                id,
+                order = word,
+                "the order of an operator waits for the next start"
+            );
         }
     }
 }
@@ -133,4 +139,26 @@ fn retry(directory: &Directory, record: &mut Record) -> bool {
 fn is_over(record: &Record, keep: Duration, now: SystemTime) -> bool {
     let since = |failed_at: SystemTime| now.duration_since(failed_at).unwrap_or_default();
     record.failed_at.is_some_and(|at| since(at) >= keep)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+    use super::*;
+    use crate::spool::markers::leave;
+
+    #[test]
+    fn an_order_about_an_unread_file_waits_for_a_later_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open(&folder.path().join("state")).unwrap();
+        let id = format!("msg_{}", "1".repeat(32));
+        directory.write(&id, b"unread").unwrap();
+        leave(directory.path(), &id, Order::Retry).unwrap();
+        obey(&directory, &mut Vec::new());
+        assert_eq!(directory.orders().unwrap(), [(id.clone(), Order::Retry)]);
+        directory.remove(&id).unwrap();
+        obey(&directory, &mut Vec::new());
+        assert_eq!(directory.orders().unwrap(), []);
+    }
 }

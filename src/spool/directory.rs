@@ -26,8 +26,12 @@ const TEMPORARY: &str = ".new";
 /// Holds what no wrapper can read.
 const BAD: &str = ".bad";
 
-/// How many files a start reads. More would fill its memory; the rest stays on disk for the next.
-const MAX_FILES: usize = 256;
+/// How many undelivered webhooks a start takes up. More would fill its memory; the rest stays on
+/// disk for a later start.
+const MAX_PENDING: usize = 1024;
+
+/// How many failed webhooks a start takes up: the newest. The rest stays on disk.
+const MAX_FAILED: usize = 64;
 
 /// A state directory that belongs to this wrapper.
 #[derive(Debug)]
@@ -49,6 +53,9 @@ pub enum DirectoryError {
         /// `mkdir(2)`, `openat(2)`, `fstat(2)`, `flock(2)`.
         source: io::Error,
     },
+    /// A link could be replaced.
+    #[error("directory {0:?} is a symbolic link; name its target or a directory in it")]
+    Link(PathBuf),
     /// Other users can read or change the files in it.
     #[error(
         "directory {path:?} {why}; the headers of webhooks in it can be secrets; name a directory \
@@ -95,6 +102,7 @@ impl Directory {
     /// # Errors
     /// [`DirectoryError`].
     pub fn open(path: &Path) -> Result<Self, DirectoryError> {
+        let path = without_slash(path);
         let failed = |step| {
             move |error: Errno| DirectoryError::Failed {
                 path: path.to_owned(),
@@ -102,18 +110,25 @@ impl Directory {
                 source: error.into(),
             }
         };
-        match rustix::fs::mkdir(path, Mode::RWXU) {
-            // The umask may have taken bits away. A file in its place fails to open below.
-            Ok(()) => rustix::fs::chmod(path, Mode::RWXU).map_err(failed("created"))?,
-            Err(Errno::EXIST) => {}
+        let is_new = match rustix::fs::mkdir(path, Mode::RWXU) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
             Err(error) => return Err(failed("created")(error)),
-        }
-        let directory = open_directory(path).map_err(failed("opened"))?;
+        };
+        let directory = open_directory(path).map_err(|error| match path.is_symlink() {
+            true => DirectoryError::Link(path.to_owned()),
+            false => failed("opened")(error),
+        })?;
         let found = rustix::fs::fstat(&directory).map_err(failed("opened"))?;
         let own = rustix::process::geteuid().as_raw();
         if let Some(why) = private_risk(found.st_uid, found.st_mode & 0o7777, own) {
             let path = path.to_owned();
             return Err(DirectoryError::Open { path, why });
+        }
+        if is_new {
+            // The umask may have taken bits away.
+            rustix::fs::fchmod(&directory, Mode::RWXU).map_err(failed("created"))?;
+            sync_parent(path);
         }
         let lock = LockFile::take(directory, LOCK.into()).map_err(|error| match error {
             LockError::Held => DirectoryError::InUse(path.to_owned()),
@@ -193,26 +208,60 @@ impl Directory {
     }
 
     /// Reads every webhook, sets aside what is none, and removes what a crash left half written.
+    /// Removes a failed webhook that is `over`, unless an operator has left an order about it.
     ///
     /// # Errors
     /// `getdents64(2)`.
-    pub fn load(&self) -> io::Result<Vec<Found>> {
-        let mut found = Vec::new();
+    pub fn load(&self, over: impl Fn(&Record) -> bool) -> io::Result<Vec<Found>> {
+        let orders = self.orders()?;
+        let has_order = |id: &str| orders.iter().any(|(ordered, _)| ordered == id);
+        let (mut found, mut failed) = (Vec::new(), Vec::new());
+        let (mut pending, mut left) = (0_usize, None);
         for name in names(self.fd())? {
-            let bytes = name.as_bytes();
             if let Some(id) = id_before(&name, TEMPORARY) {
                 // On failure it stays without effect.
                 let _ = self.unlink(&self::name(id, TEMPORARY));
-            } else if bytes.ends_with(FILE.as_bytes()) {
-                if found.len() == MAX_FILES {
-                    let why = format!("more than {MAX_FILES} files; the next start reads it");
-                    found.push(Found::Left { name, why });
-                    break;
+            }
+            if !name.as_bytes().ends_with(FILE.as_bytes()) {
+                continue;
+            }
+            match self.load_one(name) {
+                Found::Record(record) if record.failed_at.is_some() && !has_order(&record.id) => {
+                    if over(&record) {
+                        // On failure the next start finds it again.
+                        let _ = self.remove(&record.id);
+                        continue;
+                    }
+                    failed.push(record);
+                    if failed.len() > MAX_FAILED {
+                        failed.sort_by_key(|record| std::cmp::Reverse(record.failed_at));
+                        left = failed.pop();
+                    }
                 }
-                found.push(self.load_one(name));
+                Found::Record(record) if pending == MAX_PENDING => left = Some(record),
+                Found::Record(record) => {
+                    pending += 1;
+                    found.push(Found::Record(record));
+                }
+                other @ (Found::SetAside { .. } | Found::Left { .. }) => found.push(other),
             }
         }
+        found.extend(failed.into_iter().map(Found::Record));
+        found.extend(left.map(|record| Found::Left {
+            name: name(&record.id, FILE),
+            why: format!(
+                "a start takes up {MAX_PENDING} undelivered and {MAX_FAILED} failed webhooks; this \
+                 one, perhaps with others, waits for a later start"
+            ),
+        }));
         Ok(found)
+    }
+
+    /// Whether there is a file of this webhook, read or not.
+    pub fn has(&self, id: &str) -> bool {
+        let found = rustix::fs::statat(self.fd(), name(id, FILE), AtFlags::SYMLINK_NOFOLLOW);
+        // After another error it may be there.
+        !matches!(found, Err(Errno::NOENT))
     }
 
     fn load_one(&self, name: OsString) -> Found {
@@ -224,9 +273,13 @@ impl Directory {
                 return Found::Left { name, why };
             }
         };
-        if let Unreadable::Version(_) = unreadable {
-            let why = unreadable.to_string();
-            return Found::Left { name, why };
+        match unreadable {
+            // Its checksum fits: a wrapper has written it, and another one may read it.
+            Unreadable::Version(_) | Unreadable::Message | Unreadable::Field(_) => {
+                let why = unreadable.to_string();
+                return Found::Left { name, why };
+            }
+            Unreadable::Foreign | Unreadable::Length | Unreadable::Checksum => {}
         }
         let mut aside = name.clone();
         aside.push(BAD);
@@ -275,7 +328,22 @@ pub fn peek(path: &Path) -> io::Result<Vec<Found>> {
 pub(super) fn open_directory(path: &Path) -> rustix::io::Result<OwnedFd> {
     // Not O_PATH, which cannot be synced. NOFOLLOW: a link at the end could be replaced.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    rustix::fs::openat(CWD, path, flags, Mode::empty())
+    rustix::fs::openat(CWD, without_slash(path), flags, Mode::empty())
+}
+
+/// The path without slashes at its end, which would follow a link there.
+fn without_slash(path: &Path) -> &Path {
+    path.components().as_path()
+}
+
+/// Puts a new directory on disk, as far as the directory above may be opened and can be synced.
+fn sync_parent(path: &Path) {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let _ = rustix::fs::openat(CWD, parent, flags, Mode::empty()).and_then(rustix::fs::fsync);
 }
 
 pub(super) fn names(directory: std::os::fd::BorrowedFd<'_>) -> io::Result<Vec<OsString>> {

@@ -159,7 +159,7 @@ mod tests {
         smol::block_on(watch.changed().or(late)).unwrap();
         let orders = [(ID.to_owned(), Order::Retry)];
         assert_eq!(directory.orders().unwrap(), orders);
-        assert_eq!(directory.load().unwrap().len(), 1);
+        assert_eq!(directory.load(|_| false).unwrap().len(), 1);
         assert_eq!(directory.orders().unwrap(), orders);
         directory.obeyed(ID, Order::Retry).unwrap();
         assert!(directory.orders().unwrap().is_empty());

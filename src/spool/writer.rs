@@ -123,6 +123,7 @@ impl Writer {
         match queue.pending.iter_mut().find(|pending| pending.id == id) {
             Some(pending) => {
                 pending.change = change;
+                pending.done.retain(|sender| !sender.is_closed());
                 pending.done.push(sender);
             }
             None => queue.pending.push_back(Pending {

@@ -151,10 +151,21 @@ impl Journal {
         }
     }
 
-    /// Removes the markers of these orders, once the changes before are on disk.
-    pub(super) fn obeyed(&self, orders: Vec<(String, Order)>) {
+    /// Removes the markers of orders, once the changes before are on disk; that of an unknown
+    /// webhook only if it has no file.
+    pub(super) fn obeyed(&self, done: Vec<(String, Order)>, unknown: Vec<(String, Order)>) {
         self.writer.run(move |directory| {
-            for (id, order) in &orders {
+            let (unread, gone): (Vec<_>, Vec<_>) =
+                unknown.iter().partition(|(id, _)| directory.has(id));
+            for (id, order) in unread {
+                let word = order.as_str();
+                tracing::warn!(
+                    id,
+                    order = word,
+                    "the order of an operator waits for the next start"
+                );
+            }
+            for (id, order) in done.iter().chain(gone) {
                 // On failure it is obeyed again.
                 let _ = directory.obeyed(id, *order);
             }

@@ -56,7 +56,16 @@ impl Dispatcher {
                 None
             }
         };
+        let retried = match &due {
+            Some(Obeyed::Accepted(slot)) => own.record(*slot),
+            Some(Obeyed::Due(one)) => one.registry.borrow().record(one.slot),
+            Some(Obeyed::Done) | None => None,
+        };
         drop(own);
+        // Before the marker is removed.
+        if let Some((journal, record)) = self.shared.journal.as_ref().zip(retried) {
+            journal.put_later(&record);
+        }
         if let Some(journal) = self
             .shared
             .journal
@@ -69,10 +78,20 @@ impl Dispatcher {
         due.unwrap_or(Obeyed::Done)
     }
 
-    /// Removes the markers of these orders, once the changes before are on disk.
+    /// Removes the markers of these orders, once the changes before are on disk. That of a webhook
+    /// whose file was not read stays for the next start.
     pub fn obeyed(&self, orders: Vec<(String, Order)>) {
-        if let Some(journal) = &self.shared.journal {
-            journal.obeyed(orders);
-        }
+        let Some(journal) = &self.shared.journal else {
+            return;
+        };
+        let is_known = |id: &str| {
+            let mut recovered = self.shared.recovered.iter();
+            self.shared.registry.borrow().find_id(id).is_some()
+                || recovered.any(|one| one.delivery().is_some_and(|it| it.id == id))
+        };
+        let (done, unknown) = orders
+            .into_iter()
+            .partition(|(id, order)| *order == Order::Drop || is_known(id));
+        journal.obeyed(done, unknown);
     }
 }

@@ -53,6 +53,7 @@ const CALLS: &[(&str, &str, &[&str])] = &[
             "a file of the state directory is left unread",
             "orders about webhooks wait for the next start",
             "an operator has left an order",
+            "the order of an operator waits for the next start",
         ],
     ),
     (
@@ -272,6 +273,7 @@ const CALLS: &[(&str, &str, &[&str])] = &[
         "once per request of a caller, which is logged as well; once at the end",
         &[
             "webhook accepted, but not on disk",
+            "the order of an operator waits for the next start",
             "the state directory has not taken its last changes in time",
             "orders about webhooks wait for the next start",
         ],

@@ -162,6 +162,15 @@ impl Promises {
     }
 }
 
+impl Drop for Promises {
+    /// An assertion leaves no process behind.
+    fn drop(&mut self) {
+        for process in &self.processes {
+            let _ = killpg(Pid::from_raw(*process), Signal::SIGKILL);
+        }
+    }
+}
+
 /// Waits for what gives no event, without taking the processor from the wrappers.
 fn poll(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + support::DEADLINE;
@@ -204,16 +213,19 @@ fn no_promise_is_lost_over_random_kills() {
             let (pid, address) = (wrapper.pid(), wrapper.address());
             // From the first call of the start to the delivery.
             let after = Duration::from_micros(rng.u64(..400_000));
-            std::thread::scope(|scope| {
-                scope.spawn(|| {
+            let process = std::thread::scope(|scope| {
+                let killing = scope.spawn(|| {
                     std::thread::sleep(after);
+                    // Afterwards it is no child of the wrapper.
+                    let process = child_of(pid);
                     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+                    process
                 });
                 if rng.u8(..8) > 0 {
                     promises.request(&address, &name);
                 }
+                killing.join().unwrap()
             });
-            let process = child_of(pid);
             wrapper.wait();
             // A process that was not seen in time has not become ours.
             let process = process.or_else(|| orphan(&ran));

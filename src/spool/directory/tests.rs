@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 use crate::spool::frame::tests::{ID, full};
+use crate::spool::markers::Order;
 
 fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -28,13 +29,13 @@ fn a_new_directory_and_its_files_are_private_under_any_umask() {
     let record = full();
     directory.write(ID, &record.encode().unwrap()).unwrap();
     assert_eq!(mode(&directory.path().join(format!("{ID}.webhook"))), 0o600);
-    match &directory.load().unwrap()[..] {
+    match &directory.load(|_| false).unwrap()[..] {
         [Found::Record(found)] => assert_eq!(**found, record),
         other => panic!("{other:?}"),
     }
     directory.remove(ID).unwrap();
     directory.remove(ID).unwrap();
-    assert!(directory.load().unwrap().is_empty());
+    assert!(directory.load(|_| false).unwrap().is_empty());
 }
 
 #[test]
@@ -63,7 +64,11 @@ fn a_link_or_a_file_in_its_place_is_refused() {
     std::os::unix::fs::symlink(&real, &link).unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "mine").unwrap();
-    for path in [&link, &file, &folder.path().join("missing/state")] {
+    for path in [&link, &link.join("")] {
+        let refused = Directory::open(path).unwrap_err();
+        assert!(matches!(refused, DirectoryError::Link(_)), "{refused}");
+    }
+    for path in [&file, &folder.path().join("missing/state")] {
         let refused = Directory::open(path).unwrap_err();
         assert!(
             matches!(refused, DirectoryError::Failed { .. }),
@@ -109,7 +114,7 @@ fn what_no_wrapper_wrote_is_set_aside_and_the_rest_is_read() {
     std::fs::write(at(&format!("{}.new", id("5"))), &bytes[..7]).unwrap();
     std::fs::write(at("README"), "mine").unwrap();
 
-    let found = directory.load().unwrap();
+    let found = directory.load(|_| false).unwrap();
     let records = found.iter().filter(|one| matches!(one, Found::Record(_)));
     assert_eq!(records.count(), 1);
     let aside = found
@@ -119,18 +124,21 @@ fn what_no_wrapper_wrote_is_set_aside_and_the_rest_is_read() {
     assert_eq!(std::fs::read(at("notes.webhook.bad")).unwrap(), b"mine");
     assert!(at("README").exists() && !at(&format!("{}.new", id("5"))).exists());
     // The next start finds them set aside.
-    assert_eq!(directory.load().unwrap().len(), 1);
+    assert_eq!(directory.load(|_| false).unwrap().len(), 1);
 }
 
 #[test]
 fn a_file_of_a_later_version_stays_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let directory = open(&folder);
-    let later = crate::spool::frame::tests::framed(2, b"later");
-    directory.write(ID, &later).unwrap();
-    for _ in 0..2 {
-        let found = directory.load().unwrap();
-        assert!(matches!(&found[..], [Found::Left { .. }]), "{found:?}");
+    // Of another format, no message, and one without its fields.
+    for (version, message) in [(2, &b"later"[..]), (1, b"\xff"), (1, b"")] {
+        let later = crate::spool::frame::tests::framed(version, message);
+        directory.write(ID, &later).unwrap();
+        for _ in 0..2 {
+            let found = directory.load(|_| false).unwrap();
+            assert!(matches!(&found[..], [Found::Left { .. }]), "{found:?}");
+        }
     }
 }
 
@@ -148,19 +156,64 @@ fn a_write_that_fails_keeps_the_old_contents() {
 }
 
 #[test]
-fn a_start_reads_a_bounded_number_of_files() {
+fn failed_webhooks_are_bounded_and_starve_no_undelivered_one() {
     let folder = tempfile::tempdir().unwrap();
     let directory = open(&folder);
-    for number in 0..MAX_FILES + 10 {
+    let put = |number: usize, failed_at: Option<std::time::SystemTime>| {
         let record = Record {
             id: format!("msg_{number:032x}"),
+            failed_at,
+            ..full()
+        };
+        let file = directory.path().join(format!("{}.webhook", record.id));
+        std::fs::write(file, record.encode().unwrap()).unwrap();
+        record.id
+    };
+    let at = |second| std::time::UNIX_EPOCH + std::time::Duration::from_secs(second);
+    let ordered = put(0, Some(at(1)));
+    crate::spool::markers::leave(directory.path(), &ordered, Order::Retry).unwrap();
+    let old = put(1, Some(at(2)));
+    for number in 2..2 + MAX_FAILED {
+        put(number, Some(at(1000)));
+    }
+    let undelivered = put(MAX_FAILED + 2, None);
+    let ids = |found: &[Found]| {
+        let ids = found.iter().filter_map(|one| match one {
+            Found::Record(record) => Some(record.id.clone()),
+            Found::SetAside { .. } | Found::Left { .. } => None,
+        });
+        ids.collect::<Vec<_>>()
+    };
+    let found = directory.load(|_| false).unwrap();
+    let read = ids(&found);
+    assert_eq!(read.len(), MAX_FAILED + 2);
+    assert!(read.contains(&ordered) && read.contains(&undelivered) && !read.contains(&old));
+    assert!(matches!(found.last(), Some(Found::Left { .. })));
+    assert!(directory.has(&old));
+    // What is over goes, except if an operator wants it.
+    let found = directory.load(|_| true).unwrap();
+    assert_eq!(ids(&found), [ordered, undelivered]);
+    assert!(!directory.has(&old));
+}
+
+#[test]
+fn undelivered_webhooks_are_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = open(&folder);
+    let half_written = directory.path().join(format!("msg_{}.new", "f".repeat(32)));
+    std::fs::write(&half_written, "").unwrap();
+    for number in 0..MAX_PENDING + 10 {
+        let record = Record {
+            id: format!("msg_{number:032x}"),
+            failed_at: None,
             ..full()
         };
         let file = directory.path().join(format!("{}.webhook", record.id));
         std::fs::write(file, record.encode().unwrap()).unwrap();
     }
-    let found = directory.load().unwrap();
-    assert_eq!(found.len(), MAX_FILES + 1);
+    let found = directory.load(|_| false).unwrap();
+    assert_eq!(found.len(), MAX_PENDING + 1);
     assert!(matches!(found.last(), Some(Found::Left { .. })));
-    assert_eq!(peek(directory.path()).unwrap().len(), MAX_FILES + 10);
+    assert_eq!(peek(directory.path()).unwrap().len(), MAX_PENDING + 10);
+    assert!(!half_written.exists());
 }
