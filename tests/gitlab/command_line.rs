@@ -206,7 +206,7 @@ fn words(line: &str) -> Vec<String> {
 fn the_command_lines_of_the_migration_guide_are_understood() {
     let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/migrating.md");
     let guide = std::fs::read_to_string(guide).unwrap();
-    let mut commands: Vec<Vec<String>> = guide
+    let commands: Vec<Vec<String>> = guide
         .lines()
         // Indented blocks, the right side of tables, and ExecStart.
         .filter_map(|line| {
@@ -221,15 +221,8 @@ fn the_command_lines_of_the_migration_guide_are_understood() {
                 .then(|| words(&line[start..end]))
         })
         .collect();
-    let list: Vec<String> = guide
-        .lines()
-        .skip_while(|line| line.trim() != "command:")
-        .skip(1)
-        .map_while(|line| line.trim().strip_prefix("- ").map(str::to_owned))
-        .collect();
-    assert!(list.len() > 5, "the pod has no command");
-    commands.push(list);
-    assert!(commands.len() >= 7, "{commands:?}");
+    // tests/packaging checks the manifests, to which the guide refers.
+    assert!(commands.len() >= 5, "{commands:?}");
     for command in commands {
         // What is wrong is said before the program is looked for, and that is all that may be
         // missing.
