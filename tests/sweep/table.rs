@@ -105,6 +105,7 @@ pub(crate) const CALLS: &[(&str, &[&str])] = &[
         &["EAGAIN", "EINTR", "EIO", "ENOSPC", "EOPNOTSUPP", "EPIPE"],
     ),
     ("read", &["EAGAIN", "EINTR", "EIO"]),
+    ("readlink", &["EACCES", "EIO", "ENOENT", "ENOMEM"]),
     ("recvfrom", &["EAGAIN", "ECONNRESET", "EINTR", "ENOMEM"]),
     ("recvmsg", &["EINTR", "ENOMEM"]),
     (
