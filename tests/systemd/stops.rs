@@ -164,7 +164,8 @@ fn poweroff_with_the_drop_in_of_the_page_waits_for_the_drain() {
     let limit = machine.property("poweroff.target", "JobTimeoutUSec");
     assert_eq!(limit, "infinity");
     assert!(machine.lives(&runner.job));
+    // Nothing but the end of the drain lets the machine go off. Its last lines may be lost with the
+    // journal.
     machine.kill("USR1", &runner.pid);
-    machine.says(&runner, "drained");
     machine.wait_for_end();
 }
