@@ -244,6 +244,7 @@ fn every_manual_page_passes_the_linter() {
         "wait",
         "events",
         "probe",
+        #[cfg(feature = "webhooks")]
         "webhooks",
         "version",
         "completions",
