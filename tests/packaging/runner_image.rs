@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 
 use process_wrapper::human_duration::HumanDuration;
 use tempfile::TempDir;
@@ -78,6 +79,9 @@ impl Images {
             wrapped: tag("runner-wrapped"),
             folder,
         };
+        // Builds side by side lose each other's containers.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let build = ["build", "--quiet", "--format=docker", "--tag"];
         let path = images.folder.path().to_str().unwrap();
         printed(&[&build[..], &[&images.official, path]].concat());
