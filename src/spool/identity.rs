@@ -3,8 +3,10 @@
 //! Owns the reads of `/proc`. It never signals a process, and never mistakes a new process with an
 //! old pid for it.
 
+use std::io;
 use std::os::fd::OwnedFd;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::record::ProcessIdentity;
@@ -13,28 +15,49 @@ use super::record::ProcessIdentity;
 /// are empty, and the process counts as gone later.
 pub fn identify(pid: i32) -> ProcessIdentity {
     ProcessIdentity {
-        boot_id: boot_id(),
+        boot_id: read_boot_id().unwrap_or_default(),
         pid_namespace: pid_namespace(),
         pid,
-        start_time: start_time(pid).unwrap_or_default(),
+        start_time: read_start_time(pid).ok().flatten().unwrap_or_default(),
     }
 }
 
-/// A pidfd of the process, if it is still alive or unreaped. Otherwise it is gone, or it cannot be
-/// told: then it counts as gone.
-pub fn find(process: &ProcessIdentity) -> Option<OwnedFd> {
+/// A pidfd of the process, if it is still alive or unreaped. Otherwise it is gone, or `/proc` does
+/// not tell: then it counts as gone.
+///
+/// # Errors
+/// EMFILE, ENFILE, ENOMEM, which say nothing of the process; pidfd_open(2), open(2).
+pub fn find(process: &ProcessIdentity) -> io::Result<Option<OwnedFd>> {
     let is_known = !process.boot_id.is_empty() && process.start_time != 0;
-    if !is_known || process.boot_id != boot_id() || process.pid_namespace != pid_namespace() {
-        return None;
+    if !is_known || pid_namespace() != process.pid_namespace {
+        return Ok(None);
     }
+    if known(read_boot_id())?.as_ref() != Some(&process.boot_id) {
+        return Ok(None);
+    }
+    let Some(pid) = Pid::from_raw(process.pid) else {
+        return Ok(None);
+    };
     // First the descriptor, then the comparison: the pid cannot change hands in between.
-    let pidfd = pidfd_open(Pid::from_raw(process.pid)?, PidfdFlags::empty()).ok()?;
-    (start_time(process.pid) == Some(process.start_time)).then_some(pidfd)
+    let pidfd = known(pidfd_open(pid, PidfdFlags::empty()).map_err(io::Error::from))?;
+    let start_time = known(read_start_time(process.pid))?.flatten();
+    Ok(pidfd.filter(|_| start_time == Some(process.start_time)))
 }
 
-fn boot_id() -> String {
-    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    id.trim().to_owned()
+/// `None` if the error tells that there is nothing; the error if it tells only of a shortage.
+fn known<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => Err(error),
+            Some(_) | None => Ok(None),
+        },
+    }
+}
+
+fn read_boot_id() -> io::Result<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    Ok(id.trim().to_owned())
 }
 
 fn pid_namespace() -> u64 {
@@ -42,8 +65,9 @@ fn pid_namespace() -> u64 {
     rustix::fs::stat("/proc/thread-self/ns/pid").map_or(0, |found| found.st_ino)
 }
 
-fn start_time(pid: i32) -> Option<u64> {
-    parse_start_time(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+fn read_start_time(pid: i32) -> io::Result<Option<u64>> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat"))?;
+    Ok(parse_start_time(&stat))
 }
 
 /// Field 22 of `/proc/PID/stat`, proc_pid_stat(5). Field 2 is the name in parentheses, which may
@@ -79,7 +103,7 @@ mod tests {
             .unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let identity = identify(pid);
-        assert!(find(&identity).is_some());
+        assert!(find(&identity).unwrap().is_some());
         let others = [
             ProcessIdentity {
                 start_time: identity.start_time + 1,
@@ -99,10 +123,20 @@ mod tests {
             },
         ];
         for other in others {
-            assert!(find(&other).is_none(), "{other:?}");
+            assert!(find(&other).unwrap().is_none(), "{other:?}");
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(find(&identity).is_none());
+        assert!(find(&identity).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_shortage_is_not_taken_for_the_end_of_a_process() {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
+            assert!(known::<()>(Err(errno.into())).is_err(), "{errno}");
+        }
+        for errno in [Errno::SRCH, Errno::NOENT, Errno::ACCESS, Errno::INVAL] {
+            assert_eq!(known::<()>(Err(errno.into())).unwrap(), None, "{errno}");
+        }
     }
 }

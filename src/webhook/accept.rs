@@ -35,7 +35,10 @@ impl Dispatcher {
         let Some(journal) = &self.shared.journal else {
             return Ok(Self::unkept(webhook));
         };
-        let turn = journal.turn().await;
+        let by = Journal::time_limit();
+        let Some(turn) = journal.turn(&webhook, by).await? else {
+            return Ok(Self::unkept(webhook));
+        };
         self.check(&webhook)?;
         let acceptance = journal.acceptance(self.shared.deadline, report);
         let (id, record) = {
@@ -43,7 +46,7 @@ impl Dispatcher {
             registry.preview(&webhook, new_id, acceptance.clone())
         };
         let written = match &record {
-            Some(record) => journal.accept(record).await,
+            Some(record) => journal.accept(record, by).await,
             None => Ok(()),
         };
         let kept = Some(Kept {
@@ -121,7 +124,7 @@ impl Dispatcher {
                 registry.record(slot)
             };
             if let Some(record) = record
-                && let Err(why) = journal.accept(&record).await
+                && let Err(why) = journal.accept(&record, Journal::time_limit()).await
             {
                 self.forget_initial();
                 return Err(why.into());

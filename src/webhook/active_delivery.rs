@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::{HeaderName, HeaderValue, header};
+use smol::lock::{Semaphore, SemaphoreGuard};
 
 use super::delivery::Delivery;
 use super::exit_report::ExitReport;
@@ -29,6 +30,8 @@ pub(super) struct ActiveDelivery<'a> {
     pub(super) report: ExitReport,
     /// Attempts of an earlier wrapper, which the backoff counts.
     pub(super) earlier_attempts: u32,
+    /// Bounds the attempts at a time; `None` if nothing does.
+    pub(super) turns: Option<&'a Semaphore>,
 }
 
 /// The error of an attempt for a caller who may not know more.
@@ -54,6 +57,14 @@ impl ActiveDelivery<'_> {
             &error.text
         } else {
             UNEXPLAINED
+        }
+    }
+
+    /// Completes once an attempt may be made; it keeps the guard until its end.
+    pub(super) async fn turn(&self) -> Option<SemaphoreGuard<'_>> {
+        match self.turns {
+            Some(turns) => Some(turns.acquire().await),
+            None => None,
         }
     }
 
@@ -98,7 +109,7 @@ impl ActiveDelivery<'_> {
     pub(super) async fn keep_report(&self) {
         let record = self.registry.borrow().record(self.slot);
         if let Some((journal, record)) = self.journal.zip(record)
-            && let Err(why) = journal.put(&record).await
+            && let Err(why) = journal.put(&record, Journal::time_limit()).await
         {
             let (id, target) = self.name();
             tracing::warn!(

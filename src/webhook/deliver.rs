@@ -33,6 +33,8 @@ pub(super) async fn deliver<C: Clock>(
     budget: Duration,
     active: &ActiveDelivery<'_>,
 ) {
+    // The budget is one of attempts: the wait for the first turn is no part of it.
+    let mut turn = active.turn().await;
     // `None`, beyond the range of the clock, is never.
     let deadline = clock.now().checked_add(budget);
     let remaining = |clock: &C| {
@@ -47,7 +49,9 @@ pub(super) async fn deliver<C: Clock>(
         active.keep_report().await;
         attempts = attempts.saturating_add(1);
         let timeout = retry.attempt_timeout.min(remaining(clock));
-        let (error, min_delay) = match attempt(clock, transport, timeout, &request).await {
+        let result = attempt(clock, transport, timeout, &request).await;
+        drop(turn.take());
+        let (error, min_delay) = match result {
             AttemptResult::Delivered => {
                 tracing::info!(id, target, attempt = number, "webhook delivered");
                 return active.deliver();
@@ -100,6 +104,7 @@ pub(super) async fn deliver<C: Clock>(
         active.retry(&error, SystemTime::now().checked_add(delay));
         clock.sleep(delay).await;
         last_error = Some(error);
+        turn = active.turn().await;
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use event_listener::Event;
 use ring::rand::{SecureRandom, SystemRandom};
 use smol::future::FutureExt;
+use smol::lock::Semaphore;
 
 use super::active_delivery::{ActiveDelivery, FailedAttempt};
 use super::deliver;
@@ -111,9 +112,15 @@ pub(super) struct DispatcherState {
     retry: RetryPolicy,
     pub(super) journal: Option<Journal>,
     pub(super) recovered: Vec<Rc<Recovered>>,
+    /// Bounds the attempts for webhooks of an earlier wrapper at a time, of which there can be
+    /// more than descriptors. Our own, which are few, never wait.
+    recovered_turns: Semaphore,
     /// Notified when an operator drops a webhook.
     pub(super) dropped: Event,
 }
+
+/// Attempts at a time for webhooks of an earlier wrapper.
+const RECOVERED_ATTEMPTS: usize = 16;
 
 impl fmt::Debug for Dispatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -163,6 +170,7 @@ impl Dispatcher {
                     .into_iter()
                     .map(|record| Rc::new(Recovered::new(record)))
                     .collect(),
+                recovered_turns: Semaphore::new(RECOVERED_ATTEMPTS),
                 dropped: Event::new(),
             }),
         }
@@ -238,6 +246,7 @@ impl Dispatcher {
                 slot,
                 report,
                 earlier_attempts: 0,
+                turns: None,
             };
             shared.attempt(&clock, &active, shared.deadline).await
         }
@@ -273,6 +282,7 @@ impl Dispatcher {
                 slot,
                 report,
                 earlier_attempts: record.attempts,
+                turns: Some(&shared.recovered_turns),
             };
             shared.attempt(&clock, &active, left).await
         }

@@ -5,21 +5,23 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use smol::future::FutureExt;
 use smol::lock::{Mutex, MutexGuardArc};
 
 use super::entry::Acceptance;
 use super::exit_report::ExitReport;
+use super::request::WebhookRequest;
 use crate::clock::{Clock, MonotonicClock};
 use crate::spool::identity::identify;
 use crate::spool::markers::{MarkerWatch, Order};
 use crate::spool::record::{ProcessIdentity, Record};
 use crate::spool::writer::Writer;
 
-/// How long the disk may take before a webhook counts as not durable.
-const DISK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the disk may take before a webhook counts as not durable. A client with the default
+/// time limit, 5 s, reads why.
+const DISK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long the last changes may take when the wrapper leaves.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,7 +33,7 @@ pub enum NotDurable {
     #[error("{0}")]
     Disk(String),
     /// The disk does not answer.
-    #[error("the disk has not answered within 10s")]
+    #[error("the disk has not answered within 3s")]
     Slow,
 }
 
@@ -61,8 +63,37 @@ impl Journal {
         }
     }
 
-    pub(super) async fn turn(&self) -> MutexGuardArc<()> {
-        self.turn.lock_arc().await
+    /// By when the disk must have done what is asked of it now.
+    pub(super) fn time_limit() -> Instant {
+        MonotonicClock.now() + DISK_TIMEOUT
+    }
+
+    /// Completes once no other webhook is being accepted. `None`: this one is accepted beside it,
+    /// and not kept.
+    pub(super) async fn turn(
+        &self,
+        webhook: &WebhookRequest,
+        by: Instant,
+    ) -> Result<Option<MutexGuardArc<()>>, NotDurable> {
+        let turn = async { Some(self.turn.lock_arc().await) };
+        let late = async {
+            MonotonicClock.sleep_until(by).await;
+            None
+        };
+        match turn.or(late).await {
+            Some(turn) => Ok(Some(turn)),
+            None => self.excuse(webhook, NotDurable::Slow).map(|()| None),
+        }
+    }
+
+    /// Accepts a webhook that is not on disk, if that is wanted.
+    fn excuse(&self, webhook: &WebhookRequest, why: NotDurable) -> Result<(), NotDurable> {
+        if !self.best_effort {
+            return Err(why);
+        }
+        let target = webhook.target();
+        tracing::warn!(target, error = %why, "webhook accepted, but not on disk");
+        Ok(())
     }
 
     /// What is written of a webhook that is accepted now.
@@ -87,19 +118,13 @@ impl Journal {
     }
 
     /// Completes once the webhook is on disk, or need not be.
-    pub(super) async fn accept(&self, record: &Record) -> Result<(), NotDurable> {
-        match self.put(record).await {
-            Err(why) if self.best_effort => {
-                let (id, target) = (&record.id, record.webhook.target());
-                tracing::warn!(id, target, error = %why, "webhook accepted, but not on disk");
-                Ok(())
-            }
-            other => other,
-        }
+    pub(super) async fn accept(&self, record: &Record, by: Instant) -> Result<(), NotDurable> {
+        let written = self.put(record, by).await;
+        written.or_else(|why| self.excuse(&record.webhook, why))
     }
 
     /// Completes once the webhook is on disk.
-    pub(super) async fn put(&self, record: &Record) -> Result<(), NotDurable> {
+    pub(super) async fn put(&self, record: &Record, by: Instant) -> Result<(), NotDurable> {
         let bytes = record
             .encode()
             .map_err(|error| NotDurable::Disk(error.to_string()))?;
@@ -109,7 +134,7 @@ impl Journal {
             written.map_err(|error| NotDurable::Disk(error.to_string()))
         };
         let late = async {
-            MonotonicClock.sleep(DISK_TIMEOUT).await;
+            MonotonicClock.sleep_until(by).await;
             Err(NotDurable::Slow)
         };
         written.or(late).await

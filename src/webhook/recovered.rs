@@ -4,16 +4,20 @@
 //! `deliver` does, as for every other webhook.
 
 use std::cell::RefCell;
-use std::os::fd::OwnedFd;
-use std::time::SystemTime;
+use std::io;
+use std::time::{Duration, SystemTime};
 
 use smol::Async;
 
 use super::delivery::{Delivery, DeliveryState};
 use super::registry::Registry;
+use crate::clock::{Clock, MonotonicClock};
 use crate::lifecycle::Slot;
 use crate::spool::identity;
 use crate::spool::record::Record;
+
+/// The pause after a shortage of descriptors or memory.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// A webhook of an earlier wrapper: the only one in a registry of its own.
 #[derive(Debug)]
@@ -54,7 +58,10 @@ impl Recovered {
         let Some(record) = record.filter(|record| record.due_at.is_none()) else {
             return;
         };
-        let Some(pidfd) = record.process.as_ref().and_then(identity::find) else {
+        let Some(process) = record.process.as_ref() else {
+            return;
+        };
+        let Some(found) = retried(|| identity::find(process)).await else {
             return;
         };
         let (id, pid) = (&record.id, record.report.pid);
@@ -63,14 +70,26 @@ impl Recovered {
             pid,
             "the process of an earlier wrapper is still alive; its webhook waits for its end"
         );
-        if wait(pidfd).await.is_ok() {
-            let mut registry = self.registry.borrow_mut();
-            registry.saw_the_end(self.slot, SystemTime::now());
+        // A pidfd is readable once its process has exited, pidfd_open(2).
+        let mut pidfd = Some(found);
+        while let Some(found) = pidfd {
+            let exited = async { Async::new_nonblocking(found)?.readable().await };
+            if exited.await.is_ok() {
+                let mut registry = self.registry.borrow_mut();
+                return registry.saw_the_end(self.slot, SystemTime::now());
+            }
+            MonotonicClock.sleep(RETRY).await;
+            pidfd = retried(|| identity::find(process)).await;
         }
     }
 }
 
-/// Completes once the process of a pidfd has exited, pidfd_open(2).
-async fn wait(pidfd: OwnedFd) -> std::io::Result<()> {
-    Async::new_nonblocking(pidfd)?.readable().await
+/// Repeats what fails for a shortage, of descriptors or memory, until it does not.
+async fn retried<T>(mut work: impl FnMut() -> io::Result<T>) -> T {
+    loop {
+        match work() {
+            Ok(done) => return done,
+            Err(_) => MonotonicClock.sleep(RETRY).await,
+        }
+    }
 }

@@ -16,6 +16,7 @@
 
 mod answers;
 mod attempts;
+mod crowd;
 mod kills;
 mod libraries;
 mod names;

@@ -16,13 +16,13 @@ use crate::support::webhook_receiver::{Answer, Receiver, ok, status};
 use crate::support::{self, DRAINS, Wrapper, eventually};
 
 /// A state directory in a folder of its own.
-struct Place {
+pub struct Place {
     _folder: tempfile::TempDir,
     path: PathBuf,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         Self {
@@ -31,11 +31,11 @@ impl Place {
         }
     }
 
-    fn option(&self) -> String {
+    pub fn option(&self) -> String {
         format!("--state-dir={}", self.path.display())
     }
 
-    fn files(&self) -> Vec<String> {
+    pub fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.path).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         // A wrapper may be writing at any moment.
@@ -46,12 +46,12 @@ impl Place {
     }
 }
 
-fn end(pid: i32, signal: Signal) {
+pub fn end(pid: i32, signal: Signal) {
     kill(Pid::from_raw(pid), signal).unwrap();
 }
 
 /// Kills the wrapper only; its process becomes ours or that of init.
-fn kill_wrapper(mut wrapper: Wrapper) -> i32 {
+pub fn kill_wrapper(mut wrapper: Wrapper) -> i32 {
     let process = wrapper.child_pid();
     wrapper.signal(Signal::SIGKILL);
     wrapper.wait();
